@@ -1,2 +1,4 @@
 """CLI."""
+
+
 def main() -> None: ...

@@ -1,0 +1,61 @@
+"""Errors that a user can cause and can mend.
+
+Every message says what was given, what was expected and what to do next. Each class is also a ``ValueError``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GanqIrlError(ValueError):
+    """Base class of every error that the toolkit raises for a user's mistake."""
+
+
+class IncompatibleSpaces(GanqIrlError):
+    """Demonstrations, environment, policy or discriminator disagree about observations or actions."""
+
+
+class DemoFormatError(GanqIrlError):
+    """A demonstration file cannot be read: not the format it claims to be, truncated, or altered."""
+
+
+class InvalidDemonstrations(GanqIrlError):
+    """Demonstrations were read, but their content breaks a rule (NaN, action outside the space, ...)."""
+
+
+class ConfigurationError(GanqIrlError):
+    """A setting is unknown, or settings contradict each other."""
+
+
+class UnsupportedGenerator(GanqIrlError):
+    """The Stable-Baselines3 algorithm, its buffer or its environment cannot serve as a generator here."""
+
+
+class MissingDependency(GanqIrlError):
+    """An optional package is needed for what was asked."""
+
+
+class RunDirectoryError(GanqIrlError):
+    """A run directory is missing, incomplete, or would be overwritten."""
+
+
+class StorageError(GanqIrlError):
+    """A saved artefact (reward, policy, checkpoint) is missing, truncated, altered or of a newer schema."""
+
+
+class TrainingDiverged(GanqIrlError):
+    """A loss, score or parameter stopped being finite."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Half a sentence that helps after an unknown name: the closest known one, and all of them.
+
+    >>> nearest("gial", ["gail", "airl"])
+    "did you mean 'gail'? Known: airl, gail"
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(known)}"

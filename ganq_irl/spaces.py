@@ -1,0 +1,101 @@
+"""Gymnasium spaces as JSON, so that files carry them without pickling, and compared with a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import IncompatibleSpaces, StorageError
+
+
+def space_to_json(space: spaces.Space) -> dict[str, Any]:
+    """Describe a Box, Discrete, MultiDiscrete, MultiBinary or Dict space by JSON values.
+
+    Bounds that are one number everywhere are written as that number; infinities as the strings "inf" and "-inf".
+
+    Raises:
+        IncompatibleSpaces: for any other kind of space.
+    """
+    if isinstance(space, spaces.Box):
+        return {
+            "type": "Box",
+            "shape": list(space.shape),
+            "dtype": np.dtype(space.dtype).name,
+            "low": _bound_to_json(space.low),
+            "high": _bound_to_json(space.high),
+        }
+    if isinstance(space, spaces.Discrete):
+        return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
+    if isinstance(space, spaces.MultiDiscrete):
+        return {"type": "MultiDiscrete", "nvec": np.asarray(space.nvec).tolist()}
+    if isinstance(space, spaces.MultiBinary):
+        return {"type": "MultiBinary", "n": np.asarray(space.n).tolist()}
+    if isinstance(space, spaces.Dict):
+        return {"type": "Dict", "spaces": {key: space_to_json(value) for key, value in space.spaces.items()}}
+    raise IncompatibleSpaces(
+        f"a {type(space).__name__} space is not supported; use Box, Discrete, MultiDiscrete, MultiBinary or Dict "
+        "(gymnasium.wrappers.FlattenObservation turns most others into Box)"
+    )
+
+
+def space_from_json(description: dict[str, Any]) -> spaces.Space:
+    """Build the space that ``space_to_json`` described.
+
+    Raises:
+        StorageError: the description is malformed.
+    """
+    try:
+        kind = description["type"]
+        if kind == "Box":
+            shape, dtype = tuple(description["shape"]), np.dtype(description["dtype"])
+            low, high = (_bound_from_json(description[side], shape, dtype) for side in ("low", "high"))
+            return spaces.Box(low, high, shape=shape, dtype=dtype.type)  # type: ignore[arg-type]
+        if kind == "Discrete":
+            return spaces.Discrete(description["n"], start=description["start"])
+        if kind == "MultiDiscrete":
+            return spaces.MultiDiscrete(np.asarray(description["nvec"]))
+        if kind == "MultiBinary":
+            return spaces.MultiBinary(description["n"])
+        if kind == "Dict":
+            return spaces.Dict({key: space_from_json(value) for key, value in description["spaces"].items()})
+    except (KeyError, TypeError, ValueError, AssertionError, AttributeError, OverflowError) as error:
+        raise StorageError(f"malformed description of a space: {str(description)[:200]} ({error})") from error
+    raise StorageError(f"unknown kind of space {kind!r}; known: Box, Discrete, MultiDiscrete, MultiBinary, Dict")
+
+
+def check_same_space(given: spaces.Space, expected: spaces.Space, what: str) -> None:
+    """Raise unless two spaces hold the same values: kind, shape and counts (bounds may differ).
+
+    Raises:
+        IncompatibleSpaces: naming ``what`` and both spaces.
+    """
+    if _signature(given) != _signature(expected):
+        raise IncompatibleSpaces(f"{what}: given {given}, expected {expected}")
+
+
+def _signature(space: spaces.Space) -> Any:
+    if isinstance(space, spaces.Dict):
+        return {key: _signature(value) for key, value in space.spaces.items()}
+    if isinstance(space, spaces.Box):
+        return ("Box", space.shape)
+    return space_to_json(space)
+
+
+def _bound_to_json(bound: np.ndarray) -> Any:
+    values = bound.ravel()
+    if values.size and (values == values[0]).all():
+        return _number_to_json(values[0])
+    return [_number_to_json(value) for value in values]
+
+
+def _number_to_json(value: Any) -> Any:
+    return str(float(value)) if np.isinf(value) else value.item()
+
+
+def _bound_from_json(bound: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    values = np.array([float(value) for value in (bound if isinstance(bound, list) else [bound])])
+    if values.size == 1:
+        return np.full(shape, values[0]).astype(dtype)
+    return values.reshape(shape).astype(dtype)

@@ -1,0 +1,81 @@
+"""The one batch type that every room passes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+Observations = Tensor | dict[str, Tensor]
+"""Raw observations: ``(batch, *shape)``, or one such tensor for each key of a Dict space."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Transitions on one device, time and environment axes already merged into ``batch``.
+
+    Attributes:
+        observations: raw (not normalised) observations, ``(batch, *observation_shape)`` or a dict of them.
+        actions: *executed* actions as the environment takes them (clipped, unscaled), ``(batch, *action_shape)``;
+            ``(batch,)`` of integers for a Discrete space.
+        next_observations: observation after the action; at an episode's end the terminal one, never the reset's.
+        dones: ``(batch,)`` float32, 1 only for true termination; a time limit is not termination.
+        returns: ``(batch,)`` return samples x, for the GAN-Q critic.
+        log_probs: ``(batch,)`` log π(a|s) of the generator's current policy, for AIRL.
+    """
+
+    observations: Observations
+    actions: Tensor
+    next_observations: Observations
+    dones: Tensor
+    returns: Tensor | None = None
+    log_probs: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Number of transitions."""
+        return self.dones.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Device that the tensors lie on."""
+        return self.dones.device
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """A batch with ``function`` applied to every tensor that is present."""
+        return Batch(**{field.name: _map(function, getattr(self, field.name)) for field in fields(self)})
+
+    def __getitem__(self, index: Tensor | slice) -> Batch:
+        """Rows chosen by an index tensor or a slice."""
+        return self.map(lambda tensor: tensor[index])
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on ``device``."""
+        return self.map(lambda tensor: tensor.to(device))
+
+    def minibatches(self, size: int) -> Iterator[Batch]:
+        """Consecutive slices of at most ``size`` rows."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    @staticmethod
+    def cat(batches: Sequence[Batch]) -> Batch:
+        """Concatenate batches along the batch axis; a field absent in one must be absent in all."""
+        return Batch(**{field.name: _cat([getattr(b, field.name) for b in batches]) for field in fields(Batch)})
+
+
+def _map(function: Callable[[Tensor], Tensor], value: Observations | None) -> Observations | None:
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return {key: function(tensor) for key, tensor in value.items()}
+    return function(value)
+
+
+def _cat(values: list) -> Observations | None:
+    if values[0] is None:
+        return None
+    if isinstance(values[0], dict):
+        return {key: torch.cat([value[key] for value in values]) for key in values[0]}
+    return torch.cat(values)
