@@ -1,0 +1,219 @@
+"""Stable-Baselines3 algorithms by name, built from plain values such as a TOML file holds."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, NatureCNN
+from stable_baselines3.common.vec_env import VecEnv
+from torch import nn
+
+from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDependency, nearest
+from ganq_irl.generators.schedules import parse_schedule
+
+GENERATORS: dict[str, str] = {
+    "ppo": "stable_baselines3:PPO",
+    "a2c": "stable_baselines3:A2C",
+    "trpo": "sb3_contrib:TRPO",
+    "sac": "stable_baselines3:SAC",
+    "td3": "stable_baselines3:TD3",
+    "ddpg": "stable_baselines3:DDPG",
+    "dqn": "stable_baselines3:DQN",
+    "qrdqn": "sb3_contrib:QRDQN",
+}
+"""Name on the command line -> ``module:class``."""
+
+FEATURES_EXTRACTORS: dict[str, type[BaseFeaturesExtractor]] = {
+    extractor.__name__: extractor for extractor in (FlattenExtractor, NatureCNN, CombinedExtractor)
+}
+
+_CONTINUOUS = ("sac", "td3", "ddpg")
+_DISCRETE = ("dqn", "qrdqn")
+# Given by build_generator's own arguments, or private.
+_NOT_OPTIONS = frozenset({"self", "env", "seed", "device", "tensorboard_log", "_init_setup_model"})
+
+
+def generator_class(name: str) -> type[BaseAlgorithm]:
+    """The SB3 class behind a name of ``GENERATORS``.
+
+    Raises:
+        ConfigurationError: the name is unknown.
+        MissingDependency: it is one of sb3-contrib's, which is not installed.
+    """
+    if name not in GENERATORS:
+        raise ConfigurationError(f"unknown generator {name!r}; {nearest(name, GENERATORS)}")
+    module, attribute = GENERATORS[name].split(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name != "sb3_contrib":
+            raise
+        raise MissingDependency(
+            f"{name} comes with sb3-contrib; install it with: pip install 'ganq-irl[contrib]'"
+        ) from error
+
+
+def generator_options(name: str) -> frozenset[str]:
+    """Keyword options that ``build_generator`` passes on to the algorithm's constructor."""
+    return frozenset(inspect.signature(generator_class(name).__init__).parameters) - _NOT_OPTIONS
+
+
+def build_generator(
+    name: str,
+    env: VecEnv,
+    *,
+    seed: int | None = None,
+    device: torch.device | str = "auto",
+    tensorboard_log: str | None = None,
+    **options: Any,
+) -> BaseAlgorithm:
+    """Construct an SB3 algorithm from its name and plain values.
+
+    Args:
+        name: a key of ``GENERATORS``.
+        env: the vectorised environment it acts in.
+        seed: seeds torch, numpy, the environments and the action space, as SB3 does.
+        device: "auto", "cpu", "cuda", ...
+        tensorboard_log: folder for TensorBoard events, as in SB3.
+        **options: the algorithm's own options. Beside what SB3 takes: ``learning_rate`` and ``clip_range`` as a table
+            ``{"initial": 1e-3, "final": 0.0}``; ``train_freq`` as a list ``[1, "episode"]``; ``action_noise`` as a table
+            ``{"kind": "normal", "sigma": 0.1}`` in units of half the action range; in ``policy_kwargs`` the
+            ``activation_fn``, ``optimizer_class`` and ``features_extractor_class`` by name. ``policy`` defaults to
+            MlpPolicy, CnnPolicy or MultiInputPolicy by the observation space.
+
+    Raises:
+        ConfigurationError: an option is unknown or has a value that it cannot take.
+        IncompatibleSpaces: the algorithm cannot act in this action space.
+        MissingDependency: sb3-contrib is needed.
+    """
+    algorithm = generator_class(name)
+    check_action_space(name, env.action_space)
+    for option in options:
+        if option not in generator_options(name):
+            raise ConfigurationError(f"{name} has no option {option!r}; {nearest(option, generator_options(name))}")
+    parsed = {option: _parse(option, value, env.action_space) for option, value in options.items()}
+    policy = parsed.pop("policy", default_policy(env.observation_space))
+    try:
+        return algorithm(policy, env, seed=seed, device=device, tensorboard_log=tensorboard_log, **parsed)
+    except (TypeError, ValueError, AssertionError) as error:
+        # SB3 checks its options by assertions and by failing later; either way one of ours was wrong.
+        raise ConfigurationError(f"{name} refuses its options {options}: {error}") from error
+
+
+def check_action_space(name: str, action_space: spaces.Space) -> None:
+    """Raise unless the algorithm ``name`` can act in ``action_space``.
+
+    Raises:
+        IncompatibleSpaces: naming the algorithms that can.
+    """
+    if isinstance(action_space, spaces.Discrete) and action_space.start != 0:
+        raise IncompatibleSpaces(
+            f"actions of {action_space} start at {action_space.start}; Stable-Baselines3 numbers them from 0: wrap the "
+            "environment with gymnasium.wrappers.TransformAction so that they do"
+        )
+    if name in _DISCRETE and not isinstance(action_space, spaces.Discrete):
+        instead = "ppo, a2c, trpo, sac, td3 or ddpg" if isinstance(action_space, spaces.Box) else "ppo, a2c or trpo"
+        raise IncompatibleSpaces(f"{name} needs a Discrete action space; given {action_space}: use {instead}")
+    if name in _CONTINUOUS and not isinstance(action_space, spaces.Box):
+        instead = "ppo, a2c, trpo, dqn or qrdqn" if isinstance(action_space, spaces.Discrete) else "ppo, a2c or trpo"
+        raise IncompatibleSpaces(f"{name} needs a Box action space; given {action_space}: use {instead}")
+
+
+def default_policy(observation_space: spaces.Space) -> str:
+    """SB3's policy name for an observation space: MultiInputPolicy for Dict, CnnPolicy for images, else MlpPolicy."""
+    if isinstance(observation_space, spaces.Dict):
+        return "MultiInputPolicy"
+    return "CnnPolicy" if is_image_space(observation_space) else "MlpPolicy"
+
+
+def _parse(option: str, value: Any, action_space: spaces.Space) -> Any:
+    if option in ("learning_rate", "clip_range", "clip_range_vf") and value is not None:
+        return parse_schedule(value, option)
+    if option == "train_freq" and isinstance(value, list | tuple):
+        return _parse_train_freq(value)
+    if option == "policy_kwargs" and value is not None:
+        return _parse_policy_kwargs(value)
+    if option == "action_noise" and isinstance(value, Mapping):
+        return _parse_action_noise(value, action_space)
+    return value
+
+
+def _parse_train_freq(value: list | tuple) -> tuple[int, str]:
+    if len(value) == 2 and value[1] in ("step", "episode") and str(value[0]).isdecimal():
+        return int(value[0]), value[1]
+    raise ConfigurationError(f'train_freq: given {value!r}; expected a number of steps, [4, "step"] or [1, "episode"]')
+
+
+def _parse_action_noise(value: Mapping[str, Any], action_space: spaces.Space) -> ActionNoise:
+    kinds = {"normal": NormalActionNoise, "ornstein-uhlenbeck": OrnsteinUhlenbeckActionNoise}
+    kind, sigma = value.get("kind", "normal"), value.get("sigma")
+    if not value.keys() <= {"kind", "sigma"} or kind not in kinds or not isinstance(sigma, int | float) or sigma <= 0:
+        raise ConfigurationError(
+            f'action_noise: given {dict(value)}; expected {{ kind = "normal" or "ornstein-uhlenbeck", sigma = 0.1 }}'
+        )
+    zeros = np.zeros(action_space.shape or ())
+    return kinds[kind](mean=zeros, sigma=zeros + sigma)
+
+
+def _parse_policy_kwargs(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"policy_kwargs: given {value!r}; expected a table such as {{ net_arch = [64, 64] }}")
+    by_name: dict[str, Callable[[str], Any]] = {
+        "activation_fn": activation_class,
+        "optimizer_class": _optimizer_class,
+        "features_extractor_class": features_extractor_class,
+    }
+    return {
+        key: by_name[key](entry) if key in by_name and isinstance(entry, str) else _thawed(entry)
+        for key, entry in value.items()
+    }
+
+
+def activation_class(name: str) -> type[nn.Module]:
+    """An activation of ``torch.nn`` by name.
+
+    Raises:
+        ConfigurationError: torch has none of that name.
+    """
+    return _named("activation_fn", name, {key: getattr(nn, key) for key in nn.modules.activation.__all__})
+
+
+def features_extractor_class(name: str) -> type[BaseFeaturesExtractor]:
+    """One of SB3's feature extractors by name.
+
+    Raises:
+        ConfigurationError: SB3 has none of that name.
+    """
+    return _named("features_extractor_class", name, FEATURES_EXTRACTORS)
+
+
+def _optimizer_class(name: str) -> type[torch.optim.Optimizer]:
+    known = {
+        key: value
+        for key, value in vars(torch.optim).items()
+        if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and value is not torch.optim.Optimizer
+    }
+    return _named("optimizer_class", name, {**known, "RMSpropTFLike": RMSpropTFLike})
+
+
+def _named(what: str, name: str, known: Mapping[str, Any]) -> Any:
+    if name not in known:
+        raise ConfigurationError(f"policy_kwargs.{what}: unknown {name!r}; {nearest(name, known)}")
+    return known[name]
+
+
+def _thawed(value: Any) -> Any:
+    """A copy of nested dicts and lists: SB3 writes into the policy_kwargs that it is given."""
+    if isinstance(value, Mapping):
+        return {key: _thawed(entry) for key, entry in value.items()}
+    return [_thawed(entry) for entry in value] if isinstance(value, list) else value

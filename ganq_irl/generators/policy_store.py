@@ -1,0 +1,259 @@
+"""Policies as JSON and safetensors: what acts, without what trained it, and without pickling."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.utils import get_device
+from stable_baselines3.common.vec_env import VecNormalize
+from torch import Tensor, nn
+
+from ganq_irl import storage
+from ganq_irl.errors import ConfigurationError, MissingDependency, StorageError
+from ganq_irl.generators.factory import (
+    FEATURES_EXTRACTORS,
+    GENERATORS,
+    activation_class,
+    features_extractor_class,
+    generator_class,
+)
+from ganq_irl.spaces import space_from_json, space_to_json
+
+SCHEMA = 1
+_CLASSES = {"activation_fn": activation_class, "features_extractor_class": features_extractor_class}
+# The optimiser is training's, and spaces and schedule are given apart.
+_LEFT_OUT = frozenset({"observation_space", "action_space", "lr_schedule", "optimizer_class", "optimizer_kwargs"})
+
+Observation = np.ndarray | dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class ObservationNormalizer:
+    """VecNormalize's treatment of observations, frozen: ``clip((x - mean) / sqrt(var + epsilon), -clip, clip)``.
+
+    Attributes:
+        mean: running mean for each key of a Dict space; under the key "" for any other space.
+        var: running variance, likewise.
+        epsilon: added to the variance.
+        clip: bound on the result.
+    """
+
+    mean: dict[str, np.ndarray]
+    var: dict[str, np.ndarray]
+    epsilon: float
+    clip: float
+
+    def __call__(self, observation: Observation) -> Observation:
+        """Normalised observation, float32; keys without statistics pass unchanged."""
+        if isinstance(observation, dict):
+            return {key: self._normalize(key, value) if key in self.mean else value for key, value in observation.items()}
+        return self._normalize("", observation)
+
+    def _normalize(self, key: str, value: np.ndarray) -> np.ndarray:
+        scaled = (value - self.mean[key]) / np.sqrt(self.var[key] + self.epsilon)
+        return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class StoredPolicy:
+    """A policy that acts on raw observations, as SB3's models do after training under VecNormalize.
+
+    Attributes:
+        policy: the SB3 policy.
+        algorithm: name of the generator class that trained it, such as "PPO", or of the policy class.
+        normalizer: applied to observations first, where training normalised them.
+    """
+
+    policy: BasePolicy
+    algorithm: str
+    normalizer: ObservationNormalizer | None = None
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        """Space of the observations it takes."""
+        return self.policy.observation_space
+
+    @property
+    def action_space(self) -> spaces.Space:
+        """Space of the actions it gives."""
+        return self.policy.action_space
+
+    @property
+    def device(self) -> torch.device:
+        """Device that the networks lie on."""
+        return self.policy.device
+
+    def predict(
+        self,
+        observation: Observation,
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """Actions for raw observations, one or a batch, as the environment takes them; same as SB3's ``predict``."""
+        if self.normalizer is not None:
+            observation = self.normalizer(observation)
+        return self.policy.predict(observation, state, episode_start, deterministic)
+
+
+def save_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy, folder: Path | str) -> None:
+    """Write a policy, and the observation statistics that it was trained under, to ``folder``.
+
+    Args:
+        model: an SB3 algorithm, an SB3 policy, or what ``load_policy`` gave.
+        folder: replaced atomically.
+
+    Raises:
+        ConfigurationError: the policy has a part that plain data cannot describe, such as a class of your own.
+    """
+    storage.save_folder(Path(folder), *describe_policy(model))
+
+
+def describe_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The JSON and the tensors that ``save_policy`` writes; call it before training to know that saving will work.
+
+    Raises:
+        ConfigurationError: as ``save_policy``.
+    """
+    if isinstance(model, BaseAlgorithm):
+        model = StoredPolicy(model.policy, type(model).__name__, _normalizer_of(model.get_vec_normalize_env()))
+    elif isinstance(model, BasePolicy):
+        model = StoredPolicy(model, type(model).__name__)
+    policy = model.policy
+    config: dict[str, Any] = {
+        "schema": SCHEMA,
+        "kind": "policy",
+        "algorithm": model.algorithm,
+        "policy_class": _class_path(policy),
+        "observation_space": space_to_json(policy.observation_space),
+        "action_space": space_to_json(policy.action_space),
+        "policy_kwargs": {key: _to_json(key, value) for key, value in _constructor_kwargs(policy).items()},
+        "normalizer": None,
+    }
+    tensors = {f"policy.{key}": value for key, value in policy.state_dict().items()}
+    if (normalizer := model.normalizer) is not None:
+        config["normalizer"] = {"keys": list(normalizer.mean), "epsilon": normalizer.epsilon, "clip": normalizer.clip}
+        for name in ("mean", "var"):
+            statistics = getattr(normalizer, name)
+            tensors |= {f"normalizer.{name}.{key}": torch.as_tensor(value) for key, value in statistics.items()}
+    return config, tensors
+
+
+def load_policy(folder: Path | str, device: torch.device | str = "auto") -> StoredPolicy:
+    """Read what ``save_policy`` wrote.
+
+    Args:
+        folder: the folder.
+        device: "auto" takes a GPU where there is one.
+
+    Raises:
+        StorageError: the folder is missing, incomplete, altered, or of a newer schema.
+        MissingDependency: the policy class is sb3-contrib's, which is not installed.
+    """
+    config, tensors = storage.load_folder(Path(folder))
+    if config.get("kind") != "policy" or not isinstance(config.get("schema"), int):
+        raise StorageError(f"{folder} holds no policy; give a folder that save_policy wrote, such as RUN/policy")
+    if config["schema"] > SCHEMA:
+        raise StorageError(f"{folder} has schema {config['schema']}, this version reads up to {SCHEMA}; update ganq-irl")
+    try:
+        policy = _build_policy(config)
+        policy.load_state_dict({k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")})
+        normalizer = _build_normalizer(config["normalizer"], tensors)
+    except MissingDependency:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
+        raise StorageError(f"{folder} does not describe a policy that can be built ({error}); save it again") from error
+    policy.set_training_mode(False)
+    return StoredPolicy(policy.to(get_device(device)), config["algorithm"], normalizer)
+
+
+def _build_policy(config: dict[str, Any]) -> BasePolicy:
+    kwargs = {key: _CLASSES[key](value) if key in _CLASSES else value for key, value in config["policy_kwargs"].items()}
+    return _policy_class(config["policy_class"])(
+        observation_space=space_from_json(config["observation_space"]),
+        action_space=space_from_json(config["action_space"]),
+        lr_schedule=_no_learning,
+        **kwargs,
+    )
+
+
+def _no_learning(_progress_remaining: float) -> float:
+    return 0.0
+
+
+def _constructor_kwargs(policy: BasePolicy) -> dict[str, Any]:
+    """What the policy class must be called with to build the same networks."""
+    kwargs = policy._get_constructor_parameters()
+    # SB3 forgets this one for actor-critic policies, so that its own policy.save() loses it.
+    kwargs["share_features_extractor"] = getattr(policy, "share_features_extractor", None)
+    accepted = inspect.signature(_policy_class(_class_path(policy)).__init__).parameters
+    return {key: value for key, value in kwargs.items() if key in accepted and key not in _LEFT_OUT and value is not None}
+
+
+def _class_path(policy: BasePolicy) -> str:
+    """A known policy class as ``generator:policy``, such as ``ppo:MlpPolicy``; several generators share a class."""
+    cls = type(policy)
+    # imitation's default policy for BC is an ActorCriticPolicy with another default for net_arch, which is saved anyway.
+    if (cls.__module__, cls.__name__) == ("imitation.policies.base", "FeedForward32Policy"):
+        return "ppo:MlpPolicy"
+    package = cls.__module__.split(".")[0]
+    for name, path in GENERATORS.items():
+        if path.startswith(package):
+            for alias, known in generator_class(name).policy_aliases.items():
+                if known is cls:
+                    return f"{name}:{alias}"
+    raise ConfigurationError(
+        f"a policy of class {cls.__module__}.{cls.__qualname__} cannot be saved without pickling code; use MlpPolicy, "
+        "CnnPolicy or MultiInputPolicy with policy_kwargs, or keep it with Stable-Baselines3's own save()"
+    )
+
+
+def _policy_class(path: str) -> Any:
+    name, alias = path.split(":")
+    return generator_class(name).policy_aliases[alias]
+
+
+def _to_json(key: str, value: Any) -> Any:
+    if isinstance(value, type) and value in (*vars(nn).values(), *FEATURES_EXTRACTORS.values()):
+        return value.__name__
+    if _is_plain(value):
+        return value
+    raise ConfigurationError(
+        f"policy_kwargs.{key} = {value!r} cannot be saved without pickling code; use plain values, torch.nn's activations "
+        f"and SB3's feature extractors ({', '.join(FEATURES_EXTRACTORS)})"
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(entry) for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _normalizer_of(env: VecNormalize | None) -> ObservationNormalizer | None:
+    if env is None or not env.norm_obs:
+        return None
+    statistics = env.obs_rms if isinstance(env.obs_rms, dict) else {"": env.obs_rms}
+    return ObservationNormalizer(
+        mean={key: np.array(value.mean) for key, value in statistics.items()},
+        var={key: np.array(value.var) for key, value in statistics.items()},
+        epsilon=float(env.epsilon),
+        clip=float(env.clip_obs),
+    )
+
+
+def _build_normalizer(config: dict[str, Any] | None, tensors: dict[str, Tensor]) -> ObservationNormalizer | None:
+    if config is None:
+        return None
+    mean, var = ({key: tensors[f"normalizer.{name}.{key}"].numpy() for key in config["keys"]} for name in ("mean", "var"))
+    return ObservationNormalizer(mean, var, float(config["epsilon"]), float(config["clip"]))

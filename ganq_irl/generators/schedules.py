@@ -1,0 +1,53 @@
+"""Schedules of a hyperparameter over a run, as values: comparable, picklable, and written as a TOML table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ganq_irl.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class LinearSchedule:
+    """A straight line from ``initial`` at the first step to ``final`` at the last.
+
+    Called with SB3's progress remaining, which falls from 1 to 0 over the whole run.
+
+    >>> LinearSchedule(1e-3, 0.0)(0.5)
+    0.0005
+    """
+
+    initial: float
+    final: float = 0.0
+
+    def __call__(self, progress_remaining: float) -> float:
+        """Value at ``progress_remaining`` in [0, 1]."""
+        return self.final + progress_remaining * (self.initial - self.final)
+
+    def to_json(self) -> dict[str, float]:
+        """``{"initial": ..., "final": ...}``, which ``parse_schedule`` reads back."""
+        return asdict(self)
+
+
+def parse_schedule(value: Any, name: str) -> Any:
+    """A number or schedule as SB3 takes it, from a number, a table ``{initial = .., final = ..}``, or a callable.
+
+    Raises:
+        ConfigurationError: naming the setting ``name``, what was given and what it takes.
+    """
+    if callable(value):
+        return value
+    if isinstance(value, dict):
+        if "initial" in value and value.keys() <= {"initial", "final"} and all(map(_is_number, value.values())):
+            return LinearSchedule(**{key: float(number) for key, number in value.items()})
+    elif _is_number(value):
+        return float(value)
+    raise ConfigurationError(
+        f"{name}: given {value!r}; expected a number, or a table {{ initial = 1e-3, final = 0.0 }} for a linear decay"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
