@@ -51,7 +51,7 @@ def space_from_json(description: dict[str, Any]) -> spaces.Space:
         if kind == "Box":
             shape, dtype = tuple(description["shape"]), np.dtype(description["dtype"])
             low, high = (_bound_from_json(description[side], shape, dtype) for side in ("low", "high"))
-            return spaces.Box(low, high, shape=shape, dtype=dtype.type)  # type: ignore[arg-type]
+            return spaces.Box(low, high, shape=shape, dtype=dtype.type)
         if kind == "Discrete":
             return spaces.Discrete(description["n"], start=description["start"])
         if kind == "MultiDiscrete":

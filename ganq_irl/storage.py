@@ -86,17 +86,13 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[
     folder = Path(folder)
     for name in (CONFIG_FILE, TENSORS_FILE):
         if not (folder / name).is_file():
-            raise StorageError(
-                f"{folder} holds no {name}: not a folder that ganq-irl saved, or an incomplete copy of one"
-            )
+            raise StorageError(f"{folder} holds no {name}: not a folder that ganq-irl saved, or an incomplete copy of one")
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StorageError(f"{folder / CONFIG_FILE} is not valid JSON ({error}); copy the folder again") from error
     if not isinstance(config, dict) or config.get("sha256") != sha256(folder / TENSORS_FILE):
-        raise StorageError(
-            f"{folder / TENSORS_FILE} does not match the checksum in {CONFIG_FILE}; copy the folder again"
-        )
+        raise StorageError(f"{folder / TENSORS_FILE} does not match the checksum in {CONFIG_FILE}; copy the folder again")
     try:
         return config, load_file(folder / TENSORS_FILE, device=str(device))
     except (SafetensorError, OSError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,7 +45,8 @@ class Batch:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """A batch with ``function`` applied to every tensor that is present."""
-        return Batch(**{field.name: _map(function, getattr(self, field.name)) for field in fields(self)})
+        mapped: dict[str, Any] = {field.name: _map(function, getattr(self, field.name)) for field in fields(self)}
+        return Batch(**mapped)
 
     def __getitem__(self, index: Tensor | slice) -> Batch:
         """Rows chosen by an index tensor or a slice."""
@@ -62,7 +64,8 @@ class Batch:
     @staticmethod
     def cat(batches: Sequence[Batch]) -> Batch:
         """Concatenate batches along the batch axis; a field absent in one must be absent in all."""
-        return Batch(**{field.name: _cat([getattr(b, field.name) for b in batches]) for field in fields(Batch)})
+        joined: dict[str, Any] = {f.name: _cat([getattr(batch, f.name) for batch in batches]) for f in fields(Batch)}
+        return Batch(**joined)
 
 
 def _map(function: Callable[[Tensor], Tensor], value: Observations | None) -> Observations | None:

@@ -20,6 +20,6 @@ class ContinuingAcrobotEnv(AcrobotEnv):
         """One step of Acrobot; on the goal, the returned observation is already the restarted pose."""
         observation, _, reached_goal, truncated, info = super().step(action)
         if reached_goal:
-            self.state = self.np_random.uniform(low=-0.1, high=0.1, size=(4,)).astype(np.float32)
+            self.state = self.np_random.uniform(low=-0.1, high=0.1, size=(4,)).astype(np.float32)  # type: ignore[assignment]
             observation = self._get_ob()
         return observation, float(reached_goal), False, truncated, info

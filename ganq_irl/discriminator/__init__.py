@@ -1,0 +1,49 @@
+"""The heart: an adversary that learns to tell real from fake by a score. Torch and spaces only."""
+
+from __future__ import annotations
+
+from ganq_irl.discriminator.inputs import (
+    FIELDS,
+    STATE,
+    STATE_ACTION,
+    STATE_ACTION_RETURN,
+    STATE_ACTION_STATE,
+    STATE_TRANSITION,
+    Encoded,
+    InputEncoder,
+)
+from ganq_irl.discriminator.learner import DiscriminatorLearner
+from ganq_irl.discriminator.losses import LOSSES, Loss, build_loss
+from ganq_irl.discriminator.networks import (
+    ACTIVATIONS,
+    BaseDiscriminator,
+    Discriminator,
+    ScalarNetwork,
+    ShapedDiscriminator,
+    build_discriminator,
+)
+from ganq_irl.discriminator.stabilizers import STABILIZERS, Stabilizer, build_stabilizer
+
+__all__ = [
+    "ACTIVATIONS",
+    "FIELDS",
+    "LOSSES",
+    "STABILIZERS",
+    "STATE",
+    "STATE_ACTION",
+    "STATE_ACTION_RETURN",
+    "STATE_ACTION_STATE",
+    "STATE_TRANSITION",
+    "BaseDiscriminator",
+    "Discriminator",
+    "DiscriminatorLearner",
+    "Encoded",
+    "InputEncoder",
+    "Loss",
+    "ScalarNetwork",
+    "ShapedDiscriminator",
+    "Stabilizer",
+    "build_discriminator",
+    "build_loss",
+    "build_stabilizer",
+]

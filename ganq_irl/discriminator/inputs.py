@@ -1,0 +1,212 @@
+"""What the score sees: any choice of a transition's fields, encoded as one matrix of numbers.
+
+Discrete values become one-hot before anything else touches them, so that penalties never interpolate raw action indices.
+Pixels are scaled to [0, 1] and flattened; the network folds them back for its CNN (see ``networks``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space, preprocess_obs
+from torch import Tensor, nn
+
+from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
+from ganq_irl.types import Batch, Observations
+
+STATE = ("observations",)
+STATE_ACTION = ("observations", "actions")
+STATE_TRANSITION = ("observations", "next_observations")
+STATE_ACTION_STATE = ("observations", "actions", "next_observations")
+STATE_ACTION_RETURN = ("observations", "actions", "returns")
+FIELDS = ("observations", "actions", "next_observations", "dones", "returns")
+
+_SMALLEST_IMAGE = 36
+_CLIP = 10.0  # standard deviations: a dimension that hardly moves in the demonstrations must not swamp the others
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A batch as the networks take it.
+
+    Attributes:
+        features: ``(batch, dim)`` float32; penalties act on these.
+        dones: ``(batch,)`` float32; closes the shaping potential, and is not a feature that a penalty moves.
+        offset: ``(batch,)`` what a shaped discriminator subtracts from its score, log π(a|s); zeros where unused.
+    """
+
+    features: Tensor
+    dones: Tensor
+    offset: Tensor
+
+    def detach(self) -> Encoded:
+        """The same without history."""
+        return Encoded(self.features.detach(), self.dones.detach(), self.offset.detach())
+
+    def with_features(self, features: Tensor) -> Encoded:
+        """The same rows with other features."""
+        return replace(self, features=features)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return self.features.shape[0]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run of columns in the encoded matrix: a field, or one key of a Dict field."""
+
+    field: str
+    key: str | None
+    space: spaces.Space | None  # None for dones and returns
+    start: int
+    width: int
+
+    @property
+    def columns(self) -> slice:
+        """Where the part lies in the encoded matrix."""
+        return slice(self.start, self.start + self.width)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a CNN reads it: an image of at least the 36 pixels that NatureCNN's strides need on either side."""
+        if not isinstance(self.space, spaces.Box) or not is_image_space(self.space):
+            return False
+        return sorted(self.space.shape)[1] >= _SMALLEST_IMAGE  # the smallest extent is the channels'
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether it is standardised: numbers with a scale, neither one-hot nor pixels nor return samples."""
+        return isinstance(self.space, spaces.Box) and not self.is_image
+
+
+class InputEncoder(nn.Module):
+    """Turn the chosen fields of a ``Batch`` into one matrix, continuous columns standardised by the demonstrations.
+
+    Statistics are fixed by ``fit`` and not running: running ones move under the discriminator while it learns. The columns
+    of ``next_observations`` share the statistics of ``observations``, so that one potential h reads s and s' alike.
+
+    Args:
+        observation_space: Box (images too), Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
+        action_space: the same without Dict.
+        fields: names out of ``FIELDS``, in the order of the columns.
+
+    Raises:
+        ConfigurationError: an unknown or repeated field.
+        IncompatibleSpaces: a space of another kind, or a Discrete space that does not start at 0.
+    """
+
+    mean: Tensor
+    std: Tensor
+    clip: Tensor
+
+    def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, fields: Sequence[str]) -> None:
+        super().__init__()
+        self.observation_space, self.action_space, self.fields = observation_space, action_space, tuple(fields)
+        if not fields or len(set(fields)) < len(fields) or not set(fields) <= set(FIELDS):
+            raise ConfigurationError(f"inputs {tuple(fields)}: expected one or more different names out of {FIELDS}")
+        self.parts = self._lay_out()
+        self.dim = self.parts[-1].start + self.parts[-1].width
+        self._standardises = any(part.is_continuous for part in self.parts)
+        self.register_buffer("mean", torch.zeros(self.dim))
+        self.register_buffer("std", torch.ones(self.dim))
+        clip = torch.full((self.dim,), torch.inf)
+        for part in self.parts:
+            if part.is_continuous:
+                clip[part.columns] = _CLIP
+        self.register_buffer("clip", clip, persistent=False)
+
+    def _lay_out(self) -> tuple[Part, ...]:
+        parts: list[Part] = []
+        start = 0
+        for field in self.fields:
+            for key, space in self._leaves(field):
+                width = 1 if space is None else _checked_width(space, field)
+                parts.append(Part(field, key, space, start, width))
+                start += width
+        return tuple(parts)
+
+    def _leaves(self, field: str) -> list[tuple[str | None, spaces.Space | None]]:
+        if field in ("dones", "returns"):
+            return [(None, None)]
+        space = self.action_space if field == "actions" else self.observation_space
+        if isinstance(space, spaces.Dict):
+            return [(key, space.spaces[key]) for key in sorted(space.spaces)]
+        return [(None, space)]
+
+    def columns(self, field: str) -> slice:
+        """Columns that hold ``field``."""
+        parts = [part for part in self.parts if part.field == field]
+        return slice(parts[0].start, parts[-1].start + parts[-1].width)
+
+    def fit(self, batch: Batch) -> None:
+        """Take mean and deviation of every continuous column from ``batch``; a constant column keeps deviation 1."""
+        raw = self._raw(batch)
+        for part in self.parts:
+            if part.is_continuous:
+                source = part if part.field != "next_observations" else self._observation_twin(part)
+                values = raw[:, source.columns]
+                deviation = values.std(dim=0, correction=0)
+                is_constant = deviation <= 1e-6 * (1 + values.abs().amax(dim=0))
+                self.mean[part.columns] = values.mean(dim=0)
+                self.std[part.columns] = torch.where(is_constant, torch.ones_like(deviation), deviation)
+
+    def _observation_twin(self, part: Part) -> Part:
+        twins = [other for other in self.parts if other.field == "observations" and other.key == part.key]
+        return twins[0] if twins else part
+
+    def forward(self, batch: Batch) -> Encoded:
+        """Encode; a gradient through ``batch.returns`` survives."""
+        features = self._raw(batch)
+        if self._standardises:
+            features = torch.clamp((features - self.mean) / self.std, -self.clip, self.clip)
+        offset = torch.zeros_like(batch.dones) if batch.log_probs is None else batch.log_probs
+        return Encoded(features, batch.dones, offset)
+
+    def _raw(self, batch: Batch) -> Tensor:
+        return torch.cat([_encode(_value(batch, part), part) for part in self.parts], dim=1)
+
+
+def _checked_width(space: spaces.Space, field: str) -> int:
+    if isinstance(space, spaces.Discrete) and space.start != 0:
+        raise IncompatibleSpaces(
+            f"{field}: {space} starts at {space.start}; Stable-Baselines3 needs Discrete spaces that start at 0"
+        )
+    if not isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
+        raise IncompatibleSpaces(
+            f"{field}: {space} cannot be encoded; use Box, Discrete, MultiDiscrete, MultiBinary or a Dict of them"
+        )
+    return get_flattened_obs_dim(space)
+
+
+def _value(batch: Batch, part: Part) -> Tensor:
+    value: Observations | None = getattr(batch, part.field)
+    if value is None:
+        raise ConfigurationError(f"the discriminator's input names {part.field!r}, which the batch does not hold")
+    if part.key is not None:
+        if not isinstance(value, dict) or part.key not in value:
+            raise IncompatibleSpaces(f"{part.field}: the key {part.key!r} of the Dict space is missing")
+        return value[part.key]
+    if isinstance(value, dict):
+        raise IncompatibleSpaces(f"{part.field}: a dict was given where the space is {part.space}")
+    return value
+
+
+def _encode(value: Tensor, part: Part) -> Tensor:
+    """One part, ``(batch, *shape) -> (batch, width)``."""
+    if part.space is None:
+        return value.float().unsqueeze(1)
+    if isinstance(part.space, spaces.Discrete):
+        value = value.reshape(-1)
+    encoded = preprocess_obs(value, part.space)
+    assert isinstance(encoded, Tensor)
+    encoded = encoded.float().reshape(len(encoded), -1)
+    if encoded.shape[1] != part.width:
+        raise IncompatibleSpaces(
+            f"{part.field}: rows of {tuple(value.shape[1:])} were given where the space is {part.space}; "
+            "check that the demonstrations belong to this environment"
+        )
+    return encoded

@@ -1,0 +1,74 @@
+"""Layers that look beyond a single row, each with a defined answer for a single row in evaluation mode."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Append how close each row is to the rest of its batch (Salimans et al., 2016, section 3.2).
+
+    With M_i = T x_i reshaped to (kernels, kernel_dim): o_b(x_i) = mean over j != i of exp(-||M_i,b - M_j,b||_1). The paper
+    sums; the mean keeps the feature's scale independent of the batch size, which evaluation needs.
+
+    In evaluation mode rows are compared with ``reference``, rows of the last training batch, and never with each other.
+    The learner scores fakes last, so these are fakes.
+    """
+
+    reference: Tensor
+
+    def __init__(self, in_features: int, kernels: int = 8, kernel_dim: int = 4, n_reference: int = 64) -> None:
+        super().__init__()
+        self.kernels, self.kernel_dim = kernels, kernel_dim
+        self.project = nn.Linear(in_features, kernels * kernel_dim, bias=False)
+        self.register_buffer("reference", torch.zeros(n_reference, kernels, kernel_dim))
+
+    @property
+    def out_features(self) -> int:
+        """Width after the closeness features are appended."""
+        return self.project.in_features + self.kernels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, in_features) -> (batch, in_features + kernels)``."""
+        rows = self.project(x).view(-1, self.kernels, self.kernel_dim)
+        if self.training:
+            closeness = _closeness(rows, rows)  # (batch, batch, kernels)
+            others = max(len(rows) - 1, 1)
+            feature = (closeness.sum(dim=1) - 1) / others  # minus each row's closeness to itself, exp(0)
+            self._remember(rows.detach())
+        else:
+            feature = _closeness(rows, self.reference).mean(dim=1)
+        return torch.cat([x, feature], dim=1)
+
+    def _remember(self, rows: Tensor) -> None:
+        index = torch.arange(len(self.reference), device=rows.device) % len(rows)
+        self.reference.copy_(rows[index])
+
+
+def _closeness(rows: Tensor, others: Tensor) -> Tensor:
+    """exp(-L1 distance), ``(batch, kernels, dim), (n, kernels, dim) -> (batch, n, kernels)``."""
+    return torch.exp(-(rows.unsqueeze(1) - others.unsqueeze(0)).abs().sum(dim=3))
+
+
+class VirtualBatchNorm(nn.Module):
+    """Normalise each row by the statistics of a fixed reference batch and of itself (Salimans et al., 2016, section 3.5).
+
+    The reference travels through the network as the first ``n_reference`` rows of every input, so that its activations are
+    always those of the present weights. No row sees its batch-mates, in training or in evaluation.
+    """
+
+    def __init__(self, features: int, n_reference: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.n_reference, self.eps = n_reference, eps
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n_reference + batch, features)``, the reference first, to the same shape."""
+        own = 1.0 / (self.n_reference + 1)  # weight of the row itself among reference and row
+        reference = x[: self.n_reference]
+        mean = own * x + (1 - own) * reference.mean(dim=0)
+        square = own * x**2 + (1 - own) * (reference**2).mean(dim=0)
+        variance = (square - mean**2).clamp_min(0)
+        return (x - mean) / torch.sqrt(variance + self.eps) * self.weight + self.bias

@@ -1,0 +1,150 @@
+"""The one update that every algorithm calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_, parametrize
+
+from ganq_irl.discriminator.losses import Loss, build_loss, with_log_ratio
+from ganq_irl.discriminator.metrics import discriminator_metrics
+from ganq_irl.discriminator.networks import BaseDiscriminator
+from ganq_irl.discriminator.stabilizers import Stabilizer, StabilizerSpec, Step, build_stabilizer
+from ganq_irl.errors import ConfigurationError
+from ganq_irl.types import Batch
+
+
+class DiscriminatorLearner:
+    """Teach a discriminator to tell real from fake.
+
+    Args:
+        discriminator: the networks; stabilisers of the architecture edit them in place.
+        reference: real data, for what is fixed at the start: the encoder's statistics and virtual batch normalisation.
+        loss: name in ``LOSSES`` or an instance.
+        stabilizers: names, ``{"name": ..., setting: value}``, or instances, attached in this order.
+        learning_rate: Adam's; ``set_learning_rate`` changes it.
+        betas: Adam's moments.
+        max_grad_norm: bound on the gradient's norm; None for no bound.
+        seed: of the generator that noise and interpolates are drawn from.
+
+    Raises:
+        ConfigurationError: unknown loss or stabiliser, or two that contradict each other.
+    """
+
+    def __init__(
+        self,
+        discriminator: BaseDiscriminator,
+        reference: Batch,
+        *,
+        loss: str | Loss = "bce",
+        stabilizers: Sequence[StabilizerSpec] = (),
+        learning_rate: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        max_grad_norm: float | None = 10.0,
+        seed: int = 0,
+    ) -> None:
+        self.discriminator = discriminator
+        self.loss = build_loss(loss)
+        self.stabilizers = nn.ModuleList(build_stabilizer(spec) for spec in stabilizers)
+        _check_compatible(self._attached(), self.loss)
+        discriminator.encoder.fit(reference)
+        encoded = discriminator.encode(reference)
+        for stabilizer in self._attached():
+            stabilizer.attach(discriminator, encoded)
+        self.max_grad_norm = max_grad_norm
+        self.optimizer = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=betas, fused=True)
+        self.generator = torch.Generator(reference.device).manual_seed(seed)
+        self.n_updates = 0
+
+    def update(self, real: Batch, fake: Batch) -> dict[str, Tensor]:
+        """One step on one batch of each side; returns zero-dimensional metrics of the scores *before* the step."""
+        discriminator = self.discriminator.train()
+        real_rows, fake_rows = discriminator.encode(real).detach(), discriminator.encode(fake).detach()
+        for stabilizer in self._attached():
+            real_rows, fake_rows = stabilizer.on_batch(real_rows, fake_rows, self.generator)
+
+        with parametrize.cached():  # a spectrally normalised weight is computed once, for both sides and all penalties
+            real_scores, fake_scores = discriminator.score(real_rows), discriminator.score(fake_rows)
+            losses = self.loss.real(real_scores), self.loss.fake(fake_scores)
+            for stabilizer in self._attached():
+                losses = stabilizer.on_losses(self.loss, real_scores, fake_scores, losses)
+            loss = losses[0].mean() + losses[1].mean()
+
+            metrics = {"loss": loss.detach(), **discriminator_metrics(self.loss, real_scores, fake_scores)}
+            if all(stabilizer.allows_step(metrics) for stabilizer in self._attached()):
+                step = Step(discriminator, self.loss, real_rows, fake_rows, real_scores, fake_scores, self.generator)
+                metrics |= self._step(loss, step)
+        self.n_updates += 1
+        return metrics
+
+    def _step(self, loss: Tensor, step: Step) -> dict[str, Tensor]:
+        metrics = {}
+        for stabilizer in self._attached():
+            penalty = stabilizer.penalty(step)
+            if penalty is not None:
+                loss = loss + penalty
+                metrics[f"penalty/{stabilizer.name}"] = penalty.detach()
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.max_grad_norm is not None:
+            metrics["gradient_norm"] = clip_grad_norm_(self.discriminator.parameters(), self.max_grad_norm)
+        self.optimizer.step()
+        for stabilizer in self._attached():
+            stabilizer.after_step(self.discriminator)
+        return metrics
+
+    @property
+    def scorer(self) -> BaseDiscriminator:
+        """What scores for the generator, in evaluation mode: an averaged copy if one is attached, else the discriminator."""
+        averages = [stabilizer.averaged() for stabilizer in self._attached()]
+        chosen = next((average for average in averages if average is not None), self.discriminator)
+        return chosen.eval()
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Change Adam's learning rate from the next step on."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that learning changes: networks, stabilisers, optimiser, random state, counter."""
+        return {
+            "discriminator": dict(self.discriminator.state_dict()),
+            "stabilizers": dict(self.stabilizers.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "n_updates": self.n_updates,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what ``state_dict`` gave, into a learner that was built alike."""
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.stabilizers.load_state_dict(state["stabilizers"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        self.n_updates = state["n_updates"]
+
+    def _attached(self) -> list[Stabilizer]:
+        return list(self.stabilizers)  # type: ignore[arg-type]  # a ModuleList does not know what it holds
+
+
+def _check_compatible(stabilizers: Sequence[Stabilizer], loss: Loss) -> None:
+    names = [stabilizer.name for stabilizer in stabilizers]
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise ConfigurationError(f"stabilizers given twice: {', '.join(sorted(repeated))}")
+    for stabilizer in stabilizers:
+        if stabilizer.needs_log_ratio and not loss.has_log_ratio:
+            raise ConfigurationError(
+                f"{stabilizer.name!r} reads scores as log-ratios and the loss {loss.name!r} has none; "
+                f"leave it out, or use one of the losses {', '.join(with_log_ratio())}"
+            )
+    batch = [stabilizer.name for stabilizer in stabilizers if stabilizer.uses_batch_statistics]
+    gradient = [stabilizer.name for stabilizer in stabilizers if stabilizer.penalizes_gradient]
+    if batch and gradient:
+        raise ConfigurationError(
+            f"{gradient[0]!r} bounds the gradient of each row's own score, which {batch[0]!r} ties to its batch-mates; "
+            "use 'virtual-batch-norm' or 'spectral-norm' instead of one of them"
+        )

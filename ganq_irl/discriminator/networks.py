@@ -1,0 +1,243 @@
+"""Networks that give the score: a plain one, and AIRL's shaped one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space_channels_first
+from stable_baselines3.common.torch_layers import NatureCNN
+from torch import Tensor, nn
+
+from ganq_irl.discriminator.inputs import Encoded, InputEncoder, Part
+from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.types import Batch
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU,
+    "leaky-relu": nn.LeakyReLU,
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+}
+
+
+class ImageExtractor(nn.Module):
+    """SB3's NatureCNN over the image columns of a flat matrix, the other columns passed through."""
+
+    def __init__(self, parts: Sequence[Part], cnn_features: int = 128) -> None:
+        super().__init__()
+        self.parts = tuple(parts)
+        self.origin = parts[0].start  # the matrix given holds these parts alone
+        self.cnns = nn.ModuleList(NatureCNN(_channels_first(part.space), cnn_features) for part in parts if part.is_image)
+        self.out_features = sum(cnn_features if part.is_image else part.width for part in parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, flat width) -> (batch, out_features)``."""
+        cnns = iter(self.cnns)
+        return torch.cat([self._read(x, part, cnns) for part in self.parts], dim=1)
+
+    def _read(self, x: Tensor, part: Part, cnns: Iterator[nn.Module]) -> Tensor:
+        flat = x[:, part.start - self.origin : part.start - self.origin + part.width]
+        if not part.is_image:
+            return flat
+        assert isinstance(part.space, spaces.Box)
+        image = flat.view(-1, *part.space.shape)
+        if not is_image_space_channels_first(part.space):
+            image = image.permute(0, 3, 1, 2)
+        return next(cnns)(image)
+
+
+class ScalarNetwork(nn.Module):
+    """An MLP from runs of columns to one number a row, with a CNN before it where a column run is an image.
+
+    ``layers`` is a ``Sequential`` of (Linear, activation) pairs and a last Linear; stabilisers of the architecture edit it.
+    Where virtual batch normalisation is attached, ``reference`` holds the rows that go before every input.
+    """
+
+    reference: Tensor | None
+
+    def __init__(self, parts: Sequence[Part], hidden_sizes: Sequence[int], activation: str) -> None:
+        super().__init__()
+        self.extractor = ImageExtractor(parts) if any(part.is_image for part in parts) else None
+        self.in_features = sum(part.width for part in parts)
+        width = self.extractor.out_features if self.extractor else self.in_features
+        layers: list[nn.Module] = []
+        for size in hidden_sizes:
+            layers += [nn.Linear(width, size), ACTIVATIONS[activation]()]
+            width = size
+        self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
+        self.register_buffer("reference", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, in_features) -> (batch,)``."""
+        n_reference = 0 if self.reference is None else len(self.reference)
+        if self.reference is not None:
+            x = torch.cat([self.reference, x])
+        if self.extractor is not None:
+            x = self.extractor(x)
+        return self.layers(x)[n_reference:].squeeze(1)
+
+
+class BaseDiscriminator(nn.Module, ABC):
+    """An encoder and the networks over its columns; a high score means real.
+
+    Attributes:
+        encoder: what the score sees.
+        architecture: the specs of the stabilisers that changed the networks, in order, so that a saved one can be rebuilt.
+    """
+
+    encoder: InputEncoder
+
+    def __init__(self, encoder: InputEncoder, hidden_sizes: Sequence[int], activation: str) -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ConfigurationError(f"unknown activation {activation!r}: {nearest(activation, ACTIVATIONS)}")
+        self.encoder, self.hidden_sizes, self.activation = encoder, tuple(hidden_sizes), activation
+        self.architecture: list[dict[str, Any]] = []
+
+    def encode(self, batch: Batch) -> Encoded:
+        """The batch as the networks take it."""
+        return self.encoder(batch)
+
+    @abstractmethod
+    def score(self, encoded: Encoded) -> Tensor:
+        """Score of each row, ``(batch,)``; before any loss, so a logit for BCE."""
+
+    @abstractmethod
+    def networks(self) -> dict[ScalarNetwork, tuple[Part, ...]]:
+        """Every network, with the encoder's columns that it reads."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """JSON description that ``build_discriminator`` takes, without spaces and weights."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Encode and score, ``(batch,)``."""
+        return self.score(self.encode(batch))
+
+
+class Discriminator(BaseDiscriminator):
+    """One network over all the fields of its encoder: the discriminator of GAIL (Ho & Ermon, 2016) and its relatives."""
+
+    def __init__(self, encoder: InputEncoder, hidden_sizes: Sequence[int] = (64, 64), activation: str = "tanh") -> None:
+        super().__init__(encoder, hidden_sizes, activation)
+        self.network = ScalarNetwork(encoder.parts, hidden_sizes, activation)
+
+    def score(self, encoded: Encoded) -> Tensor:
+        """D's logit, ``(batch,)``."""
+        return self.network(encoded.features)
+
+    def networks(self) -> dict[ScalarNetwork, tuple[Part, ...]]:
+        """The one network and all columns."""
+        return {self.network: self.encoder.parts}
+
+    def config(self) -> dict[str, Any]:
+        """JSON description."""
+        return {
+            "kind": "plain",
+            "inputs": list(self.encoder.fields),
+            "hidden_sizes": list(self.hidden_sizes),
+            "activation": self.activation,
+            "architecture": self.architecture,
+        }
+
+
+class ShapedDiscriminator(BaseDiscriminator):
+    """AIRL's discriminator (Fu et al., 2018, equations 4 and 5): f(s, a, s') - log π(a|s).
+
+    f = g(s[, a]) + γ (1 - d) h(s') - h(s), and D = exp(f) / (exp(f) + π(a|s)), whose logit is f - log π. The potential of a
+    true terminal state is taken as 0 (d = 1); at a time limit d = 0 and it counts.
+
+    Args:
+        encoder: must hold ``observations`` and ``next_observations``, and what ``reward_inputs`` names.
+        reward_inputs: what g sees; ``("observations",)`` gives the state-only reward that transfers (their section 5).
+        discount: γ of the shaping, the generator's own.
+        hidden_sizes: widths of g and of h.
+        activation: name out of ``ACTIVATIONS``.
+    """
+
+    def __init__(
+        self,
+        encoder: InputEncoder,
+        reward_inputs: Sequence[str] = ("observations", "actions"),
+        discount: float = 0.99,
+        hidden_sizes: Sequence[int] = (64, 64),
+        activation: str = "tanh",
+    ) -> None:
+        super().__init__(encoder, hidden_sizes, activation)
+        needed = {"observations", "next_observations", *reward_inputs}
+        if not needed <= set(encoder.fields):
+            raise ConfigurationError(
+                f"a shaped discriminator over {tuple(reward_inputs)} needs inputs {sorted(needed)}, got {encoder.fields}"
+            )
+        self.reward_inputs, self.discount = tuple(reward_inputs), discount
+        self.reward_parts = tuple(part for field in reward_inputs for part in encoder.parts if part.field == field)
+        self.state_parts = tuple(part for part in encoder.parts if part.field == "observations")
+        self.reward_network = ScalarNetwork(_contiguous(self.reward_parts), hidden_sizes, activation)
+        self.potential_network = ScalarNetwork(_contiguous(self.state_parts), hidden_sizes, activation)
+        self._reward_columns = [encoder.columns(field) for field in reward_inputs]
+        self._state_columns, self._next_columns = encoder.columns("observations"), encoder.columns("next_observations")
+
+    def reward(self, encoded: Encoded) -> Tensor:
+        """g, the recovered reward, ``(batch,)``."""
+        columns = [encoded.features[:, run] for run in self._reward_columns]
+        return self.reward_network(columns[0] if len(columns) == 1 else torch.cat(columns, dim=1))
+
+    def shaped_reward(self, encoded: Encoded) -> Tensor:
+        """f = g + γ (1 - d) h(s') - h(s), ``(batch,)``; the advantage at the optimum, up to a constant."""
+        next_potential = self.potential_network(encoded.features[:, self._next_columns])
+        potential = self.potential_network(encoded.features[:, self._state_columns])
+        return self.reward(encoded) + self.discount * (1 - encoded.dones) * next_potential - potential
+
+    def score(self, encoded: Encoded) -> Tensor:
+        """f - log π(a|s), the logit of AIRL's D, ``(batch,)``."""
+        return self.shaped_reward(encoded) - encoded.offset
+
+    def networks(self) -> dict[ScalarNetwork, tuple[Part, ...]]:
+        """g and h."""
+        return {self.reward_network: self.reward_parts, self.potential_network: self.state_parts}
+
+    def config(self) -> dict[str, Any]:
+        """JSON description."""
+        return {
+            "kind": "shaped",
+            "inputs": list(self.encoder.fields),
+            "reward_inputs": list(self.reward_inputs),
+            "discount": self.discount,
+            "hidden_sizes": list(self.hidden_sizes),
+            "activation": self.activation,
+            "architecture": self.architecture,
+        }
+
+
+def build_discriminator(
+    observation_space: spaces.Space, action_space: spaces.Space, config: Mapping[str, Any]
+) -> Discriminator | ShapedDiscriminator:
+    """Build the bare networks that a discriminator's ``config()`` describes; its architecture is not attached yet."""
+    encoder = InputEncoder(observation_space, action_space, config["inputs"])
+    if config["kind"] == "plain":
+        return Discriminator(encoder, config["hidden_sizes"], config["activation"])
+    if config["kind"] == "shaped":
+        return ShapedDiscriminator(
+            encoder, config["reward_inputs"], config["discount"], config["hidden_sizes"], config["activation"]
+        )
+    raise ConfigurationError(f"unknown kind of discriminator {config['kind']!r}; known: plain, shaped")
+
+
+def _contiguous(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts as they lie in a matrix that holds them alone."""
+    start, moved = 0, []
+    for part in parts:
+        moved.append(Part(part.field, part.key, part.space, start, part.width))
+        start += part.width
+    return tuple(moved)
+
+
+def _channels_first(space: spaces.Space | None) -> spaces.Box:
+    assert isinstance(space, spaces.Box)
+    if is_image_space_channels_first(space):
+        return space
+    return spaces.Box(space.low.transpose(2, 0, 1), space.high.transpose(2, 0, 1), dtype=space.dtype.type)

@@ -1,0 +1,80 @@
+"""Tricks against instability from GANs and from actor-critic methods, grouped by the moment at which they act.
+
+The list follows Pfau & Vinyals (2016), "Connecting generative adversarial networks and actor-critic methods", table 1.
+Two of its rows are no modules here: two time-scales are the learning rates of discriminator and generator, and compatibility
+(a critic whose features are the policy's score function) is documented where it does not carry over, as the survey says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from ganq_irl.discriminator.stabilizers.after_step import AveragedDiscriminator, WeightClipping
+from ganq_irl.discriminator.stabilizers.architecture import (
+    BatchNorm,
+    MinibatchDiscriminating,
+    SpectralNorm,
+    VirtualBatchNormalization,
+)
+from ganq_irl.discriminator.stabilizers.base import Stabilizer, Step
+from ganq_irl.discriminator.stabilizers.batch import FakeReplay, InstanceNoise
+from ganq_irl.discriminator.stabilizers.gate import Freezing, Frozen
+from ganq_irl.discriminator.stabilizers.loss import LabelSmoothing
+from ganq_irl.discriminator.stabilizers.penalty import (
+    FakeGradientPenalty,
+    GradientPenalty,
+    HistoricalAveraging,
+    LogitEntropy,
+    RealGradientPenalty,
+    ZeroCenteredGradientPenalty,
+)
+from ganq_irl.errors import ConfigurationError, nearest
+
+STABILIZERS: dict[str, type[Stabilizer]] = {
+    stabilizer.name: stabilizer
+    for stabilizer in (
+        AveragedDiscriminator,
+        BatchNorm,
+        FakeGradientPenalty,
+        FakeReplay,
+        Freezing,
+        Frozen,
+        GradientPenalty,
+        HistoricalAveraging,
+        InstanceNoise,
+        LabelSmoothing,
+        LogitEntropy,
+        MinibatchDiscriminating,
+        RealGradientPenalty,
+        SpectralNorm,
+        VirtualBatchNormalization,
+        WeightClipping,
+        ZeroCenteredGradientPenalty,
+    )
+}
+
+StabilizerSpec = str | Mapping[str, Any] | Stabilizer
+
+__all__ = ["STABILIZERS", "Stabilizer", "StabilizerSpec", "Step", "build_stabilizer"]
+
+
+def build_stabilizer(spec: StabilizerSpec) -> Stabilizer:
+    """A stabiliser from its name, from ``{"name": ..., setting: value, ...}``, or as it is.
+
+    Raises:
+        ConfigurationError: unknown name or setting.
+    """
+    if isinstance(spec, Stabilizer):
+        return spec
+    settings = {"name": spec} if isinstance(spec, str) else dict(spec)
+    name = settings.pop("name", None)
+    if name not in STABILIZERS:
+        raise ConfigurationError(f"unknown stabilizer {name!r}: {nearest(str(name), STABILIZERS)}")
+    known = [field.name for field in fields(STABILIZERS[name])]
+    for setting in settings:
+        if setting not in known:
+            hint = nearest(setting, known) if known else "it has no settings"
+            raise ConfigurationError(f"stabilizer {name!r} has no setting {setting!r}: {hint}")
+    return STABILIZERS[name](**settings)

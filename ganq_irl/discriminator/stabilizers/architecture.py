@@ -1,0 +1,125 @@
+"""Stabilisers that edit the networks when attached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
+
+from ganq_irl.discriminator.inputs import Encoded
+from ganq_irl.discriminator.layers import MinibatchDiscrimination, VirtualBatchNorm
+from ganq_irl.discriminator.networks import BaseDiscriminator, ScalarNetwork
+from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_range
+
+
+@dataclass(eq=False)
+class Architecture(Stabilizer):
+    """Remember the edit on the discriminator, so that a saved one can be rebuilt."""
+
+    changes_architecture = True
+
+    def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
+        """Edit every network of ``discriminator``."""
+        for network, parts in discriminator.networks().items():
+            rows = None
+            if reference is not None:
+                rows = torch.cat([reference.features[:, part.columns] for part in parts], dim=1)
+            self.edit(network, rows)
+        discriminator.architecture.append(self.settings())
+
+    def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
+        """Edit one network; ``reference`` is real data as this network reads it, ``(rows, in_features)``."""
+        raise NotImplementedError
+
+
+class _Scale(nn.Module):
+    """Parametrisation that multiplies a weight by a constant."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight * self.scale
+
+
+@dataclass(eq=False)
+class SpectralNorm(Architecture):
+    """Divide every weight matrix by its largest singular value (Miyato et al., 2018).
+
+    Each network's Lipschitz constant in its standardised inputs is then at most ``scale``: the last layer alone is scaled.
+    """
+
+    name = "spectral-norm"
+    scale: float = 1.0
+
+    def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
+        """Parametrise every linear and convolutional layer."""
+        check_range(self.name, "scale", self.scale, 1e-6, float("inf"))
+        for module in list(network.modules()):
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                parametrizations.spectral_norm(module)
+        if self.scale != 1.0:
+            parametrize.register_parametrization(network.layers[-1], "weight", _Scale(self.scale))
+
+
+@dataclass(eq=False)
+class BatchNorm(Architecture):
+    """Batch normalisation before every hidden activation (Ioffe & Szegedy, 2015), real and fake in batches of their own."""
+
+    name = "batch-norm"
+    uses_batch_statistics = True
+
+    def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
+        """Insert a BatchNorm1d after each hidden linear layer."""
+        _insert_after_hidden(network, nn.BatchNorm1d)
+
+
+@dataclass(eq=False)
+class VirtualBatchNormalization(Architecture):
+    """Virtual batch normalisation by a fixed reference batch of real rows (Salimans et al., 2016, section 3.5)."""
+
+    name = "virtual-batch-norm"
+    n_reference: int = 64
+
+    def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
+        """Insert the layers, and give the network its reference: the first rows of the real data, evenly spread."""
+        check_range(self.name, "n_reference", self.n_reference, 2, 100_000)
+        weight = next(network.parameters())
+        rows = torch.zeros(self.n_reference, network.in_features)
+        if reference is not None:
+            index = torch.linspace(0, len(reference) - 1, self.n_reference, device=reference.device).long()
+            rows = reference[index].clone()
+        network.reference = rows.to(weight.device)
+        _insert_after_hidden(network, lambda width: VirtualBatchNorm(width, self.n_reference))
+
+
+@dataclass(eq=False)
+class MinibatchDiscriminating(Architecture):
+    """Let the last layer see how alike the rows of a batch are (Salimans et al., 2016, section 3.2)."""
+
+    name = "minibatch-discrimination"
+    uses_batch_statistics = True
+    kernels: int = 8
+    kernel_dim: int = 4
+    n_reference: int = 64
+
+    def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
+        """Insert the layer before the last linear one, which is widened."""
+        *hidden, last = network.layers
+        assert isinstance(last, nn.Linear)
+        layer = MinibatchDiscrimination(last.in_features, self.kernels, self.kernel_dim, self.n_reference)
+        widened = nn.Linear(layer.out_features, last.out_features)
+        network.layers = nn.Sequential(*hidden, layer, widened).to(last.weight.device)
+
+
+def _insert_after_hidden(network: ScalarNetwork, layer: Callable[[int], nn.Module]) -> None:
+    layers: list[nn.Module] = []
+    for module in network.layers:
+        layers.append(module)
+        if isinstance(module, nn.Linear) and module is not network.layers[-1]:
+            layers.append(layer(module.out_features).to(module.weight.device))
+    network.layers = nn.Sequential(*layers)

@@ -1,0 +1,109 @@
+"""Stabilisers that change the batch before it is scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganq_irl.discriminator.inputs import Encoded
+from ganq_irl.discriminator.networks import BaseDiscriminator
+from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_range
+
+
+@dataclass(eq=False)
+class InstanceNoise(Stabilizer):
+    """Gaussian noise on the continuous columns of both sides, annealed to nothing (Sønderby et al., 2017, section 3.3).
+
+    Overlapping supports give the discriminator a log-ratio to learn where expert and policy do not meet.
+
+    Args:
+        std: first standard deviation, in standard deviations of the demonstrations.
+        n_anneal: updates over which it falls linearly to 0; 0 keeps it constant.
+    """
+
+    name = "instance-noise"
+    std: float = 0.1
+    n_anneal: int = 0
+
+    def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
+        """Find the continuous columns."""
+        self.noisy: Tensor
+        self.updates: Tensor
+        check_range(self.name, "std", self.std, 0.0, float("inf"))
+        encoder = discriminator.encoder
+        noisy = torch.zeros(encoder.dim, device=encoder.mean.device)
+        for part in encoder.parts:
+            noisy[part.columns] = float(part.is_continuous)
+        self.register_buffer("noisy", noisy)
+        self.register_buffer("updates", torch.zeros((), dtype=torch.long, device=encoder.mean.device))
+
+    def on_batch(self, real: Encoded, fake: Encoded, generator: torch.Generator) -> tuple[Encoded, Encoded]:
+        """Add the noise to both sides."""
+        remaining = (1 - self.updates / self.n_anneal).clamp_min(0) if self.n_anneal else 1.0
+        self.updates += 1
+        return self._perturb(real, remaining, generator), self._perturb(fake, remaining, generator)
+
+    def _perturb(self, side: Encoded, remaining: Tensor | float, generator: torch.Generator) -> Encoded:
+        noise = torch.randn(side.features.shape, generator=generator, device=side.features.device)
+        return side.with_features(side.features + self.std * remaining * self.noisy * noise)
+
+
+@dataclass(eq=False)
+class FakeReplay(Stabilizer):
+    """Mix fakes of earlier rounds into the batch, so that they are not forgotten (Shrivastava et al., 2017, section 2.3).
+
+    Rows keep the log π of the policy that drew them.
+
+    Args:
+        size: rows kept.
+        fraction: of each fake batch that comes from the store, once it holds something.
+    """
+
+    name = "fake-replay"
+    size: int = 10_000
+    fraction: float = 0.5
+
+    def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
+        """Allocate the store."""
+        self.features: Tensor
+        self.dones: Tensor
+        self.offset: Tensor
+        self.stored: Tensor
+        check_range(self.name, "fraction", self.fraction, 0.0, 1.0)
+        check_range(self.name, "size", self.size, 1, 10**9)
+        encoder = discriminator.encoder
+        device = encoder.mean.device
+        self.register_buffer("features", torch.zeros(self.size, encoder.dim, device=device))
+        self.register_buffer("dones", torch.zeros(self.size, device=device))
+        self.register_buffer("offset", torch.zeros(self.size, device=device))
+        self.register_buffer("stored", torch.zeros((), dtype=torch.long, device=device))
+
+    def on_batch(self, real: Encoded, fake: Encoded, generator: torch.Generator) -> tuple[Encoded, Encoded]:
+        """Replace a random part of the fakes by stored ones, then store the new ones over random old ones."""
+        available = int(self.stored)
+        mixed = self._mix(fake, available, generator) if available else fake
+        self._store(fake, available, generator)
+        return real, mixed
+
+    def _mix(self, fake: Encoded, available: int, generator: torch.Generator) -> Encoded:
+        n_old = round(self.fraction * len(fake))
+        keep = torch.randperm(len(fake), generator=generator, device=fake.dones.device)[n_old:]
+        old = torch.randint(available, (n_old,), generator=generator, device=fake.dones.device)
+        return Encoded(
+            torch.cat([fake.features[keep], self.features[old]]),
+            torch.cat([fake.dones[keep], self.dones[old]]),
+            torch.cat([fake.offset[keep], self.offset[old]]),
+        )
+
+    def _store(self, fake: Encoded, available: int, generator: torch.Generator) -> None:
+        n_appended = min(self.size - available, len(fake))
+        n_overwriting = min(len(fake) - n_appended, available)
+        appended = torch.arange(available, available + n_appended, device=fake.dones.device)
+        overwritten = torch.randperm(max(available, 1), generator=generator, device=fake.dones.device)[:n_overwriting]
+        rows = torch.cat([appended, overwritten])
+        self.features[rows] = fake.features[: len(rows)]
+        self.dones[rows] = fake.dones[: len(rows)]
+        self.offset[rows] = fake.offset[: len(rows)]
+        self.stored += n_appended
