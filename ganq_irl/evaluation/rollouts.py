@@ -1,0 +1,158 @@
+"""Episodes of a policy under the environment's own reward, each from a seed of its own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from ganq_irl.errors import ConfigurationError
+
+
+class Predictor(Protocol):
+    """What evaluation needs of a policy: SB3's ``predict``."""
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, Any]:
+        """Actions for a batch of observations, and the recurrent state."""
+        ...
+
+
+@dataclass(frozen=True)
+class EpisodeStatistics:
+    """Returns and lengths of episodes, in the order of their seeds.
+
+    Attributes:
+        returns: undiscounted return of each episode, ``(n_episodes,)`` float64.
+        lengths: number of steps of each, ``(n_episodes,)`` int64.
+    """
+
+    returns: np.ndarray
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of episodes."""
+        return len(self.returns)
+
+
+def evaluate_returns(
+    policy: Predictor,
+    env: str | Callable[..., gym.Env],
+    n_episodes: int = 20,
+    *,
+    seed: int = 0,
+    n_envs: int = 8,
+    deterministic: bool = True,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> EpisodeStatistics:
+    """Play episodes with SB3's ``evaluate_policy``; episode ``i`` starts from ``reset(seed=seed + i)``.
+
+    So an evaluation can be repeated exactly, and two policies are compared from the same initial states. ``n_envs`` changes
+    the batches that the policy sees, which may change the last digit of a network's output, but not the seeds.
+
+    Args:
+        policy: anything with SB3's ``predict``; it is given raw observations.
+        env: a Gymnasium id, or a function that makes the environment.
+        n_episodes: at least 1.
+        seed: seed of the first episode; also of the actions that a stochastic policy draws.
+        n_envs: environments that are stepped together.
+        deterministic: as in SB3: the mode of the policy, or a draw from it.
+        env_kwargs: passed to the environment.
+
+    Raises:
+        ConfigurationError: ``n_episodes`` or ``n_envs`` is below 1.
+    """
+    if n_episodes < 1 or n_envs < 1:
+        raise ConfigurationError(f"given {n_episodes} episodes in {n_envs} environments; expected at least 1 of each")
+    n_envs = min(n_envs, n_episodes)
+    vec_env = _seeded_vec_env(_maker(env, env_kwargs), n_episodes, seed, n_envs)
+    finished: dict[int, tuple[float, int]] = {}
+
+    def collect(locals_: dict[str, Any], _globals: dict[str, Any]) -> None:
+        if locals_["done"] and "episode" in locals_["info"]:
+            episode = locals_["info"]["episode"]
+            finished[locals_["info"]["reset_seed"]] = (episode["r"], episode["l"])
+
+    try:
+        # SB3's stochastic policies draw from torch's global generator: seed a copy of it, leave the caller's as it was.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            evaluate_policy(policy, vec_env, n_episodes, deterministic=deterministic, callback=collect)
+    finally:
+        vec_env.close()
+    returns, lengths = zip(*(finished[key] for key in sorted(finished)), strict=True)
+    return EpisodeStatistics(np.array(returns, np.float64), np.array(lengths, np.int64))
+
+
+def random_returns(
+    env: str | Callable[..., gym.Env],
+    n_episodes: int = 20,
+    *,
+    seed: int = 0,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> EpisodeStatistics:
+    """Returns of uniformly random actions, the usual zero of a normalised score."""
+    probe = _maker(env, env_kwargs)()
+    policy = RandomPolicy(probe.action_space, seed)
+    probe.close()
+    return evaluate_returns(policy, env, n_episodes, seed=seed, env_kwargs=env_kwargs)
+
+
+class RandomPolicy:
+    """Uniform actions of a space (for unbounded Box dimensions Gymnasium's normal or exponential), from a seed."""
+
+    def __init__(self, action_space: spaces.Space, seed: int) -> None:
+        self.action_space = copy.deepcopy(action_space)
+        self.action_space.seed(seed)
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, Any]:
+        """One random action for each observation of a batch: ``(batch, *action_shape)``."""
+        first = next(iter(observation.values())) if isinstance(observation, dict) else observation
+        return np.stack([self.action_space.sample() for _ in range(len(first))]), state
+
+
+class _SeededEpisodes(gym.Wrapper):
+    """Starts its episodes from given seeds, one after the other, and tells each in the step's info."""
+
+    def __init__(self, env: gym.Env, seeds: range) -> None:
+        super().__init__(env)
+        self._seeds = iter(seeds)
+        self._seed: int | None = None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self._seed = next(self._seeds, None)
+        return self.env.reset(seed=self._seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated, truncated, {**info, "reset_seed": self._seed}
+
+
+def _seeded_vec_env(make: Callable[[], gym.Env], n_episodes: int, seed: int, n_envs: int) -> DummyVecEnv:
+    """Monitored environments that take as many consecutive seeds each as ``evaluate_policy`` will play episodes on them."""
+    counts = [(n_episodes + i) // n_envs for i in range(n_envs)]
+    bounds = np.cumsum([seed, *counts]).tolist()
+
+    def member(seeds: range) -> Callable[[], gym.Env]:
+        return lambda: _SeededEpisodes(Monitor(make()), seeds)
+
+    return DummyVecEnv([member(range(first, end)) for first, end in pairwise(bounds)])
+
+
+def _maker(env: str | Callable[..., gym.Env], env_kwargs: Mapping[str, Any] | None) -> Callable[[], gym.Env]:
+    make = partial(gym.make, env) if isinstance(env, str) else env
+    return partial(make, **(env_kwargs or {}))

@@ -1,0 +1,114 @@
+"""Numbers that summarise returns, and a warning where they could mislead."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy import stats
+
+from ganq_irl.errors import ConfigurationError
+from ganq_irl.evaluation.rollouts import EpisodeStatistics
+
+RewardSign = Literal["positive", "negative", "both"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The true return of a policy over some episodes.
+
+    Attributes:
+        mean_return: mean undiscounted return.
+        std_return: sample standard deviation (n − 1); None for one episode.
+        interval: 95 % confidence interval of the mean; None for one episode.
+        normalized: 0 for the random policy, 1 for the expert; None where those references are unknown.
+        episodes: number of episodes.
+        mean_length: mean number of steps.
+        seed: reset seed of the first episode; the others follow it.
+        returns: return of every episode, in the order of the seeds.
+        references: (random, expert) mean returns that ``normalized`` is relative to, or None.
+    """
+
+    mean_return: float
+    std_return: float | None
+    interval: tuple[float, float] | None
+    normalized: float | None
+    episodes: int
+    mean_length: float
+    seed: int
+    returns: tuple[float, ...]
+    references: tuple[float, float] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
+
+
+def summarize(episodes: EpisodeStatistics, *, seed: int, references: tuple[float, float] | None = None) -> Evaluation:
+    """Summarise episodes.
+
+    Args:
+        episodes: what ``evaluate_returns`` gave.
+        seed: the seed it was given.
+        references: mean returns of the random policy and of the expert, where known.
+    """
+    mean = float(np.mean(episodes.returns))
+    return Evaluation(
+        mean_return=mean,
+        std_return=float(np.std(episodes.returns, ddof=1)) if len(episodes) > 1 else None,
+        interval=mean_interval(episodes.returns),
+        normalized=None if references is None else normalized_score(mean, *references),
+        episodes=len(episodes),
+        mean_length=float(np.mean(episodes.lengths)),
+        seed=seed,
+        returns=tuple(episodes.returns.tolist()),
+        references=references,
+    )
+
+
+def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
+    """Student's t interval of the mean of ``values``, ``(n,)``.
+
+    Student's rather than a bootstrap: at the usual 10 to 50 episodes a percentile or BCa bootstrap of the mean is too narrow
+    and is undefined where all returns are equal, while t is exact for normal returns and close for others.
+
+    Returns:
+        (low, high); both the mean where all values are equal; None for fewer than two values, which tell nothing of spread.
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    mean, half = float(np.mean(values)), float(stats.t.ppf(0.5 + level / 2, n - 1) * stats.sem(values))
+    return mean - half, mean + half
+
+
+def normalized_score(mean: float, random: float, expert: float) -> float:
+    """``(mean - random) / (expert - random)``: 0 for the random policy, 1 for the expert.
+
+    Raises:
+        ConfigurationError: the references are equal or not finite, so that they span no scale.
+    """
+    if not math.isfinite(random) or not math.isfinite(expert) or random == expert:
+        raise ConfigurationError(f"cannot normalise by a random return of {random} and an expert return of {expert}")
+    return (mean - random) / (expert - random)
+
+
+def length_bias_warning(lengths: np.ndarray, reward_sign: RewardSign) -> str | None:
+    """A sentence where episode length alone could explain a score, else None.
+
+    With a reward of one sign any discriminator, even a random one, pays for long episodes (positive: a survival bonus) or
+    for short ones (negative: a penalty on time). Where episodes can end early, that alone may solve the task.
+
+    Args:
+        lengths: episode lengths seen, of demonstrations and policy together, ``(n,)``.
+        reward_sign: sign that the learned reward can take.
+    """
+    if reward_sign == "both" or len(lengths) == 0 or np.min(lengths) == np.max(lengths):
+        return None
+    effect = "staying alive" if reward_sign == "positive" else "ending the episode early"
+    return (
+        f"episodes last {np.min(lengths)} to {np.max(lengths)} steps and the learned reward is always {reward_sign}: it pays "
+        f"for {effect} whatever was imitated. Compare with the control: --control frozen"
+    )
