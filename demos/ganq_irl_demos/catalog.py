@@ -1,0 +1,85 @@
+"""The catalog of shipped demonstrations: what there is, how good it is, and the commands that made it."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """One shipped set of demonstrations.
+
+    Attributes:
+        name: by which ``load_demonstrations`` and ``--demos`` know it.
+        env_ids: Gymnasium ids of the environment; more than one where releases of Gymnasium number it differently.
+        file: path of the data; it may be absent from a checkout without data.
+        n_episodes: episodes in the file.
+        expert_return: mean and standard deviation of the episodes' returns.
+        random_return: the same of uniformly random actions.
+        horizon: time limit of the environment in steps.
+        requires: extra of ganq-irl that the environment needs, or "".
+        commands: shell commands that train the expert and record the episodes.
+        description: one line.
+    """
+
+    name: str
+    env_ids: tuple[str, ...]
+    file: Path
+    n_episodes: int
+    expert_return: tuple[float, float]
+    random_return: tuple[float, float]
+    horizon: int
+    requires: str
+    commands: tuple[str, ...]
+    description: str
+
+    @property
+    def env_id(self) -> str:
+        """The id that the installed Gymnasium knows; the first one when it knows none."""
+        import gymnasium as gym
+
+        return next((env_id for env_id in self.env_ids if env_id in gym.registry), self.env_ids[0])
+
+
+def catalog() -> dict[str, CatalogEntry]:
+    """All entries by name. Reads one TOML file; the data are not touched."""
+    return {entry.name: entry for entry in _entries()}
+
+
+def reference_returns(env_id: str) -> tuple[float, float] | None:
+    """Mean returns of the random policy and of the expert, which normalise a score to 0 and 1; None for an unknown env."""
+    for entry in _entries():
+        if any(same_environment(env_id, known) for known in entry.env_ids):
+            return entry.random_return[0], entry.expert_return[0]
+    return None
+
+
+def same_environment(first: str, second: str) -> bool:
+    """Whether two ids mean the same task: equal but for ``module:``, or together in one entry (LunarLander v2 and v3)."""
+    first, second = (env_id.rpartition(":")[2] for env_id in (first, second))
+    return first == second or any(first in entry.env_ids and second in entry.env_ids for entry in _entries())
+
+
+@functools.cache
+def _entries() -> tuple[CatalogEntry, ...]:
+    tables = tomllib.loads((ROOT / "catalog.toml").read_text(encoding="utf-8"))
+    return tuple(
+        CatalogEntry(
+            name=name,
+            env_ids=tuple(table["env_ids"]),
+            file=ROOT / "data" / table["file"],
+            n_episodes=table["n_episodes"],
+            expert_return=(table["expert_return"]["mean"], table["expert_return"]["std"]),
+            random_return=(table["random_return"]["mean"], table["random_return"]["std"]),
+            horizon=table["horizon"],
+            requires=table["requires"],
+            commands=tuple(table["commands"]),
+            description=table["description"],
+        )
+        for name, table in tables.items()
+    )

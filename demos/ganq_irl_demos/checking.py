@@ -1,0 +1,164 @@
+"""Are these demonstrations fit for learning? Each rule names the trajectory, the step and the field that break it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gymnasium import spaces
+
+from ganq_irl.errors import IncompatibleSpaces, InvalidDemonstrations
+from ganq_irl.spaces import check_same_space
+from ganq_irl_demos.catalog import same_environment
+from ganq_irl_demos.findings import Finding
+from ganq_irl_demos.rules_of_structure import check_structure
+from ganq_irl_demos.rules_of_values import Rows, check_actions, check_observations, check_rewards
+from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
+
+SHOWN = 5
+"""Findings that an error message lists before it counts the rest."""
+
+
+def check_demonstrations(
+    demos: Demonstrations,
+    *,
+    observation_space: spaces.Space | None = None,
+    action_space: spaces.Space | None = None,
+    env_id: str | None = None,
+    max_episode_steps: int | None = None,
+) -> list[Finding]:
+    """Check demonstrations against their own spaces, or against an environment's.
+
+    A rule that a trajectory breaks many times gives one finding, at the first step.
+
+    Errors: an empty set or trajectory; missing keys, wrong dtypes, shapes and lengths; NaN and infinity; absurd outliers;
+    actions outside the space; discrete observations outside the space; another environment or other spaces than those
+    asked for; episodes longer than the time limit. Warnings: Box observations outside their bounds, repeated trajectories,
+    constant dimensions, an end that contradicts the time limit or is not recorded, rewards in only some trajectories.
+
+    Args:
+        demos: the demonstrations.
+        observation_space: the environment's, to compare with; by default only the demonstrations' own counts.
+        action_space: likewise.
+        env_id: the environment asked for.
+        max_episode_steps: its time limit (``env.spec.max_episode_steps``).
+
+    Returns:
+        Errors first, each group by trajectory.
+    """
+    observation_space, different = _expected(demos.observation_space, observation_space, "observations")
+    action_space, also_different = _expected(demos.action_space, action_space, "actions")
+    structure = [] if len(demos) else [_empty()]
+    for index, trajectory in enumerate(demos):
+        structure += check_structure(trajectory, index, observation_space, action_space)
+    sound = sorted(set(range(len(demos))) - {finding.trajectory for finding in structure if finding.severity == "error"})
+    findings = [*_check_environment(demos, env_id), *different, *also_different, *structure]
+    findings += [*_check_ends(demos, max_episode_steps), *_check_duplicates(demos, sound), *_check_some_rewarded(demos)]
+    if sound:
+        findings += _check_values(demos, sound, observation_space, action_space)
+    return sorted(findings, key=lambda finding: (finding.severity, -1 if finding.trajectory is None else finding.trajectory))
+
+
+def require_valid(
+    demos: Demonstrations,
+    *,
+    observation_space: spaces.Space | None = None,
+    action_space: spaces.Space | None = None,
+    env_id: str | None = None,
+    max_episode_steps: int | None = None,
+) -> None:
+    """Raise unless ``check_demonstrations``, with the same arguments, finds no error; warnings pass.
+
+    Raises:
+        InvalidDemonstrations: naming source, trajectory, step and field of the first errors.
+    """
+    findings = check_demonstrations(
+        demos,
+        observation_space=observation_space,
+        action_space=action_space,
+        env_id=env_id,
+        max_episode_steps=max_episode_steps,
+    )
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if not errors:
+        return
+    lines = [f"{demos.source}: {finding}" for finding in errors[:SHOWN]]
+    lines += [f"... and {len(errors) - SHOWN} more errors"] if len(errors) > SHOWN else []
+    raise InvalidDemonstrations("\n".join(lines))
+
+
+def _expected(own: spaces.Space, asked: spaces.Space | None, field: str) -> tuple[spaces.Space, list[Finding]]:
+    """The space to check against, and a finding when the two differ (values are then judged by the demonstrations' own)."""
+    if asked is None:
+        return own, []
+    try:
+        check_same_space(own, asked, "space of the demonstrations")
+    except IncompatibleSpaces as error:
+        advice = f"{error} by the environment; use demonstrations of this environment, or wrap it as when recording"
+        return own, [Finding("error", None, None, field, "space", advice)]
+    return asked, []
+
+
+def _empty() -> Finding:
+    return Finding("error", None, None, "trajectories", "empty", "there are no trajectories; record or load at least one")
+
+
+def _check_environment(demos: Demonstrations, env_id: str | None) -> Iterator[Finding]:
+    if env_id is None:
+        return
+    if demos.env_id is None:
+        message = f"the demonstrations do not say which environment they are from; {env_id} is assumed"
+        yield Finding("warning", None, None, "env_id", "env-id", message)
+    elif not same_environment(demos.env_id, env_id):
+        message = f"recorded in {demos.env_id}, but {env_id} was asked for; use demonstrations of {env_id}"
+        yield Finding("error", None, None, "env_id", "env-id", message)
+
+
+def _check_ends(demos: Demonstrations, limit: int | None) -> Iterator[Finding]:
+    for index, trajectory in enumerate(demos):
+        steps = len(trajectory)
+        if limit is not None and steps > limit:
+            message = (
+                f"{steps} steps, but an episode of this environment has at most {limit}; was it made with another limit?"
+            )
+            yield Finding("error", index, limit, "lengths", "horizon", message)
+        if not trajectory.terminated and not trajectory.truncated:
+            message = "neither terminated nor truncated: a part of an episode; bootstrapping treats its end as a time limit"
+            yield Finding("warning", index, None, "truncated", "unfinished", message)
+        elif limit is not None and trajectory.truncated and not trajectory.terminated and steps < limit:
+            message = (
+                f"truncated after {steps} steps, where the time limit is {limit}; was it cut, or made with another limit?"
+            )
+            yield Finding("warning", index, None, "truncated", "horizon", message)
+        elif steps == limit and trajectory.terminated and not trajectory.truncated:
+            message = f"terminated exactly at the time limit of {limit}; a time limit is a truncation, not a termination"
+            yield Finding("warning", index, None, "terminated", "horizon", message)
+
+
+def _check_duplicates(demos: Demonstrations, sound: list[int]) -> Iterator[Finding]:
+    seen: dict[int, int] = {}
+    for index in sound:
+        arrays = [*named_arrays(demos[index].observations).values(), demos[index].actions]
+        first = seen.setdefault(hash(tuple(array.tobytes() for array in arrays)), index)
+        if first != index:
+            message = f"the same observations and actions as trajectory {first}; it will count twice, so leave one out"
+            yield Finding("warning", index, None, "trajectories", "duplicate", message)
+
+
+def _check_some_rewarded(demos: Demonstrations) -> Iterator[Finding]:
+    without = [index for index, trajectory in enumerate(demos) if trajectory.rewards is None]
+    if without and len(without) < len(demos):
+        message = f"no rewards here (nor in {len(without) - 1} more), but in others: returns cannot be summarised"
+        yield Finding("warning", without[0], None, "rewards", "some-rewards", message)
+
+
+def _check_values(
+    demos: Demonstrations, sound: list[int], observation_space: spaces.Space, action_space: spaces.Space
+) -> Iterator[Finding]:
+    """Rules on numbers, over all trajectories of sound structure at once."""
+    observations = {index: named_arrays(demos[index].observations) for index in sound}
+    for name, space in named_spaces(observation_space).items():
+        yield from check_observations(Rows.of({index: observations[index][name] for index in sound}, name), space)
+    yield from check_actions(Rows.of({index: demos[index].actions for index in sound}, "actions"), action_space)
+    rewards = {index: rewards for index in sound if (rewards := demos[index].rewards) is not None}
+    if rewards:
+        yield from check_rewards(Rows.of(rewards, "rewards"))

@@ -1,0 +1,161 @@
+"""Recording episodes of a policy in an environment."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
+from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory
+
+MAX_TRIES = 20
+"""Episodes tried for each one wanted, before ``min_return`` is declared out of reach."""
+
+
+class Policy(Protocol):
+    """Whatever acts as Stable-Baselines3's algorithms and policies do."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """Action for an observation, and the next hidden state (None without memory)."""
+        ...
+
+
+class RandomPolicy:
+    """Uniformly random actions (as ``action_space.sample`` draws them) for one environment, with ``.predict``."""
+
+    def __init__(self, action_space: spaces.Space, generator: np.random.Generator) -> None:
+        self.action_space = copy.deepcopy(action_space)  # seeding the environment's own would change its exploration
+        self.action_space.seed(int(generator.integers(2**31)))
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """A random action for the one observation, and None."""
+        return self.action_space.sample(), None
+
+
+def random_policy(action_space: spaces.Space, generator: np.random.Generator) -> RandomPolicy:
+    """The policy that a normalised score calls 0."""
+    return RandomPolicy(action_space, generator)
+
+
+def record_episodes(
+    policy: Policy,
+    env: gym.Env,
+    n_episodes: int,
+    *,
+    seed: int,
+    deterministic: bool = True,
+    min_return: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> Demonstrations:
+    """Record whole episodes.
+
+    Actions are recorded as executed: Box actions are clipped to the space before the environment gets them, as
+    Stable-Baselines3 does. Values of every step are copied, so environments may reuse their buffers.
+
+    Args:
+        policy: anything with Stable-Baselines3's ``predict``, recurrent ones included.
+        env: a single Gymnasium environment; ``env.spec``, where present, gives the env id.
+        n_episodes: episodes to keep, at least 1.
+        seed: episode i of those tried is reset with ``seed + i``, which its trajectory remembers.
+        deterministic: passed to ``predict``.
+        min_return: episodes with a lower return are dropped.
+        progress: called as ``progress(kept, n_episodes)`` after every episode tried.
+        provenance: JSON values to add to what is noted here: seed, deterministic, min_return, kept, tried, versions.
+
+    Raises:
+        ConfigurationError: a vectorised or normalising environment, or fewer than one episode.
+        InvalidDemonstrations: ``min_return`` was reached too seldom in 20 tries for each episode wanted.
+    """
+    _check_request(env, n_episodes)
+    kept: list[Trajectory] = []
+    returns: list[float] = []
+    while len(kept) < n_episodes:
+        if len(returns) >= MAX_TRIES * n_episodes:
+            raise InvalidDemonstrations(
+                f"only {len(kept)} of {len(returns)} episodes reached a return of {min_return}, {n_episodes} were wanted; "
+                f"the best was {max(returns):.6g}, the median {np.median(returns):.6g}. Lower min_return or train longer"
+            )
+        trajectory = _record_one(policy, env, seed + len(returns), deterministic)
+        assert trajectory.episode_return is not None
+        returns.append(trajectory.episode_return)
+        if min_return is None or returns[-1] >= min_return:
+            kept.append(trajectory)
+        if progress is not None:
+            progress(len(kept), n_episodes)
+    noted = {
+        "seed": seed,
+        "deterministic": deterministic,
+        "min_return": min_return,
+        "kept": len(kept),
+        "tried": len(returns),
+    }
+    return Demonstrations(
+        trajectories=tuple(kept),
+        observation_space=env.observation_space,
+        action_space=env.action_space,
+        env_id=env.spec.id if env.spec is not None else None,
+        provenance={**noted, "versions": {"gymnasium": gym.__version__, "numpy": np.__version__}, **(provenance or {})},
+        source="recorded episodes",
+    )
+
+
+def _check_request(env: gym.Env, n_episodes: int) -> None:
+    if n_episodes < 1:
+        raise ConfigurationError(f"n_episodes is {n_episodes}; record at least one")
+    if not isinstance(env, gym.Env) or hasattr(env, "num_envs"):
+        raise ConfigurationError(f"expected a single Gymnasium environment, given {type(env).__name__}; use gym.make(...)")
+    inner: Any = env
+    while isinstance(inner, gym.Wrapper):
+        if isinstance(inner, gym.wrappers.NormalizeReward | gym.wrappers.NormalizeObservation):
+            raise ConfigurationError(
+                f"the environment is wrapped in {type(inner).__name__}, whose statistics drift while recording; "
+                "record without it (a policy can normalise its own inputs)"
+            )
+        inner = inner.env
+
+
+def _record_one(policy: Policy, env: gym.Env, seed: int, deterministic: bool) -> Trajectory:
+    observation, _ = env.reset(seed=seed)
+    observations, actions, rewards = [copy.deepcopy(observation)], [], []
+    state, terminated, truncated = None, False, False
+    while not (terminated or truncated):
+        starts = np.array([not actions])
+        action, state = policy.predict(observation, state=state, episode_start=starts, deterministic=deterministic)
+        action = _executable(action, env.action_space)
+        observation, reward, terminated, truncated, _ = env.step(action)
+        observations.append(copy.deepcopy(observation))
+        actions.append(np.array(action))
+        rewards.append(float(reward))
+    return Trajectory(_stacked(observations), np.stack(actions), np.array(rewards), terminated, truncated, seed)
+
+
+def _executable(action: Any, space: spaces.Space) -> Any:
+    if isinstance(space, spaces.Box):
+        return np.clip(np.asarray(action, dtype=space.dtype).reshape(space.shape), space.low, space.high)
+    if isinstance(space, spaces.Discrete):
+        return np.int64(np.asarray(action).item())
+    return np.asarray(action, dtype=space.dtype).reshape(space.shape)
+
+
+def _stacked(observations: list[Any]) -> Observations:
+    if isinstance(observations[0], dict):
+        return {key: np.stack([observation[key] for observation in observations]) for key in observations[0]}
+    return np.stack(observations)
