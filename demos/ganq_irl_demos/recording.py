@@ -134,7 +134,7 @@ def _check_request(env: gym.Env, n_episodes: int) -> None:
 
 def _record_one(policy: Policy, env: gym.Env, seed: int, deterministic: bool) -> Trajectory:
     observation, _ = env.reset(seed=seed)
-    observations, actions, rewards = [copy.deepcopy(observation)], [], []
+    observations, actions, rewards = [copy.deepcopy(observation)], list[np.ndarray](), list[float]()
     state, terminated, truncated = None, False, False
     while not (terminated or truncated):
         starts = np.array([not actions])

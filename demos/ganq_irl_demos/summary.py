@@ -1,0 +1,78 @@
+"""What is in a set of demonstrations, as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ganq_irl.spaces import space_to_json
+from ganq_irl_demos.packing import pack
+from ganq_irl_demos.trajectories import Demonstrations, named_spaces
+
+MAX_DIMENSIONS = 64
+"""Ranges are given for each dimension up to this many; images and longer vectors get one range."""
+
+
+def summarize(demos: Demonstrations) -> dict[str, Any]:
+    """Describe demonstrations by JSON values.
+
+    Returns:
+        ``source env_id checksum episodes transitions terminated truncated horizon`` (the longest episode),
+        ``lengths`` and ``returns`` (``mean std min max``; None where there are none), ``fields`` (for observations and
+        actions ``dtype shape min max``, and ``counts`` of discrete actions), the spaces and the provenance. Ranges are over
+        finite values, ``counts`` over those that occur.
+
+    Raises:
+        InvalidDemonstrations: trajectories differ in shape, so that there are no common ranges.
+    """
+    _, arrays = pack(demos)
+    lengths = arrays["lengths"]
+    names = [*named_spaces(demos.observation_space), "actions"]
+    return {
+        "source": demos.source,
+        "env_id": demos.env_id,
+        "checksum": demos.checksum,
+        "episodes": len(demos),
+        "transitions": demos.n_transitions,
+        "terminated": int(arrays["terminated"].sum()),
+        "truncated": int(arrays["truncated"].sum()),
+        "horizon": int(lengths.max(initial=0)),
+        "lengths": _statistics(lengths),
+        "returns": None if demos.returns is None else _statistics(demos.returns),
+        "fields": {name: _describe(arrays[name]) for name in names},
+        "observation_space": space_to_json(demos.observation_space),
+        "action_space": space_to_json(demos.action_space),
+        "provenance": demos.provenance,
+    }
+
+
+def _statistics(values: np.ndarray) -> dict[str, float | None] | None:
+    """Mean, population standard deviation and range."""
+    if not values.size:
+        return None
+    statistics = {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max()}
+    return {name: _json_number(value) for name, value in statistics.items()}
+
+
+def _describe(array: np.ndarray) -> dict[str, Any]:
+    rows = array.reshape(len(array), int(np.prod(array.shape[1:])))
+    if array.ndim > 2 or rows.shape[1] > MAX_DIMENSIONS:
+        rows = rows.reshape(-1, 1)
+    description: dict[str, Any] = {"dtype": str(array.dtype), "shape": list(array.shape[1:])}
+    description["min"], description["max"] = _extremes(rows, np.min), _extremes(rows, np.max)
+    if array.dtype.kind in "iu" and array.ndim == 1:
+        values, counts = np.unique(array, return_counts=True)
+        description["counts"] = {str(value): int(count) for value, count in zip(values, counts, strict=True)}
+    return description
+
+
+def _extremes(rows: np.ndarray, reduce: Callable[[np.ndarray], Any]) -> list[float | None]:
+    """Smallest or largest finite value of each column; None where a column has none."""
+    columns = [column[np.isfinite(column)] for column in rows.T]
+    return [float(reduce(column)) if column.size else None for column in columns]
+
+
+def _json_number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
