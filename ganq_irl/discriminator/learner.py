@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, parametrize
 
+from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.losses import Loss, build_loss, with_log_ratio
 from ganq_irl.discriminator.metrics import discriminator_metrics
 from ganq_irl.discriminator.networks import BaseDiscriminator
@@ -67,7 +68,7 @@ class DiscriminatorLearner:
             real_rows, fake_rows = stabilizer.on_batch(real_rows, fake_rows, self.generator)
 
         with parametrize.cached():  # a spectrally normalised weight is computed once, for both sides and all penalties
-            real_scores, fake_scores = discriminator.score(real_rows), discriminator.score(fake_rows)
+            real_scores, fake_scores = self._score(real_rows), self._score(fake_rows)
             losses = self.loss.real(real_scores), self.loss.fake(fake_scores)
             for stabilizer in self._attached():
                 losses = stabilizer.on_losses(self.loss, real_scores, fake_scores, losses)
@@ -79,6 +80,11 @@ class DiscriminatorLearner:
                 metrics |= self._step(loss, step)
         self.n_updates += 1
         return metrics
+
+    def _score(self, rows: Encoded) -> Tensor:
+        """Scores in the loss's own terms, ``(batch,)``."""
+        scores = self.discriminator.score(rows)
+        return self.loss.score_of(scores) if self.discriminator.states_log_ratio else scores
 
     def _step(self, loss: Tensor, step: Step) -> dict[str, Tensor]:
         metrics = {}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -49,6 +49,13 @@ class Loss(ABC):
             f"the loss {self.name!r} gives scores without a probability, so no log-ratio for a reward; "
             f"use the reward 'score', or one of the losses {', '.join(sorted(with_log_ratio()))}"
         )
+
+    def score_of(self, log_ratios: Tensor) -> Tensor:
+        """The score that says a given log p_real / p_fake: the inverse of ``log_ratio``; the identity where there is none.
+
+        A shaped discriminator states the log-ratio itself, f - log π, and this hands it to the loss in the loss's terms.
+        """
+        return log_ratios
 
     def midpoint(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
         """The score that separates real from fake, a scalar: where p_real = p_fake."""
@@ -99,6 +106,10 @@ class LeastSquares(Loss):
     def log_ratio(self, scores: Tensor) -> Tensor:
         """log s / (1 - s), s clipped into (0, 1)."""
         return torch.logit(scores, eps=_SMALLEST)
+
+    def score_of(self, log_ratios: Tensor) -> Tensor:
+        """sigmoid."""
+        return torch.sigmoid(log_ratios)
 
     def midpoint(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
         """Half way between the targets."""
@@ -199,6 +210,10 @@ class KullbackLeibler(FDivergence):
         """v - 1."""
         return scores - 1
 
+    def score_of(self, log_ratios: Tensor) -> Tensor:
+        """1 + log ratio."""
+        return 1 + log_ratios
+
     def midpoint(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
         """f'(1) = 1."""
         return torch.ones((), device=real_scores.device)
@@ -266,6 +281,10 @@ class PearsonChiSquared(FDivergence):
         """log(1 + v/2), the ratio clipped away from zero: no ratio is below v = -2."""
         return torch.log((1 + scores / 2).clamp_min(_SMALLEST))
 
+    def score_of(self, log_ratios: Tensor) -> Tensor:
+        """2 (ratio - 1)."""
+        return 2 * torch.expm1(log_ratios)
+
 
 @dataclass(frozen=True)
 class SquaredHellinger(FDivergence):
@@ -284,6 +303,10 @@ class SquaredHellinger(FDivergence):
     def log_ratio(self, scores: Tensor) -> Tensor:
         """2v."""
         return 2 * scores
+
+    def score_of(self, log_ratios: Tensor) -> Tensor:
+        """Half the log ratio."""
+        return log_ratios / 2
 
 
 LOSSES: dict[str, type[Loss]] = {
@@ -318,8 +341,3 @@ def build_loss(loss: str | Loss) -> Loss:
     if loss not in LOSSES:
         raise ConfigurationError(f"unknown loss {loss!r}: {nearest(loss, LOSSES)}")
     return LOSSES[loss]()
-
-
-def loss_config(loss: Loss) -> dict[str, Any]:
-    """JSON description: name and settings."""
-    return {"name": loss.name, **asdict(loss)}  # type: ignore[call-overload]  # every concrete loss is a dataclass

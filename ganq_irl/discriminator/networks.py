@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from gymnasium import spaces
@@ -86,10 +86,12 @@ class BaseDiscriminator(nn.Module, ABC):
 
     Attributes:
         encoder: what the score sees.
+        states_log_ratio: the score is log p_real / p_fake by construction, whatever the loss.
         architecture: the specs of the stabilisers that changed the networks, in order, so that a saved one can be rebuilt.
     """
 
     encoder: InputEncoder
+    states_log_ratio: ClassVar[bool] = False
 
     def __init__(self, encoder: InputEncoder, hidden_sizes: Sequence[int], activation: str) -> None:
         super().__init__()
@@ -158,6 +160,8 @@ class ShapedDiscriminator(BaseDiscriminator):
         hidden_sizes: widths of g and of h.
         activation: name out of ``ACTIVATIONS``.
     """
+
+    states_log_ratio = True
 
     def __init__(
         self,

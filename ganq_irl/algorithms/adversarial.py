@@ -1,0 +1,317 @@
+"""Adversarial imitation: one discriminator, one Stable-Baselines3 generator, one ``learn()``."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import MaybeCallback
+from torch import Tensor
+
+from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
+from ganq_irl.discriminator import BaseDiscriminator, DiscriminatorLearner
+from ganq_irl.discriminator.stabilizers import StabilizerSpec
+from ganq_irl.errors import ConfigurationError, StorageError, TrainingDiverged
+from ganq_irl.generators.adversary import SampleFakes
+from ganq_irl.generators.checks import check_generator
+from ganq_irl.generators.log_probs import check_has_log_prob, log_probs
+from ganq_irl.generators.off_policy import OffPolicyCallback, install_relabelling
+from ganq_irl.generators.on_policy import OnPolicyCallback
+from ganq_irl.generators.recorder import TransitionRecorder
+from ganq_irl.generators.spaces import in_layout_of
+from ganq_irl.generators.values import ValueNormalizer
+from ganq_irl.rewards import RewardModel, build_reward_form
+from ganq_irl.storage import flatten_state, load_folder, save_folder, unflatten_state
+from ganq_irl.types import Batch
+from ganq_irl_demos import load_demonstrations, require_valid
+
+_SCHEMA = 1
+Schedule = float | Callable[[float], float]
+
+
+class AdversarialImitation(ABC):
+    """Train a generator on the reward that a discriminator gives it while both learn.
+
+    One round follows each collection of experience: the discriminator is updated on demonstrations (real) and the
+    generator's transitions (fake), which are then priced. On-policy the whole rollout is priced in one forward before its
+    advantages are computed; off-policy each batch is priced as it is sampled. The environment's own reward never reaches the
+    generator.
+
+    Subclasses say what the score sees, through ``_build_discriminator``.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(
+        self,
+        generator: BaseAlgorithm,
+        demonstrations: Any,
+        *,
+        reward: str,
+        loss: str,
+        hidden_sizes: Sequence[int],
+        stabilizers: Sequence[StabilizerSpec],
+        n_updates: int | None,
+        batch_size: int,
+        learning_rate: Schedule,
+        normalize_values: bool,
+        frozen: bool,
+        boltzmann_temperature: float,
+        seed: int,
+    ) -> None:
+        check_generator(generator, batch_size)
+        self.generator = generator
+        self.n_updates = n_updates or (8 if isinstance(generator, OnPolicyAlgorithm) else 1)
+        self.batch_size, self.learning_rate, self.seed = batch_size, learning_rate, seed
+        self._temperature = boltzmann_temperature
+        self._demonstrations, self.demonstrations_checksum = self._load(demonstrations)
+
+        with seeded_torch(seed):
+            discriminator = self._build_discriminator(tuple(hidden_sizes)).to(generator.device)
+            self.learner = DiscriminatorLearner(
+                discriminator,
+                self._demonstrations,
+                loss=loss,
+                stabilizers=[*stabilizers, *(["frozen"] if frozen else [])],
+                learning_rate=_at(learning_rate, 1.0),
+                seed=seed,
+            )
+        self.reward_form = build_reward_form(reward)
+        self.reward_form.check(discriminator, self.learner.loss)
+        if self._needs_log_probs:
+            check_has_log_prob(generator)
+
+        self._rng = torch.Generator(generator.device).manual_seed(seed)
+        self._numpy_rng = np.random.default_rng(seed)
+        self._sampler = EpochSampler(len(self._demonstrations), self._rng)
+        on_policy = isinstance(generator, OnPolicyAlgorithm)
+        self._values = ValueNormalizer(generator.policy) if normalize_values and on_policy else None  # type: ignore[arg-type]
+
+    @abstractmethod
+    def _build_discriminator(self, hidden_sizes: tuple[int, ...]) -> BaseDiscriminator:
+        """The networks, over the generator's spaces."""
+
+    @property
+    def _needs_log_probs(self) -> bool:
+        return self.learner.discriminator.states_log_ratio
+
+    def _load(self, demonstrations: Any) -> tuple[Batch, str]:
+        env = self.generator.get_env()
+        assert env is not None
+        observation_space, action_space = self._raw_spaces()
+        loaded = load_demonstrations(demonstrations, observation_space=observation_space, action_space=action_space)
+        require_valid(loaded, observation_space=observation_space, action_space=action_space)
+        batch = loaded.to_batch(self.generator.device)
+        space = self.generator.observation_space
+        batch = replace(
+            batch,
+            observations=in_layout_of(space, batch.observations),
+            next_observations=in_layout_of(space, batch.next_observations),
+        )
+        return batch, loaded.checksum
+
+    def _raw_spaces(self) -> tuple[Any, Any]:
+        """The environment's spaces before SB3 transposes images."""
+        env: Any = self.generator.get_env()
+        while hasattr(env, "venv"):
+            env = env.venv
+        return env.observation_space, env.action_space
+
+    # The generator, as any SB3 algorithm shows itself.
+
+    @property
+    def policy(self) -> BasePolicy:
+        """The generator's policy."""
+        return self.generator.policy
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """The generator's action, as SB3's ``predict``."""
+        return self.generator.predict(observation, state, episode_start, deterministic)
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 1,
+        tb_log_name: str | None = None,
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Train generator and discriminator; the arguments are those of SB3's ``learn``, of which there is exactly one call.
+
+        Raises:
+            TrainingDiverged: the discriminator's loss or the reward is no longer finite.
+        """
+        with self._adversary_installed() as adversary:
+            self.generator.learn(
+                total_timesteps,
+                callback=CallbackList([adversary, *_as_callbacks(callback)]),
+                log_interval=log_interval,
+                tb_log_name=tb_log_name or self.name.upper(),
+                reset_num_timesteps=reset_num_timesteps,
+                progress_bar=progress_bar,
+            )
+        return self
+
+    @contextlib.contextmanager
+    def _adversary_installed(self) -> Iterator[BaseCallback]:
+        """The generator's environment recorded for the length of a block, and given back as it was."""
+        env = self.generator.get_env()
+        assert env is not None
+        on_policy = isinstance(self.generator, OnPolicyAlgorithm)
+        recorder = TransitionRecorder(env, keep=on_policy)
+        self.generator.set_env(recorder)
+        try:
+            if on_policy:
+                yield OnPolicyCallback(self, recorder, self._values, self._rng)
+            else:
+                assert isinstance(self.generator, OffPolicyAlgorithm)
+                install_relabelling(self.generator, self.price)
+                yield OffPolicyCallback(self, self.batch_size, self._numpy_rng)
+        finally:
+            self.generator.set_env(env, force_reset=False)
+
+    # The adversary, as the generator's callbacks see it.
+
+    def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:
+        """One round: ``n_updates`` of the discriminator, each on ``batch_size`` rows of each side."""
+        self.learner.set_learning_rate(_at(self.learning_rate, progress_remaining))
+        demonstrations = (
+            self._with_log_probs(self._demonstrations) if self._prices_all_demonstrations else self._demonstrations
+        )
+        rounds = []
+        for fake in sample_fakes(self.n_updates, self.batch_size):
+            real = demonstrations[self._sampler.draw(self.batch_size)]
+            rounds.append(self.learner.update(self._with_log_probs(real), self._with_log_probs(fake)))
+        self._log({key: torch.stack([metrics[key] for metrics in rounds if key in metrics]).mean() for key in rounds[-1]})
+
+    @property
+    def _prices_all_demonstrations(self) -> bool:
+        """Whether log π of every demonstration, once a round, costs less than of every batch drawn."""
+        return self._needs_log_probs and len(self._demonstrations) <= self.n_updates * self.batch_size
+
+    def price(self, batch: Batch) -> Tensor:
+        """Reward of each transition by today's discriminator, ``(batch,)``."""
+        scorer = self.learner.scorer
+        if self.reward_form.needs_log_prob(scorer):
+            batch = self._with_log_probs(batch)
+        with torch.no_grad():
+            rewards = self.reward_form(scorer, self.learner.loss, scorer.encode(batch))
+        return rewards
+
+    def _with_log_probs(self, batch: Batch) -> Batch:
+        if not self._needs_log_probs or batch.log_probs is not None:
+            return batch
+        return replace(batch, log_probs=log_probs(self.generator, batch, self._temperature))
+
+    def _log(self, metrics: dict[str, Tensor]) -> None:
+        values = {key: float(value) for key, value in metrics.items()}
+        if not np.isfinite(values["loss"]):
+            raise TrainingDiverged(
+                f"the discriminator's loss is {values['loss']} after {self.learner.n_updates} updates; "
+                "lower its learning rate, or add a stabilizer such as 'spectral-norm'"
+            )
+        for key, value in values.items():
+            self.generator.logger.record(f"discriminator/{key}", value)
+
+    # What is recovered and kept.
+
+    def recovered_reward(self) -> RewardModel:
+        """The reward as a function of the transition alone, independent of any policy."""
+        provenance = {
+            "algorithm": self.name,
+            "generator": type(self.generator).__name__,
+            "timesteps": int(self.generator.num_timesteps),
+            "discriminator_updates": self.learner.n_updates,
+            "demonstrations_sha256": self.demonstrations_checksum,
+            "seed": self.seed,
+        }
+        return RewardModel(self.learner.scorer, self._recovered_form, self.learner.loss.name, provenance)
+
+    @property
+    def _recovered_form(self) -> str:
+        return self.reward_form.name
+
+    def save(self, folder: str | Path) -> None:
+        """Write everything that learning changed as JSON and safetensors, atomically: generator, discriminator, statistics.
+
+        Replay and rollout buffers, and the environments' states, are not part of it.
+        """
+        skeleton, tensors = flatten_state(self._state_dict())
+        config = {"schema": _SCHEMA, "algorithm": self.name, "generator": type(self.generator).__name__, "state": skeleton}
+        save_folder(Path(folder), config, tensors)
+
+    @classmethod
+    def load(cls, folder: str | Path, generator: BaseAlgorithm, demonstrations: Any, **options: Any) -> Self:
+        """Restore what ``save`` wrote into an algorithm made of the same kind of generator, demonstrations and options.
+
+        Raises:
+            StorageError: the folder is altered, of another algorithm, or does not fit the generator and options given.
+        """
+        config, tensors = load_folder(Path(folder), device=generator.device)
+        for what, given in (("algorithm", cls.name), ("generator", type(generator).__name__)):
+            if config.get(what) != given:
+                raise StorageError(f"{folder} was saved with the {what} {config.get(what)!r}, given {given!r}")
+        loaded = cls(generator, demonstrations, **options)
+        try:
+            loaded._load_state_dict(unflatten_state(config["state"], tensors))
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise StorageError(f"{folder} does not fit the generator and options given: {error}") from error
+        return loaded
+
+    def _state_dict(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.get_parameters(),
+            "num_timesteps": int(self.generator.num_timesteps),
+            "learner": self.learner.state_dict(),
+            "values": self._values.state_dict() if self._values else None,
+            "sampler": self._sampler.state_dict(),
+            "rng": self._rng.get_state(),
+            "numpy_rng": self._numpy_rng.bit_generator.state,
+        }
+
+    def _load_state_dict(self, state: dict[str, Any]) -> None:
+        self.generator.set_parameters(copy.deepcopy(state["generator"]), exact_match=True, device=self.generator.device)
+        self.generator.num_timesteps = state["num_timesteps"]
+        self.learner.load_state_dict(state["learner"])
+        if self._values is not None:
+            self._values.load_state_dict(state["values"])
+        self._sampler.load_state_dict(state["sampler"])
+        self._rng.set_state(state["rng"].cpu())
+        self._numpy_rng.bit_generator.state = state["numpy_rng"]
+
+
+def _at(schedule: Schedule, progress_remaining: float) -> float:
+    return schedule(progress_remaining) if callable(schedule) else schedule
+
+
+def _as_callbacks(callback: MaybeCallback) -> list[BaseCallback]:
+    if callback is None:
+        return []
+    if isinstance(callback, BaseCallback):
+        return [callback]
+    if isinstance(callback, list):
+        return callback
+    if callable(callback):
+        return [ConvertCallback(callback)]
+    raise ConfigurationError(
+        f"callback: given a {type(callback).__name__}, expected an SB3 callback, a list of them, or a function"
+    )

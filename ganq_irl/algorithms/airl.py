@@ -1,0 +1,90 @@
+"""Adversarial inverse reinforcement learning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from ganq_irl.algorithms.adversarial import AdversarialImitation, Schedule
+from ganq_irl.discriminator import STATE_ACTION, InputEncoder, ShapedDiscriminator
+from ganq_irl.discriminator.stabilizers import StabilizerSpec
+
+
+class AIRL(AdversarialImitation):
+    """Adversarial inverse reinforcement learning (Fu et al., 2018, algorithm 1).
+
+    The discriminator's logit is f(s, a, s') - log π(a|s) with f = g(s[, a]) + γ (1 - d) h(s') - h(s); log π is that of the
+    generator's present policy on executed actions, for both sides. ``recovered_reward()`` is g.
+
+    A generator needs a log-probability: PPO, A2C, TRPO and SAC have one, value learners over discrete actions (DQN, QR-DQN)
+    get a Boltzmann policy over their Q-values, and deterministic policies (TD3, DDPG) are refused.
+
+    Args:
+        generator: an SB3 algorithm with its environment.
+        demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
+        reward: what the generator gets: ``logit`` f - log π (an entropy bonus in the reward), ``f``, or ``g``.
+        loss: name in ``LOSSES``.
+        reward_inputs: what g sees; ``("observations",)`` gives the state-only reward that transfers.
+        hidden_sizes: widths of g and h.
+        stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
+        n_updates: discriminator updates a round; by default 8 on-policy (a rollout) and 1 off-policy (a collection).
+        batch_size: transitions of each side in an update.
+        learning_rate: the discriminator's, a number or a function of the progress remaining.
+        normalize_values: PopArt on an on-policy generator's value head: AIRL's reward is not centred, and without it the
+            value function starves.
+        frozen: never train the discriminator: the control.
+        boltzmann_temperature: of a value learner's softmax(Q / temperature).
+        seed: of the discriminator, its batches and its noise; the generator has its own.
+
+    Raises:
+        GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
+    """
+
+    name = "airl"
+
+    def __init__(
+        self,
+        generator: BaseAlgorithm,
+        demonstrations: Any,
+        *,
+        reward: str = "f",
+        loss: str = "bce",
+        reward_inputs: Sequence[str] = STATE_ACTION,
+        hidden_sizes: Sequence[int] = (64, 64),
+        stabilizers: Sequence[StabilizerSpec] = ("spectral-norm",),
+        n_updates: int | None = None,
+        batch_size: int = 256,
+        learning_rate: Schedule = 1e-3,
+        normalize_values: bool = True,
+        frozen: bool = False,
+        boltzmann_temperature: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        self.reward_inputs = tuple(reward_inputs)
+        super().__init__(
+            generator,
+            demonstrations,
+            reward=reward,
+            loss=loss,
+            hidden_sizes=hidden_sizes,
+            stabilizers=stabilizers,
+            n_updates=n_updates,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            normalize_values=normalize_values,
+            frozen=frozen,
+            boltzmann_temperature=boltzmann_temperature,
+            seed=seed,
+        )
+
+    def _build_discriminator(self, hidden_sizes: tuple[int, ...]) -> ShapedDiscriminator:
+        fields = tuple(dict.fromkeys(("observations", *self.reward_inputs, "next_observations")))
+        discount: float = self.generator.gamma  # type: ignore[attr-defined]  # every SB3 algorithm but its base has one
+        encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, fields)
+        return ShapedDiscriminator(encoder, self.reward_inputs, discount, hidden_sizes)
+
+    @property
+    def _recovered_form(self) -> str:
+        return "g"

@@ -1,0 +1,135 @@
+"""Behavioural cloning, through imitation: the baseline, and a warm start for a generator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from imitation.algorithms import bc as imitation_bc
+from imitation.util.logger import HierarchicalLogger
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy, MultiInputActorCriticPolicy
+from stable_baselines3.common.preprocessing import is_image_space
+
+from ganq_irl.algorithms.sampling import seeded_torch
+from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
+from ganq_irl.generators.spaces import channels_first, in_layout_of
+from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid, to_imitation
+
+
+class BC:
+    """Behavioural cloning: maximum likelihood of the demonstrated actions, by imitation's implementation.
+
+    Args:
+        observation_space: the environment's.
+        action_space: the environment's.
+        demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
+        policy: an SB3 actor-critic policy to train in place; by default one with two hidden layers of 64.
+        batch_size: transitions an update; at most as many as there are.
+        learning_rate: Adam's.
+        l2_weight: weight of the parameters' squared norm.
+        entropy_weight: weight of the policy's entropy.
+        device: of a policy made here.
+        seed: of a policy made here, and of the batches.
+
+    Raises:
+        GanqIrlError: demonstrations that do not fit the spaces.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        demonstrations: Any,
+        *,
+        policy: ActorCriticPolicy | None = None,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        l2_weight: float = 0.0,
+        entropy_weight: float = 1e-3,
+        device: torch.device | str = "auto",
+        seed: int = 0,
+    ) -> None:
+        demos = load_demonstrations(demonstrations, observation_space=observation_space, action_space=action_space)
+        require_valid(demos, observation_space=observation_space, action_space=action_space)
+        self.seed = seed
+        with seeded_torch(seed):
+            self._trainer = imitation_bc.BC(
+                observation_space=channels_first(observation_space),
+                action_space=action_space,
+                rng=np.random.default_rng(seed),
+                policy=policy or _default_policy(channels_first(observation_space), action_space),
+                demonstrations=to_imitation(_with_channels_first(demos)),
+                batch_size=min(batch_size, demos.n_transitions),
+                optimizer_kwargs={"lr": learning_rate},
+                ent_weight=entropy_weight,
+                l2_weight=l2_weight,
+                device=device if policy is None else policy.device,
+                custom_logger=HierarchicalLogger(Logger(folder=None, output_formats=[])),
+            )
+
+    def train(self, n_epochs: int, progress_bar: bool = False) -> Self:
+        """Pass ``n_epochs`` times over the demonstrations."""
+        with seeded_torch(self.seed):
+            self._trainer.train(n_epochs=n_epochs, log_interval=10**9, progress_bar=progress_bar)
+        return self
+
+    @property
+    def policy(self) -> ActorCriticPolicy:
+        """The policy being trained."""
+        return self._trainer.policy
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """The policy's action, as SB3's ``predict``."""
+        return self.policy.predict(observation, state, episode_start, deterministic)
+
+
+def warm_start(generator: BaseAlgorithm, demonstrations: Any, n_epochs: int, *, seed: int = 0, **options: Any) -> None:
+    """Clone the demonstrations into a generator's policy before adversarial training; ``options`` are ``BC``'s.
+
+    Raises:
+        UnsupportedGenerator: the generator has no actor-critic policy with a likelihood to maximise.
+    """
+    if not isinstance(generator.policy, ActorCriticPolicy):
+        raise UnsupportedGenerator(
+            f"{type(generator).__name__} cannot be warm-started: cloning maximises a likelihood that only actor-critic "
+            "policies (ppo, a2c, trpo) have; start it cold"
+        )
+    env = generator.get_env()
+    if env is None:
+        raise ConfigurationError("the generator has no environment; give it one with set_env before the warm start")
+    if generator.get_vec_normalize_env() is not None:
+        raise UnsupportedGenerator(
+            "a generator under VecNormalize has no statistics to clone with yet; start it cold, or without it"
+        )
+    BC(env.observation_space, env.action_space, demonstrations, policy=generator.policy, seed=seed, **options).train(
+        n_epochs
+    )
+
+
+def _default_policy(observation_space: spaces.Space, action_space: spaces.Space) -> ActorCriticPolicy:
+    kind: type[ActorCriticPolicy] = ActorCriticPolicy
+    if isinstance(observation_space, spaces.Dict):
+        kind = MultiInputActorCriticPolicy
+    elif is_image_space(observation_space):
+        kind = ActorCriticCnnPolicy
+    # imitation brings its own optimiser; the policy's is never stepped, so its rate only has to be a number.
+    return kind(observation_space, action_space, lr_schedule=lambda _: 1e-3, net_arch=[64, 64])
+
+
+def _with_channels_first(demos: Demonstrations) -> Demonstrations:
+    space = channels_first(demos.observation_space)
+    if space == demos.observation_space:
+        return demos
+    moved = tuple(replace(one, observations=in_layout_of(space, one.observations)) for one in demos.trajectories)
+    return replace(demos, trajectories=moved, observation_space=space)

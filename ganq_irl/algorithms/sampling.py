@@ -1,0 +1,45 @@
+"""Random draws that a run owns."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+
+class EpochSampler:
+    """Row indices in shuffled epochs, so that every row is drawn equally often and none twice in a batch that fits.
+
+    A batch larger than the data repeats rows, each as often as any other give or take one.
+    """
+
+    def __init__(self, n_rows: int, generator: torch.Generator) -> None:
+        self.n_rows, self.generator = n_rows, generator
+        self._left = torch.empty(0, dtype=torch.long, device=generator.device)
+
+    def draw(self, batch_size: int) -> torch.Tensor:
+        """``(batch_size,)`` indices."""
+        while len(self._left) < batch_size:
+            epoch = torch.randperm(self.n_rows, generator=self.generator, device=self.generator.device)
+            # An epoch's remainder is dropped where a whole batch fits into one epoch: no row twice in a batch.
+            self._left = epoch if self.n_rows >= batch_size else torch.cat([self._left, epoch])
+        drawn, self._left = self._left[:batch_size], self._left[batch_size:]
+        return drawn
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """What is left of the present epoch; the generator's state is the owner's to save."""
+        return {"left": self._left}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Restore the present epoch."""
+        self._left = state["left"].to(self.generator.device)
+
+
+@contextlib.contextmanager
+def seeded_torch(seed: int) -> Iterator[None]:
+    """Run a block that uses torch's global generators, seeded by ``seed``, and leave them as they were."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,70 @@
+"""Whether an SB3 algorithm and its environment can serve as a generator; asked once, before anything is built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from ganq_irl.errors import UnsupportedGenerator
+from ganq_irl.generators.off_policy import check_can_relabel
+
+
+def check_generator(model: BaseAlgorithm, batch_size: int) -> None:
+    """Raise unless ``model`` can be priced by a discriminator that takes ``batch_size`` fakes an update.
+
+    Raises:
+        UnsupportedGenerator: no environment, normalised rewards, recurrent policy, a buffer that cannot be relabelled, or a
+            rollout or buffer too small for one batch of distinct transitions.
+    """
+    env = model.get_env()
+    if env is None:
+        raise UnsupportedGenerator(f"{type(model).__name__} has no environment; give it one with set_env before imitating")
+    _check_no_reward_normalisation(env)
+    if isinstance(model, OnPolicyAlgorithm):
+        if not isinstance(model.policy, ActorCriticPolicy) or "Recurrent" in type(model.policy).__name__:
+            raise UnsupportedGenerator(
+                f"{type(model).__name__} keeps a memory between steps, which log π and repricing here do not follow; "
+                "use ppo, a2c or trpo, with frames stacked if memory is needed"
+            )
+        _check_enough(model.n_steps * model.n_envs, batch_size, "a rollout (n_steps x n_envs)", "n_steps")
+    elif isinstance(model, OffPolicyAlgorithm):
+        check_can_relabel(model)
+        _check_enough(model.buffer_size, batch_size, "the replay buffer", "buffer_size")
+    else:
+        raise UnsupportedGenerator(f"{type(model).__name__} is neither an on-policy nor an off-policy algorithm of SB3")
+
+
+def _check_enough(n_transitions: int, batch_size: int, where: str, setting: str) -> None:
+    if n_transitions < batch_size:
+        raise UnsupportedGenerator(
+            f"{where} holds {n_transitions} transitions and the discriminator's batch_size is {batch_size}: "
+            f"a batch would repeat transitions; raise {setting}, or lower batch_size"
+        )
+
+
+def _check_no_reward_normalisation(env: VecEnv) -> None:
+    layer: Any = env
+    while layer is not None:
+        if getattr(layer, "norm_reward", False):
+            raise UnsupportedGenerator(
+                "VecNormalize(norm_reward=True) would rescale the learned reward by the environment's; set norm_reward=False"
+            )
+        if isinstance(layer, DummyVecEnv):
+            for single in layer.envs:
+                _check_no_normalize_reward_wrapper(single)
+        layer = getattr(layer, "venv", None)
+
+
+def _check_no_normalize_reward_wrapper(env: Any) -> None:
+    layer = env
+    while layer is not None:
+        if type(layer).__name__ == "NormalizeReward":
+            raise UnsupportedGenerator(
+                "gymnasium's NormalizeReward wraps the environment; remove it: rewards are learned here"
+            )
+        layer = getattr(layer, "env", None)

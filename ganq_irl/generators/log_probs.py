@@ -1,0 +1,90 @@
+"""log π(a|s) of a generator's present policy, for any raw observation and any action that was executed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.dqn.policies import DQNPolicy
+from stable_baselines3.sac.policies import SACPolicy
+from torch import Tensor
+
+from ganq_irl.errors import UnsupportedGenerator
+from ganq_irl.generators.spaces import policy_observations
+from ganq_irl.types import Batch
+
+
+def check_has_log_prob(model: BaseAlgorithm) -> None:
+    """Raise unless ``log_probs`` is defined for this generator.
+
+    Raises:
+        UnsupportedGenerator: for a deterministic policy, naming what to use.
+    """
+    if _kind(model) is None:
+        raise UnsupportedGenerator(
+            f"AIRL needs log π(a|s) and {type(model).__name__}'s policy has none: "
+            "use ppo, a2c, trpo or sac, a value learner over discrete actions (dqn, qrdqn), or GAIL with this generator"
+        )
+
+
+@torch.no_grad()
+def log_probs(model: BaseAlgorithm, batch: Batch, temperature: float = 1.0) -> Tensor:
+    """log π(a|s) of the executed actions, ``(batch,)``.
+
+    - Actor-critic policies (PPO, A2C, TRPO): the density of the policy's own distribution at the action that was executed.
+      A Gaussian's action is clipped to the bounds before it is executed, and the clipped one is meant here: with the
+      unclipped one, whose density falls without end outside the bounds, PPO learns to live there (see the documentation).
+    - SAC: the squashed Gaussian's density, in the environment's units.
+    - Value learners (DQN, QR-DQN): the Boltzmann policy softmax(Q / temperature). They act ε-greedily, whose density is a
+      step function of Q that says nothing of how much better an action is; the Boltzmann policy is what f - log π assumes
+      of an optimal agent (Fu et al., 2018, section 3), and it is smooth in Q.
+    """
+    observations = policy_observations(model, batch.observations)
+    kind = _kind(model)
+    policy: Any = model.policy
+    if kind == "actor-critic":
+        actions = policy.scale_action(batch.actions.cpu().numpy()) if policy.squash_output else batch.actions
+        distribution = policy.get_distribution(_policy_input(observations))
+        return distribution.log_prob(torch.as_tensor(actions, device=model.device))
+    if kind == "sac":
+        return _squashed_log_prob(policy, observations, batch.actions)
+    q_values = _q_values(policy, observations)  # (batch, n_actions)
+    chosen = batch.actions.reshape(-1, 1).long()
+    return torch.log_softmax(q_values / temperature, dim=1).gather(1, chosen).squeeze(1)
+
+
+def _kind(model: BaseAlgorithm) -> str | None:
+    if isinstance(model.policy, ActorCriticPolicy):
+        return "actor-critic"
+    if isinstance(model.policy, SACPolicy):
+        return "sac"
+    if isinstance(model.policy, DQNPolicy) or hasattr(model.policy, "quantile_net"):
+        return "values"
+    return None
+
+
+def _policy_input(observations: Any) -> Any:
+    """Policies preprocess tensors themselves (one-hot, /255); only float64 has to go."""
+    if isinstance(observations, dict):
+        return {key: _policy_input(value) for key, value in observations.items()}
+    return observations.float() if observations.dtype == torch.float64 else observations
+
+
+def _squashed_log_prob(policy: Any, observations: Any, actions: Tensor) -> Tensor:
+    space = policy.action_space
+    assert isinstance(space, spaces.Box)
+    low, high = (torch.as_tensor(bound, device=actions.device) for bound in (space.low, space.high))
+    scaled = 2 * (actions - low) / (high - low) - 1  # to [-1, 1], where the squashed Gaussian lives
+    mean, log_std, kwargs = policy.actor.get_action_dist_params(_policy_input(observations))
+    distribution = policy.actor.action_dist.proba_distribution(mean, log_std, **kwargs)
+    jacobian = torch.log((high - low) / 2).sum()  # da/dscaled: a density in the environment's units
+    return distribution.log_prob(scaled) - jacobian
+
+
+def _q_values(policy: Any, observations: Any) -> Tensor:
+    if hasattr(policy, "quantile_net"):
+        return policy.quantile_net(_policy_input(observations)).mean(dim=1)  # (batch, n_quantiles, n_actions)
+    return policy.q_net(_policy_input(observations))

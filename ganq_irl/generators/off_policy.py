@@ -1,0 +1,153 @@
+"""Off-policy generators: rewards are computed when a batch is sampled, with today's discriminator, and never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from torch import Tensor
+
+from ganq_irl.errors import UnsupportedGenerator
+from ganq_irl.generators.adversary import Adversary
+from ganq_irl.types import Batch
+
+
+class _Relabelling:
+    """Mixin over a replay buffer: price every sampled batch by ``price``."""
+
+    price: Callable[[Batch], Tensor] | None = None
+
+    def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
+        buffer = cast(Any, super())
+        samples = buffer._get_samples(batch_inds, env=None)  # raw: the discriminator has a normaliser of its own
+        if self.price is None:
+            raise UnsupportedGenerator("this replay buffer holds transitions without rewards; train through GAIL or AIRL")
+        rewards = self.price(_to_batch(samples, cast(ReplayBuffer, self).action_space)).reshape(-1, 1)
+        if env is not None:
+            samples = samples._replace(
+                observations=_normalize(env, samples.observations),
+                next_observations=_normalize(env, samples.next_observations),
+            )
+        return samples._replace(rewards=rewards)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "price": None}  # a pricing closure is not part of the data
+
+
+class RelabelledReplayBuffer(_Relabelling, ReplayBuffer):
+    """SB3's replay buffer with rewards computed at sample time."""
+
+
+class RelabelledDictReplayBuffer(_Relabelling, DictReplayBuffer):
+    """SB3's replay buffer for Dict observations with rewards computed at sample time."""
+
+
+_RELABELLED: dict[type[ReplayBuffer], type[ReplayBuffer]] = {
+    ReplayBuffer: RelabelledReplayBuffer,
+    DictReplayBuffer: RelabelledDictReplayBuffer,
+}
+
+
+def check_can_relabel(model: OffPolicyAlgorithm) -> None:
+    """Raise unless the generator's buffer can be priced at sample time.
+
+    Raises:
+        UnsupportedGenerator: naming the buffer and what to use instead.
+    """
+    kind = type(model.replay_buffer)
+    if kind not in _RELABELLED and kind not in _RELABELLED.values():
+        raise UnsupportedGenerator(
+            f"{kind.__name__} cannot be relabelled: it sums, re-weighs or replaces rewards before they are sampled; "
+            "use SB3's plain ReplayBuffer (n_steps=1, no replay_buffer_class)"
+        )
+    if model.optimize_memory_usage:
+        raise UnsupportedGenerator(
+            "optimize_memory_usage=True keeps no time limits, so a truncated episode would look terminated; leave it False"
+        )
+
+
+def install_relabelling(model: OffPolicyAlgorithm, price: Callable[[Batch], Tensor]) -> None:
+    """Let the generator's replay buffer price what it samples; transitions already stored stay."""
+    buffer: Any = model.replay_buffer
+    buffer.__class__ = _RELABELLED.get(type(buffer), type(buffer))
+    buffer.price = price
+
+
+class OffPolicyCallback(BaseCallback):
+    """After each collection of experience, train the adversary on the replay buffer.
+
+    Args:
+        adversary: the discriminator's side.
+        batch_size: nothing is trained before the buffer holds as many transitions.
+        generator: random state of the draws.
+    """
+
+    model: OffPolicyAlgorithm
+
+    def __init__(self, adversary: Adversary, batch_size: int, generator: np.random.Generator) -> None:
+        super().__init__()
+        self.adversary, self.batch_size, self.generator = adversary, batch_size, generator
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer = self.model.replay_buffer
+        assert buffer is not None
+        stored = buffer.size() * buffer.n_envs
+        if stored >= self.batch_size and self.model.num_timesteps > self.model.learning_starts:
+            self.adversary.train(self._sample_fakes, self.model._current_progress_remaining)
+
+    def _sample_fakes(self, n_batches: int, batch_size: int) -> Iterator[Batch]:
+        buffer = self.model.replay_buffer
+        assert buffer is not None
+        for _ in range(n_batches):
+            rows = self.generator.choice(buffer.size() * buffer.n_envs, batch_size, replace=False, shuffle=False)
+            yield _gather(buffer, rows // buffer.n_envs, rows % buffer.n_envs)
+
+
+def _gather(buffer: ReplayBuffer, steps: np.ndarray, envs: np.ndarray) -> Batch:
+    """Raw transitions at ``(step, env)``, actions as the environment takes them."""
+
+    def rows(storage: Any) -> Any:
+        if isinstance(storage, dict):
+            return {key: rows(value) for key, value in storage.items()}
+        return buffer.to_torch(storage[steps, envs])
+
+    dones = buffer.dones[steps, envs] * (1 - buffer.timeouts[steps, envs])
+    return Batch(
+        rows(buffer.observations),
+        executed_actions(rows(buffer.actions), buffer.action_space),
+        rows(buffer.next_observations),
+        buffer.to_torch(dones).float(),
+    )
+
+
+def _to_batch(samples: Any, action_space: spaces.Space) -> Batch:
+    return Batch(
+        samples.observations,
+        executed_actions(samples.actions, action_space),
+        samples.next_observations,
+        samples.dones.reshape(-1).float(),
+    )
+
+
+def executed_actions(stored: Tensor, action_space: spaces.Space) -> Tensor:
+    """Actions as the environment takes them: SB3 stores those of a Box space scaled to [-1, 1]."""
+    if isinstance(action_space, spaces.Box):
+        low, high = (torch.as_tensor(bound, device=stored.device) for bound in (action_space.low, action_space.high))
+        return low + 0.5 * (stored + 1.0) * (high - low)
+    return stored.reshape(len(stored)) if isinstance(action_space, spaces.Discrete) else stored
+
+
+def _normalize(env: Any, observations: Any) -> Any:
+    if isinstance(observations, dict):
+        arrays = env.normalize_obs({key: value.cpu().numpy() for key, value in observations.items()})
+        return {key: torch.as_tensor(value, device=observations[key].device) for key, value in arrays.items()}
+    return torch.as_tensor(env.normalize_obs(observations.cpu().numpy()), device=observations.device)

@@ -1,0 +1,81 @@
+"""On-policy generators: the whole rollout is priced in one batched forward before the policy learns from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from ganq_irl.generators.adversary import Adversary
+from ganq_irl.generators.recorder import TransitionRecorder
+from ganq_irl.generators.values import ValueNormalizer
+from ganq_irl.types import Batch
+
+
+class OnPolicyCallback(BaseCallback):
+    """At each rollout's end: train the adversary on it, price it, and compute advantages again.
+
+    Args:
+        adversary: the discriminator's side.
+        recorder: outermost wrapper of the generator's environment.
+        values: PopArt of the value head, or None.
+        generator: random state of the fakes' order.
+    """
+
+    model: OnPolicyAlgorithm
+
+    def __init__(
+        self,
+        adversary: Adversary,
+        recorder: TransitionRecorder,
+        values: ValueNormalizer | None,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.adversary, self.recorder, self.value_normalizer, self.generator = adversary, recorder, values, generator
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self.recorder.clear()
+
+    def _on_rollout_end(self) -> None:
+        rollout = self.recorder.transitions(self.model.device)
+
+        def sample_fakes(n_batches: int, batch_size: int) -> Iterator[Batch]:
+            for rows in distinct_rows(len(rollout), n_batches, batch_size, self.generator):
+                yield rollout[rows]
+
+        self.adversary.train(sample_fakes, self.model._current_progress_remaining)
+        self._reprice(self.adversary.price(rollout).cpu().numpy())
+
+    def _reprice(self, rewards: np.ndarray) -> None:
+        buffer = self.model.rollout_buffer
+        bootstrap = buffer.rewards  # SB3 added γV(terminal) at time limits to the recorder's zeros
+        last_values = self.locals["values"]
+        if self.value_normalizer is not None:
+            to_returns = self.value_normalizer.to_returns
+            at_limit = self.recorder.truncated
+            bootstrap = np.where(at_limit, self.model.gamma * to_returns(bootstrap / self.model.gamma), 0.0)
+            buffer.values = to_returns(buffer.values)
+            last_values = to_returns(last_values)
+        buffer.rewards = (rewards.reshape(bootstrap.shape) + bootstrap).astype(np.float32)
+        buffer.compute_returns_and_advantage(last_values=last_values, dones=self.locals["dones"])
+        if self.value_normalizer is not None:
+            self.value_normalizer.update(buffer.returns)
+            buffer.values = self.value_normalizer.standardize(buffer.values).astype(np.float32)
+            buffer.returns = self.value_normalizer.standardize(buffer.returns).astype(np.float32)
+
+
+def distinct_rows(n_rows: int, n_batches: int, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Index tensors of ``batch_size`` rows; no row twice in a batch, nor in an epoch of ``n_rows // batch_size`` batches."""
+    per_epoch = n_rows // batch_size
+    for batch in range(n_batches):
+        position = batch % per_epoch
+        if position == 0:
+            order = torch.randperm(n_rows, generator=generator, device=generator.device)
+        yield order[position * batch_size : (position + 1) * batch_size]

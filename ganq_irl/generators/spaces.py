@@ -1,0 +1,49 @@
+"""Observations between the layouts of an environment and of an SB3 policy, and of a policy's normaliser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
+from stable_baselines3.common.vec_env import VecTransposeImage
+from torch import Tensor
+
+from ganq_irl.types import Observations
+
+
+def in_layout_of(space: spaces.Space, observations: Any) -> Any:
+    """Transpose images, channels last to first, where ``space`` (the policy's) has them so and the observations do not.
+
+    SB3 transposes images for its policies; environments and demonstrations keep them as they were recorded.
+    """
+    if isinstance(space, spaces.Dict):
+        return {key: in_layout_of(space.spaces[key], observations[key]) for key in space.spaces}
+    if len(space.shape or ()) != 3 or tuple(observations.shape[1:]) == space.shape:
+        return observations
+    if isinstance(observations, Tensor):
+        return observations.permute(0, 3, 1, 2)
+    return np.transpose(observations, (0, 3, 1, 2))
+
+
+def channels_first(space: spaces.Space) -> spaces.Space:
+    """The space as SB3 hands it to a policy, images transposed."""
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict({key: channels_first(value) for key, value in space.spaces.items()})
+    if isinstance(space, spaces.Box) and is_image_space(space) and not is_image_space_channels_first(space):
+        return VecTransposeImage.transpose_space(space)
+    return space
+
+
+def policy_observations(model: BaseAlgorithm, observations: Observations) -> Observations:
+    """Raw observations as the model's policy takes them: normalised where its environment is wrapped in VecNormalize."""
+    normalizer = model.get_vec_normalize_env()
+    if normalizer is None:
+        return observations
+    if isinstance(observations, dict):
+        arrays: Any = normalizer.normalize_obs({key: value.cpu().numpy() for key, value in observations.items()})
+        return {key: torch.as_tensor(value, device=model.device) for key, value in arrays.items()}
+    return torch.as_tensor(normalizer.normalize_obs(observations.cpu().numpy()), device=model.device)

@@ -1,0 +1,117 @@
+"""Reward forms: what a generator, or a user, is paid for a discriminator's verdict.
+
+With D = p_expert / (p_expert + p_policy) and l = log D - log(1 - D) = log p_expert / p_policy:
+
+| form | reward | sign | from |
+|---|---|---|---|
+| ``gail`` | -log(1 - D) = softplus(l) | positive | Ho & Ermon (2016), as most code has it |
+| ``log-d`` | log D = -softplus(-l) | negative | Ho & Ermon (2016), algorithm 1 with real and fake named as here |
+| ``logit`` | log D - log(1 - D) = l; for AIRL f - log π | both | Fu et al. (2018), section 4.1; Kostrikov et al. (2019) |
+| ``fairl`` | -l exp(l) | both | Ghasemipour et al. (2019), equation 9 |
+| ``score`` | the score as it is | both | for losses without a log-ratio (Xiao et al., 2019) |
+| ``f`` | f = g + γ (1 - d) h(s') - h(s) | both | Fu et al. (2018), equation 4 |
+| ``g`` | g alone, the recovered reward | both | Fu et al. (2018), section 5 |
+
+A reward of one sign pays or charges for every step that an episode lasts: where horizons vary, that alone can explain
+a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ganq_irl.discriminator import BaseDiscriminator, Encoded, Loss, ShapedDiscriminator
+from ganq_irl.errors import ConfigurationError, nearest
+
+Sign = Literal["positive", "negative", "both"]
+_LARGEST_EXPONENT = 10.0  # fairl's exp(l): 22026 is already far beyond any other row's reward
+
+
+@dataclass(frozen=True)
+class RewardForm:
+    """One row of the table above.
+
+    Attributes:
+        name: as in ``REWARD_FORMS``.
+        sign: of the reward, whatever the discriminator says.
+        of_log_ratio: transform of l, or None where the form does not read l.
+        needs_shaped: reads f or g, which only AIRL's discriminator has.
+    """
+
+    name: str
+    sign: Sign
+    of_log_ratio: Callable[[Tensor], Tensor] | None = None
+    needs_shaped: bool = False
+
+    @torch.no_grad()
+    def __call__(self, discriminator: BaseDiscriminator, loss: Loss, encoded: Encoded) -> Tensor:
+        """Reward of each row, ``(batch,)``."""
+        if self.of_log_ratio is not None:
+            return self.of_log_ratio(log_ratio(discriminator, loss, encoded))
+        if self.needs_shaped:
+            assert isinstance(discriminator, ShapedDiscriminator)
+            return discriminator.reward(encoded) if self.name == "g" else discriminator.shaped_reward(encoded)
+        return discriminator.score(encoded)
+
+    def needs_log_prob(self, discriminator: BaseDiscriminator) -> bool:
+        """Whether the reward depends on log π, which changes with the policy."""
+        return isinstance(discriminator, ShapedDiscriminator) and not self.needs_shaped
+
+    def check(self, discriminator: BaseDiscriminator, loss: Loss) -> None:
+        """Raise unless this form can be read from ``discriminator`` trained with ``loss``.
+
+        Raises:
+            ConfigurationError: saying which forms can.
+        """
+        shaped = isinstance(discriminator, ShapedDiscriminator)
+        if self.needs_shaped and not shaped:
+            raise ConfigurationError(
+                f"the reward {self.name!r} is a part of AIRL's shaped discriminator; use AIRL, or 'logit'"
+            )
+        if self.of_log_ratio is not None and not loss.has_log_ratio:
+            use = "'f' or 'g'" if shaped else "'score'"
+            raise ConfigurationError(
+                f"the reward {self.name!r} reads a log-ratio, and the loss {loss.name!r} has none; "
+                f"use the reward {use}, or a loss such as 'bce'"
+            )
+
+
+def log_ratio(discriminator: BaseDiscriminator, loss: Loss, encoded: Encoded) -> Tensor:
+    """log p_real / p_fake, ``(batch,)``: the score where it states just that, else the loss's reading of it."""
+    scores = discriminator.score(encoded)
+    return scores if discriminator.states_log_ratio else loss.log_ratio(scores)
+
+
+def _fairl(log_ratios: Tensor) -> Tensor:
+    return -log_ratios * torch.exp(log_ratios.clamp_max(_LARGEST_EXPONENT))
+
+
+REWARD_FORMS: dict[str, RewardForm] = {
+    form.name: form
+    for form in (
+        RewardForm("gail", "positive", softplus),
+        RewardForm("log-d", "negative", lambda log_ratios: -softplus(-log_ratios)),
+        RewardForm("logit", "both", lambda log_ratios: log_ratios),
+        RewardForm("fairl", "both", _fairl),
+        RewardForm("score", "both"),
+        RewardForm("f", "both", needs_shaped=True),
+        RewardForm("g", "both", needs_shaped=True),
+    )
+}
+
+
+def build_reward_form(name: str) -> RewardForm:
+    """A form by its name.
+
+    Raises:
+        ConfigurationError: unknown name.
+    """
+    if name not in REWARD_FORMS:
+        raise ConfigurationError(f"unknown reward {name!r}: {nearest(name, REWARD_FORMS)}")
+    return REWARD_FORMS[name]

@@ -1,0 +1,146 @@
+"""The recovered reward as a thing of its own: priced in batches, saved as JSON and safetensors, loaded anywhere."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+
+from ganq_irl.discriminator import BaseDiscriminator, build_discriminator, build_loss, build_stabilizer
+from ganq_irl.errors import ConfigurationError, StorageError
+from ganq_irl.rewards.forms import build_reward_form
+from ganq_irl.spaces import space_from_json, space_to_json
+from ganq_irl.storage import load_folder, save_folder
+from ganq_irl.types import Batch
+
+_SCHEMA = 1
+_ROWS = 65_536  # priced at once
+
+
+class RewardModel:
+    """A reward function r(s, a, s', d) read from a trained discriminator.
+
+    Args:
+        discriminator: copied, in evaluation mode, so that training on does not change the reward.
+        form: name in ``REWARD_FORMS``; not one that depends on log π, which no reward function can know.
+        loss: name of the loss that the discriminator was trained with.
+        provenance: JSON that says where the reward comes from.
+
+    Raises:
+        ConfigurationError: the form cannot be read from this discriminator, or depends on the policy.
+    """
+
+    def __init__(
+        self,
+        discriminator: BaseDiscriminator,
+        form: str,
+        loss: str = "bce",
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.discriminator = copy.deepcopy(discriminator).eval().requires_grad_(False)
+        self.form, self.loss = build_reward_form(form), build_loss(loss)
+        self.provenance = dict(provenance or {})
+        self.form.check(self.discriminator, self.loss)
+        if self.form.needs_log_prob(self.discriminator):
+            raise ConfigurationError(f"the reward {form!r} of AIRL depends on the policy's log π; use 'g', or 'f'")
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        """Space of the observations, channels first for images."""
+        return self.discriminator.encoder.observation_space
+
+    @property
+    def action_space(self) -> spaces.Space:
+        """Space of the actions."""
+        return self.discriminator.encoder.action_space
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks lie."""
+        return self.discriminator.encoder.mean.device
+
+    def to(self, device: torch.device | str) -> RewardModel:
+        """Move the networks; returns self."""
+        self.discriminator.to(device)
+        return self
+
+    @torch.no_grad()
+    def price(self, batch: Batch) -> torch.Tensor:
+        """Reward of each transition of a batch, ``(batch,)`` float32."""
+        parts = [self._price(part.to(self.device)) for part in batch.minibatches(_ROWS)]
+        return torch.cat(parts).to(batch.device)
+
+    def _price(self, batch: Batch) -> torch.Tensor:
+        return self.form(self.discriminator, self.loss, self.discriminator.encode(batch))
+
+    def reward(
+        self,
+        observations: Any,
+        actions: Any,
+        next_observations: Any,
+        dones: Any,
+    ) -> Any:
+        """Reward of each transition, ``(batch,)`` float32: an array for arrays, a tensor for tensors.
+
+        Args:
+            observations: raw, ``(batch, *shape)``, or a dict of them.
+            actions: as the environment takes them, ``(batch, *shape)``.
+            next_observations: like ``observations``.
+            dones: ``(batch,)``, 1 only for true termination.
+        """
+        given_tensors = isinstance(dones, torch.Tensor)
+        batch = Batch(
+            _tensors(observations), torch.as_tensor(actions), _tensors(next_observations), torch.as_tensor(dones).float()
+        )
+        rewards = self.price(batch)
+        return rewards if given_tensors else rewards.cpu().numpy()
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``config.json`` and ``tensors.safetensors``, atomically."""
+        config = {
+            "schema": _SCHEMA,
+            "form": self.form.name,
+            "loss": self.loss.name,
+            "discriminator": self.discriminator.config(),
+            "observation_space": space_to_json(self.observation_space),
+            "action_space": space_to_json(self.action_space),
+            "provenance": self.provenance,
+        }
+        save_folder(Path(folder), config, self.discriminator.state_dict())
+
+    @classmethod
+    def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> RewardModel:
+        """Read what ``save`` wrote; nothing is unpickled.
+
+        Raises:
+            StorageError: a file is missing, altered, of a newer schema, or does not describe a reward.
+        """
+        config, tensors = load_folder(Path(folder))
+        if config.get("schema", 0) > _SCHEMA:
+            raise StorageError(f"{folder} was written by a newer ganq-irl (schema {config['schema']}); upgrade to read it")
+        try:
+            discriminator = build_discriminator(
+                space_from_json(config["observation_space"]),
+                space_from_json(config["action_space"]),
+                config["discriminator"],
+            )
+            for spec in config["discriminator"]["architecture"]:
+                build_stabilizer(spec).attach(discriminator, reference=None)
+            discriminator.load_state_dict(tensors)
+            return cls(discriminator, config["form"], config["loss"], config["provenance"]).to(device)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise StorageError(f"{folder} does not hold a reward model that can be rebuilt: {error}") from error
+
+
+def _tensors(observations: Any) -> Any:
+    if isinstance(observations, Mapping):
+        return {
+            key: torch.as_tensor(np.asarray(value)) if not isinstance(value, torch.Tensor) else value
+            for key, value in observations.items()
+        }
+    return torch.as_tensor(observations)
