@@ -1,4 +1,26 @@
-"""CLI."""
+"""The command ``ganq-irl``. Nothing heavy is imported until a command runs."""
+
+from __future__ import annotations
+
+import click
+
+from ganq_irl import __version__
+from ganq_irl_cli.groups import RootGroup
+
+COMMANDS = {
+    "demos": "List, record, inspect and check demonstrations.",
+    "train": "Train a policy by imitation, or by reinforcement learning.",
+    "evaluate": "Measure the true return of a run's policy.",
+}
 
 
-def main() -> None: ...
+@click.group(
+    cls=RootGroup, package="ganq_irl_cli.commands", table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, "--version", help="Show the version and exit.")
+@click.option("--debug", is_flag=True, help="Show the whole Python traceback of a failure.")
+def main(debug: bool) -> None:
+    """Imitation learning and inverse reinforcement learning.
+
+    Exit codes: 0 done, 1 failed while running, 2 the request was wrong, 130 interrupted.
+    """

@@ -109,6 +109,6 @@ def length_bias_warning(lengths: np.ndarray, reward_sign: RewardSign) -> str | N
         return None
     effect = "staying alive" if reward_sign == "positive" else "ending the episode early"
     return (
-        f"episodes last {np.min(lengths)} to {np.max(lengths)} steps and the learned reward is always {reward_sign}: it pays "
-        f"for {effect} whatever was imitated. Compare with the control: --control frozen"
+        f"episodes last {np.min(lengths)} to {np.max(lengths)} steps and the learned reward is always {reward_sign}: it "
+        f"pays for {effect} whatever was imitated. Compare with the control: --control frozen"
     )

@@ -117,16 +117,21 @@ def save_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy, folder: Path |
     storage.save_folder(Path(folder), *describe_policy(model))
 
 
+def acting_policy(model: BaseAlgorithm | BasePolicy) -> StoredPolicy:
+    """The policy of an SB3 algorithm as it acts on raw observations now: its networks, and a copy of its statistics."""
+    if isinstance(model, BasePolicy):
+        return StoredPolicy(model, type(model).__name__)
+    return StoredPolicy(model.policy, type(model).__name__, _normalizer_of(model.get_vec_normalize_env()))
+
+
 def describe_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The JSON and the tensors that ``save_policy`` writes; call it before training to know that saving will work.
 
     Raises:
         ConfigurationError: as ``save_policy``.
     """
-    if isinstance(model, BaseAlgorithm):
-        model = StoredPolicy(model.policy, type(model).__name__, _normalizer_of(model.get_vec_normalize_env()))
-    elif isinstance(model, BasePolicy):
-        model = StoredPolicy(model, type(model).__name__)
+    if not isinstance(model, StoredPolicy):
+        model = acting_policy(model)
     policy = model.policy
     config: dict[str, Any] = {
         "schema": SCHEMA,

@@ -1,0 +1,1 @@
+"""One file a command, with a click command named ``command``."""

@@ -1,0 +1,63 @@
+"""``ganq-irl train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganq_irl_cli import options, session
+
+
+@click.command("train")
+@click.argument("algo", metavar="ALGO")
+@options.env
+@click.option(
+    "--demos", metavar="NAME-or-FILE", help="Demonstrations to imitate: shipped ones (see `demos list`) or a file."
+)
+@click.option(
+    "--n-trajectories", type=int, metavar="N", help="Use N of the trajectories, drawn with the seed.  [default: all]"
+)
+@click.option("--generator", metavar="NAME", help="SB3 algorithm that gail and airl train: ppo, sac, ...  [default: ppo]")
+@click.option("--timesteps", type=int, metavar="N", help="Environment steps (bc: --set bc.n_epochs=N).  [default: 100000]")
+@options.seed
+@options.device
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
+@click.option(
+    "--config", "file", type=click.Path(path_type=Path), metavar="FILE.toml", help="Settings, as in a run's config.toml."
+)
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, such as generator_kwargs.gamma=0.97."
+)
+@click.option(
+    "--preset", metavar="NAME", help="Known settings, or none.  [default: the one for ALGO and ENV, where there is one]"
+)
+@click.option(
+    "--control", metavar="frozen", help="frozen: leave the discriminator at its random weights, to see what imitation adds."
+)
+@options.as_json
+def command(
+    algo: str, out: Path | None, file: Path | None, assignments: tuple[str, ...], as_json: bool, **flags: Any
+) -> None:
+    r"""Train ALGO and write a run directory: settings, versions, progress, policy, reward, evaluation.
+
+    \b
+    ALGO by imitation:       gail airl bc
+    ALGO by reinforcement:   ppo a2c trpo sac td3 ddpg dqn qrdqn
+
+    Settings come from, first wins: flags, --set, --config, preset, defaults. To repeat a run, give its own config.toml.
+    """
+    with session.working():
+        from ganq_irl.experiment import resolve_config, run_experiment
+
+        config = resolve_config({"algo": algo, **flags}, assignments=assignments, file=file)
+        if config.preset != "none":
+            click.echo(f"settings of the preset {config.preset} are included (--preset none leaves them out)", err=True)
+        result = run_experiment(config, out)
+        if result.warning is not None:
+            click.echo(f"Warning: {result.warning}", err=True)
+    if as_json:
+        session.print_json({"run": str(result.folder), **result.evaluation.to_json(), "warning": result.warning})
+    else:
+        click.echo(f"{session.describe(result.evaluation)}\n{result.folder}")

@@ -1,0 +1,82 @@
+"""Click groups that import a command when it runs, and turn failures into messages and exit codes in one place."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from ganq_irl.errors import GanqIrlError, TrainingDiverged
+
+FAILED, WRONG_REQUEST, INTERRUPTED = 1, 2, 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of a package, each with a click command named ``command``.
+
+    Args:
+        package: where the modules are; the command ``list`` is ``<package>.list``.
+        table: command -> its line in the group's help, so that help imports nothing.
+    """
+
+    def __init__(self, *args: Any, package: str, table: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.package, self.table = package, table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command of the table."""
+        if cmd_name not in self.table:
+            return None
+        return importlib.import_module(f"{self.package}.{cmd_name}").command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As Click, with the nearest name after an unknown one."""
+        from ganq_irl.errors import nearest
+
+        if args and not args[0].startswith("-") and args[0] not in self.table:
+            raise click.UsageError(f"no command {args[0]!r}; {nearest(args[0], self.table)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, without importing what it names."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.table.items()))
+
+
+class RootGroup(LazyGroup):
+    """The top-level group: every failure of every command passes through here once."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a failure becomes a line or two on stderr and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("interrupted", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            is_closed_pipe = isinstance(error, OSError) and error.errno == errno.EPIPE
+            if ctx.params["debug"] or is_closed_pipe:  # Click itself is quiet about a closed pipe
+                raise
+            raise _failure(error) from error
+
+
+def _failure(error: Exception) -> click.ClickException:
+    if isinstance(error, GanqIrlError):
+        failure = click.ClickException(str(error))
+        failure.exit_code = FAILED if isinstance(error, TrainingDiverged) else WRONG_REQUEST
+    else:
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        failure = click.ClickException(
+            f"{type(error).__name__}: {first_line}\n`ganq-irl --debug ...` shows where it failed."
+        )
+        failure.exit_code = FAILED
+    return failure

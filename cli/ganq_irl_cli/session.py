@@ -1,0 +1,61 @@
+"""What commands do before and after their work: a quiet stdout, few threads, and results as text or JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ganq_irl.evaluation import Evaluation
+
+
+@contextlib.contextmanager
+def working(torch_threads: bool = True) -> Iterator[None]:
+    """Run a command's work: whatever libraries print goes to stderr, so that stdout holds the result alone.
+
+    Torch is held to one thread unless OMP_NUM_THREADS says otherwise: for the small networks of this field more threads cost
+    more than they bring, and several runs on one machine would fight for the cores. ``torch_threads=False`` is for commands
+    that use no torch and should not wait for its import.
+    """
+    if torch_threads and "OMP_NUM_THREADS" not in os.environ:
+        import torch
+
+        torch.set_num_threads(1)
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def print_json(content: Any) -> None:
+    """One JSON object on stdout."""
+    click.echo(json.dumps(content, indent=2, allow_nan=False))
+
+
+def describe(evaluation: Evaluation) -> str:
+    """An evaluation in one line."""
+    text = f"return {evaluation.mean_return:.4g}"
+    if evaluation.std_return is not None and evaluation.interval is not None:
+        low, high = evaluation.interval
+        text += f" ± {evaluation.std_return:.3g} (95 % interval of the mean {low:.4g} to {high:.4g})"
+    if evaluation.normalized is not None and evaluation.references is not None:
+        random, expert = evaluation.references
+        text += f", {evaluation.normalized:.2f} of the way from random ({random:.4g}) to expert ({expert:.4g})"
+    return f"{text}; {evaluation.episodes} episodes"
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Rows of text, the first one the header, in aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def spread(returns: Any) -> str:
+    """Mean, standard deviation and range of returns in a few words."""
+    if returns is None:
+        return "returns unknown"
+    return f"return {returns.mean():.4g} ± {returns.std():.3g} ({returns.min():.4g} to {returns.max():.4g})"

@@ -1,0 +1,74 @@
+"""What a run does while it learns: a progress bar, and evaluations under the environment's own reward."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from tqdm import tqdm
+
+from ganq_irl.evaluation import evaluate_returns
+from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.generators.policy_store import acting_policy, save_policy
+
+
+class ProgressBar(BaseCallback):
+    """A bar on stderr with rate and time left, and the mean true return of the last episodes."""
+
+    def __init__(self, total_timesteps: int, description: str) -> None:
+        super().__init__()
+        self.total_timesteps, self.description = total_timesteps, description
+
+    def _on_training_start(self) -> None:
+        self.bar = tqdm(total=self.total_timesteps, desc=self.description, unit="step", unit_scale=True, file=sys.stderr)
+
+    def _on_step(self) -> bool:
+        self.bar.update(min(self.num_timesteps, self.total_timesteps) - self.bar.n)
+        return True
+
+    def _on_rollout_start(self) -> None:
+        episodes = self.model.ep_info_buffer
+        if episodes:
+            self.bar.set_postfix(returns=f"{np.mean([episode['r'] for episode in episodes]):.4g}", refresh=False)
+
+    def _on_training_end(self) -> None:
+        self.bar.close()
+
+
+class PeriodicEvaluation(BaseCallback):
+    """Evaluate every so many steps, on the same initial states each time; results go to the run's logger.
+
+    SB3's EvalCallback continues its environment's random state instead, so that successive evaluations differ in their
+    initial states, and needs an environment wrapped as the training one is.
+    """
+
+    def __init__(self, config: ExperimentConfig, best_folder: Path | None = None) -> None:
+        super().__init__()
+        self.config, self.best_folder = config, best_folder
+        self.best, self._next = -np.inf, config.evaluation.every
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps >= self._next:
+            self._next += self.config.evaluation.every
+            self._evaluate()
+        return True
+
+    def _evaluate(self) -> None:
+        config = self.config
+        episodes = evaluate_returns(
+            acting_policy(self.model),
+            config.env,
+            config.evaluation.episodes,
+            seed=config.evaluation.seed,
+            env_kwargs=config.env_kwargs,
+        )
+        mean = float(np.mean(episodes.returns))
+        self.logger.record("eval/mean_reward", mean)
+        self.logger.record("eval/mean_ep_length", float(np.mean(episodes.lengths)))
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        self.logger.dump(self.num_timesteps)
+        if self.best_folder is not None and mean > self.best:
+            save_policy(self.model, self.best_folder)
+        self.best = max(self.best, mean)

@@ -1,0 +1,165 @@
+"""Contradictions between settings, each answered in a sentence before anything is built or written."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.experiment.envs import check_env, probe_env
+from ganq_irl.generators.factory import GENERATORS, check_action_space, generator_options
+
+ADVERSARIAL = ("gail", "airl")
+IMITATION = (*ADVERSARIAL, "bc")
+DEFAULT_GENERATOR = "ppo"
+DEFAULT_TIMESTEPS = 100_000
+
+
+def known_algorithm(algo: Any) -> str:
+    """The algorithm's name, if there is one of that name.
+
+    Raises:
+        ConfigurationError: it is missing or unknown.
+    """
+    known = [*IMITATION, *GENERATORS]
+    if algo not in known:
+        what = "the setting 'algo' is missing" if algo is None else f"unknown algorithm {algo!r}"
+        raise ConfigurationError(f"{what}; {nearest(str(algo), known)}")
+    return algo
+
+
+def default_timesteps(algo: str) -> int | None:
+    """Environment steps where none are given; BC counts epochs instead."""
+    return None if algo == "bc" else DEFAULT_TIMESTEPS
+
+
+def shipped_env(demos: str | None) -> str:
+    """The environment of shipped demonstrations, for a run that names only those.
+
+    Raises:
+        ConfigurationError: there are none of that name.
+    """
+    from ganq_irl_demos.catalog import catalog
+
+    entry = catalog().get(demos) if demos is not None else None
+    if entry is None:
+        raise ConfigurationError("the environment is missing: give --env ID, such as --env Pendulum-v1")
+    return entry.env_id
+
+
+def check_config(config: ExperimentConfig) -> ExperimentConfig:
+    """The configuration with its generator filled in, if its settings agree.
+
+    Raises:
+        ConfigurationError: settings contradict each other, or a keyword is unknown to the algorithm that takes it.
+        IncompatibleSpaces: the algorithm cannot act in the environment.
+        MissingDependency: the algorithm or the environment needs a package that is not installed.
+    """
+    known_algorithm(config.algo)
+    _check_numbers(config)
+    _check_roles(config)
+    if config.algo in ADVERSARIAL and config.generator is None:
+        config = dataclasses.replace(config, generator=DEFAULT_GENERATOR)
+    _check_keywords(config)
+    check_env(config.env)
+    generator = acting_generator(config)
+    if generator is not None:
+        check_action_space(generator, probe_env(config.env, config.env_kwargs).action_space)
+    return config
+
+
+def acting_generator(config: ExperimentConfig) -> str | None:
+    """Name of the SB3 algorithm that a run trains, or None for BC."""
+    return config.generator if config.algo in ADVERSARIAL else None if config.algo == "bc" else config.algo
+
+
+def _check_numbers(config: ExperimentConfig) -> None:
+    at_least_one = {
+        "timesteps": config.timesteps,
+        "n_envs": config.n_envs,
+        "n_trajectories": config.n_trajectories,
+        "evaluation.episodes": config.evaluation.episodes,
+    }
+    for name, value in at_least_one.items():
+        if value is not None and value < 1:
+            raise ConfigurationError(f"{name}: given {value}; expected at least 1")
+    for name, value in {"seed": config.seed, "evaluation.every": config.evaluation.every}.items():
+        if value < 0:
+            raise ConfigurationError(f"{name}: given {value}; expected 0 or more")
+
+
+def _check_roles(config: ExperimentConfig) -> None:
+    """Settings that only some algorithms have a use for."""
+    algo, imitation, adversarial = config.algo, config.algo in IMITATION, config.algo in ADVERSARIAL
+    if imitation and config.demos is None:
+        raise ConfigurationError(f"{algo} needs demonstrations: give --demos NAME-or-FILE{_shipped_for(config.env)}")
+    if not imitation and config.demos is not None:
+        raise ConfigurationError(
+            f"{algo} learns from the environment's reward and would ignore the demonstrations {config.demos!r}; "
+            f"leave them out, or train gail or airl with --generator {algo}"
+        )
+    if not adversarial and config.generator is not None:
+        what = "bc fits the demonstrations and has no generator" if algo == "bc" else f"{algo} is its own generator"
+        raise ConfigurationError(f"{what}; leave out generator={config.generator!r}, or train gail or airl with it")
+    unused = {
+        "n_trajectories": not imitation and config.n_trajectories is not None,
+        "adversary": not adversarial and bool(config.adversary),
+        "control": not adversarial and config.control != "none",
+        "bc": algo != "bc" and bool(config.bc),
+        "generator_kwargs": algo == "bc" and bool(config.generator_kwargs),
+        "normalize_observations": algo == "bc" and config.normalize_observations,
+        "evaluation.every": algo == "bc" and config.evaluation.every > 0,
+    }
+    for name, is_unused in unused.items():
+        if is_unused:
+            raise ConfigurationError(f"{algo} has no use for the setting {name!r}; leave it out")
+    if algo == "bc" and config.timesteps is not None:
+        raise ConfigurationError("bc counts epochs over the demonstrations, not environment steps; use --set bc.n_epochs=N")
+    if config.evaluation.keep_best and config.evaluation.every == 0:
+        raise ConfigurationError(
+            "evaluation.keep_best chooses among evaluations during training; set evaluation.every as well"
+        )
+
+
+def _check_keywords(config: ExperimentConfig) -> None:
+    generator = acting_generator(config)
+    if generator is not None:
+        _require_known("generator_kwargs", config.generator_kwargs, generator_options(generator), generator)
+    if config.algo in IMITATION:
+        _require_known(
+            _table(config.algo), getattr(config, _table(config.algo)), imitation_options(config.algo), config.algo
+        )
+
+
+def imitation_options(algo: str) -> frozenset[str]:
+    """Keywords that the table of an imitation algorithm may hold: the constructor's, but for those that the run gives."""
+    from ganq_irl.algorithms import ALGORITHMS, BC
+
+    if algo == "bc":
+        given = {"observation_space", "action_space", "demonstrations", "seed", "device", "rng"}
+        return frozenset(_keywords(BC)) - given | {"n_epochs"}
+    return frozenset(_keywords(ALGORITHMS[algo])) - {"generator", "demonstrations", "seed", "frozen"}
+
+
+def _keywords(cls: type) -> set[str]:
+    return set(inspect.signature(cls).parameters)
+
+
+def _table(algo: str) -> str:
+    return "bc" if algo == "bc" else "adversary"
+
+
+def _require_known(table: str, keywords: dict[str, Any], known: Iterable[str], owner: str) -> None:
+    for keyword in keywords:
+        if keyword not in known:
+            raise ConfigurationError(f"unknown setting '{table}.{keyword}' for {owner}; {nearest(keyword, known)}")
+
+
+def _shipped_for(env: str) -> str:
+    from ganq_irl_demos.catalog import catalog
+
+    names = [name for name, entry in catalog().items() if env in entry.env_ids]
+    return f" (shipped for {env}: {', '.join(names)})" if names else ""

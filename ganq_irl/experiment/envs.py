@@ -1,0 +1,63 @@
+"""Environments of a run: found, made and wrapped, with every failure of Gymnasium turned into a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+import ganq_irl.environments  # noqa: F401  registers our own
+from ganq_irl.errors import ConfigurationError, MissingDependency
+from ganq_irl.spaces import space_to_json
+
+_EXTRAS = {"box2d": "box2d", "mujoco": "mujoco"}
+
+
+def check_env(env_id: str) -> None:
+    """Raise unless Gymnasium knows the environment.
+
+    Raises:
+        ConfigurationError: it does not; with its suggestion.
+    """
+    try:
+        gym.spec(env_id)
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        raise ConfigurationError(f"unknown environment {env_id!r}: {error}") from error
+
+
+def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.Env:
+    """Make one environment.
+
+    Raises:
+        ConfigurationError: it is unknown, or does not take these keywords.
+        MissingDependency: the simulator behind it is not installed.
+        IncompatibleSpaces: its spaces are of a kind that is not supported.
+    """
+    check_env(env_id)
+    try:
+        env = gym.make(env_id, **(env_kwargs or {}))
+    except gym.error.DependencyNotInstalled as error:
+        extra = next((extra for word, extra in _EXTRAS.items() if word in str(error).lower()), None)
+        advice = f"; install it with: pip install 'ganq-irl[{extra}]'" if extra else ""
+        raise MissingDependency(f"{env_id} needs a package that is missing: {error}{advice}") from error
+    except (TypeError, gym.error.Error) as error:
+        raise ConfigurationError(f"{env_id} cannot be made with env_kwargs {dict(env_kwargs or {})}: {error}") from error
+    for space in (env.observation_space, env.action_space):
+        space_to_json(space)
+    return env
+
+
+def make_training_env(
+    env_id: str, n_envs: int, *, seed: int, env_kwargs: Mapping[str, Any] | None = None, normalize_observations: bool = False
+) -> VecEnv:
+    """Monitored environments in one process, seeded ``seed``, ``seed + 1``, ...
+
+    ``normalize_observations`` wraps them in VecNormalize and leaves rewards as they are: a learned reward
+    is priced elsewhere.
+    """
+    probe_env(env_id, env_kwargs).close()
+    env = make_vec_env(env_id, n_envs, seed=seed, env_kwargs=dict(env_kwargs or {}))
+    return VecNormalize(env, norm_obs=True, norm_reward=False) if normalize_observations else env

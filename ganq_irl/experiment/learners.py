@@ -1,0 +1,206 @@
+"""What a run trains, built from its settings: a generator alone, a generator with its adversary, or behavioural cloning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.logger import configure
+
+from ganq_irl.errors import ConfigurationError, TrainingDiverged
+from ganq_irl.evaluation.statistics import RewardSign
+from ganq_irl.experiment.callbacks import PeriodicEvaluation, ProgressBar
+from ganq_irl.experiment.checks import ADVERSARIAL, acting_generator
+from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.experiment.envs import make_training_env, probe_env
+from ganq_irl.experiment.run_directory import BEST_POLICY, POLICY, REWARD
+from ganq_irl.generators.factory import build_generator
+from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
+
+if TYPE_CHECKING:
+    from ganq_irl_demos import Demonstrations
+
+
+class Learner(Protocol):
+    """A run's object of training."""
+
+    def learn(self, folder: Path, progress_bar: bool, callback: BaseCallback | None) -> None:
+        """Train to the end, logging to ``folder``."""
+
+    def save(self, folder: Path) -> None:
+        """Write ``policy/``, and ``reward/`` where there is one."""
+
+    def policy(self) -> StoredPolicy:
+        """The policy as it acts now."""
+        ...
+
+    def reward_sign(self) -> RewardSign | None:
+        """Sign that the learned reward can take; None where none is learned."""
+        ...
+
+    def demonstration_lengths(self) -> list[int]:
+        """Lengths of the demonstrations in use; empty without demonstrations."""
+        ...
+
+
+def build_learner(config: ExperimentConfig) -> Learner:
+    """Build all that a run needs, without writing anything.
+
+    Raises:
+        GanqIrlError: the settings, the demonstrations and the environment do not fit together.
+    """
+    demonstrations = _demonstrations(config) if config.demos is not None else None
+    if config.algo == "bc":
+        return _Cloning(config, demonstrations)
+    name = acting_generator(config)
+    assert name is not None
+    env = make_training_env(
+        config.env,
+        config.n_envs,
+        seed=config.seed,
+        env_kwargs=config.env_kwargs,
+        normalize_observations=config.normalize_observations,
+    )
+    generator = build_generator(name, env, seed=config.seed, device=config.device, **config.generator_kwargs)
+    describe_policy(generator)  # a policy that cannot be saved is refused now, not after training
+    return _Training(config, generator, _adversary(config, generator, demonstrations), demonstrations)
+
+
+def _demonstrations(config: ExperimentConfig) -> Demonstrations:
+    from ganq_irl_demos import load_demonstrations, require_valid
+
+    env = probe_env(config.env, config.env_kwargs)
+    expected: dict[str, Any] = {
+        "observation_space": env.observation_space,
+        "action_space": env.action_space,
+        "env_id": config.env,
+    }
+    horizon = env.spec.max_episode_steps if env.spec is not None else None
+    env.close()
+    demonstrations = load_demonstrations(config.demos, **expected)
+    require_valid(demonstrations, **expected, max_episode_steps=horizon)
+    if config.n_trajectories is None:
+        return demonstrations
+    return demonstrations.select(config.n_trajectories, np.random.default_rng(config.seed))
+
+
+def _adversary(config: ExperimentConfig, generator: BaseAlgorithm, demonstrations: Demonstrations | None) -> Any | None:
+    if config.algo not in ADVERSARIAL:
+        return None
+    from ganq_irl.algorithms import ALGORITHMS
+
+    frozen = config.control == "frozen"
+    return _constructed(
+        "adversary",
+        ALGORITHMS[config.algo],
+        generator,
+        demonstrations,
+        seed=config.seed,
+        frozen=frozen,
+        **_tuples(config.adversary),
+    )
+
+
+@dataclass
+class _Training:
+    """A generator, by itself under the environment's reward or inside GAIL or AIRL."""
+
+    config: ExperimentConfig
+    generator: BaseAlgorithm
+    adversary: Any | None
+    demonstrations: Demonstrations | None
+
+    def learn(self, folder: Path, progress_bar: bool, callback: BaseCallback | None) -> None:
+        config = self.config
+        assert config.timesteps is not None
+        callbacks: list[BaseCallback] = [] if callback is None else [callback]
+        if config.evaluation.every:
+            callbacks.append(PeriodicEvaluation(config, folder / BEST_POLICY if config.evaluation.keep_best else None))
+        if progress_bar:
+            callbacks.append(ProgressBar(config.timesteps, config.algo))
+        logger = configure(str(folder), ["csv", "tensorboard"])
+        self.generator.set_logger(logger)
+        try:
+            (self.adversary or self.generator).learn(config.timesteps, callback=CallbackList(callbacks))
+        finally:
+            logger.close()
+        _require_finite(self.generator.policy)
+
+    def save(self, folder: Path) -> None:
+        save_policy(self.generator, folder / POLICY)
+        if self.adversary is not None:
+            self.adversary.recovered_reward().save(folder / REWARD)
+
+    def policy(self) -> StoredPolicy:
+        return acting_policy(self.generator)
+
+    def reward_sign(self) -> RewardSign | None:
+        return None if self.adversary is None else self.adversary.reward_sign
+
+    def demonstration_lengths(self) -> list[int]:
+        return [len(trajectory) for trajectory in self.demonstrations or ()]
+
+
+class _Cloning:
+    """Behavioural cloning: no environment, no generator."""
+
+    def __init__(self, config: ExperimentConfig, demonstrations: Demonstrations | None) -> None:
+        from ganq_irl.algorithms import BC
+
+        assert demonstrations is not None
+        options = dict(config.bc)
+        self.training = {"n_epochs": options.pop("n_epochs")} if "n_epochs" in options else {}
+        self.demonstrations = demonstrations
+        self.learner = _constructed(
+            "bc",
+            BC,
+            demonstrations.observation_space,
+            demonstrations.action_space,
+            demonstrations,
+            seed=config.seed,
+            device=config.device,
+            **_tuples(options),
+        )
+        describe_policy(self.learner.policy)
+
+    def learn(self, folder: Path, progress_bar: bool, callback: BaseCallback | None) -> None:
+        self.learner.train(progress_bar=progress_bar, **self.training)
+        _require_finite(self.learner.policy)
+
+    def save(self, folder: Path) -> None:
+        save_policy(self.learner.policy, folder / POLICY)
+
+    def policy(self) -> StoredPolicy:
+        return acting_policy(self.learner.policy)
+
+    def reward_sign(self) -> RewardSign | None:
+        return None
+
+    def demonstration_lengths(self) -> list[int]:
+        return [len(trajectory) for trajectory in self.demonstrations]
+
+
+def _constructed(table: str, cls: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Call a constructor of ours; a value of the wrong type in a table of the settings is the user's mistake."""
+    try:
+        return cls(*arguments, **keywords)
+    except TypeError as error:
+        raise ConfigurationError(f"the settings in [{table}] do not fit {cls.__name__}: {error}") from error
+
+
+def _tuples(keywords: dict[str, Any]) -> dict[str, Any]:
+    """TOML's lists as the tuples that constructors take."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in keywords.items()}
+
+
+def _require_finite(policy: torch.nn.Module) -> None:
+    for name, parameter in policy.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise TrainingDiverged(
+                f"the policy's parameter {name} is not finite; lower the learning rate, or clip gradients"
+            )

@@ -1,0 +1,75 @@
+"""Presets: settings that are known to work, chosen by name or by what is trained where."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ganq_irl.errors import ConfigurationError, nearest
+
+NONE = "none"
+_NOT_SETTINGS = ("algo", "env", "generator", "expert")
+
+
+@cache
+def presets() -> dict[str, dict[str, Any]]:
+    """All presets by name: their settings, and the algo, env family and generator that they are for."""
+    return tomllib.loads((files("ganq_irl.experiment") / "presets.toml").read_text(encoding="utf-8"))
+
+
+def env_family(env_id: str) -> str:
+    """An environment id without namespace and version.
+
+    >>> env_family("ganq_irl/ContinuingAcrobot-v0")
+    'ContinuingAcrobot'
+    """
+    return re.sub(r"-v\d+$", "", re.split("[:/]", env_id)[-1])
+
+
+def choose_preset(name: str | None, algo: str, env: str, generator: str | None) -> tuple[str, dict[str, Any]]:
+    """A preset's name and its settings: the one asked for, else the one for this algorithm, environment and generator.
+
+    Args:
+        name: a preset, "none", or None to look for one that matches.
+        algo: algorithm of the run.
+        env: environment id of the run.
+        generator: generator asked for, or None where it was left open.
+
+    Returns:
+        (name, settings), or ("none", {}).
+
+    Raises:
+        ConfigurationError: the name is unknown, or the preset is for another algorithm or generator.
+    """
+    if name == NONE:
+        return NONE, {}
+    if name is None:
+        matching = [key for key, preset in presets().items() if _matches(preset, algo, env_family(env), generator)]
+        name = matching[0] if matching else NONE
+    elif name not in presets():
+        raise ConfigurationError(f"unknown preset {name!r}; {nearest(name, [*presets(), NONE])}")
+    else:
+        _require_fitting(name, algo, generator)
+    preset = presets().get(name, {})
+    settings = {key: value for key, value in preset.items() if key not in _NOT_SETTINGS}
+    return name, settings | ({"generator": preset["generator"]} if "generator" in preset else {})
+
+
+def _matches(preset: dict[str, Any], algo: str, family: str, generator: str | None) -> bool:
+    return preset["algo"] == algo and preset["env"] == family and generator in (None, preset.get("generator"))
+
+
+def _require_fitting(name: str, algo: str, generator: str | None) -> None:
+    preset = presets()[name]
+    if preset["algo"] != algo:
+        raise ConfigurationError(
+            f"the preset {name!r} is for {preset['algo']}, not for {algo}; choose another or preset=none"
+        )
+    if generator not in (None, preset.get("generator")):
+        raise ConfigurationError(
+            f"the preset {name!r} is for the generator {preset.get('generator')}, not for {generator}; "
+            "choose another or preset=none"
+        )

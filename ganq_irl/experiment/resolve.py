@@ -1,0 +1,95 @@
+"""From a file, ``--set`` and flags to one checked configuration."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ganq_irl.errors import ConfigurationError
+from ganq_irl.experiment.checks import check_config, default_timesteps, known_algorithm, shipped_env
+from ganq_irl.experiment.config import ExperimentConfig, parse_config
+from ganq_irl.experiment.presets import choose_preset
+
+
+def resolve_config(
+    flags: Mapping[str, Any], *, assignments: Iterable[str] = (), file: Path | str | None = None
+) -> ExperimentConfig:
+    """Put the sources of settings together: flags over ``--set`` over file over preset over defaults.
+
+    Tables are merged key by key. Where no preset is named, one that fits algorithm, environment and generator is taken.
+
+    Args:
+        flags: nested settings; those that are None were not given.
+        assignments: ``dotted.key=value`` with a TOML value; anything that is not TOML is taken as a string.
+        file: a TOML file.
+
+    Raises:
+        ConfigurationError: a setting is unknown, missing, of the wrong type, or contradicts another.
+        IncompatibleSpaces: the algorithm cannot act in the environment.
+    """
+    given = read_toml(Path(file)) if file is not None else {}
+    for assignment in assignments:
+        given = merged(given, parse_assignment(assignment))
+    given = merged(given, {key: value for key, value in flags.items() if value is not None})
+    algo = known_algorithm(given.get("algo"))
+    env = given.get("env") or shipped_env(given.get("demos"))
+    preset, settings = choose_preset(given.get("preset"), algo, env, given.get("generator"))
+    settings = merged({"timesteps": default_timesteps(algo)}, settings)
+    config = parse_config(ExperimentConfig, merged(settings, given) | {"env": env, "preset": preset})
+    return check_config(config)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigurationError: it is missing, or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """``a.b=value`` as nested tables.
+
+    >>> parse_assignment("generator_kwargs.learning_rate=1e-3")
+    {'generator_kwargs': {'learning_rate': 0.001}}
+
+    Raises:
+        ConfigurationError: there is no ``=``, or part of the key is empty.
+    """
+    key, separator, value = text.partition("=")
+    names = [name.strip() for name in key.split(".")]
+    if not separator or not all(names):
+        raise ConfigurationError(f"--set {text!r}: expected key=value, such as generator_kwargs.gamma=0.97")
+    nested = _toml_value(value.strip())
+    for name in reversed(names):
+        nested = {name: nested}
+    return nested
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``below`` overridden by ``above``, tables key by key.
+
+    >>> merged({"a": {"x": 1, "y": 2}}, {"a": {"x": 3}})
+    {'a': {'x': 3, 'y': 2}}
+    """
+    result = dict(below)
+    for key, value in above.items():
+        nested = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if nested else value
+    return result
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return document["value"] if len(document) == 1 else text

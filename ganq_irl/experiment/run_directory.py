@@ -1,0 +1,139 @@
+"""A run on disk.
+
+It holds ``config.toml``, ``run.json``, ``progress.csv``, TensorBoard events, ``policy/``, ``reward/`` and ``evaluation.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganq_irl.errors import RunDirectoryError
+from ganq_irl.experiment.config import ExperimentConfig, parse_config
+from ganq_irl.experiment.presets import env_family
+from ganq_irl.experiment.resolve import read_toml
+from ganq_irl.generators.policy_store import StoredPolicy, load_policy
+from ganq_irl.storage import replace_file
+
+CONFIG, INFO, PROGRESS, EVALUATION = "config.toml", "run.json", "progress.csv", "evaluation.json"
+POLICY, BEST_POLICY, REWARD = "policy", "policy_best", "reward"
+_PACKAGES = ("ganq-irl", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy", "imitation")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory that was read.
+
+    Attributes:
+        folder: the directory.
+        config: its resolved settings.
+        info: what ``run.json`` holds: status, versions, seeds, device, timings.
+    """
+
+    folder: Path
+    config: ExperimentConfig
+    info: dict[str, Any]
+
+    def policy(self, device: torch.device | str = "auto") -> StoredPolicy:
+        """The policy that the run ended with.
+
+        Raises:
+            RunDirectoryError: the run has not saved one.
+            StorageError: it is damaged.
+        """
+        if not (self.folder / POLICY).is_dir():
+            raise RunDirectoryError(
+                f"{self.folder} holds no policy (status: {self.info.get('status')}); let the run finish, or train it again"
+            )
+        return load_policy(self.folder / POLICY, device)
+
+
+def load_run(folder: Path | str) -> Run:
+    """Read a run directory.
+
+    Raises:
+        RunDirectoryError: it is not one, or its ``run.json`` is damaged.
+        ConfigurationError: its ``config.toml`` is damaged.
+    """
+    folder = Path(folder)
+    for name in (CONFIG, INFO):
+        if not (folder / name).is_file():
+            raise RunDirectoryError(
+                f"{folder} is not a run directory: it holds no {name}; give a directory that train wrote"
+            )
+    try:
+        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunDirectoryError(f"{folder / INFO} is not valid JSON ({error}); copy the run again") from error
+    if not isinstance(info, dict):
+        raise RunDirectoryError(f"{folder / INFO} holds no JSON object; copy the run again")
+    return Run(folder, parse_config(ExperimentConfig, read_toml(folder / CONFIG)), info)
+
+
+def require_vacant(folder: Path) -> None:
+    """Raise if anything would be overwritten.
+
+    Raises:
+        RunDirectoryError: the folder holds something, or is a file.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunDirectoryError(f"{folder} is not empty; choose another --out, or move it away")
+
+
+def default_folder(config: ExperimentConfig) -> Path:
+    """``runs/<algo>-<env>-<seed>``, with ``-1``, ``-2``, ... after it where that is taken."""
+    name = f"{config.algo}-{env_family(config.env).lower()}-{config.seed}"
+    candidates = (Path("runs") / (name if i == 0 else f"{name}-{i}") for i in count())
+    return next(folder for folder in candidates if not folder.exists())
+
+
+@contextmanager
+def recording_run(folder: Path, config: ExperimentConfig, device: str) -> Iterator[dict[str, float]]:
+    """Write ``config.toml``, and ``run.json`` as it stands before, while and after the block runs.
+
+    Yields:
+        A dict for timings in seconds, which end up in ``run.json``.
+    """
+    seconds: dict[str, float] = {}
+    info = {"status": "running", "started": _now(), "preset": config.preset, "seed": config.seed, "device": device}
+    info |= {"threads": torch.get_num_threads(), "versions": versions()}
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(folder / CONFIG, config.to_toml().encode())
+    write_json(folder / INFO, info)
+    try:
+        yield seconds
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        write_json(folder / INFO, info | {"status": status, "finished": _now(), "seconds": seconds, "error": repr(error)})
+        raise
+    write_json(folder / INFO, info | {"status": "finished", "finished": _now(), "seconds": seconds})
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically."""
+    replace_file(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide what a run computes."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
