@@ -69,14 +69,18 @@ class RootGroup(LazyGroup):
             raise _failure(error) from error
 
 
+class _Failed(click.ClickException):
+    exit_code = FAILED
+
+
+class _WrongRequest(click.ClickException):
+    exit_code = WRONG_REQUEST
+
+
 def _failure(error: Exception) -> click.ClickException:
+    if isinstance(error, TrainingDiverged):
+        return _Failed(str(error))
     if isinstance(error, GanqIrlError):
-        failure = click.ClickException(str(error))
-        failure.exit_code = FAILED if isinstance(error, TrainingDiverged) else WRONG_REQUEST
-    else:
-        first_line = (str(error).strip().splitlines() or [""])[0]
-        failure = click.ClickException(
-            f"{type(error).__name__}: {first_line}\n`ganq-irl --debug ...` shows where it failed."
-        )
-        failure.exit_code = FAILED
-    return failure
+        return _WrongRequest(str(error))
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    return _Failed(f"{type(error).__name__}: {first_line}\n`ganq-irl --debug ...` shows where it failed.")

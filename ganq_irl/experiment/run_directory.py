@@ -1,6 +1,6 @@
 """A run on disk.
 
-It holds ``config.toml``, ``run.json``, ``progress.csv``, TensorBoard events, ``policy/``, ``reward/`` and ``evaluation.json``.
+``config.toml``, ``run.json``, ``progress.csv``, TensorBoard events, ``policy/``, ``reward/``, ``evaluation.json``.
 """
 
 from __future__ import annotations

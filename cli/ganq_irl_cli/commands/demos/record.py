@@ -57,14 +57,11 @@ def command(
             run = run_experiment(expert_config(env, seed=seed, device=device or "auto")).folder
         loaded = load_run(run)
         with tqdm(total=episodes, desc="recording", unit="episode") as bar:
-            demonstrations = record_run(
-                loaded,
-                episodes,
-                seed=seed,
-                env=env,
-                min_return=min_return,
-                progress=lambda kept, _: bar.update(kept - bar.n),
-            )
+
+            def show(kept: int, _wanted: int) -> None:
+                bar.update(kept - bar.n)
+
+            demonstrations = record_run(loaded, episodes, seed=seed, env=env, min_return=min_return, progress=show)
         save_demonstrations(demonstrations, out)
     if as_json:
         session.print_json({"out": str(out), "run": str(run), **summarize(demonstrations)})
