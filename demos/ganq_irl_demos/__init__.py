@@ -6,36 +6,60 @@ The names below are imported when first used, so that ``import ganq_irl_demos`` 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_EXPORTS = {
-    "CatalogEntry": "catalog",
+# Not lazy, since the function has its module's name: importing the module later would put the module in its place.
+from ganq_irl_demos.catalog import CatalogEntry, catalog, reference_returns
+
+if TYPE_CHECKING:
+    from ganq_irl_demos.checking import check_demonstrations, require_valid
+    from ganq_irl_demos.findings import Finding
+    from ganq_irl_demos.formats import FORMATS
+    from ganq_irl_demos.formats.imitation import to_imitation
+    from ganq_irl_demos.loading import load_demonstrations, save_demonstrations
+    from ganq_irl_demos.plotting import plot_summary
+    from ganq_irl_demos.recording import random_policy, record_episodes
+    from ganq_irl_demos.summary import summarize
+    from ganq_irl_demos.trajectories import Demonstrations, Trajectory
+
+_LAZY = {
     "Demonstrations": "trajectories",
     "FORMATS": "formats",
     "Finding": "findings",
     "Trajectory": "trajectories",
-    "catalog": "catalog",
     "check_demonstrations": "checking",
     "load_demonstrations": "loading",
     "plot_summary": "plotting",
     "random_policy": "recording",
     "record_episodes": "recording",
-    "reference_returns": "catalog",
     "require_valid": "checking",
     "save_demonstrations": "loading",
     "summarize": "summary",
     "to_imitation": "formats.imitation",
 }
 
-__all__ = list(_EXPORTS)
+__all__ = [
+    "FORMATS",
+    "CatalogEntry",
+    "Demonstrations",
+    "Finding",
+    "Trajectory",
+    "catalog",
+    "check_demonstrations",
+    "load_demonstrations",
+    "plot_summary",
+    "random_policy",
+    "record_episodes",
+    "reference_returns",
+    "require_valid",
+    "save_demonstrations",
+    "summarize",
+    "to_imitation",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name from its module on first use (PEP 562)."""
-    if name not in _EXPORTS:
+    if name not in _LAZY:
         raise AttributeError(f"module 'ganq_irl_demos' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"ganq_irl_demos.{_EXPORTS[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_EXPORTS})
+    return getattr(importlib.import_module(f"ganq_irl_demos.{_LAZY[name]}"), name)

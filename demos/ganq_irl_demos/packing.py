@@ -27,7 +27,7 @@ MAX_SPACE_SIZE = 1 << 26
 
 
 def pack(demonstrations: Demonstrations) -> tuple[Header, Arrays]:
-    """Join trajectories end to end.
+    """Join trajectories end to end; a field whose dtype differs among them takes the common one.
 
     Returns:
         The header (env id, spaces, provenance, seeds), and arrays: ``lengths terminated truncated rewarded``
@@ -180,7 +180,8 @@ def _cut(arrays: Mapping[str, np.ndarray], name: str, counts: np.ndarray, source
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     array = arrays[name]
-    if array.ndim == 0 or len(array) != total or array.dtype.kind not in NUMERIC:
+    fits = array.ndim > 0 and len(array) == total and (counts <= total).all()  # a sum may have wrapped around
+    if not fits or array.dtype.kind not in NUMERIC:
         raise DemoFormatError(
             f"{source}: {name!r} has dtype {array.dtype} and shape {array.shape}, where 'lengths' asks for {total} rows of "
             "numbers; copy or record the file again"
