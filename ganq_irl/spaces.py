@@ -29,7 +29,9 @@ def space_to_json(space: spaces.Space) -> dict[str, Any]:
     if isinstance(space, spaces.Discrete):
         return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
     if isinstance(space, spaces.MultiDiscrete):
-        return {"type": "MultiDiscrete", "nvec": np.asarray(space.nvec).tolist()}
+        start = getattr(space, "start", np.zeros_like(space.nvec))
+        shifted = {"start": start.tolist()} if start.any() else {}
+        return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), **shifted}
     if isinstance(space, spaces.MultiBinary):
         return {"type": "MultiBinary", "n": np.asarray(space.n).tolist()}
     if isinstance(space, spaces.Dict):
@@ -55,7 +57,8 @@ def space_from_json(description: dict[str, Any]) -> spaces.Space:
         if kind == "Discrete":
             return spaces.Discrete(description["n"], start=description["start"])
         if kind == "MultiDiscrete":
-            return spaces.MultiDiscrete(np.asarray(description["nvec"]))
+            shifted: dict[str, Any] = {"start": np.asarray(description["start"])} if "start" in description else {}
+            return spaces.MultiDiscrete(np.asarray(description["nvec"]), **shifted)
         if kind == "MultiBinary":
             return spaces.MultiBinary(description["n"])
         if kind == "Dict":
@@ -95,7 +98,7 @@ def _number_to_json(value: Any) -> Any:
 
 
 def _bound_from_json(bound: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    values = np.array([float(value) for value in (bound if isinstance(bound, list) else [bound])])
-    if values.size == 1:
-        return np.full(shape, values[0]).astype(dtype)
-    return values.reshape(shape).astype(dtype)
+    values = [float(value) if isinstance(value, str) else value for value in (bound if isinstance(bound, list) else [bound])]
+    if len(values) == 1:
+        return np.full(shape, values[0], dtype)
+    return np.array(values, dtype).reshape(shape)
