@@ -78,6 +78,7 @@ def _map(function: Callable[[Tensor], Tensor], value: Observations | None) -> Ob
 
 def _cat(values: list) -> Observations | None:
     if values[0] is None:
+        assert all(value is None for value in values), "a field is absent in some batches and present in others"
         return None
     if isinstance(values[0], dict):
         return {key: torch.cat([value[key] for value in values]) for key in values[0]}
