@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space, preprocess_obs
@@ -96,7 +97,7 @@ class InputEncoder(nn.Module):
 
     Raises:
         ConfigurationError: an unknown or repeated field.
-        IncompatibleSpaces: a space of another kind, or a Discrete space that does not start at 0.
+        IncompatibleSpaces: a space of another kind, or a Discrete or MultiDiscrete space that does not start at 0.
     """
 
     mean: Tensor
@@ -132,10 +133,11 @@ class InputEncoder(nn.Module):
     def _leaves(self, field: str) -> list[tuple[str | None, spaces.Space | None]]:
         if field in ("dones", "returns"):
             return [(None, None)]
-        space = self.action_space if field == "actions" else self.observation_space
-        if isinstance(space, spaces.Dict):
-            return [(key, space.spaces[key]) for key in sorted(space.spaces)]
-        return [(None, space)]
+        if field == "actions":
+            return [(None, self.action_space)]
+        if isinstance(self.observation_space, spaces.Dict):
+            return [(key, self.observation_space.spaces[key]) for key in sorted(self.observation_space.spaces)]
+        return [(None, self.observation_space)]
 
     def columns(self, field: str) -> slice:
         """Columns that hold ``field``."""
@@ -159,7 +161,12 @@ class InputEncoder(nn.Module):
         return twins[0] if twins else part
 
     def forward(self, batch: Batch) -> Encoded:
-        """Encode; a gradient through ``batch.returns`` survives."""
+        """Encode; a gradient through ``batch.returns`` survives.
+
+        Raises:
+            ConfigurationError: the batch lacks a field of the input.
+            IncompatibleSpaces: rows of another shape, or values outside a discrete space.
+        """
         features = self._raw(batch)
         if self._standardises:
             features = torch.clamp((features - self.mean) / self.std, -self.clip, self.clip)
@@ -171,13 +178,13 @@ class InputEncoder(nn.Module):
 
 
 def _checked_width(space: spaces.Space, field: str) -> int:
-    if isinstance(space, spaces.Discrete) and space.start != 0:
+    if np.any(getattr(space, "start", 0)):
+        raise IncompatibleSpaces(f"{field}: {space} does not start at 0, as Stable-Baselines3 needs; shift it in a wrapper")
+    is_grid = isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim != 1
+    if is_grid or not isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         raise IncompatibleSpaces(
-            f"{field}: {space} starts at {space.start}; Stable-Baselines3 needs Discrete spaces that start at 0"
-        )
-    if not isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
-        raise IncompatibleSpaces(
-            f"{field}: {space} cannot be encoded; use Box, Discrete, MultiDiscrete, MultiBinary or a Dict of them"
+            f"{field}: {space} cannot be encoded; use Box, Discrete, MultiDiscrete (of one axis), MultiBinary or, for "
+            "observations, a Dict of them"
         )
     return get_flattened_obs_dim(space)
 
@@ -197,16 +204,30 @@ def _value(batch: Batch, part: Part) -> Tensor:
 
 def _encode(value: Tensor, part: Part) -> Tensor:
     """One part, ``(batch, *shape) -> (batch, width)``."""
+    shape = () if part.space is None else part.space.shape
+    if shape == () and tuple(value.shape[1:]) == (1,):
+        value = value.squeeze(1)  # as SB3's buffers keep Discrete actions
+    if tuple(value.shape[1:]) != shape:
+        raise IncompatibleSpaces(
+            f"{part.field}: rows of shape {tuple(value.shape[1:])} were given where {part.space or 'a number a row'} is "
+            "expected; check that the demonstrations belong to this environment"
+        )
     if part.space is None:
         return value.float().unsqueeze(1)
-    if isinstance(part.space, spaces.Discrete):
-        value = value.reshape(-1)
-    encoded = preprocess_obs(value, part.space)
-    assert isinstance(encoded, Tensor)
-    encoded = encoded.float().reshape(len(encoded), -1)
-    if encoded.shape[1] != part.width:
+    return _preprocess(value, part).float().reshape(len(value), part.width)
+
+
+def _preprocess(value: Tensor, part: Part) -> Tensor:
+    """SB3's own: one-hot for discrete values, pixels divided by 255."""
+    assert part.space is not None
+    try:
+        encoded = preprocess_obs(value, part.space)
+    except RuntimeError as error:
+        if not isinstance(part.space, spaces.Discrete | spaces.MultiDiscrete):
+            raise
         raise IncompatibleSpaces(
-            f"{part.field}: rows of {tuple(value.shape[1:])} were given where the space is {part.space}; "
+            f"{part.field}: values from {int(value.min())} to {int(value.max())} do not fit {part.space} ({error}); "
             "check that the demonstrations belong to this environment"
-        )
+        ) from error
+    assert isinstance(encoded, Tensor)
     return encoded

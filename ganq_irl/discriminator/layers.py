@@ -55,7 +55,8 @@ class VirtualBatchNorm(nn.Module):
     """Normalise each row by the statistics of a fixed reference batch and of itself (Salimans et al., 2016, section 3.5).
 
     The reference travels through the network as the first ``n_reference`` rows of every input, so that its activations are
-    always those of the present weights. No row sees its batch-mates, in training or in evaluation.
+    always those of the present weights; its own rows are normalised by the reference alone. No row sees its batch-mates, in
+    training or in evaluation.
     """
 
     def __init__(self, features: int, n_reference: int, eps: float = 1e-5) -> None:
@@ -66,7 +67,8 @@ class VirtualBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n_reference + batch, features)``, the reference first, to the same shape."""
-        own = 1.0 / (self.n_reference + 1)  # weight of the row itself among reference and row
+        own = x.new_full((len(x), 1), 1.0 / (self.n_reference + 1))  # weight of the row itself among reference and row
+        own[: self.n_reference] = 0.0
         reference = x[: self.n_reference]
         mean = own * x + (1 - own) * reference.mean(dim=0)
         square = own * x**2 + (1 - own) * (reference**2).mean(dim=0)

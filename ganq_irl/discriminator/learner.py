@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,8 @@ class DiscriminatorLearner:
         discriminator: the networks; stabilisers of the architecture edit them in place.
         reference: real data, for what is fixed at the start: the encoder's statistics and virtual batch normalisation.
         loss: name in ``LOSSES`` or an instance.
-        stabilizers: names, ``{"name": ..., setting: value}``, or instances, attached in this order.
+        stabilizers: names, ``{"name": ..., setting: value}``, or instances. Their hooks run in this order; they are attached
+            in the order of their ``attach_rank``, so that what copies or tracks parameters finds the final networks.
         learning_rate: Adam's; ``set_learning_rate`` changes it.
         betas: Adam's moments.
         max_grad_norm: bound on the gradient's norm; None for no bound.
@@ -53,7 +55,7 @@ class DiscriminatorLearner:
         _check_compatible(self._attached(), self.loss)
         discriminator.encoder.fit(reference)
         encoded = discriminator.encode(reference)
-        for stabilizer in self._attached():
+        for stabilizer in sorted(self._attached(), key=lambda stabilizer: stabilizer.attach_rank):
             stabilizer.attach(discriminator, encoded)
         self.max_grad_norm = max_grad_norm
         self.optimizer = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=betas, fused=True)
@@ -61,9 +63,14 @@ class DiscriminatorLearner:
         self.n_updates = 0
 
     def update(self, real: Batch, fake: Batch) -> dict[str, Tensor]:
-        """One step on one batch of each side; returns zero-dimensional metrics of the scores *before* the step."""
-        discriminator = self.discriminator.train()
-        real_rows, fake_rows = discriminator.encode(real).detach(), discriminator.encode(fake).detach()
+        """One step on one batch of each side; returns zero-dimensional metrics of the scores *before* the step.
+
+        Raises:
+            ConfigurationError: a side is empty, or lacks the log π that a shaped discriminator's score subtracts.
+            IncompatibleSpaces: a batch does not fit the encoder's spaces.
+        """
+        discriminator = self.discriminator.train(not any(stabilizer.freezes for stabilizer in self._attached()))
+        real_rows, fake_rows = self._encode(real, "real"), self._encode(fake, "fake")
         for stabilizer in self._attached():
             real_rows, fake_rows = stabilizer.on_batch(real_rows, fake_rows, self.generator)
 
@@ -80,6 +87,16 @@ class DiscriminatorLearner:
                 metrics |= self._step(loss, step)
         self.n_updates += 1
         return metrics
+
+    def _encode(self, side: Batch, name: str) -> Encoded:
+        if not len(side):
+            raise ConfigurationError(f"the {name} batch is empty; give at least one transition of each side")
+        if self.discriminator.states_log_ratio and side.log_probs is None:
+            raise ConfigurationError(
+                f"the {name} batch has no log_probs, and a shaped discriminator scores f - log π(a|s); "
+                "fill in log_probs by the generator's present policy, for both sides"
+            )
+        return self.discriminator.encode(side).detach()
 
     def _score(self, rows: Encoded) -> Tensor:
         """Scores in the loss's own terms, ``(batch,)``."""
@@ -128,7 +145,8 @@ class DiscriminatorLearner:
         """Restore what ``state_dict`` gave, into a learner that was built alike."""
         self.discriminator.load_state_dict(state["discriminator"])
         self.stabilizers.load_state_dict(state["stabilizers"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        # Adam's own load keeps the given tensors, and two learners must not share their moments.
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.generator.set_state(state["generator"].cpu())
         self.n_updates = state["n_updates"]
 

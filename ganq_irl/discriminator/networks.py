@@ -173,6 +173,8 @@ class ShapedDiscriminator(BaseDiscriminator):
     ) -> None:
         super().__init__(encoder, hidden_sizes, activation)
         needed = {"observations", "next_observations", *reward_inputs}
+        if not reward_inputs:
+            raise ConfigurationError("reward_inputs is empty; name what g sees, such as ('observations',)")
         if not needed <= set(encoder.fields):
             raise ConfigurationError(
                 f"a shaped discriminator over {tuple(reward_inputs)} needs inputs {sorted(needed)}, got {encoder.fields}"

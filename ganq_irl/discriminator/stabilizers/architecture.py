@@ -12,7 +12,7 @@ from torch.nn.utils import parametrizations, parametrize
 from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.layers import MinibatchDiscrimination, VirtualBatchNorm
 from ganq_irl.discriminator.networks import BaseDiscriminator, ScalarNetwork
-from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_range
+from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_count, check_range
 
 
 @dataclass(eq=False)
@@ -20,6 +20,7 @@ class Architecture(Stabilizer):
     """Remember the edit on the discriminator, so that a saved one can be rebuilt."""
 
     changes_architecture = True
+    attach_rank = 0
 
     def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
         """Edit every network of ``discriminator``."""
@@ -54,6 +55,7 @@ class SpectralNorm(Architecture):
     """
 
     name = "spectral-norm"
+    attach_rank = 1  # after the layers that others insert, which it then bounds as well
     scale: float = 1.0
 
     def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
@@ -87,7 +89,7 @@ class VirtualBatchNormalization(Architecture):
 
     def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
         """Insert the layers, and give the network its reference: the first rows of the real data, evenly spread."""
-        check_range(self.name, "n_reference", self.n_reference, 2, 100_000)
+        check_count(self.name, "n_reference", self.n_reference, 2, 100_000)
         weight = next(network.parameters())
         rows = torch.zeros(self.n_reference, network.in_features)
         if reference is not None:
@@ -109,6 +111,8 @@ class MinibatchDiscriminating(Architecture):
 
     def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
         """Insert the layer before the last linear one, which is widened."""
+        for setting in ("kernels", "kernel_dim", "n_reference"):
+            check_count(self.name, setting, getattr(self, setting), 1, 100_000)
         *hidden, last = network.layers
         assert isinstance(last, nn.Linear)
         layer = MinibatchDiscrimination(last.in_features, self.kernels, self.kernel_dim, self.n_reference)

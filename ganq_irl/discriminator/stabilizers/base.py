@@ -40,6 +40,8 @@ class Stabilizer(nn.Module):
         uses_batch_statistics: a row's training score depends on its batch-mates.
         needs_log_ratio: reads scores as log-ratios, so that the loss must have one.
         penalizes_gradient: needs the gradient of a row's score in that row alone.
+        freezes: no step is ever taken, so layers must not move their statistics either.
+        attach_rank: lower ones are attached first: 0 inserts layers, 1 reparametrises weights, 2 leaves the networks alone.
     """
 
     name: ClassVar[str]
@@ -47,6 +49,8 @@ class Stabilizer(nn.Module):
     uses_batch_statistics: ClassVar[bool] = False
     needs_log_ratio: ClassVar[bool] = False
     penalizes_gradient: ClassVar[bool] = False
+    freezes: ClassVar[bool] = False
+    attach_rank: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         """Let nn.Module set itself up; dataclasses do not call it."""
@@ -86,6 +90,12 @@ class Stabilizer(nn.Module):
 
 
 def check_range(name: str, setting: str, value: float, low: float, high: float) -> None:
-    """Raise a ConfigurationError unless ``low <= value <= high``."""
-    if not low <= value <= high:
-        raise ConfigurationError(f"{name}: {setting} = {value}, expected {low} to {high}")
+    """Raise a ConfigurationError unless ``value`` is a number and ``low <= value <= high``."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ConfigurationError(f"{name}: {setting} = {value!r}, expected a number from {low} to {high}")
+
+
+def check_count(name: str, setting: str, value: int, low: int, high: int = 10**9) -> None:
+    """Raise a ConfigurationError unless ``value`` is an integer and ``low <= value <= high``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigurationError(f"{name}: {setting} = {value!r}, expected an integer from {low} to {high}")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.networks import BaseDiscriminator
-from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_range
+from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_count, check_range
 
 
 @dataclass(eq=False)
@@ -32,6 +32,7 @@ class InstanceNoise(Stabilizer):
         self.noisy: Tensor
         self.updates: Tensor
         check_range(self.name, "std", self.std, 0.0, float("inf"))
+        check_count(self.name, "n_anneal", self.n_anneal, 0)
         encoder = discriminator.encoder
         noisy = torch.zeros(encoder.dim, device=encoder.mean.device)
         for part in encoder.parts:
@@ -72,7 +73,7 @@ class FakeReplay(Stabilizer):
         self.offset: Tensor
         self.stored: Tensor
         check_range(self.name, "fraction", self.fraction, 0.0, 1.0)
-        check_range(self.name, "size", self.size, 1, 10**9)
+        check_count(self.name, "size", self.size, 1)
         encoder = discriminator.encoder
         device = encoder.mean.device
         self.register_buffer("features", torch.zeros(self.size, encoder.dim, device=device))

@@ -37,6 +37,7 @@ class Frozen(Stabilizer):
     """Never learn: the control that shows what a random, fixed score is worth on an environment."""
 
     name = "frozen"
+    freezes = True
 
     def allows_step(self, metrics: Mapping[str, Tensor]) -> bool:
         """Never."""
