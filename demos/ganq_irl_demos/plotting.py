@@ -62,7 +62,8 @@ def plot_summary(demos: Demonstrations, path: str | os.PathLike[str]) -> Path:
 def _draw(demos: Demonstrations, figure: Figure) -> None:
     _, arrays = pack(demos)
     (returns, lengths), (actions, coverage) = figure.subplots(2, 2)
-    figure.suptitle(f"{demos.source}: {len(demos)} episodes of {demos.env_id or 'an unnamed environment'}")
+    title = f"{demos.source}: {len(demos)} episodes of {demos.env_id or 'an unnamed environment'}"
+    figure.suptitle(title, parse_math=False)  # a dollar sign in a file's name is no formula
     _draw_episodes(returns, demos.returns, "return")
     _draw_episodes(lengths, arrays["lengths"], "steps")
     _draw_actions(actions, arrays["actions"])

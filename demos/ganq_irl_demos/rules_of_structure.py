@@ -19,16 +19,24 @@ def check_structure(
     if set(arrays) != set(expected):
         message = f"given {_listed(arrays)}, expected {_listed(expected)}; name the parts as the observation space does"
         yield Finding("error", index, None, "observations", "keys", message)
-    steps = len(trajectory)
-    for name in expected.keys() & arrays.keys():
+    shared = sorted(expected.keys() & arrays.keys())
+    for name in shared:
         yield from _check_array(arrays[name], index, name, expected[name])
-        yield from _check_length(arrays[name], index, name, steps + 1, "one more than actions")
     yield from _check_array(trajectory.actions, index, "actions", action_space)
+    if trajectory.rewards is not None:
+        yield from _check_rewards(trajectory.rewards, index)
+    if trajectory.actions.ndim:  # otherwise there is no T to compare with
+        yield from _check_lengths(trajectory, index, shared)
+
+
+def _check_lengths(trajectory: Trajectory, index: int, names: list[str]) -> Iterator[Finding]:
+    steps, arrays = len(trajectory), named_arrays(trajectory.observations)
     if not steps:
         message = "the trajectory has no transitions; leave it out"
         yield Finding("error", index, None, "actions", "zero-length", message)
+    for name in names:
+        yield from _check_length(arrays[name], index, name, steps + 1, "one more than actions")
     if trajectory.rewards is not None:
-        yield from _check_rewards(trajectory.rewards, index)
         yield from _check_length(trajectory.rewards, index, "rewards", steps, "one for each action")
 
 

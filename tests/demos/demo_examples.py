@@ -117,9 +117,9 @@ DICT_SPACES = st.dictionaries(
 
 
 @st.composite
-def demonstrations(draw: st.DrawFn, observation_spaces: Any = None) -> Demonstrations:
+def demonstrations(draw: st.DrawFn) -> Demonstrations:
     """Sound demonstrations of up to three trajectories, over every kind of space."""
-    observation_space = draw(observation_spaces or (SIMPLE_SPACES | DICT_SPACES.map(spaces.Dict)))
+    observation_space = draw(SIMPLE_SPACES | DICT_SPACES.map(spaces.Dict))
     action_space = draw(SIMPLE_SPACES)
     generator = np.random.default_rng(draw(st.integers(0, 2**32)))
     count = draw(st.integers(1, 3))
