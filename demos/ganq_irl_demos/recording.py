@@ -120,7 +120,7 @@ def record_episodes(
 def _check_request(env: gym.Env, n_episodes: int) -> None:
     if n_episodes < 1:
         raise ConfigurationError(f"n_episodes is {n_episodes}; record at least one")
-    if not isinstance(env, gym.Env) or hasattr(env, "num_envs"):
+    if not isinstance(env, gym.Env) or isinstance(env.unwrapped, gym.vector.VectorEnv):
         raise ConfigurationError(f"expected a single Gymnasium environment, given {type(env).__name__}; use gym.make(...)")
     inner: Any = env
     while isinstance(inner, gym.Wrapper):

@@ -128,8 +128,9 @@ def test_requests_that_make_no_sense_are_refused():
 
     with pytest.raises(ConfigurationError, match="n_episodes is 0"):
         record_episodes(SwingUp(), gym.make("Pendulum-v1"), 0, seed=0)
-    with pytest.raises(ConfigurationError, match="single Gymnasium environment, given DummyVecEnv"):
-        record_episodes(SwingUp(), DummyVecEnv([lambda: gym.make("Pendulum-v1")]), 1, seed=0)
+    for vectorised in (DummyVecEnv, gym.vector.SyncVectorEnv):
+        with pytest.raises(ConfigurationError, match=f"single Gymnasium environment, given {vectorised.__name__}"):
+            record_episodes(SwingUp(), vectorised([lambda: gym.make("Pendulum-v1")]), 1, seed=0)
 
 
 def test_the_random_policy_leaves_the_environments_space_alone():
