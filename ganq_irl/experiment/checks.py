@@ -15,7 +15,9 @@ from ganq_irl.generators.factory import GENERATORS, check_action_space, generato
 ADVERSARIAL = ("gail", "airl")
 IMITATION = (*ADVERSARIAL, "bc")
 DEFAULT_GENERATOR = "ppo"
+OFF_POLICY = ("sac", "td3", "ddpg", "dqn", "qrdqn")
 DEFAULT_TIMESTEPS = 100_000
+DEFAULT_EPOCHS = 100
 
 
 def known_algorithm(algo: Any) -> str:
@@ -31,9 +33,16 @@ def known_algorithm(algo: Any) -> str:
     return algo
 
 
-def default_timesteps(algo: str) -> int | None:
-    """Environment steps where none are given; BC counts epochs instead."""
-    return None if algo == "bc" else DEFAULT_TIMESTEPS
+def defaults_for(algo: str, generator: str | None) -> dict[str, Any]:
+    """Settings that depend on what is trained, where nothing else is said.
+
+    How long to train: environment steps, or epochs over the demonstrations. And how much experience an off-policy generator
+    gathers first: SB3's 100 transitions are fewer than a discriminator's batch.
+    """
+    if algo == "bc":
+        return {"bc": {"n_epochs": DEFAULT_EPOCHS}}
+    is_off_policy = algo in ADVERSARIAL and generator in OFF_POLICY
+    return {"timesteps": DEFAULT_TIMESTEPS} | ({"generator_kwargs": {"learning_starts": 1000}} if is_off_policy else {})
 
 
 def shipped_env(demos: str | None) -> str:
@@ -139,7 +148,7 @@ def imitation_options(algo: str) -> frozenset[str]:
     from ganq_irl.algorithms import ALGORITHMS, BC
 
     if algo == "bc":
-        given = {"observation_space", "action_space", "demonstrations", "seed", "device", "rng"}
+        given = {"observation_space", "action_space", "demonstrations", "policy", "seed", "device"}
         return frozenset(_keywords(BC)) - given | {"n_epochs"}
     return frozenset(_keywords(ALGORITHMS[algo])) - {"generator", "demonstrations", "seed", "frozen"}
 

@@ -21,6 +21,7 @@ from ganq_irl.experiment.envs import make_training_env, probe_env
 from ganq_irl.experiment.run_directory import BEST_POLICY, POLICY, REWARD
 from ganq_irl.generators.factory import build_generator
 from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
+from ganq_irl.generators.schedules import parse_schedule
 
 if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
@@ -102,7 +103,7 @@ def _adversary(config: ExperimentConfig, generator: BaseAlgorithm, demonstration
         demonstrations,
         seed=config.seed,
         frozen=frozen,
-        **_tuples(config.adversary),
+        **_constructor_values(config.adversary),
     )
 
 
@@ -140,7 +141,7 @@ class _Training:
         return acting_policy(self.generator)
 
     def reward_sign(self) -> RewardSign | None:
-        return None if self.adversary is None else self.adversary.reward_sign
+        return None if self.adversary is None else self.adversary.reward_form.sign
 
     def demonstration_lengths(self) -> list[int]:
         return [len(trajectory) for trajectory in self.demonstrations or ()]
@@ -164,7 +165,7 @@ class _Cloning:
             demonstrations,
             seed=config.seed,
             device=config.device,
-            **_tuples(options),
+            **_constructor_values(options),
         )
         describe_policy(self.learner.policy)
 
@@ -193,9 +194,12 @@ def _constructed(table: str, cls: Any, *arguments: Any, **keywords: Any) -> Any:
         raise ConfigurationError(f"the settings in [{table}] do not fit {cls.__name__}: {error}") from error
 
 
-def _tuples(keywords: dict[str, Any]) -> dict[str, Any]:
-    """TOML's lists as the tuples that constructors take."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in keywords.items()}
+def _constructor_values(table: dict[str, Any]) -> dict[str, Any]:
+    """TOML's lists as the tuples, and its tables of initial and final as the schedules, that constructors take."""
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    if isinstance(values.get("learning_rate"), dict):
+        values["learning_rate"] = parse_schedule(values["learning_rate"], "learning_rate")
+    return values
 
 
 def _require_finite(policy: torch.nn.Module) -> None:

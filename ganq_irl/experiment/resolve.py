@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.experiment.checks import check_config, default_timesteps, known_algorithm, shipped_env
+from ganq_irl.experiment.checks import check_config, defaults_for, known_algorithm, shipped_env
 from ganq_irl.experiment.config import ExperimentConfig, parse_config
 from ganq_irl.experiment.presets import choose_preset
 
@@ -36,7 +36,7 @@ def resolve_config(
     algo = known_algorithm(given.get("algo"))
     env = given.get("env") or shipped_env(given.get("demos"))
     preset, settings = choose_preset(given.get("preset"), algo, env, given.get("generator"))
-    settings = merged({"timesteps": default_timesteps(algo)}, settings)
+    settings = merged(defaults_for(algo, given.get("generator")), settings)
     config = parse_config(ExperimentConfig, merged(settings, given) | {"env": env, "preset": preset})
     return check_config(config)
 
