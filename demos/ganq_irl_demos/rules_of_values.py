@@ -71,32 +71,27 @@ class Rows:
 
 
 def check_observations(rows: Rows, space: spaces.Space) -> Iterator[Finding]:
-    """NaN, outliers, values outside the space, dimensions that never change."""
-    yield from _check_numbers(rows)
-    if isinstance(space, spaces.Box):
-        expected = (
-            f"the observation space ends at {_bounds(space)}; was it recorded in another environment or with a wrapper?"
-        )
-        yield from rows.findings(_outside_box(rows.values, space), "warning", "outside-space", expected)
-    else:
-        yield from _check_counts(rows, space)
-    yield from _check_constant(rows)
+    """NaN, outliers, values outside the space (a warning for Box), dimensions that never change."""
+    yield from _check_field(rows, space, "warning", "was it recorded in another environment, or with a wrapper?")
 
 
 def check_actions(rows: Rows, space: spaces.Space) -> Iterator[Finding]:
     """NaN, outliers, values outside the space, dimensions that never change."""
-    yield from _check_numbers(rows)
-    if isinstance(space, spaces.Box):
-        expected = f"the action space is {_bounds(space)}; record actions as executed, that is clipped"
-        yield from rows.findings(_outside_box(rows.values, space), "error", "outside-space", expected)
-    else:
-        yield from _check_counts(rows, space)
-    yield from _check_constant(rows)
+    yield from _check_field(rows, space, "error", "record actions as executed, that is clipped")
 
 
 def check_rewards(rows: Rows) -> Iterator[Finding]:
     """NaN and outliers."""
     yield from _check_numbers(rows)
+
+
+def _check_field(rows: Rows, space: spaces.Space, outside_box: Severity, advice: str) -> Iterator[Finding]:
+    yield from _check_numbers(rows)
+    if isinstance(space, spaces.Box):
+        yield from _check_box(rows, space, outside_box, advice)
+    elif rows.values.dtype.kind != "b":
+        yield from _check_counts(rows, space)
+    yield from _check_constant(rows)
 
 
 def _check_numbers(rows: Rows) -> Iterator[Finding]:
@@ -118,9 +113,7 @@ def _check_outliers(rows: Rows, finite: np.ndarray) -> Iterator[Finding]:
     for dimension in suspects:
         scale = max(float(np.median(sizes[:, dimension])), typical)
         limits[dimension] = min(OUTLIER_RATIO * scale, OUTLIER_LIMIT)
-    expected = (
-        f"far outside what is usual here (half of the values are below {typical:.3g} in size); leave the trajectory out"
-    )
+    expected = f"far from what is usual here (sizes around {typical:.3g}); leave the trajectory out, or record it again"
     yield from rows.findings(sizes > limits, "error", "outlier", expected)
 
 
@@ -129,8 +122,6 @@ def _check_counts(rows: Rows, space: spaces.Space) -> Iterator[Finding]:
     low, high = _count_bounds(space)
     lows, highs = (np.broadcast_to(bound, rows.values.shape[1:]) for bound in (low, high))
     expected = f"expected {_range(lows, highs)} as in {space}; are actions counted from another number?"
-    if rows.values.dtype.kind == "b":
-        return
     yield from rows.findings((rows.values < lows) | (rows.values > highs), "error", "outside-space", expected)
 
 
@@ -145,11 +136,21 @@ def _check_constant(rows: Rows) -> Iterator[Finding]:
         yield Finding("warning", None, None, rows.field, "constant", message)
 
 
-def _outside_box(values: np.ndarray, space: spaces.Box) -> np.ndarray:
+def _check_box(rows: Rows, space: spaces.Box, severity: Severity, advice: str) -> Iterator[Finding]:
+    low, high = _widened(space)
+    smallest, largest = (bound.reduce(rows.values, axis=0) for bound in (np.fmin, np.fmax))  # these ignore NaN
+    if (smallest >= low).all() and (largest <= high).all():
+        return  # the usual case, without a mask as large as the data
+    outside = np.isfinite(rows.values) & ((rows.values < low) | (rows.values > high))
+    expected = f"expected {_range(space.low, space.high)} as in {space}; {advice}"
+    yield from rows.findings(outside, severity, "outside-space", expected)
+
+
+def _widened(space: spaces.Box) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bounds, ``(dimensions,)``, moved outwards by the tolerance."""
     low, high = (bound.reshape(-1).astype(np.float64) for bound in (space.low, space.high))
     extent = np.where(np.isfinite(high) & np.isfinite(low), high - low, np.maximum(1, np.abs(_finite(low, high))))
-    slack = TOLERANCE * extent
-    return np.isfinite(values) & ((values < low - slack) | (values > high + slack))
+    return low - TOLERANCE * extent, high + TOLERANCE * extent
 
 
 def _finite(low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -165,10 +166,6 @@ def _count_bounds(space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
         return np.broadcast_to(start, space.nvec.shape).reshape(-1), (start + space.nvec - 1).reshape(-1)
     assert isinstance(space, spaces.MultiBinary)
     return np.array(0), np.array(1)
-
-
-def _bounds(space: spaces.Box) -> str:
-    return f"[{space.low.min()}, {space.high.max()}]"
 
 
 def _range(lows: np.ndarray, highs: np.ndarray) -> str:

@@ -158,6 +158,7 @@ def test_what_is_no_one_data_set_is_refused_with_its_place(changes, message):
 def test_the_checksum_is_of_the_content_and_not_of_the_source():
     demos = make_demos()
     assert demos.checksum == make_demos(source="elsewhere").checksum
+    assert make_demos(provenance={"a": 1, "b": 2}).checksum == make_demos(provenance={"b": 2, "a": 1}).checksum
     first = make_trajectory()
     others = [
         make_demos(env_id="Other-v0"),
