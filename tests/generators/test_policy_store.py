@@ -1,5 +1,3 @@
-import json
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -198,10 +196,10 @@ def saved(tmp_path):
         {"normalizer": {"keys": [""], "epsilon": 0, "clip": 1}},
     ],
 )
-def test_an_altered_description_is_refused(saved, changes):
-    config = json.loads((saved / storage.CONFIG_FILE).read_text())
-    (saved / storage.CONFIG_FILE).write_text(json.dumps(config | changes))
-    with pytest.raises(StorageError, match="policy"):
+def test_a_description_that_builds_no_policy_is_refused(saved, changes):
+    config, tensors = storage.load_folder(saved)
+    storage.save_folder(saved, config | changes, tensors)
+    with pytest.raises(StorageError, match=r"holds no policy|has schema 99|does not describe a policy"):
         load_policy(saved)
 
 
