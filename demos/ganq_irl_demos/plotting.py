@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAX_POINTS = 4000
 """Observations drawn in the coverage panel, evenly spread over the data."""
 
+MAX_FEATURES = 500
+"""Dimensions of an observation that enter the coverage panel; of larger ones, images above all, every k-th does."""
+
 MAX_LINES = 8
 """Dimensions of an action drawn apart."""
 
@@ -121,7 +124,8 @@ def _project(arrays: dict[str, np.ndarray], names: list[str]) -> tuple[np.ndarra
 
     progress = np.concatenate([np.linspace(0, 1, steps + 1) for steps in arrays["lengths"]])
     chosen = np.unique(np.linspace(0, len(progress) - 1, MAX_POINTS).astype(int))
-    flat = np.concatenate([arrays[name][chosen].reshape(len(chosen), -1).astype(np.float64) for name in names], axis=1)
+    flat = np.concatenate([arrays[name][chosen].reshape(len(chosen), -1) for name in names], axis=1)
+    flat = flat[:, :: -(-flat.shape[1] // MAX_FEATURES)].astype(np.float64)
     whole = np.isfinite(flat).all(axis=1)
     flat, progress = flat[whole], progress[chosen][whole]
     deviations = flat.std(axis=0) if len(flat) else np.zeros(flat.shape[1])

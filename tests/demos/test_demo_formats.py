@@ -129,6 +129,17 @@ def test_a_planted_pickle_is_never_run(entry, tmp_path):
     assert evidence.exists(), "the payload itself must work, or this test shows nothing"
 
 
+def test_pickles_stay_shut_even_where_the_look_at_dtypes_missed_one(tmp_path, monkeypatch):
+    evidence, path = tmp_path / "evidence", tmp_path / "planted.npz"
+    np.savez(path, **{**entries_of(make_demos(), tmp_path), "actions": np.array([Payload(evidence)], dtype=object)})
+    with pytest.raises(DemoFormatError, match=r"entry actions\.npy holds object values; only plain numbers are read"):
+        load_demonstrations(path)
+    monkeypatch.setattr(npz, "_check_declared", lambda *_: None)
+    with pytest.raises(DemoFormatError, match="allow_pickle=False"):
+        load_demonstrations(path)
+    assert not evidence.exists()
+
+
 def test_a_pickle_called_npz_is_never_opened(tmp_path):
     evidence, path = tmp_path / "evidence", tmp_path / "demos.npz"
     path.write_bytes(pickle.dumps(Payload(evidence)))

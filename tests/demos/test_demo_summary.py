@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +87,15 @@ def test_every_kind_of_space_can_be_drawn(demos, tmp_path):
 )
 def test_odd_data_can_be_drawn(trajectory, tmp_path):
     assert plot_summary(make_demos(trajectory), tmp_path / "odd.svg").stat().st_size > 1000
+
+
+def test_large_images_are_drawn_quickly(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (1001, 84, 84), dtype=np.uint8)
+    space = spaces.Box(0, 255, (84, 84), np.uint8)
+    demos = Demonstrations([Trajectory(images, np.arange(1000) % 2)], space, spaces.Discrete(2))
+    start = time.process_time()
+    plot_summary(demos, tmp_path / "images.png")
+    assert time.process_time() - start < 5
 
 
 def test_drawing_refuses_unknown_endings_and_empty_sets_and_writes_nothing(tmp_path):
