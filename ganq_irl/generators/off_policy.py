@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,21 +14,24 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import Tensor
 
 from ganq_irl.errors import UnsupportedGenerator
-from ganq_irl.generators.adversary import Adversary
+from ganq_irl.generators.adversary import Adversary, progress_remaining
 from ganq_irl.types import Batch
 
 
-class _Relabelling:
-    """Mixin over a replay buffer: price every sampled batch by ``price``."""
+class RelabelledReplayBuffer(ReplayBuffer):
+    """SB3's replay buffer with rewards computed by ``price`` at sample time, and none stored."""
 
     price: Callable[[Batch], Tensor] | None = None
 
+    def add(self, obs: Any, next_obs: Any, action: Any, reward: np.ndarray, done: np.ndarray, infos: Any) -> None:
+        """Store a transition; under ``VecNormalize`` SB3 would hand over the environment's reward, past the recorder."""
+        super().add(obs, next_obs, action, np.zeros_like(reward), done, infos)
+
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
-        buffer = cast(Any, super())
-        samples = buffer._get_samples(batch_inds, env=None)  # raw: the discriminator has a normaliser of its own
+        samples: Any = super()._get_samples(batch_inds, env=None)  # raw: the discriminator has a normaliser of its own
         if self.price is None:
             raise UnsupportedGenerator("this replay buffer holds transitions without rewards; train through GAIL or AIRL")
-        rewards = self.price(_to_batch(samples, cast(ReplayBuffer, self).action_space)).reshape(-1, 1)
+        rewards = self.price(_to_batch(samples, self.action_space)).reshape(-1, 1)
         if env is not None:
             samples = samples._replace(
                 observations=_normalize(env, samples.observations),
@@ -40,12 +43,8 @@ class _Relabelling:
         return {**self.__dict__, "price": None}  # a pricing closure is not part of the data
 
 
-class RelabelledReplayBuffer(_Relabelling, ReplayBuffer):
-    """SB3's replay buffer with rewards computed at sample time."""
-
-
-class RelabelledDictReplayBuffer(_Relabelling, DictReplayBuffer):
-    """SB3's replay buffer for Dict observations with rewards computed at sample time."""
+class RelabelledDictReplayBuffer(RelabelledReplayBuffer, DictReplayBuffer):
+    """The same for Dict observations."""
 
 
 _RELABELLED: dict[type[ReplayBuffer], type[ReplayBuffer]] = {
@@ -66,17 +65,23 @@ def check_can_relabel(model: OffPolicyAlgorithm) -> None:
             f"{kind.__name__} cannot be relabelled: it sums, re-weighs or replaces rewards before they are sampled; "
             "use SB3's plain ReplayBuffer (n_steps=1, no replay_buffer_class)"
         )
-    if model.optimize_memory_usage:
+    assert model.replay_buffer is not None
+    if not model.replay_buffer.handle_timeout_termination:  # SB3 demands as much for optimize_memory_usage=True
         raise UnsupportedGenerator(
-            "optimize_memory_usage=True keeps no time limits, so a truncated episode would look terminated; leave it False"
+            "a replay buffer with optimize_memory_usage=True or handle_timeout_termination=False keeps no time limits, so a "
+            "truncated episode would look terminated; leave both as they are by default"
         )
 
 
 def install_relabelling(model: OffPolicyAlgorithm, price: Callable[[Batch], Tensor]) -> None:
     """Let the generator's replay buffer price what it samples; transitions already stored stay."""
-    buffer: Any = model.replay_buffer
-    buffer.__class__ = _RELABELLED.get(type(buffer), type(buffer))
+    stored = model.replay_buffer
+    assert stored is not None
+    kind: Any = _RELABELLED.get(type(stored), type(stored))
+    buffer = kind.__new__(kind)
+    buffer.__dict__.update(stored.__dict__)  # the arrays themselves, not copies
     buffer.price = price
+    model.replay_buffer = buffer
 
 
 class OffPolicyCallback(BaseCallback):
@@ -102,7 +107,7 @@ class OffPolicyCallback(BaseCallback):
         assert buffer is not None
         stored = buffer.size() * buffer.n_envs
         if stored >= self.batch_size and self.model.num_timesteps > self.model.learning_starts:
-            self.adversary.train(self._sample_fakes, self.model._current_progress_remaining)
+            self.adversary.train(self._sample_fakes, progress_remaining(self.model))
 
     def _sample_fakes(self, n_batches: int, batch_size: int) -> Iterator[Batch]:
         buffer = self.model.replay_buffer
@@ -142,7 +147,7 @@ def executed_actions(stored: Tensor, action_space: spaces.Space) -> Tensor:
     """Actions as the environment takes them: SB3 stores those of a Box space scaled to [-1, 1]."""
     if isinstance(action_space, spaces.Box):
         low, high = (torch.as_tensor(bound, device=stored.device) for bound in (action_space.low, action_space.high))
-        return low + 0.5 * (stored + 1.0) * (high - low)
+        return low + 0.5 * (stored.reshape(len(stored), *action_space.shape) + 1.0) * (high - low)
     return stored.reshape(len(stored)) if isinstance(action_space, spaces.Discrete) else stored
 
 
