@@ -9,7 +9,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from ganq_irl.generators.adversary import Adversary
+from ganq_irl.generators.adversary import Adversary, progress_remaining
 from ganq_irl.generators.recorder import TransitionRecorder
 from ganq_irl.generators.values import ValueNormalizer
 from ganq_irl.types import Batch
@@ -50,7 +50,7 @@ class OnPolicyCallback(BaseCallback):
             for rows in distinct_rows(len(rollout), n_batches, batch_size, self.generator):
                 yield rollout[rows]
 
-        self.adversary.train(sample_fakes, self.model._current_progress_remaining)
+        self.adversary.train(sample_fakes, progress_remaining(self.model))
         self._reprice(self.adversary.price(rollout).cpu().numpy())
 
     def _reprice(self, rewards: np.ndarray) -> None:
@@ -59,8 +59,9 @@ class OnPolicyCallback(BaseCallback):
         last_values = self.locals["values"]
         if self.value_normalizer is not None:
             to_returns = self.value_normalizer.to_returns
-            at_limit = self.recorder.truncated
-            bootstrap = np.where(at_limit, self.model.gamma * to_returns(bootstrap / self.model.gamma), 0.0)
+            # γ (mean + std · v) where SB3 added γ v
+            bootstrap = self.value_normalizer.std * bootstrap
+            bootstrap += self.model.gamma * self.value_normalizer.mean * self.recorder.truncated
             buffer.values = to_returns(buffer.values)
             last_values = to_returns(last_values)
         buffer.rewards = (rewards.reshape(bootstrap.shape) + bootstrap).astype(np.float32)

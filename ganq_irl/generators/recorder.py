@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_normalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
@@ -58,10 +60,11 @@ class TransitionRecorder(VecEnvWrapper):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Result of the step, with a reward of zero."""
-        observations, rewards, dones, infos = self.venv.step_wait()
+        observations, _, dones, infos = self.venv.step_wait()
         if self.keep:
             self._record(observations, dones, infos)
-        return observations, np.zeros_like(rewards), dones, infos
+        # float32 whatever the environment pays in: a bootstrap added to integers would be cut to one.
+        return observations, np.zeros(self.num_envs, dtype=np.float32), dones, infos
 
     def _record(self, observations: VecEnvObs, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         current = self._raw(observations)
@@ -100,6 +103,27 @@ class TransitionRecorder(VecEnvWrapper):
             next_observations=_flatten(self._next_observations, device),
             dones=_flatten(self._terminated, device).float(),
         )
+
+
+@contextlib.contextmanager
+def recording(model: BaseAlgorithm, *, keep: bool) -> Iterator[TransitionRecorder]:
+    """Record the model's environment for the length of a block, and give it back as it was.
+
+    Meanwhile ``get_env`` still gives the environment itself: SB3's ``EvalCallback`` compares it, layer by layer, with its
+    own to keep the statistics of two ``VecNormalize`` alike, and a layer more would break that. The method lies on a
+    subclass rather than on the model, since SB3's ``save`` writes whatever a model holds.
+    """
+    env = model.get_env()
+    assert env is not None
+    recorder = TransitionRecorder(env, keep=keep)
+    plain = type(model)
+    model.set_env(recorder)
+    model.__class__ = type(plain.__name__, (plain,), {"get_env": lambda _: env})
+    try:
+        yield recorder
+    finally:
+        model.__class__ = plain
+        model.set_env(env, force_reset=False)
 
 
 def _map(function: Callable[[np.ndarray], np.ndarray], rows: Rows) -> Rows:

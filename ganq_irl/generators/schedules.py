@@ -23,8 +23,8 @@ class LinearSchedule:
     final: float = 0.0
 
     def __call__(self, progress_remaining: float) -> float:
-        """Value at ``progress_remaining`` in [0, 1]."""
-        return self.final + progress_remaining * (self.initial - self.final)
+        """Value at ``progress_remaining`` in [0, 1]; SB3 falls below 0 when the last rollout overshoots the total."""
+        return self.final + max(progress_remaining, 0.0) * (self.initial - self.final)
 
     def to_json(self) -> dict[str, float]:
         """``{"initial": ..., "final": ...}``, which ``parse_schedule`` reads back."""

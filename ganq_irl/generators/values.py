@@ -9,6 +9,8 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import nn
 
+from ganq_irl.errors import UnsupportedGenerator
+
 
 class ValueNormalizer:
     """Let a value head predict standardised returns, and keep its predictions as the statistics move (PopArt).
@@ -20,9 +22,17 @@ class ValueNormalizer:
     Args:
         policy: whose ``value_net`` is a linear layer.
         decay: weight of the past at each rollout.
+
+    Raises:
+        UnsupportedGenerator: a policy with another kind of value head.
     """
 
     def __init__(self, policy: ActorCriticPolicy, decay: float = 0.9) -> None:
+        if not isinstance(policy.value_net, nn.Linear):
+            raise UnsupportedGenerator(
+                f"normalize_values rescales a linear value head, and this policy's is a {type(policy.value_net).__name__}; "
+                "set normalize_values=False"
+            )
         self.policy, self.decay = policy, decay
         self.mean, self.std = 0.0, 1.0
         self._first_moment, self._second_moment, self._weight = 0.0, 0.0, 0.0
