@@ -37,7 +37,7 @@ def log_probs(model: BaseAlgorithm, batch: Batch, temperature: float = 1.0) -> T
     - Actor-critic policies (PPO, A2C, TRPO): the density of the policy's own distribution at the action that was executed.
       A Gaussian's action is clipped to the bounds before it is executed, and the clipped one is meant here: with the
       unclipped one, whose density falls without end outside the bounds, PPO learns to live there (see the documentation).
-    - SAC: the squashed Gaussian's density, in the environment's units.
+    - SAC, and actor-critic policies that squash: the squashed distribution's density, in the environment's units.
     - Value learners (DQN, QR-DQN): the Boltzmann policy softmax(Q / temperature). They act ε-greedily, whose density is a
       step function of Q that says nothing of how much better an action is; the Boltzmann policy is what f - log π assumes
       of an optimal agent (Fu et al., 2018, section 3), and it is smooth in Q.
@@ -46,11 +46,14 @@ def log_probs(model: BaseAlgorithm, batch: Batch, temperature: float = 1.0) -> T
     kind = _kind(model)
     policy: Any = model.policy
     if kind == "actor-critic":
-        actions = policy.scale_action(batch.actions.cpu().numpy()) if policy.squash_output else batch.actions
         distribution = policy.get_distribution(_policy_input(observations))
-        return distribution.log_prob(torch.as_tensor(actions, device=model.device))
+        if policy.squash_output:
+            return _squashed_log_prob(distribution, policy.action_space, batch.actions)
+        return distribution.log_prob(_flat(batch.actions, policy.action_space))
     if kind == "sac":
-        return _squashed_log_prob(policy, observations, batch.actions)
+        mean, log_std, kwargs = policy.actor.get_action_dist_params(_policy_input(observations))
+        distribution = policy.actor.action_dist.proba_distribution(mean, log_std, **kwargs)
+        return _squashed_log_prob(distribution, policy.action_space, batch.actions)
     q_values = _q_values(policy, observations)  # (batch, n_actions)
     chosen = batch.actions.reshape(-1, 1).long()
     return torch.log_softmax(q_values / temperature, dim=1).gather(1, chosen).squeeze(1)
@@ -73,15 +76,17 @@ def _policy_input(observations: Any) -> Any:
     return observations.float() if observations.dtype == torch.float64 else observations
 
 
-def _squashed_log_prob(policy: Any, observations: Any, actions: Tensor) -> Tensor:
-    space = policy.action_space
+def _flat(actions: Tensor, space: spaces.Space) -> Tensor:
+    """As SB3's distributions take them: ``(batch, n)`` numbers, or ``(batch,)`` for a Discrete space."""
+    return actions.reshape(len(actions)) if isinstance(space, spaces.Discrete) else actions.reshape(len(actions), -1).float()
+
+
+def _squashed_log_prob(distribution: Any, space: spaces.Space, actions: Tensor) -> Tensor:
     assert isinstance(space, spaces.Box)
     low, high = (torch.as_tensor(bound, device=actions.device) for bound in (space.low, space.high))
-    scaled = 2 * (actions - low) / (high - low) - 1  # to [-1, 1], where the squashed Gaussian lives
-    mean, log_std, kwargs = policy.actor.get_action_dist_params(_policy_input(observations))
-    distribution = policy.actor.action_dist.proba_distribution(mean, log_std, **kwargs)
+    scaled = 2 * (actions - low) / (high - low) - 1  # to [-1, 1], where the squashed distribution lives
     jacobian = torch.log((high - low) / 2).sum()  # da/dscaled: a density in the environment's units
-    return distribution.log_prob(scaled) - jacobian
+    return distribution.log_prob(_flat(scaled, space)) - jacobian
 
 
 def _q_values(policy: Any, observations: Any) -> Tensor:
