@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
@@ -21,16 +20,18 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from torch import Tensor
 
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
+from ganq_irl.algorithms.settings import Schedule, as_callbacks, check_settings, rate_at
 from ganq_irl.discriminator import BaseDiscriminator, DiscriminatorLearner
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
-from ganq_irl.errors import ConfigurationError, StorageError, TrainingDiverged
+from ganq_irl.errors import StorageError, TrainingDiverged
 from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.log_probs import check_has_log_prob, log_probs
 from ganq_irl.generators.off_policy import OffPolicyCallback, install_relabelling
 from ganq_irl.generators.on_policy import OnPolicyCallback
-from ganq_irl.generators.recorder import TransitionRecorder
-from ganq_irl.generators.spaces import in_layout_of
+from ganq_irl.generators.recorder import recording
+from ganq_irl.generators.spaces import demonstrated_spaces, in_layout_of
+from ganq_irl.generators.state import generator_state, load_generator_state
 from ganq_irl.generators.values import ValueNormalizer
 from ganq_irl.rewards import RewardModel, build_reward_form
 from ganq_irl.storage import flatten_state, load_folder, save_folder, unflatten_state
@@ -38,7 +39,6 @@ from ganq_irl.types import Batch
 from ganq_irl_demos import load_demonstrations, require_valid
 
 _SCHEMA = 1
-Schedule = float | Callable[[float], float]
 
 
 class AdversarialImitation(ABC):
@@ -71,6 +71,7 @@ class AdversarialImitation(ABC):
         boltzmann_temperature: float,
         seed: int,
     ) -> None:
+        check_settings(n_updates, batch_size, boltzmann_temperature)
         check_generator(generator, batch_size)
         self.generator = generator
         self.n_updates = n_updates or (8 if isinstance(generator, OnPolicyAlgorithm) else 1)
@@ -85,7 +86,7 @@ class AdversarialImitation(ABC):
                 self._demonstrations,
                 loss=loss,
                 stabilizers=[*stabilizers, *(["frozen"] if frozen else [])],
-                learning_rate=_at(learning_rate, 1.0),
+                learning_rate=rate_at(learning_rate, 1.0),
                 seed=seed,
             )
         self.reward_form = build_reward_form(reward)
@@ -110,7 +111,7 @@ class AdversarialImitation(ABC):
     def _load(self, demonstrations: Any) -> tuple[Batch, str]:
         env = self.generator.get_env()
         assert env is not None
-        observation_space, action_space = self._raw_spaces()
+        observation_space, action_space = demonstrated_spaces(env)
         loaded = load_demonstrations(demonstrations, observation_space=observation_space, action_space=action_space)
         require_valid(loaded, observation_space=observation_space, action_space=action_space)
         batch = loaded.to_batch(self.generator.device)
@@ -121,13 +122,6 @@ class AdversarialImitation(ABC):
             next_observations=in_layout_of(space, batch.next_observations),
         )
         return batch, loaded.checksum
-
-    def _raw_spaces(self) -> tuple[Any, Any]:
-        """The environment's spaces before SB3 transposes images."""
-        env: Any = self.generator.get_env()
-        while hasattr(env, "venv"):
-            env = env.venv
-        return env.observation_space, env.action_space
 
     # The generator, as any SB3 algorithm shows itself.
 
@@ -163,7 +157,7 @@ class AdversarialImitation(ABC):
         with self._adversary_installed() as adversary:
             self.generator.learn(
                 total_timesteps,
-                callback=CallbackList([adversary, *_as_callbacks(callback)]),
+                callback=CallbackList([adversary, *as_callbacks(callback)]),
                 log_interval=log_interval,
                 tb_log_name=tb_log_name or self.name.upper(),
                 reset_num_timesteps=reset_num_timesteps,
@@ -173,27 +167,19 @@ class AdversarialImitation(ABC):
 
     @contextlib.contextmanager
     def _adversary_installed(self) -> Iterator[BaseCallback]:
-        """The generator's environment recorded for the length of a block, and given back as it was."""
-        env = self.generator.get_env()
-        assert env is not None
-        on_policy = isinstance(self.generator, OnPolicyAlgorithm)
-        recorder = TransitionRecorder(env, keep=on_policy)
-        self.generator.set_env(recorder)
-        try:
-            if on_policy:
-                yield OnPolicyCallback(self, recorder, self._values, self._rng)
-            else:
-                assert isinstance(self.generator, OffPolicyAlgorithm)
+        """The callback that trains and prices, while the generator's environment is recorded."""
+        with recording(self.generator, keep=isinstance(self.generator, OnPolicyAlgorithm)) as recorder:
+            if isinstance(self.generator, OffPolicyAlgorithm):
                 install_relabelling(self.generator, self.price)
                 yield OffPolicyCallback(self, self.batch_size, self._numpy_rng)
-        finally:
-            self.generator.set_env(env, force_reset=False)
+            else:
+                yield OnPolicyCallback(self, recorder, self._values, self._rng)
 
     # The adversary, as the generator's callbacks see it.
 
     def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:
         """One round: ``n_updates`` of the discriminator, each on ``batch_size`` rows of each side."""
-        self.learner.set_learning_rate(_at(self.learning_rate, progress_remaining))
+        self.learner.set_learning_rate(rate_at(self.learning_rate, progress_remaining))
         demonstrations = (
             self._with_log_probs(self._demonstrations) if self._prices_all_demonstrations else self._demonstrations
         )
@@ -215,6 +201,11 @@ class AdversarialImitation(ABC):
             batch = self._with_log_probs(batch)
         with torch.no_grad():
             rewards = self.reward_form(scorer, self.learner.loss, scorer.encode(batch))
+        if not torch.isfinite(rewards).all():
+            raise TrainingDiverged(
+                f"the reward {self.reward_form.name!r} is no longer finite after {self.learner.n_updates} updates of the "
+                "discriminator; lower the learning rates of generator and discriminator"
+            )
         return rewards
 
     def _with_log_probs(self, batch: Batch) -> Batch:
@@ -267,6 +258,10 @@ class AdversarialImitation(ABC):
             StorageError: the folder is altered, of another algorithm, or does not fit the generator and options given.
         """
         config, tensors = load_folder(Path(folder), device=generator.device)
+        if config.get("schema") != _SCHEMA:
+            raise StorageError(
+                f"{folder} has schema {config.get('schema')!r}, this version reads {_SCHEMA}; update ganq-irl"
+            )
         for what, given in (("algorithm", cls.name), ("generator", type(generator).__name__)):
             if config.get(what) != given:
                 raise StorageError(f"{folder} was saved with the {what} {config.get(what)!r}, given {given!r}")
@@ -279,8 +274,7 @@ class AdversarialImitation(ABC):
 
     def _state_dict(self) -> dict[str, Any]:
         return {
-            "generator": self.generator.get_parameters(),
-            "num_timesteps": int(self.generator.num_timesteps),
+            "generator": generator_state(self.generator),
             "learner": self.learner.state_dict(),
             "values": self._values.state_dict() if self._values else None,
             "sampler": self._sampler.state_dict(),
@@ -289,29 +283,10 @@ class AdversarialImitation(ABC):
         }
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
-        self.generator.set_parameters(copy.deepcopy(state["generator"]), exact_match=True, device=self.generator.device)
-        self.generator.num_timesteps = state["num_timesteps"]
+        load_generator_state(self.generator, state["generator"])
         self.learner.load_state_dict(state["learner"])
         if self._values is not None:
             self._values.load_state_dict(state["values"])
         self._sampler.load_state_dict(state["sampler"])
         self._rng.set_state(state["rng"].cpu())
         self._numpy_rng.bit_generator.state = state["numpy_rng"]
-
-
-def _at(schedule: Schedule, progress_remaining: float) -> float:
-    return schedule(progress_remaining) if callable(schedule) else schedule
-
-
-def _as_callbacks(callback: MaybeCallback) -> list[BaseCallback]:
-    if callback is None:
-        return []
-    if isinstance(callback, BaseCallback):
-        return [callback]
-    if isinstance(callback, list):
-        return callback
-    if callable(callback):
-        return [ConvertCallback(callback)]
-    raise ConfigurationError(
-        f"callback: given a {type(callback).__name__}, expected an SB3 callback, a list of them, or a function"
-    )

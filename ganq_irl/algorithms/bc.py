@@ -17,7 +17,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 
 from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
-from ganq_irl.generators.spaces import channels_first, in_layout_of
+from ganq_irl.generators.spaces import channels_first, demonstrated_spaces, in_layout_of
 from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid, to_imitation
 
 
@@ -112,9 +112,7 @@ def warm_start(generator: BaseAlgorithm, demonstrations: Any, n_epochs: int, *, 
         raise UnsupportedGenerator(
             "a generator under VecNormalize has no statistics to clone with yet; start it cold, or without it"
         )
-    BC(env.observation_space, env.action_space, demonstrations, policy=generator.policy, seed=seed, **options).train(
-        n_epochs
-    )
+    BC(*demonstrated_spaces(env), demonstrations, policy=generator.policy, seed=seed, **options).train(n_epochs)
 
 
 def _default_policy(observation_space: spaces.Space, action_space: spaces.Space) -> ActorCriticPolicy:

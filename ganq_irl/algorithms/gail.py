@@ -7,7 +7,8 @@ from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from ganq_irl.algorithms.adversarial import AdversarialImitation, Schedule
+from ganq_irl.algorithms.adversarial import AdversarialImitation
+from ganq_irl.algorithms.settings import Schedule
 from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from gymnasium.wrappers import NormalizeReward
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.off_policy import check_can_relabel
@@ -26,17 +25,27 @@ def check_generator(model: BaseAlgorithm, batch_size: int) -> None:
         raise UnsupportedGenerator(f"{type(model).__name__} has no environment; give it one with set_env before imitating")
     _check_no_reward_normalisation(env)
     if isinstance(model, OnPolicyAlgorithm):
-        if not isinstance(model.policy, ActorCriticPolicy) or "Recurrent" in type(model.policy).__name__:
-            raise UnsupportedGenerator(
-                f"{type(model).__name__} keeps a memory between steps, which log π and repricing here do not follow; "
-                "use ppo, a2c or trpo, with frames stacked if memory is needed"
-            )
+        _check_policy(model)
         _check_enough(model.n_steps * model.n_envs, batch_size, "a rollout (n_steps x n_envs)", "n_steps")
     elif isinstance(model, OffPolicyAlgorithm):
         check_can_relabel(model)
-        _check_enough(model.buffer_size, batch_size, "the replay buffer", "buffer_size")
+        assert model.replay_buffer is not None
+        _check_enough(model.replay_buffer.buffer_size * model.n_envs, batch_size, "the replay buffer", "buffer_size")
     else:
         raise UnsupportedGenerator(f"{type(model).__name__} is neither an on-policy nor an off-policy algorithm of SB3")
+
+
+def _check_policy(model: OnPolicyAlgorithm) -> None:
+    if any("Recurrent" in kind.__name__ for kind in type(model.policy).__mro__):
+        raise UnsupportedGenerator(
+            f"{type(model).__name__} keeps a memory between steps, which log π and repricing here do not follow; "
+            "use ppo, a2c or trpo, with frames stacked if memory is needed"
+        )
+    if not isinstance(model.policy, ActorCriticPolicy):
+        raise UnsupportedGenerator(
+            f"{type(model).__name__} acts by a {type(model.policy).__name__}, which is none of SB3's actor-critic policies; "
+            "use ppo, a2c or trpo"
+        )
 
 
 def _check_enough(n_transitions: int, batch_size: int, where: str, setting: str) -> None:
@@ -48,23 +57,12 @@ def _check_enough(n_transitions: int, batch_size: int, where: str, setting: str)
 
 
 def _check_no_reward_normalisation(env: VecEnv) -> None:
-    layer: Any = env
-    while layer is not None:
-        if getattr(layer, "norm_reward", False):
+    if any(env.env_is_wrapped(NormalizeReward)):  # asks environments in other processes, too
+        raise UnsupportedGenerator("gymnasium's NormalizeReward wraps the environment; remove it: rewards are learned here")
+    layer = env
+    while isinstance(layer, VecEnvWrapper):
+        if isinstance(layer, VecNormalize) and layer.norm_reward:
             raise UnsupportedGenerator(
                 "VecNormalize(norm_reward=True) would rescale the learned reward by the environment's; set norm_reward=False"
             )
-        if isinstance(layer, DummyVecEnv):
-            for single in layer.envs:
-                _check_no_normalize_reward_wrapper(single)
-        layer = getattr(layer, "venv", None)
-
-
-def _check_no_normalize_reward_wrapper(env: Any) -> None:
-    layer = env
-    while layer is not None:
-        if type(layer).__name__ == "NormalizeReward":
-            raise UnsupportedGenerator(
-                "gymnasium's NormalizeReward wraps the environment; remove it: rewards are learned here"
-            )
-        layer = getattr(layer, "env", None)
+        layer = layer.venv

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
-from stable_baselines3.common.vec_env import VecTransposeImage
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecTransposeImage
 from torch import Tensor
 
 from ganq_irl.types import Observations
@@ -47,3 +47,13 @@ def policy_observations(model: BaseAlgorithm, observations: Observations) -> Obs
         arrays: Any = normalizer.normalize_obs({key: value.cpu().numpy() for key, value in observations.items()})
         return {key: torch.as_tensor(value, device=model.device) for key, value in arrays.items()}
     return torch.as_tensor(normalizer.normalize_obs(observations.cpu().numpy()), device=model.device)
+
+
+def demonstrated_spaces(env: VecEnv) -> tuple[spaces.Space, spaces.Space]:
+    """Spaces of observations and actions as demonstrations hold them: the environment's before SB3 transposed its images."""
+    observation_space, layer = env.observation_space, env
+    while isinstance(layer, VecEnvWrapper):
+        if isinstance(layer, VecTransposeImage):
+            observation_space = layer.venv.observation_space
+        layer = layer.venv
+    return observation_space, env.action_space

@@ -1,0 +1,58 @@
+"""Everything that learning changes in an SB3 algorithm, as nested values that storage can write without pickling."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.save_util import recursive_getattr
+
+# Plain attributes of SB3's algorithms: steps, episodes and updates, by which delayed and target updates are timed.
+_COUNTERS = ("num_timesteps", "_episode_num", "_n_updates", "_n_calls", "exploration_rate")
+
+
+def generator_state(model: BaseAlgorithm) -> dict[str, Any]:
+    """Networks, optimisers, loose tensors such as SAC's entropy coefficient, counters, and VecNormalize's statistics."""
+    return {
+        "parameters": model.get_parameters(),
+        "variables": {name: recursive_getattr(model, name).detach() for name in _variables(model)},
+        "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
+        "observation_statistics": {
+            key: {"mean": torch.as_tensor(rms.mean), "var": torch.as_tensor(rms.var), "count": float(rms.count)}
+            for key, rms in _observation_statistics(model).items()
+        },
+    }
+
+
+def load_generator_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
+    """Restore what ``generator_state`` gave, into a model that was built alike.
+
+    Raises:
+        KeyError: the state lacks a part that the model has.
+        ValueError: parameters or counters of another kind of model.
+    """
+    model.set_parameters(copy.deepcopy(state["parameters"]), exact_match=True, device=model.device)
+    for name in _variables(model):
+        recursive_getattr(model, name).data.copy_(state["variables"][name])
+    for name, value in state["counters"].items():
+        if not hasattr(model, name):
+            raise ValueError(f"the state counts {name}, which {type(model).__name__} does not")
+        setattr(model, name, value)
+    for key, rms in _observation_statistics(model).items():
+        saved = state["observation_statistics"][key]
+        rms.mean, rms.var, rms.count = saved["mean"].cpu().numpy(), saved["var"].cpu().numpy(), saved["count"]
+
+
+def _variables(model: BaseAlgorithm) -> list[str]:
+    return model._get_torch_save_params()[1]
+
+
+def _observation_statistics(model: BaseAlgorithm) -> dict[str, RunningMeanStd]:
+    """VecNormalize's, for each key of a Dict space; under the key "" for any other."""
+    normalizer = model.get_vec_normalize_env()
+    if normalizer is None or not normalizer.norm_obs:
+        return {}
+    return normalizer.obs_rms if isinstance(normalizer.obs_rms, dict) else {"": normalizer.obs_rms}
