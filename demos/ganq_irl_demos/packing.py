@@ -58,6 +58,7 @@ def unpack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], source: 
         DemoFormatError: header and arrays contradict each other.
     """
     observation_space, action_space = (_space(header, key, source) for key in ("observation_space", "action_space"))
+    _check_names(arrays, {*TABLE, *named_spaces(observation_space), "actions", "rewards"}, source)
     seeds: Any = header.get("seeds")
     provenance, env_id = header.get("provenance"), header.get("env_id")
     table = {name: _column(arrays, name, dtype, source) for name, dtype in TABLE.items()}
@@ -156,6 +157,15 @@ def _bound_size(description: Any) -> None:
     for extent in description["shape"] if isinstance(description.get("shape"), list) else ():
         if not isinstance(extent, int) or extent < 0 or (size := size * extent) > MAX_SPACE_SIZE:
             raise StorageError(f"shape {str(description['shape'])[:80]} of a space is malformed or too large")
+
+
+def _check_names(arrays: Mapping[str, np.ndarray], expected: set[str], source: str) -> None:
+    if set(arrays) != expected:
+        missing, unexpected = sorted(expected.difference(arrays)), sorted(set(arrays) - expected)
+        raise DemoFormatError(
+            f"{source}: arrays that the header's spaces ask for are missing: {missing}, or are unexpected: {unexpected}; "
+            "copy or record the file again"
+        )
 
 
 def _column(arrays: Mapping[str, np.ndarray], name: str, dtype: Any, source: str) -> np.ndarray:

@@ -120,8 +120,6 @@ def _project(arrays: dict[str, np.ndarray], names: list[str]) -> tuple[np.ndarra
     Returns:
         ``(points, 2)``; ``(points,)`` how far into its episode each one is, 0 to 1; a phrase on the variance explained.
     """
-    from sklearn.decomposition import PCA  # type: ignore[import-untyped,unused-ignore]
-
     progress = np.concatenate([np.linspace(0, 1, steps + 1) for steps in arrays["lengths"]])
     chosen = np.unique(np.linspace(0, len(progress) - 1, MAX_POINTS).astype(int))
     flat = np.concatenate([arrays[name][chosen].reshape(len(chosen), -1) for name in names], axis=1)
@@ -132,5 +130,6 @@ def _project(arrays: dict[str, np.ndarray], names: list[str]) -> tuple[np.ndarra
     varying = flat[:, deviations > 0] / deviations[deviations > 0]
     if min(varying.shape) < 2:
         return np.pad(varying, ((0, 0), (0, 2)))[:, :2], progress, ""
-    pca = PCA(n_components=2, random_state=0)
-    return pca.fit_transform(varying), progress, f" ({pca.explained_variance_ratio_.sum():.0%} of the variance)"
+    left, singular, _ = np.linalg.svd(varying - varying.mean(axis=0), full_matrices=False)
+    explained = (singular[:2] ** 2).sum() / (singular**2).sum()
+    return left[:, :2] * singular[:2], progress, f" ({explained:.0%} of the variance)"

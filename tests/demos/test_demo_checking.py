@@ -224,8 +224,16 @@ def test_what_is_large_throughout_is_no_outlier():
     clock = np.stack([generator.normal(size=51), 1.7e9 + np.arange(51), np.where(np.arange(51) % 9, 0, 1)], axis=1)
     demos = make_demos(make_trajectory(50, observations=clock), observation_space=spaces.Box(-np.inf, np.inf, (3,)))
     assert check_demonstrations(demos) == []
-    tiny = make_trajectory(50, observations=edited(generator.normal(size=(51, 3)) * 1e-9, (7, 0), 100.0))
-    assert findings_of(make_demos(tiny, observation_space=spaces.Box(-np.inf, np.inf, (3,))), "error") == []
+
+
+def test_limits_of_an_outlier_at_both_ends_of_the_scale():
+    """Next to noise of 1e-9, 100 is no outlier but 5000 is one; next to 1e10, 2e15 is one by its size alone."""
+    generator, space = np.random.default_rng(0), spaces.Box(-np.inf, np.inf, (3,))
+    noise = edited(generator.normal(size=(51, 3)) * 1e-9, (7, 0), 100.0)
+    assert findings_of(make_demos(make_trajectory(50, observations=noise), observation_space=space), "error") == []
+    for observations in (edited(noise, (9, 0), 5e3), edited(generator.normal(1e10, 1, size=(51, 3)), (9, 0), 2e15)):
+        demos = make_demos(make_trajectory(50, observations=observations), observation_space=space)
+        assert findings_of(demos, "error") == [(0, 9, "observations", "outlier")]
 
 
 def test_the_threshold_of_an_outlier_follows_its_dimension():

@@ -174,6 +174,22 @@ def test_a_missing_array_is_named(missing, tmp_path):
         load_demonstrations(tmp_path / "less.npz")
 
 
+@pytest.mark.parametrize("extra", ["infos", "observations.extra"])
+def test_an_array_that_belongs_nowhere_is_named(extra, tmp_path):
+    np.savez(tmp_path / "more.npz", **rewritten({**entries_of(make_demos(), tmp_path), extra: np.zeros(3)}))
+    with pytest.raises(DemoFormatError, match=rf"more\.npz.*unexpected: \['{extra}'\]"):
+        load_demonstrations(tmp_path / "more.npz")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_entry_given_twice_is_refused(tmp_path):
+    path = save_demonstrations(make_demos(), tmp_path / "twice.npz")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("actions.npy", archive.read("actions.npy"))
+    with pytest.raises(DemoFormatError, match=r"twice\.npz was altered: it holds an entry twice"):
+        load_demonstrations(path)
+
+
 def test_an_altered_array_is_noticed(tmp_path):
     entries = entries_of(make_demos(), tmp_path)
     np.savez(tmp_path / "altered.npz", **{**entries, "actions": entries["actions"] + 1})

@@ -84,6 +84,12 @@ def test_transitions_are_cut_at_dones_and_where_observations_jump():
     np.testing.assert_array_equal(batch.dones.numpy(), flat.dones)
 
 
+def test_a_done_cuts_even_where_the_next_episode_starts_at_the_same_place():
+    episode = types.Trajectory(np.zeros((4, 3)), np.zeros((3, 1)), None, True)
+    demos = load_demonstrations(rollout.flatten_trajectories([episode, episode]), **SPACES)
+    assert [len(trajectory) for trajectory in demos] == [3, 3]
+
+
 def test_shuffled_transitions_lose_nothing():
     flat = rollout.flatten_trajectories([imitation_trajectory(20)])
     order = np.random.default_rng(0).permutation(20)
@@ -172,20 +178,6 @@ def test_conversion_to_imitation_keeps_what_it_has_a_place_for():
 def test_a_trajectory_without_transitions_cannot_be_given_to_imitation():
     with pytest.raises(InvalidDemonstrations, match="trajectory 1 has no transitions"):
         to_imitation(make_demos(make_trajectory(2), make_trajectory(0)))
-
-
-def test_bc_of_imitation_trains_on_ours():
-    from imitation.algorithms import bc
-
-    demos = make_demos()
-    learner = bc.BC(
-        observation_space=demos.observation_space,
-        action_space=demos.action_space,
-        demonstrations=rollout.flatten_trajectories(to_imitation(demos)),
-        rng=np.random.default_rng(0),
-        batch_size=8,
-    )
-    learner.train(n_batches=2, progress_bar=False)
 
 
 def test_our_own_trajectories_are_accepted_with_spaces():

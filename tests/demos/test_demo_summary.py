@@ -13,6 +13,7 @@ from matplotlib.image import imread
 
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl_demos import Demonstrations, Trajectory, plot_summary, summarize
+from ganq_irl_demos.plotting import _project
 
 
 def test_a_summary_counts_and_measures():
@@ -96,6 +97,17 @@ def test_large_images_are_drawn_quickly(tmp_path):
     start = time.process_time()
     plot_summary(demos, tmp_path / "images.png")
     assert time.process_time() - start < 5
+
+
+def test_coverage_is_the_plane_that_explains_most():
+    generator = np.random.default_rng(0)
+    plane = generator.normal(size=(200, 2)) @ generator.normal(size=(2, 6))
+    arrays = {"observations": np.concatenate([plane, np.ones((200, 1))], axis=1), "lengths": np.array([99, 99])}
+    points, progress, explained = _project(arrays, ["observations"])
+    assert explained == " (100% of the variance)"
+    assert progress[[0, 99, 100, 199]].tolist() == [0, 1, 0, 1]
+    distances = [np.linalg.norm(rows[:, None] - rows[None], axis=-1) for rows in (points, plane / plane.std(axis=0))]
+    np.testing.assert_allclose(*distances, atol=1e-9)
 
 
 def test_drawing_refuses_unknown_endings_and_empty_sets_and_writes_nothing(tmp_path):
