@@ -63,7 +63,7 @@ def space_from_json(description: dict[str, Any]) -> spaces.Space:
             return spaces.MultiBinary(description["n"])
         if kind == "Dict":
             return spaces.Dict({key: space_from_json(value) for key, value in description["spaces"].items()})
-    except (KeyError, TypeError, ValueError, AssertionError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AssertionError, AttributeError, ArithmeticError) as error:
         raise StorageError(f"malformed description of a space: {str(description)[:200]} ({error})") from error
     raise StorageError(f"unknown kind of space {kind!r}; known: Box, Discrete, MultiDiscrete, MultiBinary, Dict")
 
@@ -99,6 +99,5 @@ def _number_to_json(value: Any) -> Any:
 
 def _bound_from_json(bound: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     values = [float(value) if isinstance(value, str) else value for value in (bound if isinstance(bound, list) else [bound])]
-    if len(values) == 1:
-        return np.full(shape, values[0], dtype)
-    return np.array(values, dtype).reshape(shape)
+    with np.errstate(invalid="raise"):  # an infinity among integers
+        return np.full(shape, values[0], dtype) if len(values) == 1 else np.array(values, dtype).reshape(shape)
