@@ -1,0 +1,341 @@
+import json
+import os
+import stat
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from ganq_irl import storage
+from ganq_irl.errors import StorageError
+from ganq_irl.storage import (
+    CONFIG_FILE,
+    TENSORS_FILE,
+    flatten_state,
+    load_folder,
+    replace_file,
+    replacing_folder,
+    save_folder,
+    unflatten_state,
+)
+
+CONFIG = {"schema": 1, "discount": 0.99, "names": ["a", "b"], "nested": {"limit": None, "on": True}, "n": 10**20}
+TENSORS = {
+    "weight": torch.arange(6.0).reshape(2, 3),
+    "/odd name/0": torch.tensor([1, -2], dtype=torch.int64),
+    "scalar": torch.tensor(3.5, dtype=torch.float64),
+    "empty": torch.zeros(0, 4),
+    "bits": torch.tensor([True, False]),
+    "half": torch.ones(2, dtype=torch.bfloat16),
+}
+
+
+def listing(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def complaint(call):
+    """What our error says, None where there is none; any other error passes."""
+    try:
+        call()
+    except StorageError as error:
+        return str(error)
+    return None
+
+
+@pytest.fixture
+def saved(tmp_path):
+    save_folder(tmp_path / "artefact", CONFIG, TENSORS)
+    return tmp_path / "artefact"
+
+
+# What is saved comes back.
+
+
+def test_round_trip(saved):
+    config, tensors = load_folder(saved)
+    assert config == CONFIG
+    assert tensors.keys() == TENSORS.keys()
+    for key, tensor in TENSORS.items():
+        assert tensors[key].dtype == tensor.dtype
+        assert torch.equal(tensors[key], tensor)
+    assert listing(saved) == [CONFIG_FILE, TENSORS_FILE]
+    assert listing(saved.parent) == ["artefact"]
+
+
+def test_views_and_shared_memory_and_gradients(tmp_path):
+    base = torch.arange(12.0).reshape(3, 4).requires_grad_(True)
+    save_folder(tmp_path / "x", {}, {"transposed": base.T, "column": base[:, 1], "base": base})
+    _, tensors = load_folder(tmp_path / "x")
+    assert torch.equal(tensors["transposed"], base.T)
+    assert torch.equal(tensors["column"], base[:, 1])
+
+
+def test_the_files_are_json_and_safetensors(saved):
+    assert json.loads((saved / CONFIG_FILE).read_text())["discount"] == 0.99
+    assert load_file(saved / TENSORS_FILE).keys() == TENSORS.keys()
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o755
+
+
+def test_saving_again_replaces(saved):
+    save_folder(saved, {"schema": 2}, {"x": torch.ones(1)})
+    config, tensors = load_folder(saved)
+    assert config == {"schema": 2}
+    assert tensors.keys() == {"x"}
+    assert listing(saved.parent) == ["artefact"]
+
+
+# Damage.
+
+
+@pytest.mark.parametrize("name", [CONFIG_FILE, TENSORS_FILE])
+def test_every_flipped_bit_is_noticed(saved, name):
+    """In the config too: a discount of 0.98 is as wrong as a flipped weight. White space alone may change."""
+    content = (saved / name).read_bytes()
+    unnoticed = []
+    for position in range(len(content)):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << (position % 8)
+        (saved / name).write_bytes(damaged)
+        message = complaint(lambda: load_folder(saved))
+        if message is None:
+            unnoticed.append(position)
+        else:
+            assert str(saved) in message
+            assert "copy the folder again" in message
+    assert all(content[position : position + 1].isspace() for position in unnoticed)
+    (saved / name).write_bytes(content)
+    assert load_folder(saved)[0] == CONFIG
+
+
+@pytest.mark.parametrize("name", [CONFIG_FILE, TENSORS_FILE])
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_truncated_files(saved, name, kept):
+    content = (saved / name).read_bytes()
+    (saved / name).write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(StorageError, match="copy the folder again"):
+        load_folder(saved)
+
+
+@pytest.mark.parametrize("name", [CONFIG_FILE, TENSORS_FILE])
+def test_missing_files(saved, name):
+    (saved / name).unlink()
+    with pytest.raises(StorageError, match=rf"holds no {name}: not a folder that ganq-irl saved"):
+        load_folder(saved)
+
+
+def test_missing_folders_and_files_in_their_place(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "nowhere", tmp_path / "file"):
+        with pytest.raises(StorageError, match=r"holds no config\.json"):
+            load_folder(path)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "3", "{}", '{"sha256": null}', "[" * 100_000, "\ufeff{}"])
+def test_a_config_of_another_kind(saved, content):
+    (saved / CONFIG_FILE).write_text(content)
+    with pytest.raises(StorageError, match="copy the folder again"):
+        load_folder(saved)
+
+
+def test_tensors_that_are_no_safetensors_under_a_right_checksum(saved):
+    """The checksum is no proof of good faith: whoever wrote the folder wrote it as well."""
+    (saved / TENSORS_FILE).write_bytes(b"\x80\x04garbage" * 50)
+    checksum = storage._checksum(CONFIG, saved / TENSORS_FILE)
+    (saved / CONFIG_FILE).write_text(json.dumps({**CONFIG, "sha256": checksum}))
+    with pytest.raises(StorageError, match="cannot be read"):
+        load_folder(saved)
+
+
+def test_a_pickle_is_never_run(saved):
+    class Bomb:
+        def __reduce__(self):
+            return (os.mkdir, (str(saved.parent / "exploded"),))
+
+    torch.save(Bomb(), saved / TENSORS_FILE)
+    checksum = storage._checksum(CONFIG, saved / TENSORS_FILE)
+    (saved / CONFIG_FILE).write_text(json.dumps({**CONFIG, "sha256": checksum}))
+    with pytest.raises(StorageError):
+        load_folder(saved)
+    assert listing(saved.parent) == ["artefact"]
+
+
+# Atomicity.
+
+
+def test_a_failure_inside_the_block_leaves_the_old_folder(saved):
+    def interrupted():
+        with replacing_folder(saved) as scratch:
+            (scratch / "half").write_text("half")
+            raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError, match="interrupted"):
+        interrupted()
+    assert load_folder(saved)[0] == CONFIG
+    assert listing(saved.parent) == ["artefact"]
+
+
+def test_a_failure_without_an_old_folder_leaves_nothing(tmp_path):
+    with pytest.raises(StorageError, match="cannot be saved as JSON"):
+        save_folder(tmp_path / "new", {"state": flatten_state({"x": object()})[0]}, {})
+    with pytest.raises(TypeError):
+        save_folder(tmp_path / "new", {"x": object()}, {})
+    assert listing(tmp_path) == []
+
+
+def test_the_old_folder_stands_until_the_block_ends(saved):
+    with replacing_folder(saved) as scratch:
+        (scratch / "new").write_text("new")
+        assert load_folder(saved)[0] == CONFIG
+        assert scratch.parent == saved.parent
+    assert listing(saved) == ["new"]
+    assert listing(saved.parent) == ["artefact"]
+
+
+def test_a_rename_that_fails_gives_the_old_folder_back(saved, monkeypatch):
+    rename = type(saved).rename
+
+    def failing(self, target):
+        if str(target) == str(saved) and "retired" not in self.name:
+            raise OSError("no space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(type(saved), "rename", failing)
+    with pytest.raises(OSError, match="no space"):
+        save_folder(saved, {"schema": 2}, {})
+    assert load_folder(saved)[0] == CONFIG
+    assert listing(saved.parent) == ["artefact"]
+
+
+def test_other_files_are_never_deleted(tmp_path):
+    """A user who saves into a folder of work must not lose it."""
+    (tmp_path / "thesis.tex").write_text("years")
+    with pytest.raises(StorageError, match=r"holds other files \(thesis.tex\); choose an empty or a new folder"):
+        save_folder(tmp_path, CONFIG, TENSORS)
+    assert listing(tmp_path) == ["thesis.tex"]
+    with pytest.raises(StorageError, match="is a file, expected a folder"):
+        save_folder(tmp_path / "thesis.tex", CONFIG, TENSORS)
+    assert (tmp_path / "thesis.tex").read_text() == "years"
+
+
+def test_empty_and_new_folders_are_taken(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "empty", tmp_path / "deep" / "er"):
+        save_folder(folder, CONFIG, TENSORS)
+        assert load_folder(folder)[0] == CONFIG
+
+
+def test_replace_file(tmp_path, monkeypatch):
+    target = tmp_path / "deep" / "file.json"
+    replace_file(target, b"old")
+    replace_file(target, b"new")
+    assert target.read_bytes() == b"new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+    def failing(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(storage.os, "replace", failing)
+    with pytest.raises(KeyboardInterrupt):
+        replace_file(target, b"half")
+    assert target.read_bytes() == b"new"
+    assert listing(target.parent) == ["file.json"]
+
+
+# Nested states.
+
+tensors = st.lists(st.floats(-1e3, 1e3, width=32), max_size=3).map(torch.tensor)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+keys = st.text("ab~'", min_size=1, max_size=4) | st.integers(-3, 3)
+
+
+def containers(inner):
+    return st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(keys, inner, max_size=3)
+
+
+states = st.recursive(scalars | tensors, containers, max_leaves=8)
+
+
+def equal(one, other):
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, torch.Tensor):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return one == other
+
+
+@given(states)
+def test_states_survive_json(state):
+    skeleton, found = flatten_state(state)
+    assert equal(unflatten_state(json.loads(json.dumps(skeleton)), found), state)
+
+
+def test_a_state_survives_a_folder(tmp_path):
+    state = {"optimizer": {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"betas": (0.9, 0.99), "lr": 1e-3}]}}
+    skeleton, found = flatten_state(state)
+    save_folder(tmp_path / "x", {"state": skeleton}, found)
+    config, loaded = load_folder(tmp_path / "x")
+    assert equal(unflatten_state(config["state"], loaded), state)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"a/b": torch.zeros(1), "a": {"b": torch.ones(1)}},
+        {1: torch.zeros(1), "1": torch.ones(1)},
+    ],
+)
+def test_no_tensor_takes_another_s_name(state):
+    with pytest.raises(StorageError, match="two tensors would be saved as"):
+        flatten_state(state)
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", {"x": [lambda: 0]}])
+def test_values_that_are_neither_tensors_nor_json(value):
+    with pytest.raises(StorageError, match="cannot be saved as JSON or as a tensor"):
+        flatten_state(value)
+
+
+@pytest.mark.parametrize("key", [None, 1.5, (1, 2), True])
+def test_keys_that_json_pairs_cannot_give_back(key):
+    with pytest.raises(StorageError, match="cannot be saved; use strings or integers"):
+        flatten_state({"a": {key: 1}})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["tensor", "dict", "list", "tuple", "value", "x"]), inner, max_size=2)
+    ),
+    max_leaves=8,
+)
+
+
+@given(json_values)
+def test_whatever_json_is_read_only_our_error_is_raised(skeleton):
+    message = complaint(lambda: unflatten_state(skeleton, {"x": torch.zeros(1)}))
+    assert message is None or "malformed state" in message or "is missing" in message
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "message"),
+    [
+        ({"tensor": "weight"}, "the tensor 'weight' is missing"),
+        ({"tensor": ["x"]}, "malformed state"),
+        ({"dict": [["key"]]}, "malformed state, expected a key and a value"),
+        ({"dict": {"key": {"value": 1}}}, "malformed state"),
+        ({"value": [1]}, "malformed state"),
+        ({"value": 1, "tensor": "x"}, "malformed state"),
+        ({"call": "os.system"}, "malformed state"),
+    ],
+)
+def test_malformed_skeletons(skeleton, message):
+    with pytest.raises(StorageError, match=message):
+        unflatten_state(skeleton, {"x": torch.zeros(1)})
