@@ -8,6 +8,7 @@ from ganq_irl import __version__
 from ganq_irl_cli.groups import RootGroup
 
 COMMANDS = {
+    "quickstart": "See it work: imitate an expert, recover its reward.",
     "demos": "List, record, inspect and check demonstrations.",
     "train": "Train a policy by imitation, or by reinforcement learning.",
     "evaluate": "Measure the true return of a run's policy.",
@@ -22,5 +23,5 @@ COMMANDS = {
 def main(debug: bool) -> None:
     """Imitation learning and inverse reinforcement learning.
 
-    Exit codes: 0 done, 1 failed while running, 2 the request was wrong, 130 interrupted.
+    Start with `ganq-irl quickstart`. Exit codes: 0 done, 1 failed while running, 2 the request was wrong, 130 interrupted.
     """

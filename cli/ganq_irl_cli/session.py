@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,8 @@ def working(torch_threads: bool = True) -> Iterator[None]:
         import torch
 
         torch.set_num_threads(1)
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"imitation\.")  # of its use of torch, which no user can change
         yield
 
 

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
+import torch
+
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.envs import check_env, probe_env
@@ -69,6 +71,7 @@ def check_config(config: ExperimentConfig) -> ExperimentConfig:
     """
     known_algorithm(config.algo)
     _check_numbers(config)
+    _check_device(config.device)
     _check_roles(config)
     if config.algo in ADVERSARIAL and config.generator is None:
         config = dataclasses.replace(config, generator=DEFAULT_GENERATOR)
@@ -98,6 +101,17 @@ def _check_numbers(config: ExperimentConfig) -> None:
     for name, value in {"seed": config.seed, "evaluation.every": config.evaluation.every}.items():
         if value < 0:
             raise ConfigurationError(f"{name}: given {value}; expected 0 or more")
+
+
+def _check_device(device: str) -> None:
+    try:
+        kind = "cpu" if device == "auto" else torch.device(device).type
+    except RuntimeError:
+        kind = ""
+    if kind not in ("cpu", "cuda"):
+        raise ConfigurationError(f"device: given {device!r}; expected auto, cpu or cuda")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError(f"device: given {device!r}, but torch sees no CUDA device here; use auto or cpu")
 
 
 def _check_roles(config: ExperimentConfig) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.experiment.config import ExperimentConfig, without_none
 from ganq_irl.experiment.envs import probe_env
-from ganq_irl.experiment.presets import env_family, presets
+from ganq_irl.experiment.presets import env_family, load_presets
 from ganq_irl.experiment.resolve import resolve_config
 from ganq_irl.experiment.run_directory import Run
 from ganq_irl.spaces import check_same_space
@@ -28,7 +28,7 @@ def expert_config(env: str, *, seed: int, device: str = "auto") -> ExperimentCon
         ConfigurationError: no preset is.
     """
     env = _TRAINED_ON.get(env, env)
-    for name, preset in presets().items():
+    for name, preset in load_presets().items():
         if preset["env"] == env_family(env) and preset.get("expert", False):
             return resolve_config({"algo": preset["algo"], "env": env, "preset": name, "seed": seed, "device": device})
     raise ConfigurationError(

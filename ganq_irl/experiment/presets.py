@@ -15,7 +15,7 @@ _NOT_SETTINGS = ("algo", "env", "generator", "expert")
 
 
 @cache
-def presets() -> dict[str, dict[str, Any]]:
+def load_presets() -> dict[str, dict[str, Any]]:
     """All presets by name: their settings, and the algo, env family and generator that they are for."""
     return tomllib.loads((files("ganq_irl.experiment") / "presets.toml").read_text(encoding="utf-8"))
 
@@ -47,13 +47,13 @@ def choose_preset(name: str | None, algo: str, env: str, generator: str | None) 
     if name == NONE:
         return NONE, {}
     if name is None:
-        matching = [key for key, preset in presets().items() if _matches(preset, algo, env_family(env), generator)]
+        matching = [key for key, preset in load_presets().items() if _matches(preset, algo, env_family(env), generator)]
         name = matching[0] if matching else NONE
-    elif name not in presets():
-        raise ConfigurationError(f"unknown preset {name!r}; {nearest(name, [*presets(), NONE])}")
+    elif name not in load_presets():
+        raise ConfigurationError(f"unknown preset {name!r}; {nearest(name, [*load_presets(), NONE])}")
     else:
         _require_fitting(name, algo, generator)
-    preset = presets().get(name, {})
+    preset = load_presets().get(name, {})
     settings = {key: value for key, value in preset.items() if key not in _NOT_SETTINGS}
     return name, settings | ({"generator": preset["generator"]} if "generator" in preset else {})
 
@@ -63,7 +63,7 @@ def _matches(preset: dict[str, Any], algo: str, family: str, generator: str | No
 
 
 def _require_fitting(name: str, algo: str, generator: str | None) -> None:
-    preset = presets()[name]
+    preset = load_presets()[name]
     if preset["algo"] != algo:
         raise ConfigurationError(
             f"the preset {name!r} is for {preset['algo']}, not for {algo}; choose another or preset=none"

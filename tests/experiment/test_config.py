@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganq_irl.errors import ConfigurationError, GanqIrlError, IncompatibleSpaces
-from ganq_irl.experiment import EvaluationConfig, ExperimentConfig, presets, resolve_config
+from ganq_irl.experiment import EvaluationConfig, ExperimentConfig, load_presets, resolve_config
 from ganq_irl.experiment.checks import ADVERSARIAL, check_config
 from ganq_irl.experiment.config import parse_config
 from ganq_irl.experiment.presets import choose_preset, env_family
@@ -115,6 +115,7 @@ def test_malformed_assignments_are_refused(text):
         (PPO | {"control": "freeze"}, "expected 'none' or 'frozen'"),
         (PPO | {"timesteps": 0}, "timesteps: given 0; expected at least 1"),
         (PPO | {"seed": -1}, "seed: given -1"),
+        (PPO | {"device": "gpu"}, "device: given 'gpu'; expected auto, cpu or cuda"),
         (PPO | {"algo": "gial"}, "did you mean 'gail'"),
         ({"env": "Pendulum-v1"}, "'algo' is missing"),
         ({"algo": "ppo"}, "give --env"),
@@ -189,9 +190,9 @@ def test_a_preset_is_found_by_what_is_trained_where():
     assert choose_preset(None, "ppo", "FrozenLake-v1", None) == ("none", {})
 
 
-@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("name", load_presets())
 def test_every_preset_is_a_valid_run(name):
-    preset = presets()[name]
+    preset = load_presets()[name]
     settings = {key: value for key, value in preset.items() if key not in ("env", "expert")}
     env = {"LunarLander": "CartPole-v1"}.get(preset["env"])  # needs box2d; the settings are checked without it
     env = env or {"Pendulum": "Pendulum-v1", "MountainCar": "MountainCar-v0", "Acrobot": "Acrobot-v1"}.get(

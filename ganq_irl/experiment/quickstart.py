@@ -1,0 +1,181 @@
+"""The main job, seen to work: imitate an expert of Pendulum, recover its reward, and compare with what could mislead.
+
+Pendulum's episodes all last 200 steps, so that no survival bonus explains a score; the frozen control shows what a random
+discriminator is worth, and behavioural cloning what the demonstrations alone are.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganq_irl.evaluation import Evaluation, random_returns, summarize
+from ganq_irl.evaluation.rollouts import EpisodeStatistics
+from ganq_irl.experiment.config import EvaluationConfig, ExperimentConfig
+from ganq_irl.experiment.parallel import run_all
+from ganq_irl.experiment.quickstart_pictures import draw_returns, draw_rewards, pendulum_grid, true_pendulum_reward
+from ganq_irl.experiment.resolve import resolve_config
+from ganq_irl.experiment.run_directory import PROGRESS, REWARD, load_run, require_vacant, versions, write_json
+from ganq_irl.storage import replace_file
+
+ENV = "Pendulum-v1"
+N_TRAJECTORIES = 10
+EVALUATION = EvaluationConfig(episodes=20, every=5_000)
+_IMITATORS: dict[str, dict[str, Any]] = {
+    "GAIL": {"algo": "gail"},
+    "AIRL": {"algo": "airl"},
+    "frozen control": {"algo": "gail", "control": "frozen"},
+    "BC": {"algo": "bc"},
+}
+
+
+@dataclass(frozen=True)
+class QuickstartResult:
+    """What the quickstart found.
+
+    Attributes:
+        folder: where runs, tables and pictures are.
+        scores: true return by who acted, from expert to random.
+        correlations: Pearson correlation of each recovered reward with the true one over the state space.
+        seconds: how long it took.
+    """
+
+    folder: Path
+    scores: dict[str, Evaluation]
+    correlations: dict[str, float]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, with the versions that computed it."""
+        return {
+            "scores": {name: score.to_json() for name, score in self.scores.items()},
+            "reward_correlation": self.correlations,
+            "seconds": self.seconds,
+            "versions": versions(),
+        }
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table of scores as text, header first."""
+        header = ("", "mean return", "95 % interval", "normalised")
+        return [header, *((name, *_cells(score)) for name, score in self.scores.items())]
+
+
+def run_quickstart(
+    out: Path | str | None = None,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    demos: str = "pendulum",
+    timesteps: int | None = None,
+) -> QuickstartResult:
+    """Train GAIL, AIRL, the frozen control and BC side by side, evaluate them, and draw what came out.
+
+    Args:
+        out: an empty or new folder; ``runs/quickstart-<seed>`` where absent.
+        seed: of every run.
+        device: "auto" is the CPU here, which is faster for networks this small.
+        demos: demonstrations of Pendulum-v1.
+        timesteps: environment steps of each adversarial run; by default those of the presets.
+
+    Raises:
+        RunDirectoryError: ``out`` is not empty.
+        GanqIrlError: the demonstrations cannot be used.
+    """
+    start = time.perf_counter()
+    folder = Path(out) if out is not None else _default_folder(seed)
+    require_vacant(folder)
+    device = "cpu" if device == "auto" else device
+    configs = {name: _config(settings, demos, seed, device, timesteps) for name, settings in _IMITATORS.items()}
+    folders = {name: folder / name.replace(" ", "-").lower() for name in configs}
+    results = run_all({folders[name]: config for name, config in configs.items()})
+    scores = {name: results[folders[name]].evaluation for name in configs}
+    scores = _with_references(scores, demos)
+    correlations = _draw(folder, folders, scores, demos)
+    result = QuickstartResult(folder, scores, correlations, round(time.perf_counter() - start, 1))
+    write_json(folder / "results.json", result.to_json())
+    replace_file(folder / "results.md", _markdown(result).encode())
+    return result
+
+
+def _config(settings: dict[str, Any], demos: str, seed: int, device: str, timesteps: int | None) -> ExperimentConfig:
+    shared = {"env": ENV, "demos": demos, "n_trajectories": N_TRAJECTORIES, "seed": seed, "device": device}
+    if settings["algo"] == "bc":
+        return resolve_config({**settings, **shared, "evaluation": asdict(EVALUATION) | {"every": 0}})
+    return resolve_config({**settings, **shared, "timesteps": timesteps, "evaluation": asdict(EVALUATION)})
+
+
+def _with_references(scores: dict[str, Evaluation], demos: str) -> dict[str, Evaluation]:
+    """Scores between those of the expert, from the demonstrations' own returns, and of random actions."""
+    from ganq_irl_demos import load_demonstrations
+    from ganq_irl_demos.catalog import reference_returns
+
+    expert = load_demonstrations(demos)
+    references = reference_returns(ENV)
+    random = random_returns(ENV, EVALUATION.episodes, seed=EVALUATION.seed)
+    rows = (
+        {} if expert.returns is None else {"expert": EpisodeStatistics(expert.returns, np.array([len(t) for t in expert]))}
+    )
+    summaries = {
+        name: summarize(episodes, seed=EVALUATION.seed, references=references)
+        for name, episodes in (rows | {"random": random}).items()
+    }
+    return {**{name: summaries[name] for name in rows}, **scores, "random": summaries["random"]}
+
+
+def _draw(folder: Path, folders: dict[str, Path], scores: dict[str, Evaluation], demos: str) -> dict[str, float]:
+    """Write both pictures; returns how each recovered reward correlates with the true one."""
+    from ganq_irl.rewards import RewardModel
+    from ganq_irl_demos import load_demonstrations
+
+    curves = {name: learning_curve(path) for name, path in folders.items()}
+    levels: dict[str, float] = {name: scores[name].mean_return for name in ("expert", "BC", "random") if name in scores}
+    draw_returns(folder / "returns.png", {name: curve for name, curve in curves.items() if len(curve)}, levels)
+
+    recovered = {}
+    for name in ("AIRL", "GAIL"):
+        policy = load_run(folders[name]).policy("cpu")
+        observations = pendulum_grid()
+        actions = policy.predict(observations, deterministic=True)[0]
+        reward = RewardModel.load(folders[name] / REWARD).reward(observations, actions, observations, np.zeros(len(actions)))
+        recovered[name] = (reward, true_pendulum_reward(observations, actions))
+    visited = np.concatenate([trajectory.observations for trajectory in load_demonstrations(demos)])
+    draw_rewards(folder / "reward.png", recovered, visited)
+    return {name: round(float(np.corrcoef(*pair)[0, 1]), 3) for name, pair in recovered.items()}
+
+
+def learning_curve(run: Path) -> np.ndarray:
+    """The evaluations on a run's way: ``(n, 2)``, environment steps and mean true return."""
+    if not (run / PROGRESS).is_file():
+        return np.empty((0, 2))
+    with open(run / PROGRESS, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("eval/mean_reward")]
+    return np.array([[float(row["time/total_timesteps"]), float(row["eval/mean_reward"])] for row in rows]).reshape(-1, 2)
+
+
+def _cells(score: Evaluation) -> tuple[str, ...]:
+    interval = "" if score.interval is None else "{:.0f} to {:.0f}".format(*score.interval)
+    normalized = "" if score.normalized is None else f"{score.normalized:.2f}"
+    return f"{score.mean_return:.0f}", interval, normalized
+
+
+def _markdown(result: QuickstartResult) -> str:
+    header, *rows = result.rows()
+    lines = [header, ("---", "---:", "---:", "---:"), *rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rewards = ", ".join(f"{name} {value:.2f}" for name, value in result.correlations.items())
+    return (
+        f"# Quickstart: {ENV}, {N_TRAJECTORIES} demonstrations\n\n{table}\n\n"
+        f"Correlation of the recovered reward with the true one: {rewards}.\n\n"
+        "![returns](returns.png)\n\n![reward](reward.png)\n"
+    )
+
+
+def _default_folder(seed: int) -> Path:
+    names = (Path("runs") / (f"quickstart-{seed}" if i == 0 else f"quickstart-{seed}-{i}") for i in count())
+    return next(path for path in names if not path.exists())

@@ -1,0 +1,71 @@
+"""The quickstart's two pictures: true return over training, and recovered rewards beside the true one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+GRID = 101
+COLORS = {"GAIL": "tab:blue", "AIRL": "tab:orange", "frozen control": "tab:red", "BC": "tab:purple"}
+_LINES = {"expert": ("black", "--"), "BC": (COLORS["BC"], "-."), "random": ("gray", ":")}
+
+
+def pendulum_grid() -> np.ndarray:
+    """Observations (cos θ, sin θ, θ') over all angles and velocities: ``(GRID², 3)`` float32, velocities slowest."""
+    angle, velocity = np.meshgrid(np.linspace(-np.pi, np.pi, GRID), np.linspace(-8, 8, GRID))
+    return np.stack([np.cos(angle), np.sin(angle), velocity], axis=-1).reshape(-1, 3).astype(np.float32)
+
+
+def true_pendulum_reward(observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """Pendulum-v1's reward, −(θ² + 0.1 θ'² + 0.001 u²), ``(batch,)``."""
+    angle = np.arctan2(observations[:, 1], observations[:, 0])
+    return -(angle**2 + 0.1 * observations[:, 2] ** 2 + 0.001 * actions[:, 0] ** 2)
+
+
+def draw_returns(path: Path, curves: Mapping[str, np.ndarray], levels: Mapping[str, float]) -> None:
+    """Draw curves of ``(steps, return)`` rows, and horizontal lines."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for name, curve in curves.items():
+        axes.plot(curve[:, 0], curve[:, 1], color=COLORS[name], label=name)
+    for name, level in levels.items():
+        color, style = _LINES[name]
+        axes.axhline(level, color=color, linestyle=style, label=name)
+    axes.set(xlabel="environment steps", ylabel="mean true return", title="Imitating Pendulum: the reward is never shown")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def draw_rewards(path: Path, recovered: Mapping[str, tuple[np.ndarray, np.ndarray]], visited: np.ndarray) -> None:
+    """Draw the true reward and each recovered one over angle and velocity.
+
+    Args:
+        path: picture to write.
+        recovered: name -> recovered and true reward on ``pendulum_grid()``, for the actions of that run's policy.
+        visited: observations of the demonstrations, ``(n, 3)``, drawn as dots.
+    """
+    true = next(iter(recovered.values()))[1]
+    panels = {"true reward": true, **{f"recovered by {name}": reward for name, (reward, _) in recovered.items()}}
+    figure = Figure(figsize=(4 * len(panels), 3.8), layout="constrained")
+    for axes, (title, reward) in zip(figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True):
+        _draw_reward(axes, title, reward, visited)
+    figure.suptitle("each in units of its own deviation; dots: states of the demonstrations", fontsize=9)
+    figure.savefig(path, dpi=150)
+
+
+def _draw_reward(axes: Axes, title: str, reward: np.ndarray, visited: np.ndarray) -> None:
+    standardized = (reward - reward.mean()) / (reward.std() + 1e-12)
+    extent = (-np.pi, np.pi, -8.0, 8.0)
+    image = axes.imshow(
+        standardized.reshape(GRID, GRID), origin="lower", extent=extent, aspect="auto", cmap=matplotlib.colormaps["viridis"]
+    )
+    axes.plot(np.arctan2(visited[:, 1], visited[:, 0]), visited[:, 2], ".", color="white", markersize=1, alpha=0.3)
+    axes.set(title=title, xlabel="angle from upright", ylabel="angular velocity")
+    axes.label_outer()
+    assert axes.figure is not None
+    axes.figure.colorbar(image, ax=axes)
