@@ -99,5 +99,7 @@ def _number_to_json(value: Any) -> Any:
 
 def _bound_from_json(bound: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     values = [float(value) if isinstance(value, str) else value for value in (bound if isinstance(bound, list) else [bound])]
-    with np.errstate(invalid="raise"):  # an infinity among integers
-        return np.full(shape, values[0], dtype) if len(values) == 1 else np.array(values, dtype).reshape(shape)
+    array = np.array(values, dtype)  # numpy 1 wraps integers that do not fit, and makes NaN of None
+    if np.isnan(array).any() or (dtype.kind in "iu" and array.tolist() != values):
+        raise ValueError(f"bounds {str(bound)[:100]} are not values of {dtype}")
+    return np.full(shape, array[0], dtype) if len(values) == 1 else array.reshape(shape)

@@ -93,6 +93,8 @@ BOX = {"type": "Box", "shape": [2], "dtype": "float32", "low": 0.0, "high": 1.0}
         BOX | {"dtype": "object"},
         BOX | {"low": None},
         BOX | {"low": "low"},
+        BOX | {"low": "nan"},
+        BOX | {"dtype": "uint8", "low": 0.5},
         BOX | {"low": [0.0, 1.0, 2.0]},
         BOX | {"low": 2.0},
         BOX | {"dtype": "uint8", "high": 256},
