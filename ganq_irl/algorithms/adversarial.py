@@ -268,7 +268,7 @@ class AdversarialImitation(ABC):
         loaded = cls(generator, demonstrations, **options)
         try:
             loaded._load_state_dict(unflatten_state(config["state"], tensors))
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise StorageError(f"{folder} does not fit the generator and options given: {error}") from error
         return loaded
 
@@ -283,6 +283,8 @@ class AdversarialImitation(ABC):
         }
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
+        if (state["values"] is None) != (self._values is None):
+            raise ValueError("one of them has a normalised value head; give normalize_values as when it was saved")
         load_generator_state(self.generator, state["generator"])
         self.learner.load_state_dict(state["learner"])
         if self._values is not None:

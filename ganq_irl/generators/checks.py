@@ -7,7 +7,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize, VecTransposeImage
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.off_policy import check_can_relabel
@@ -17,8 +17,8 @@ def check_generator(model: BaseAlgorithm, batch_size: int) -> None:
     """Raise unless ``model`` can be priced by a discriminator that takes ``batch_size`` fakes an update.
 
     Raises:
-        UnsupportedGenerator: no environment, normalised rewards, recurrent policy, a buffer that cannot be relabelled, or a
-            rollout or buffer too small for one batch of distinct transitions.
+        UnsupportedGenerator: no environment, normalised rewards, recurrent policy, a buffer that cannot be relabelled or
+            filled, or a rollout or buffer too small for one batch of distinct transitions.
     """
     env = model.get_env()
     if env is None:
@@ -29,6 +29,7 @@ def check_generator(model: BaseAlgorithm, batch_size: int) -> None:
         _check_enough(model.n_steps * model.n_envs, batch_size, "a rollout (n_steps x n_envs)", "n_steps")
     elif isinstance(model, OffPolicyAlgorithm):
         check_can_relabel(model)
+        _check_order_of_wrappers(env)
         assert model.replay_buffer is not None
         _check_enough(model.replay_buffer.buffer_size * model.n_envs, batch_size, "the replay buffer", "buffer_size")
     else:
@@ -46,6 +47,18 @@ def _check_policy(model: OnPolicyAlgorithm) -> None:
             f"{type(model).__name__} acts by a {type(model.policy).__name__}, which is none of SB3's actor-critic policies; "
             "use ppo, a2c or trpo"
         )
+
+
+def _check_order_of_wrappers(env: VecEnv) -> None:
+    transposed, layer = False, env
+    while isinstance(layer, VecEnvWrapper):
+        if isinstance(layer, VecNormalize) and transposed:
+            raise UnsupportedGenerator(
+                "VecNormalize hands its original images to the replay buffer before SB3 has transposed them; wrap the "
+                "environment the other way round: VecNormalize(VecTransposeImage(env))"
+            )
+        transposed = transposed or isinstance(layer, VecTransposeImage)
+        layer = layer.venv
 
 
 def _check_enough(n_transitions: int, batch_size: int, where: str, setting: str) -> None:

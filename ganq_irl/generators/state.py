@@ -32,6 +32,7 @@ def load_generator_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
 
     Raises:
         KeyError: the state lacks a part that the model has.
+        RuntimeError: networks of other shapes.
         ValueError: parameters or counters of another kind of model.
     """
     model.set_parameters(copy.deepcopy(state["parameters"]), exact_match=True, device=model.device)

@@ -72,8 +72,11 @@ class RewardModel:
     @torch.no_grad()
     def price(self, batch: Batch) -> torch.Tensor:
         """Reward of each transition of a batch, ``(batch,)`` float32."""
-        parts = [self._price(part.to(self.device)) for part in batch.minibatches(_ROWS)]
-        return torch.cat(parts).to(batch.device)
+        rewards = torch.empty(len(batch), device=batch.device)
+        for start in range(0, len(batch), _ROWS):
+            rows = slice(start, start + _ROWS)
+            rewards[rows] = self._price(batch[rows].to(self.device)).to(batch.device)
+        return rewards
 
     def _price(self, batch: Batch) -> torch.Tensor:
         return self.form(self.discriminator, self.loss, self.discriminator.encode(batch))
@@ -121,8 +124,8 @@ class RewardModel:
             StorageError: a file is missing, altered, of a newer schema, or does not describe a reward.
         """
         config, tensors = load_folder(Path(folder))
-        if config.get("schema", 0) > _SCHEMA:
-            raise StorageError(f"{folder} was written by a newer ganq-irl (schema {config['schema']}); upgrade to read it")
+        if config.get("schema") != _SCHEMA:
+            raise StorageError(f"{folder} has schema {config.get('schema')}, this version reads {_SCHEMA}; update ganq-irl")
         try:
             discriminator = build_discriminator(
                 space_from_json(config["observation_space"]),
@@ -133,7 +136,7 @@ class RewardModel:
                 build_stabilizer(spec).attach(discriminator, reference=None)
             discriminator.load_state_dict(tensors)
             return cls(discriminator, config["form"], config["loss"], config["provenance"]).to(device)
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (AttributeError, KeyError, TypeError, RuntimeError) as error:
             raise StorageError(f"{folder} does not hold a reward model that can be rebuilt: {error}") from error
 
 
