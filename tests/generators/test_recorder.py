@@ -1,0 +1,173 @@
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from scripted import CountingEnv, SpacesEnv, generator, vec_env, walk
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize, VecTransposeImage
+
+from ganq_irl.generators.recorder import TransitionRecorder, recording
+
+CPU = torch.device("cpu")
+
+
+def counting(n_envs=2, **kwargs):
+    return DummyVecEnv([lambda i=i: CountingEnv(i, **kwargs) for i in range(n_envs)])
+
+
+def run(env, n_steps, actions=None):
+    """Step the recorder; returns it, and what it gave back."""
+    recorder = TransitionRecorder(env, keep=True)
+    recorder.reset()
+    zeros = np.zeros((env.num_envs, *env.action_space.shape), env.action_space.dtype)
+    returned = [recorder.step(zeros if actions is None else actions[i]) for i in range(n_steps)]
+    return recorder, returned
+
+
+def test_rows_are_what_the_environments_did():
+    """Two episodes of each environment: three steps to a termination, four to a time limit."""
+    recorder, _ = run(counting(), 7)
+    batch = recorder.transitions(CPU)
+    expected = []  # (number, episode, step before, step after, terminated), environments of one step side by side
+    for episode, length in ((0, 3), (1, 4)):
+        expected += [
+            (number, episode, step, step + 1, episode == 0 and step + 1 == length)
+            for step in range(length)
+            for number in range(2)
+        ]
+    assert batch.observations.tolist() == [[n, e, s] for n, e, s, _, _ in expected]
+    assert batch.next_observations.tolist() == [[n, e, after] for n, e, _, after, _ in expected]  # never the reset's
+    assert batch.dones.tolist() == [float(terminated) for *_, terminated in expected]
+    assert batch.dones.dtype == torch.float32
+    truncated = np.zeros((7, 2), bool)
+    truncated[6] = True
+    np.testing.assert_array_equal(recorder.truncated, truncated)
+
+
+def test_environments_that_end_apart_keep_their_own_ends():
+    env = DummyVecEnv([lambda: CountingEnv(0, ((2, True),)), lambda: CountingEnv(1, ((3, False),))])
+    recorder, _ = run(env, 3)
+    batch = recorder.transitions(CPU)
+    assert batch.dones.view(3, 2).tolist() == [[0, 0], [1, 0], [0, 0]]
+    assert recorder.truncated.tolist() == [[False, False], [False, False], [False, True]]
+    assert batch.next_observations.view(3, 2, 3)[1, 0].tolist() == [0, 0, 2]
+    assert batch.observations.view(3, 2, 3)[2, 0].tolist() == [0, 1, 0]
+
+
+def test_actions_are_kept_as_they_were_sent_even_if_the_caller_reuses_the_array():
+    env = counting(1)
+    recorder = TransitionRecorder(env, keep=True)
+    recorder.reset()
+    action = np.zeros((1, 1), np.float32)
+    for value in (0.25, -0.5):
+        action[:] = value
+        recorder.step(action)
+    assert recorder.transitions(CPU).actions.flatten().tolist() == [0.25, -0.5]
+
+
+@pytest.mark.parametrize("reward", [7.0, 7])
+def test_the_reward_withheld_is_a_fresh_array_of_float_zeros(reward):
+    """SB3 adds γV(terminal) in place: to a shared array it would add up, to integers it would be cut."""
+    _, returned = run(counting(reward=reward), 3)
+    rewards = [step[1] for step in returned]
+    assert all(array.dtype == np.float32 and not array.any() for array in rewards)
+    rewards[0] += 0.5
+    assert not rewards[1].any()
+
+
+def test_integer_rewards_of_other_processes_become_float_zeros():
+    env = SubprocVecEnv([lambda: CountingEnv(reward=7)], start_method="fork")
+    try:
+        env.reset()
+        assert env.step(np.zeros((1, 1), np.float32))[1].dtype.kind == "i"  # or this test would show nothing
+        _, returned = run(env, 1)
+        assert returned[0][1].dtype == np.float32
+    finally:
+        env.close()
+
+
+def test_clear_forgets_transitions_and_not_where_the_environment_stands():
+    recorder, _ = run(counting(1), 2)
+    recorder.clear()
+    recorder.step(np.zeros((1, 1), np.float32))
+    batch = recorder.transitions(CPU)
+    assert batch.observations.tolist() == [[0, 0, 2]]
+    assert batch.next_observations.tolist() == [[0, 0, 3]]
+
+
+def test_nothing_is_kept_where_a_replay_buffer_keeps_it():
+    recorder = TransitionRecorder(counting(1), keep=False)
+    recorder.reset()
+    recorder.step(np.zeros((1, 1), np.float32))
+    assert not recorder._observations
+
+
+def test_observations_are_those_before_vec_normalize():
+    plain, _ = run(counting(), 14)
+    normalized, returned = run(VecNormalize(counting(), norm_reward=False, clip_obs=1e9), 14)
+    assert not np.allclose(returned[-1][0], plain.transitions(CPU).next_observations[-2:])  # the policy's are normalised
+    for field in ("observations", "next_observations", "dones", "actions"):
+        torch.testing.assert_close(getattr(normalized.transitions(CPU), field), getattr(plain.transitions(CPU), field))
+
+
+def test_dict_observations_with_an_image_under_vec_normalize():
+    space = spaces.Dict(pixels=spaces.Box(0, 255, (36, 40, 3), np.uint8), place=spaces.Box(-1, 1, (2,), np.float32))
+    action_space = spaces.Discrete(2)
+
+    seen = []
+
+    class Spy(SpacesEnv):
+        def step(self, action):
+            result = super().step(action)
+            seen.append(result[0])
+            return result
+
+    env = vec_env(Spy, 1, observation_space=space, action_space=action_space)
+    recorder, _ = run(VecTransposeImage(VecNormalize(env, norm_reward=False, norm_obs_keys=["place"])), 12)
+    batch = recorder.transitions(CPU)
+    assert batch.observations["pixels"].shape == (12, 3, 36, 40)
+    assert batch.observations["pixels"].dtype == torch.uint8
+    pixels = np.stack([observation["pixels"] for observation in seen]).transpose(0, 3, 1, 2)
+    place = np.stack([observation["place"] for observation in seen])
+    np.testing.assert_array_equal(batch.next_observations["pixels"].numpy(), pixels)
+    np.testing.assert_allclose(batch.next_observations["place"].numpy(), place, atol=1e-5)
+
+
+def test_discrete_observations_and_actions_stay_integers():
+    env = vec_env(SpacesEnv, 2, observation_space=spaces.Discrete(5), action_space=spaces.MultiDiscrete([2, 3]))
+    recorder, _ = run(env, 7)
+    batch = recorder.transitions(CPU)
+    assert batch.observations.shape == (14,)
+    assert batch.observations.dtype == batch.actions.dtype == torch.int64
+    assert batch.actions.shape == (14, 2)
+
+
+def test_float64_observations_become_float32():
+    env = vec_env(SpacesEnv, 1, observation_space=spaces.Box(-1, 1, (2,), np.float64), action_space=spaces.Discrete(2))
+    recorder, _ = run(env, 7)
+    batch = recorder.transitions(CPU)
+    assert batch.observations.dtype == batch.next_observations.dtype == torch.float32
+
+
+def test_recording_gives_the_environment_back_even_after_an_error():
+    env = walk("ppo")
+    model = generator("ppo", env)
+    kind = type(model)
+    with contextlib.suppress(RuntimeError), recording(model, keep=True) as recorder:
+        assert model.env is recorder
+        assert model.get_env() is env  # what callbacks see as training_env
+        assert isinstance(model, kind)
+        assert type(model).__name__ == kind.__name__
+        raise RuntimeError
+    assert model.env is env
+    assert type(model) is kind
+
+
+def test_a_model_can_be_saved_while_it_is_recorded(tmp_path):
+    """SB3's CheckpointCallback does so."""
+    model = generator("ppo")
+    with recording(model, keep=True):
+        model.save(tmp_path / "model")
+    restored = type(model).load(tmp_path / "model", device="cpu")
+    assert restored.predict(np.zeros(2), deterministic=True)[0] == model.predict(np.zeros(2), deterministic=True)[0]
