@@ -47,9 +47,11 @@ def make_ppo(env: VecEnv, shape: tuple[int, int]) -> PPO:
     return PPO("MlpPolicy", env, n_steps=N_STEPS, batch_size=shape[0], n_epochs=shape[1], seed=0, device="cpu")
 
 
-def demonstrations(env_id: str):  # noqa: ANN201  # Demonstrations; any will do, the work is the same
+def demonstrations(env_id: str):  # Demonstrations; any will do, the work is the same
     env = gym.make(env_id)
-    return record_episodes(random_policy(env.action_space, np.random.default_rng(0)), env, 10 if env_id != "CartPole-v1" else 120, seed=0)
+    return record_episodes(
+        random_policy(env.action_space, np.random.default_rng(0)), env, 10 if env_id != "CartPole-v1" else 120, seed=0
+    )
 
 
 def build(method: str, env_id: str, shape: tuple[int, int]) -> Callable[[int], object]:
@@ -61,7 +63,9 @@ def build(method: str, env_id: str, shape: tuple[int, int]) -> Callable[[int], o
         return lambda steps: model.learn(steps)
     if method.startswith("imitation"):
         net_class = BasicRewardNet if "GAIL" in method else BasicShapedRewardNet
-        shapes = {"hid_sizes": (64, 64)} if "GAIL" in method else {"reward_hid_sizes": (64, 64), "potential_hid_sizes": (64, 64)}
+        shapes = (
+            {"hid_sizes": (64, 64)} if "GAIL" in method else {"reward_hid_sizes": (64, 64), "potential_hid_sizes": (64, 64)}
+        )
         trainer_class = imitation_gail.GAIL if "GAIL" in method else imitation_airl.AIRL
         trainer = trainer_class(
             demonstrations=to_imitation(demos),
@@ -78,7 +82,9 @@ def build(method: str, env_id: str, shape: tuple[int, int]) -> Callable[[int], o
         return trainer.train
     algorithm = GAIL if "GAIL" in method else AIRL
     stabilizers = ("spectral-norm",) if "spectral" in method else ()
-    return algorithm(model, demos, n_updates=N_UPDATES, batch_size=BATCH, stabilizers=stabilizers, hidden_sizes=(64, 64)).learn
+    return algorithm(
+        model, demos, n_updates=N_UPDATES, batch_size=BATCH, stabilizers=stabilizers, hidden_sizes=(64, 64)
+    ).learn
 
 
 def measure_adversarial(env_id: str, shape: tuple[int, int], turns: int, rollouts: int) -> dict[str, list[float]]:
@@ -99,7 +105,9 @@ def measure_relabel(env_id: str, turns: int, steps: int = 300) -> dict[str, list
     """Seconds of ``steps`` SAC gradient steps, plain and with every batch priced by GAIL at sample time."""
     models = {}
     for name in ("SAC", "SAC, priced"):
-        model = SAC("MlpPolicy", make_vec_env(env_id, 1, seed=0), seed=0, device="cpu", learning_starts=10_000, batch_size=256)
+        model = SAC(
+            "MlpPolicy", make_vec_env(env_id, 1, seed=0), seed=0, device="cpu", learning_starts=10_000, batch_size=256
+        )
         model.learn(2_000)  # fills the buffer, without a gradient step
         models[name] = model
     from ganq_irl.generators.off_policy import install_relabelling
