@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.evaluation.rollouts import EpisodeStatistics
@@ -80,7 +80,10 @@ def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float
     n = len(values)
     if n < 2:
         return None
-    mean, half = float(np.mean(values)), float(stats.t.ppf(0.5 + level / 2, n - 1) * stats.sem(values))
+    mean, half = (
+        float(np.mean(values)),
+        float(special.stdtrit(n - 1, 0.5 + level / 2) * np.std(values, ddof=1) / math.sqrt(n)),
+    )
     return mean - half, mean + half
 
 
