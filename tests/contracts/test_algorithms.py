@@ -71,6 +71,7 @@ def test_a_saved_run_comes_back_and_goes_on(algorithm, name, tmp_path):
     if isinstance(first.generator, OnPolicyAlgorithm):
         assert second._values.state_dict() == first._values.state_dict()
     # The next batches of both sides are those that the first would have drawn.
+    assert torch.equal(*(run._sampler.state_dict()["left"] for run in (first, second)))
     assert torch.equal(first._sampler.draw(16), second._sampler.draw(16))
     assert first._numpy_rng.random() == second._numpy_rng.random()
     second.learn(66, reset_num_timesteps=False)
