@@ -8,31 +8,43 @@ from __future__ import annotations
 
 import csv
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
-from ganq_irl.evaluation import Evaluation, random_returns, summarize
-from ganq_irl.evaluation.rollouts import EpisodeStatistics
+from ganq_irl.evaluation import EpisodeStatistics, Evaluation, summarize
 from ganq_irl.experiment.config import EvaluationConfig, ExperimentConfig
 from ganq_irl.experiment.parallel import run_all
 from ganq_irl.experiment.quickstart_pictures import draw_returns, draw_rewards, pendulum_grid, true_pendulum_reward
 from ganq_irl.experiment.resolve import resolve_config
 from ganq_irl.experiment.run_directory import PROGRESS, REWARD, load_run, require_vacant, versions, write_json
+from ganq_irl.rewards import RewardModel
 from ganq_irl.storage import replace_file
+from ganq_irl_demos import (
+    Demonstrations,
+    Trajectory,
+    load_demonstrations,
+    random_policy,
+    record_episodes,
+    reference_returns,
+)
 
 ENV = "Pendulum-v1"
 N_TRAJECTORIES = 10
+CORRELATION = "Correlation of the recovered reward with the true one, over demonstrations and random actions"
 EVALUATION = EvaluationConfig(episodes=20, every=5_000)
 _IMITATORS: dict[str, dict[str, Any]] = {
     "GAIL": {"algo": "gail"},
-    "AIRL": {"algo": "airl"},
+    "AIRL": {"algo": "airl", "adversary": {"reward_inputs": ["observations"]}},  # the state-only reward, which transfers
     "frozen control": {"algo": "gail", "control": "frozen"},
     "BC": {"algo": "bc"},
 }
+_RECOVERED = ("AIRL", "GAIL")
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,8 @@ class QuickstartResult:
     Attributes:
         folder: where runs, tables and pictures are.
         scores: true return by who acted, from expert to random.
-        correlations: Pearson correlation of each recovered reward with the true one over the state space.
+        correlations: Pearson correlation of each recovered reward with the true one, over the transitions of the
+            demonstrations and of random actions.
         seconds: how long it took.
     """
 
@@ -80,7 +93,7 @@ def run_quickstart(
         out: an empty or new folder; ``runs/quickstart-<seed>`` where absent.
         seed: of every run.
         device: "auto" is the CPU here, which is faster for networks this small.
-        demos: demonstrations of Pendulum-v1.
+        demos: demonstrations of Pendulum-v1, with rewards.
         timesteps: environment steps of each adversarial run; by default those of the presets.
 
     Raises:
@@ -90,13 +103,19 @@ def run_quickstart(
     start = time.perf_counter()
     folder = Path(out) if out is not None else _default_folder(seed)
     require_vacant(folder)
+    expert = load_demonstrations(demos, env_id=ENV)
+    expert.select(N_TRAJECTORIES)  # too few are refused before any process starts
     device = "cpu" if device == "auto" else device
     configs = {name: _config(settings, demos, seed, device, timesteps) for name, settings in _IMITATORS.items()}
     folders = {name: folder / name.replace(" ", "-").lower() for name in configs}
     results = run_all({folders[name]: config for name, config in configs.items()})
+    random = _random_play()
     scores = {name: results[folders[name]].evaluation for name in configs}
-    scores = _with_references(scores, demos)
-    correlations = _draw(folder, folders, scores, demos)
+    scores = {"expert": _summarize(expert), **scores, "random": _summarize(random)}
+    correlations = {
+        name: reward_correlation(RewardModel.load(folders[name] / REWARD), [*expert, *random]) for name in _RECOVERED
+    }
+    _draw(folder, folders, scores, expert)
     result = QuickstartResult(folder, scores, correlations, round(time.perf_counter() - start, 1))
     write_json(folder / "results.json", result.to_json())
     replace_file(folder / "results.md", _markdown(result).encode())
@@ -110,43 +129,39 @@ def _config(settings: dict[str, Any], demos: str, seed: int, device: str, timest
     return resolve_config({**settings, **shared, "timesteps": timesteps, "evaluation": asdict(EVALUATION)})
 
 
-def _with_references(scores: dict[str, Evaluation], demos: str) -> dict[str, Evaluation]:
-    """Scores between those of the expert, from the demonstrations' own returns, and of random actions."""
-    from ganq_irl_demos import load_demonstrations
-    from ganq_irl_demos.catalog import reference_returns
-
-    expert = load_demonstrations(demos)
-    references = reference_returns(ENV)
-    random = random_returns(ENV, EVALUATION.episodes, seed=EVALUATION.seed)
-    rows = (
-        {} if expert.returns is None else {"expert": EpisodeStatistics(expert.returns, np.array([len(t) for t in expert]))}
-    )
-    summaries = {
-        name: summarize(episodes, seed=EVALUATION.seed, references=references)
-        for name, episodes in (rows | {"random": random}).items()
-    }
-    return {**{name: summaries[name] for name in rows}, **scores, "random": summaries["random"]}
+def _summarize(trajectories: Sequence[Trajectory]) -> Evaluation:
+    returns = np.array([trajectory.episode_return for trajectory in trajectories])
+    lengths = np.array([len(trajectory) for trajectory in trajectories])
+    seed = trajectories[0].seed or 0
+    return summarize(EpisodeStatistics(returns, lengths), seed=seed, references=reference_returns(ENV))
 
 
-def _draw(folder: Path, folders: dict[str, Path], scores: dict[str, Evaluation], demos: str) -> dict[str, float]:
-    """Write both pictures; returns how each recovered reward correlates with the true one."""
-    from ganq_irl.rewards import RewardModel
-    from ganq_irl_demos import load_demonstrations
+def _random_play() -> Demonstrations:
+    env = gym.make(ENV)
+    policy = random_policy(env.action_space, np.random.default_rng(EVALUATION.seed))
+    return record_episodes(policy, env, EVALUATION.episodes, seed=EVALUATION.seed)
 
+
+def _draw(folder: Path, folders: dict[str, Path], scores: dict[str, Evaluation], expert: Demonstrations) -> None:
+    """Write both pictures."""
     curves = {name: learning_curve(path) for name, path in folders.items()}
-    levels: dict[str, float] = {name: scores[name].mean_return for name in ("expert", "BC", "random") if name in scores}
+    levels: dict[str, float] = {name: scores[name].mean_return for name in ("expert", "BC", "random")}
     draw_returns(folder / "returns.png", {name: curve for name, curve in curves.items() if len(curve)}, levels)
-
-    recovered = {}
-    for name in ("AIRL", "GAIL"):
-        policy = load_run(folders[name]).policy("cpu")
-        observations = pendulum_grid()
-        actions = policy.predict(observations, deterministic=True)[0]
+    recovered, observations = {}, pendulum_grid()
+    for name in _RECOVERED:
+        actions = load_run(folders[name]).policy("cpu").predict(observations, deterministic=True)[0]
         reward = RewardModel.load(folders[name] / REWARD).reward(observations, actions, observations, np.zeros(len(actions)))
         recovered[name] = (reward, true_pendulum_reward(observations, actions))
-    visited = np.concatenate([trajectory.observations for trajectory in load_demonstrations(demos)])
-    draw_rewards(folder / "reward.png", recovered, visited)
-    return {name: round(float(np.corrcoef(*pair)[0, 1]), 3) for name, pair in recovered.items()}
+    draw_rewards(folder / "reward.png", recovered, np.concatenate([trajectory.observations for trajectory in expert]))
+
+
+def reward_correlation(model: RewardModel, trajectories: Sequence[Trajectory]) -> float:
+    """Pearson correlation of a recovered reward with the recorded one over all transitions of ``trajectories``."""
+    states = [np.asarray(trajectory.observations) for trajectory in trajectories]
+    observations, next_observations = np.concatenate([s[:-1] for s in states]), np.concatenate([s[1:] for s in states])
+    actions, true = (np.concatenate([getattr(one, name) for one in trajectories]) for name in ("actions", "rewards"))
+    recovered = model.reward(observations, actions, next_observations, np.zeros(len(actions)))
+    return round(float(np.corrcoef(recovered, true)[0, 1]), 3)
 
 
 def learning_curve(run: Path) -> np.ndarray:
@@ -171,7 +186,7 @@ def _markdown(result: QuickstartResult) -> str:
     rewards = ", ".join(f"{name} {value:.2f}" for name, value in result.correlations.items())
     return (
         f"# Quickstart: {ENV}, {N_TRAJECTORIES} demonstrations\n\n{table}\n\n"
-        f"Correlation of the recovered reward with the true one: {rewards}.\n\n"
+        f"{CORRELATION}: {rewards}.\n\n"
         "![returns](returns.png)\n\n![reward](reward.png)\n"
     )
 

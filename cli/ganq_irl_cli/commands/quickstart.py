@@ -23,7 +23,7 @@ def command(out: Path | None, seed: int | None, device: str | None, as_json: boo
     training against a frozen random discriminator. Writes a table, two pictures, and a run directory for each.
     """
     with session.working():
-        from ganq_irl.experiment.quickstart import run_quickstart
+        from ganq_irl.experiment.quickstart import CORRELATION, run_quickstart
 
         result = run_quickstart(out, seed=seed or 0, device=device or "auto")
     if as_json:
@@ -31,5 +31,5 @@ def command(out: Path | None, seed: int | None, device: str | None, as_json: boo
         return
     rewards = ", ".join(f"{name} {value:.2f}" for name, value in result.correlations.items())
     click.echo(session.table(result.rows()))
-    click.echo(f"\nCorrelation of the recovered reward with the true one: {rewards}")
+    click.echo(f"\n{CORRELATION}: {rewards}")
     click.echo(f"{result.seconds:.0f} seconds. Pictures: {result.folder}/returns.png and {result.folder}/reward.png")
