@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +14,21 @@ from ganq_irl.generators.policy_store import acting_policy, save_policy
 
 
 class ProgressBar(BaseCallback):
-    """A bar on stderr with rate and time left, and the mean true return of the last episodes."""
+    """Move a bar, which its owner closes, and show the mean true return of the last episodes on it."""
 
-    def __init__(self, total_timesteps: int, description: str) -> None:
+    def __init__(self, bar: tqdm) -> None:
         super().__init__()
-        self.total_timesteps, self.description = total_timesteps, description
-
-    def _on_training_start(self) -> None:
-        self.bar = tqdm(total=self.total_timesteps, desc=self.description, unit="step", unit_scale=True, file=sys.stderr)
+        self.bar = bar
 
     def _on_step(self) -> bool:
-        self.bar.update(min(self.num_timesteps, self.total_timesteps) - self.bar.n)
+        done = min(self.num_timesteps, self.bar.total or 0)  # SB3 ends with a whole rollout
+        self.bar.update(done - self.bar.n)
         return True
 
     def _on_rollout_start(self) -> None:
         episodes = self.model.ep_info_buffer
         if episodes:
             self.bar.set_postfix(returns=f"{np.mean([episode['r'] for episode in episodes]):.4g}", refresh=False)
-
-    def _on_training_end(self) -> None:
-        self.bar.close()
 
 
 class PeriodicEvaluation(BaseCallback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
+from tqdm import tqdm
 
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
 from ganq_irl.evaluation.statistics import RewardSign
@@ -122,14 +124,14 @@ class _Training:
         callbacks: list[BaseCallback] = [] if callback is None else [callback]
         if config.evaluation.every:
             callbacks.append(PeriodicEvaluation(config, folder / BEST_POLICY if config.evaluation.keep_best else None))
-        if progress_bar:
-            callbacks.append(ProgressBar(config.timesteps, config.algo))
         logger = configure(str(folder), ["csv", "tensorboard"])
         self.generator.set_logger(logger)
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(logger.close)
+            if progress_bar:
+                bar = stack.enter_context(tqdm(total=config.timesteps, desc=config.algo, unit="step", unit_scale=True))
+                callbacks.append(ProgressBar(bar))
             (self.adversary or self.generator).learn(config.timesteps, callback=CallbackList(callbacks))
-        finally:
-            logger.close()
         _require_finite(self.generator.policy)
 
     def save(self, folder: Path) -> None:
