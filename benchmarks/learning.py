@@ -3,8 +3,8 @@
     python benchmarks/learning.py --env Pendulum-v1 --jobs 2
 
 runs a grid of algorithms, numbers of shipped demonstrations and seeds with the presets that `ganq-irl train` uses, one
-run directory a cell under --runs, so that a second start continues where the first stopped. Then it writes the table of all cells
-there are. A seed decides networks, environments and which demonstrations are drawn.
+run directory a cell under --runs, so that a second start continues where the first stopped. Then it writes the table of
+all cells there are. A seed decides networks, environments and which demonstrations are drawn.
 
 Scores are normalised: 0 is the random policy, 1 the expert that the demonstrations come from, both as the catalog has them.
 "final" is 100 episodes of the last policy, from initial states that no training saw; "first" is the first evaluation (20
@@ -30,8 +30,8 @@ TARGET = 0.9
 STEPS = {
     "Pendulum-v1": 150_000,
     "MountainCar-v0": 300_000,
-    "Acrobot-v1": 300_000,
-    "ganq_irl/ContinuingAcrobot-v0": 300_000,
+    "Acrobot-v1": 100_000,
+    "ganq_irl/ContinuingAcrobot-v0": 100_000,
 }
 ALGORITHMS = ("gail", "airl", "bc", "frozen")
 
@@ -110,7 +110,7 @@ def summarize(env: str, runs: Path, algorithms: list[str], counts: list[int], se
         "",
         f"Random {random:.4g}, expert {expert:.4g}; {STEPS[env]:,} steps.",
         "",
-        "| algorithm | demonstrations | seeds done | final return: mean (each) | normalised | seeds ≥ 0.9 | first at | worst after |",
+        "| algorithm | demonstrations | seeds done | final (each) | normalised | seeds ≥ 0.9 | first at | worst after |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for algorithm in algorithms:

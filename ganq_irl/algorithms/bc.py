@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.preprocessing import is_image_space
+from tqdm import tqdm
 
 from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
@@ -72,10 +74,16 @@ class BC:
                 custom_logger=HierarchicalLogger(Logger(folder=None, output_formats=[])),
             )
 
-    def train(self, n_epochs: int, progress_bar: bool = False) -> Self:
-        """Pass ``n_epochs`` times over the demonstrations."""
-        with seeded_torch(self.seed):
-            self._trainer.train(n_epochs=n_epochs, log_interval=10**9, progress_bar=progress_bar)
+    def train(self, n_updates: int = 10_000, progress_bar: bool = False) -> Self:
+        """Take ``n_updates`` steps of the optimiser, over the demonstrations in shuffled epochs.
+
+        Updates and not epochs: one demonstration then gets as much learning as ten, and is not judged undertrained.
+        """
+        bar = tqdm(total=n_updates, desc="bc", unit="update", file=sys.stderr, disable=not progress_bar)
+        with seeded_torch(self.seed), bar:
+            self._trainer.train(
+                n_batches=n_updates, log_interval=10**9, progress_bar=False, on_batch_end=lambda: bar.update(1)
+            )
         return self
 
     @property
@@ -94,7 +102,7 @@ class BC:
         return self.policy.predict(observation, state, episode_start, deterministic)
 
 
-def warm_start(generator: BaseAlgorithm, demonstrations: Any, n_epochs: int, *, seed: int = 0, **options: Any) -> None:
+def warm_start(generator: BaseAlgorithm, demonstrations: Any, n_updates: int, *, seed: int = 0, **options: Any) -> None:
     """Clone the demonstrations into a generator's policy before adversarial training; ``options`` are ``BC``'s.
 
     Raises:
@@ -112,7 +120,7 @@ def warm_start(generator: BaseAlgorithm, demonstrations: Any, n_epochs: int, *, 
         raise UnsupportedGenerator(
             "a generator under VecNormalize has no statistics to clone with yet; start it cold, or without it"
         )
-    BC(*demonstrated_spaces(env), demonstrations, policy=generator.policy, seed=seed, **options).train(n_epochs)
+    BC(*demonstrated_spaces(env), demonstrations, policy=generator.policy, seed=seed, **options).train(n_updates)
 
 
 def _default_policy(observation_space: spaces.Space, action_space: spaces.Space) -> ActorCriticPolicy:

@@ -19,7 +19,7 @@ IMITATION = (*ADVERSARIAL, "bc")
 DEFAULT_GENERATOR = "ppo"
 OFF_POLICY = ("sac", "td3", "ddpg", "dqn", "qrdqn")
 DEFAULT_TIMESTEPS = 100_000
-DEFAULT_EPOCHS = 100
+DEFAULT_UPDATES = 10_000
 
 
 def known_algorithm(algo: Any) -> str:
@@ -38,11 +38,11 @@ def known_algorithm(algo: Any) -> str:
 def defaults_for(algo: str, generator: str | None) -> dict[str, Any]:
     """Settings that depend on what is trained, where nothing else is said.
 
-    How long to train: environment steps, or epochs over the demonstrations. And how much experience an off-policy generator
+    How long to train: environment steps, or updates of cloning. And how much experience an off-policy generator
     gathers first: SB3's 100 transitions are fewer than a discriminator's batch.
     """
     if algo == "bc":
-        return {"bc": {"n_epochs": DEFAULT_EPOCHS}}
+        return {"bc": {"n_updates": DEFAULT_UPDATES}}
     is_off_policy = algo in ADVERSARIAL and generator in OFF_POLICY
     return {"timesteps": DEFAULT_TIMESTEPS} | ({"generator_kwargs": {"learning_starts": 1000}} if is_off_policy else {})
 
@@ -140,7 +140,7 @@ def _check_roles(config: ExperimentConfig) -> None:
         if is_unused:
             raise ConfigurationError(f"{algo} has no use for the setting {name!r}; leave it out")
     if algo == "bc" and config.timesteps is not None:
-        raise ConfigurationError("bc counts epochs over the demonstrations, not environment steps; use --set bc.n_epochs=N")
+        raise ConfigurationError("bc counts updates, not environment steps; use --set bc.n_updates=N")
     if config.evaluation.keep_best and config.evaluation.every == 0:
         raise ConfigurationError(
             "evaluation.keep_best chooses among evaluations during training; set evaluation.every as well"
@@ -163,7 +163,7 @@ def imitation_options(algo: str) -> frozenset[str]:
 
     if algo == "bc":
         given = {"observation_space", "action_space", "demonstrations", "policy", "seed", "device"}
-        return frozenset(_keywords(BC)) - given | {"n_epochs"}
+        return frozenset(_keywords(BC)) - given | {"n_updates"}
     return frozenset(_keywords(ALGORITHMS[algo])) - {"generator", "demonstrations", "seed", "frozen"}
 
 

@@ -43,7 +43,7 @@ class ExperimentConfig:
         demos: name of shipped demonstrations, or a file of them.
         n_trajectories: number of trajectories drawn from them with ``seed``; all of them where absent.
         generator: SB3 algorithm that gail and airl train.
-        timesteps: environment steps; bc has epochs instead, ``bc.n_epochs``.
+        timesteps: environment steps; bc counts updates instead, ``bc.n_updates``.
         seed: seeds environments, networks, the draw of trajectories, and everything else of the run.
         device: auto, cpu or cuda.
         n_envs: environments that are stepped together.

@@ -157,7 +157,7 @@ class _Cloning:
 
         assert demonstrations is not None
         options = dict(config.bc)
-        self.training = {"n_epochs": options.pop("n_epochs")} if "n_epochs" in options else {}
+        self.training = {"n_updates": options.pop("n_updates")} if "n_updates" in options else {}
         self.demonstrations = demonstrations
         self.learner = _constructed(
             "bc",

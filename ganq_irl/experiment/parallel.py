@@ -22,7 +22,7 @@ from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.runner import RunResult, run_experiment
 
 _REPORT_EVERY = 500  # environment steps
-_EPOCH_IN_STEPS = 100  # an epoch of BC on the bar, where it counts as about as long as this many environment steps
+_UPDATE_IN_STEPS = 5  # an update of BC takes about as long as this many environment steps
 
 # Given to each worker process as it starts.
 _reports: Queue[int]
@@ -60,7 +60,7 @@ def run_all(jobs: Mapping[Path, ExperimentConfig], *, n_workers: int = 2) -> dic
 
 
 def _length(config: ExperimentConfig) -> int:
-    return config.timesteps if config.timesteps is not None else config.bc["n_epochs"] * _EPOCH_IN_STEPS
+    return config.timesteps if config.timesteps is not None else config.bc["n_updates"] * _UPDATE_IN_STEPS
 
 
 def _show_progress(bar: tqdm, futures: list[Future[RunResult]], reports: Queue[int]) -> None:

@@ -27,7 +27,7 @@ def config_of(algo, **settings):
     generator = settings.get("generator", "ppo" if algo in ("gail", "airl") else algo)
     kwargs = {**SMALL, **({"n_steps": 64} if generator in ON_POLICY else {"learning_starts": 50, "buffer_size": 500})}
     base = {"algo": algo, "env": env, "seed": 3, "device": "cpu", "preset": "none", "evaluation": {"episodes": 2}}
-    base |= {"bc": {"n_epochs": 1}} if algo == "bc" else {"timesteps": 256, "generator_kwargs": kwargs}
+    base |= {"bc": {"n_updates": 20}} if algo == "bc" else {"timesteps": 256, "generator_kwargs": kwargs}
     base |= {"adversary": {"batch_size": 32}} if algo in ("gail", "airl") else {}
     return resolve_config(merged(base, settings))
 

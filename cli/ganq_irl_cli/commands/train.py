@@ -20,7 +20,7 @@ from ganq_irl_cli import options, session
     "--n-trajectories", type=int, metavar="N", help="Use N of the trajectories, drawn with the seed.  [default: all]"
 )
 @click.option("--generator", metavar="NAME", help="SB3 algorithm that gail and airl train: ppo, sac, ...  [default: ppo]")
-@click.option("--timesteps", type=int, metavar="N", help="Environment steps (bc: --set bc.n_epochs=N).  [default: 100000]")
+@click.option("--timesteps", type=int, metavar="N", help="Environment steps (bc: --set bc.n_updates=N).  [default: 100000]")
 @options.seed
 @options.device
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
