@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -36,7 +38,7 @@ from ganq_irl.generators.values import ValueNormalizer
 from ganq_irl.rewards import RewardModel, build_reward_form
 from ganq_irl.storage import flatten_state, load_folder, save_folder, unflatten_state
 from ganq_irl.types import Batch
-from ganq_irl_demos import load_demonstrations, require_valid
+from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid
 
 _SCHEMA = 1
 
@@ -112,7 +114,16 @@ class AdversarialImitation(ABC):
         env = self.generator.get_env()
         assert env is not None
         observation_space, action_space = demonstrated_spaces(env)
-        loaded = load_demonstrations(demonstrations, observation_space=observation_space, action_space=action_space)
+        # imitation's objects do not tell a time limit from a termination; the environment's id does. Demonstrations that
+        # carry an id of their own may come from another version of the environment, if only the spaces agree.
+        is_ours = isinstance(demonstrations, str | os.PathLike | Demonstrations)
+        spec = None if is_ours else env.get_attr("spec")[0]
+        loaded = load_demonstrations(
+            demonstrations,
+            observation_space=observation_space,
+            action_space=action_space,
+            env_id=spec.id if spec is not None else None,
+        )
         require_valid(loaded, observation_space=observation_space, action_space=action_space)
         batch = loaded.to_batch(self.generator.device)
         space = self.generator.observation_space
@@ -154,6 +165,13 @@ class AdversarialImitation(ABC):
         Raises:
             TrainingDiverged: the discriminator's loss or the reward is no longer finite.
         """
+        learning_starts = getattr(self.generator, "learning_starts", 0)
+        if total_timesteps <= learning_starts:
+            warnings.warn(
+                f"learn({total_timesteps}) ends before the generator's learning_starts={learning_starts}: "
+                "nothing is trained; learn for longer, or lower learning_starts",
+                stacklevel=2,
+            )
         with self._adversary_installed() as adversary:
             self.generator.learn(
                 total_timesteps,

@@ -81,9 +81,11 @@ class BC:
         """
         bar = tqdm(total=n_updates, desc="bc", unit="update", file=sys.stderr, disable=not progress_bar)
         with seeded_torch(self.seed), bar:
-            self._trainer.train(
-                n_batches=n_updates, log_interval=10**9, progress_bar=False, on_batch_end=lambda: bar.update(1)
-            )
+
+            def advance() -> None:
+                bar.update(1)
+
+            self._trainer.train(n_batches=n_updates, log_interval=10**9, progress_bar=False, on_batch_end=advance)
         return self
 
     @property

@@ -18,6 +18,12 @@ from torch.nn.functional import logsigmoid, relu, softplus
 from ganq_irl.errors import ConfigurationError, nearest
 
 _SMALLEST = 1e-6  # ratios are clipped here before a logarithm, |log ratio| <= 13.8
+_LARGEST_EXPONENT = 20.0
+
+
+def _exp(x: Tensor) -> Tensor:
+    """exp(x), continued by its tangent above 20: finite wherever AIRL's -log π goes, and never without a gradient."""
+    return torch.exp(x.clamp_max(_LARGEST_EXPONENT)) * (1 + relu(x - _LARGEST_EXPONENT))
 
 
 class Loss(ABC):
@@ -204,7 +210,7 @@ class KullbackLeibler(FDivergence):
 
     def conjugate_of_activation(self, scores: Tensor) -> Tensor:
         """exp(v - 1)."""
-        return torch.exp(scores - 1)
+        return _exp(scores - 1)
 
     def log_ratio(self, scores: Tensor) -> Tensor:
         """v - 1."""
@@ -230,7 +236,7 @@ class ReverseKullbackLeibler(FDivergence):
 
     def activation(self, scores: Tensor) -> Tensor:
         """-exp(-v)."""
-        return -torch.exp(-scores)
+        return -_exp(-scores)
 
     def conjugate_of_activation(self, scores: Tensor) -> Tensor:
         """-1 - log exp(-v) = v - 1."""
@@ -283,7 +289,7 @@ class PearsonChiSquared(FDivergence):
 
     def score_of(self, log_ratios: Tensor) -> Tensor:
         """2 (ratio - 1)."""
-        return 2 * torch.expm1(log_ratios)
+        return 2 * (_exp(log_ratios) - 1)
 
 
 @dataclass(frozen=True)
@@ -294,11 +300,11 @@ class SquaredHellinger(FDivergence):
 
     def activation(self, scores: Tensor) -> Tensor:
         """1 - exp(-v)."""
-        return -torch.expm1(-scores)
+        return 1 - _exp(-scores)
 
     def conjugate_of_activation(self, scores: Tensor) -> Tensor:
         """(1 - exp(-v)) / exp(-v) = exp(v) - 1."""
-        return torch.expm1(scores)
+        return _exp(scores) - 1
 
     def log_ratio(self, scores: Tensor) -> Tensor:
         """2v."""

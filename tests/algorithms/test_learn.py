@@ -1,5 +1,8 @@
 """One ``learn()``: the generator's own schedules, callbacks, logger and environment behave as in SB3."""
 
+from dataclasses import replace
+
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -18,11 +21,13 @@ from scripted import (
     walk,
 )
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 from ganq_irl.algorithms import GAIL
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
+from ganq_irl_demos import random_policy, record_episodes, to_imitation
 
 ALL = (*ON_POLICY, *OFF_POLICY)
 
@@ -300,3 +305,17 @@ def test_frames_stacked_by_the_vector_environment_are_what_demonstrations_hold()
     demos = demonstrations(SpacesEnv(stacked, BOX))
     gail = GAIL(generator("ppo", VecFrameStack(vec_env(), 2)), demos, batch_size=16, hidden_sizes=(8,)).learn(64)
     assert gail.learner.n_updates
+
+
+def test_a_run_too_short_to_train_says_so():
+    algorithm = imitator("gail", generator("sac", learning_starts=64))
+    with pytest.warns(UserWarning, match="ends before the generator's learning_starts=64"):
+        algorithm.learn(32)
+
+
+def test_imitations_time_limits_are_known_by_the_environments_id():
+    env = gym.make("Pendulum-v1")
+    recorded = record_episodes(random_policy(env.action_space, np.random.default_rng(0)), env, 2, seed=0)
+    theirs = [replace(trajectory, terminal=True, infos=None) for trajectory in to_imitation(recorded)]
+    model = generator("ppo", make_vec_env("Pendulum-v1", 2, seed=0))
+    assert not GAIL(model, theirs, batch_size=16)._demonstrations.dones.any()
