@@ -17,6 +17,7 @@ import argparse
 import csv
 import json
 import multiprocessing
+import shutil
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -51,8 +52,10 @@ class Cell:
 
 
 def run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:
-    """Train one cell in a process of its own, on one thread."""
+    """Train one cell in a process of its own, on one thread; what an interrupted start left is trained again."""
     import torch
+
+    shutil.rmtree(folder, ignore_errors=True)
 
     torch.set_num_threads(1)
     from ganq_irl.experiment import load_run, resolve_config, run_experiment
