@@ -64,6 +64,7 @@ class AdversarialImitation(ABC):
         reward: str,
         loss: str,
         hidden_sizes: Sequence[int],
+        activation: str,
         stabilizers: Sequence[StabilizerSpec],
         n_updates: int | None,
         batch_size: int,
@@ -82,7 +83,7 @@ class AdversarialImitation(ABC):
         self._demonstrations, self.demonstrations_checksum = self._load(demonstrations)
 
         with seeded_torch(seed):
-            discriminator = self._build_discriminator(tuple(hidden_sizes)).to(generator.device)
+            discriminator = self._build_discriminator(tuple(hidden_sizes), activation).to(generator.device)
             self.learner = DiscriminatorLearner(
                 discriminator,
                 self._demonstrations,
@@ -103,7 +104,7 @@ class AdversarialImitation(ABC):
         self._values = ValueNormalizer(generator.policy) if normalize_values and on_policy else None  # type: ignore[arg-type]
 
     @abstractmethod
-    def _build_discriminator(self, hidden_sizes: tuple[int, ...]) -> BaseDiscriminator:
+    def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> BaseDiscriminator:
         """The networks, over the generator's spaces."""
 
     @property

@@ -29,6 +29,7 @@ class AIRL(AdversarialImitation):
         loss: name in ``LOSSES``.
         reward_inputs: what g sees; ``("observations",)`` gives the state-only reward that transfers.
         hidden_sizes: widths of g and h.
+        activation: between their layers, a name in ``ACTIVATIONS``.
         stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
         n_updates: discriminator updates a round; by default 8 on-policy (a rollout) and 1 off-policy (a collection).
         batch_size: transitions of each side in an update.
@@ -54,6 +55,7 @@ class AIRL(AdversarialImitation):
         loss: str = "bce",
         reward_inputs: Sequence[str] = STATE_ACTION,
         hidden_sizes: Sequence[int] = (64, 64),
+        activation: str = "tanh",
         stabilizers: Sequence[StabilizerSpec] = ("spectral-norm",),
         n_updates: int | None = None,
         batch_size: int = 256,
@@ -70,6 +72,7 @@ class AIRL(AdversarialImitation):
             reward=reward,
             loss=loss,
             hidden_sizes=hidden_sizes,
+            activation=activation,
             stabilizers=stabilizers,
             n_updates=n_updates,
             batch_size=batch_size,
@@ -80,11 +83,11 @@ class AIRL(AdversarialImitation):
             seed=seed,
         )
 
-    def _build_discriminator(self, hidden_sizes: tuple[int, ...]) -> ShapedDiscriminator:
+    def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> ShapedDiscriminator:
         fields = tuple(dict.fromkeys(("observations", *self.reward_inputs, "next_observations")))
         discount: float = self.generator.gamma  # type: ignore[attr-defined]  # every SB3 algorithm but its base has one
         encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, fields)
-        return ShapedDiscriminator(encoder, self.reward_inputs, discount, hidden_sizes)
+        return ShapedDiscriminator(encoder, self.reward_inputs, discount, hidden_sizes, activation)
 
     @property
     def _recovered_form(self) -> str:

@@ -26,6 +26,7 @@ class GAIL(AdversarialImitation):
         loss: name in ``LOSSES``.
         inputs: what the score sees, names of transition fields; ``("observations",)`` learns from observations alone.
         hidden_sizes: widths of the discriminator.
+        activation: between their layers, a name in ``ACTIVATIONS``.
         stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
         n_updates: discriminator updates a round; by default 8 on-policy (a rollout) and 1 off-policy (a collection).
         batch_size: transitions of each side in an update.
@@ -49,6 +50,7 @@ class GAIL(AdversarialImitation):
         loss: str = "bce",
         inputs: Sequence[str] = STATE_ACTION,
         hidden_sizes: Sequence[int] = (64, 64),
+        activation: str = "tanh",
         stabilizers: Sequence[StabilizerSpec] = ("spectral-norm",),
         n_updates: int | None = None,
         batch_size: int = 256,
@@ -64,6 +66,7 @@ class GAIL(AdversarialImitation):
             reward=reward,
             loss=loss,
             hidden_sizes=hidden_sizes,
+            activation=activation,
             stabilizers=stabilizers,
             n_updates=n_updates,
             batch_size=batch_size,
@@ -74,6 +77,6 @@ class GAIL(AdversarialImitation):
             seed=seed,
         )
 
-    def _build_discriminator(self, hidden_sizes: tuple[int, ...]) -> Discriminator:
+    def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> Discriminator:
         encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, self.inputs)
-        return Discriminator(encoder, hidden_sizes)
+        return Discriminator(encoder, hidden_sizes, activation)
