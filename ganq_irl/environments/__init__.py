@@ -8,16 +8,25 @@ from __future__ import annotations
 import gymnasium as gym
 
 CONTINUING_ACROBOT = "ganq_irl/ContinuingAcrobot-v0"
+BANDIT = "ganq_irl/Bandit-v0"
+FOUR_MODE_CHAIN = "ganq_irl/FourModeChain-v0"
+SMALL_MDP = "ganq_irl/SmallMDP-v0"
+BLIND_ACTOR = "ganq_irl/BlindActor-v0"
+
+_ENTRY_POINTS: dict[str, tuple[str, int | None]] = {  # id -> what makes it, and the time limit
+    CONTINUING_ACROBOT: ("acrobot:ContinuingAcrobotEnv", 500),
+    BANDIT: ("tabular:bandit", None),
+    FOUR_MODE_CHAIN: ("tabular:four_mode_chain", None),
+    SMALL_MDP: ("tabular:small_mdp", 200),
+    BLIND_ACTOR: ("blind_actor:BlindActorEnv", None),
+}
 
 
 def register_envs() -> None:
     """Register the toolkit's environments. Idempotent."""
-    if CONTINUING_ACROBOT not in gym.registry:
-        gym.register(
-            CONTINUING_ACROBOT,
-            entry_point="ganq_irl.environments.acrobot:ContinuingAcrobotEnv",
-            max_episode_steps=500,
-        )
+    for name, (entry_point, limit) in _ENTRY_POINTS.items():
+        if name not in gym.registry:
+            gym.register(name, entry_point=f"ganq_irl.environments.{entry_point}", max_episode_steps=limit)
 
 
 register_envs()

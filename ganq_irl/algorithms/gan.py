@@ -1,0 +1,140 @@
+"""A plain GAN through the shared discriminator: the simplest game that the learner and its stabilisers can be tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+from tqdm import trange
+
+from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
+from ganq_irl.algorithms.settings import check_settings
+from ganq_irl.discriminator import STATE, BaseDiscriminator, Discriminator, DiscriminatorLearner, InputEncoder, Loss
+from ganq_irl.discriminator.stabilizers import StabilizerSpec
+from ganq_irl.errors import IncompatibleSpaces, TrainingDiverged
+from ganq_irl.types import Batch
+
+
+class GAN:
+    """Generative adversarial network (Goodfellow et al., 2014, algorithm 1) on rows of numbers.
+
+    Real are the data, fake is G(z) with z standard normal; the generator gets the gradient through its samples.
+
+    Args:
+        generator: module from ``(batch, latent_dim)`` to ``(batch, d)``, in the units of the data; it is trained in place.
+        data: ``(n, d)`` real samples.
+        latent_dim: width of z.
+        loss: name in ``LOSSES`` or an instance; both players' losses.
+        stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
+        hidden_sizes: widths of the discriminator.
+        activation: between their layers, a name in ``ACTIVATIONS``.
+        n_critic: discriminator updates before each of the generator's.
+        batch_size: samples of each side in an update.
+        learning_rate: Adam's, of the discriminator.
+        generator_learning_rate: Adam's, of the generator; the discriminator's by default.
+        betas: Adam's moments, of both.
+        seed: of the discriminator, the batches and z; the generator comes initialised.
+
+    Raises:
+        ConfigurationError: unknown names, counts below 1, or stabilisers that contradict each other.
+        IncompatibleSpaces: data that are no finite matrix, or a generator of another width.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        data: np.ndarray | Tensor,
+        *,
+        latent_dim: int,
+        loss: str | Loss = "bce",
+        stabilizers: Sequence[StabilizerSpec] = (),
+        hidden_sizes: Sequence[int] = (64, 64),
+        activation: str = "relu",
+        n_critic: int = 1,
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        generator_learning_rate: float | None = None,
+        betas: tuple[float, float] = (0.5, 0.999),
+        seed: int = 0,
+    ) -> None:
+        check_settings(n_critic, batch_size, temperature=1.0)
+        real = torch.as_tensor(data, dtype=torch.float32)
+        if real.ndim != 2 or not len(real) or not torch.isfinite(real).all():
+            raise IncompatibleSpaces(f"data: given a tensor of shape {tuple(real.shape)}, expected finite numbers, (n, d)")
+        self.generator, self.latent_dim, self.n_critic, self.batch_size = generator, latent_dim, n_critic, batch_size
+        self.data = as_batch(real)
+        space = spaces.Box(-np.inf, np.inf, real.shape[1:], np.float32)
+        with seeded_torch(seed):
+            discriminator = Discriminator(InputEncoder(space, spaces.Discrete(1), STATE), hidden_sizes, activation)
+            self.learner = DiscriminatorLearner(
+                discriminator.to(real.device),
+                self.data,
+                loss=loss,
+                stabilizers=stabilizers,
+                learning_rate=learning_rate,
+                betas=betas,
+                seed=seed,
+            )
+        self.rng = torch.Generator(real.device).manual_seed(seed)
+        self._sampler = EpochSampler(len(real), self.rng)
+        rate = learning_rate if generator_learning_rate is None else generator_learning_rate
+        self.optimizer = torch.optim.Adam(generator.parameters(), lr=rate, betas=betas)
+        self.metrics: dict[str, Tensor] = {}
+        if (width := self.sample(2, torch.Generator(real.device)).shape[1:]) != real.shape[1:]:
+            raise IncompatibleSpaces(f"generator: gives rows of shape {tuple(width)}, the data have {tuple(real.shape[1:])}")
+
+    def learn(self, n_updates: int, progress_bar: bool = False) -> Self:
+        """Make ``n_updates`` of the generator, each after ``n_critic`` of the discriminator; ``metrics`` are the last ones.
+
+        Raises:
+            TrainingDiverged: the generator's loss is no longer finite.
+        """
+        for _ in trange(n_updates, disable=not progress_bar):
+            for _ in range(self.n_critic):
+                real = self.data[self._sampler.draw(self.batch_size)]
+                self.metrics = self.learner.update(real, as_batch(self.sample(self.batch_size)))
+            self.metrics["generator_loss"] = self._step_generator()
+        return self
+
+    @torch.no_grad()
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        """``(n, d)`` samples of G; without ``rng``, z is drawn from the training's own generator and moves it on."""
+        return self.generator(self._latent(n, rng))
+
+    def _step_generator(self) -> Tensor:
+        scores = self._critic()(as_batch(self.generator(self._latent(self.batch_size))))
+        loss = self.learner.loss.generator(scores).mean()
+        if not torch.isfinite(loss):
+            raise TrainingDiverged(
+                f"the generator's loss is {loss.item()} after {self.learner.n_updates} updates of the discriminator; "
+                "lower the learning rates, or bound the discriminator, by 'spectral-norm' or 'gradient-penalty' for example"
+            )
+        self.optimizer.zero_grad()
+        loss.backward(inputs=list(self.generator.parameters()))  # and not into the discriminator's
+        self.optimizer.step()
+        return loss.detach()
+
+    def _critic(self) -> BaseDiscriminator:
+        """The averaged discriminator if one is attached; else the live one, in the mode that its own update used.
+
+        In training mode batch normalisation and minibatch discrimination compare the fakes of this batch with each other,
+        and the gradient through that comparison is what drives samples apart.
+        """
+        live = self.learner.discriminator
+        mode = live.training
+        scorer = self.learner.scorer
+        live.train(mode)
+        return scorer
+
+    def _latent(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        return torch.randn(n, self.latent_dim, generator=rng or self.rng, device=self.rng.device)
+
+
+def as_batch(samples: Tensor) -> Batch:
+    """Samples as the observations of a batch, which is all that a plain GAN's score sees."""
+    nothing = samples.new_zeros(len(samples))
+    return Batch(samples, nothing, samples, nothing)

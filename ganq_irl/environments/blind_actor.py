@@ -1,0 +1,87 @@
+r"""The stateless decision process in which an actor-critic method is a GAN (Pfau & Vinyals, 2016).
+
+The environment tosses a coin and shows either a real sample x or the actor's action G(z); the reward is 1 if what it showed
+was real and 0 if not. The actor is blind: it sees neither the coin nor x, and cannot change the reward. The critic predicts
+the reward from what is shown, so it is a discriminator; the actor follows the critic's gradient through its action, so it is
+a generator.
+
+The relation that the tests hold to, worked out here: let p be the probability of showing a real sample, s the score of the
+shared discriminator, Q(s) the reward that it predicts, N the steps, and F those that showed a generated sample.
+
+**Critic.** Cross-entropy against the reward, with Q = sigmoid(s), is
+
+    1/N Σ_i [-r_i log Q_i - (1 - r_i) log(1 - Q_i)] = (1 - |F|/N) mean_real[-log Q] + |F|/N mean_fake[-log(1 - Q)],
+
+the GAN's discriminator loss, a half of it when both sides are shown equally often. With Q = s the mean squared Bellman
+residual (1/2 (s - r)², no next state) is the least-squares GAN's in the same way.
+
+**Actor.** It ascends J = 1/N Σ_i Q(shown_i), and where a real sample was shown nothing depends on its parameters θ:
+
+    ∇J = |F|/N · mean_F[Q'(s) ∇s] -> (1 - p) E_z[Q'(s) ∇s],    s the score of G(z).
+
+The factor between actor and generator is therefore |F|/N, on average 1 - p, one half for a fair coin, and a weight for each
+sample where the generator minimises another function of the same score. -∇J is |F|/N times the mean over F of
+
+| generator's loss l | | times its gradient ∇l |
+|---|---|---|
+| least squares, Q = s | 1/2 (s - 1)² | 1 / (1 - s) |
+| BCE, minimax | log(1 - D), D = sigmoid(s) = Q | 1 - D |
+| BCE, non-saturating | -log D | D |
+
+since Q' = D (1 - D), d/ds log(1 - D) = -D and d/ds (-log D) = -(1 - D). An actor that ascends -l of the score in place of
+the reward itself has the generator's gradient times |F|/N and nothing else. The weights are positive, so all of these agree
+about which way a sample should move; the actor's own, D (1 - D), vanishes on both sides of certainty, the minimax one where
+the critic is certain that a sample is fake, and the non-saturating one only where it is taken for real.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ganq_irl.environments.ring import sample_ring
+from ganq_irl.errors import ConfigurationError
+
+
+class BlindActorEnv(gym.Env[np.ndarray, np.ndarray]):
+    """Show a real sample, or the action; the reward says which.
+
+    An episode is one step. ``reset`` observes zeros, always, which is the actor's blindness; the observation after the step
+    is what was shown, for the critic. ``info["shown_real"]`` repeats the reward as a bool.
+
+    Args:
+        real: ``(n, d)`` real samples; by default 2000 of a ring of eight Gaussians, the same ones every time.
+        show_real: probability of showing a real sample.
+
+    Raises:
+        ConfigurationError: samples that are no finite matrix, or a probability outside [0, 1].
+    """
+
+    def __init__(self, real: ArrayLike | None = None, show_real: float = 0.5) -> None:
+        samples = sample_ring(2000, np.random.default_rng(0)) if real is None else np.asarray(real, np.float32)
+        if samples.ndim != 2 or not samples.size or not np.isfinite(samples).all():
+            raise ConfigurationError(
+                f"real: given an array of shape {samples.shape}, expected finite numbers of shape (n, d)"
+            )
+        if not 0 <= show_real <= 1:
+            raise ConfigurationError(f"show_real: given {show_real}, expected a probability")
+        self.real, self.show_real = samples, show_real
+        bound = float(2 * max(np.abs(samples).max(), 1e-6))
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, samples.shape[1:], np.float32)
+        self.action_space = gym.spaces.Box(-bound, bound, samples.shape[1:], np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Zeros: the actor sees nothing."""
+        super().reset(seed=seed)
+        return np.zeros(self.real.shape[1:], np.float32), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Toss the coin and show; the action is shown as it is, also outside the bounds."""
+        # Both draws are made either way, so that the real samples shown do not depend on earlier tosses.
+        toss, row = self.np_random.random(), self.np_random.integers(len(self.real))
+        shown_real = bool(toss < self.show_real)
+        shown = self.real[row].copy() if shown_real else np.asarray(action, np.float32)
+        return shown, float(shown_real), True, False, {"shown_real": shown_real}

@@ -1,0 +1,61 @@
+"""The optimum of a small Markov decision process whose tables are known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ganq_irl.errors import ConfigurationError
+
+
+def value_iteration(
+    P: np.ndarray, R: np.ndarray, gamma: float, terminal: np.ndarray, tolerance: float = 1e-10
+) -> tuple[np.ndarray, np.ndarray]:
+    """The optimal action values and a greedy policy (Bellman, 1957): Q(s,a) = R(s,a) + γ Σ P(s'|s,a) max Q(s',·).
+
+    Iteration stops when the contraction bounds the distance to the fixed point, ‖Q - Q*‖∞ ≤ γ/(1-γ) · ‖last change‖∞, by
+    ``tolerance``.
+
+    Args:
+        P: ``(states, actions, states)`` probabilities of the next state.
+        R: ``(states, actions)`` expected rewards.
+        gamma: discount in [0, 1).
+        terminal: ``(states,)`` bool; a terminal state is worth 0 and its rows of ``P`` and ``R`` are not read.
+        tolerance: greatest error of any Q value, up to float64's rounding.
+
+    Returns:
+        Q ``(states, actions)``, zeros in terminal states, and the policy ``(states,)``, the first of equally good actions.
+
+    Raises:
+        ConfigurationError: tables that do not fit each other, rows that are no probabilities, or γ outside [0, 1).
+    """
+    P, R, terminal = np.asarray(P, float), np.asarray(R, float), np.asarray(terminal, bool)
+    check_tables(P, R, terminal)
+    check_discount(gamma)
+    Q = np.zeros_like(R)
+    change = np.inf
+    # The change shrinks by γ a round; below the rounding of the largest value it stops shrinking.
+    while gamma / (1 - gamma) * change > max(tolerance, 1e-15 * np.abs(Q).max()):
+        improved = np.where(terminal[:, None], 0.0, R + gamma * P @ Q.max(axis=1))
+        change = np.abs(improved - Q).max()
+        Q = improved
+        if gamma == 0:
+            break
+    return Q, Q.argmax(axis=1)
+
+
+def check_discount(gamma: float) -> None:
+    """Raise a ConfigurationError unless 0 <= γ < 1."""
+    if not 0 <= gamma < 1:
+        raise ConfigurationError(f"gamma: given {gamma}, expected a number from 0 to below 1, so that returns are bounded")
+
+
+def check_tables(P: np.ndarray, R: np.ndarray, terminal: np.ndarray) -> None:
+    """Raise a ConfigurationError unless the tables describe one decision process."""
+    n_states, n_actions = R.shape if R.ndim == 2 else (0, 0)
+    if not n_states or P.shape != (n_states, n_actions, n_states) or terminal.shape != (n_states,):
+        raise ConfigurationError(
+            f"tables of shapes P {P.shape}, R {R.shape}, terminal {terminal.shape}: expected (S, A, S), (S, A) and (S,)"
+        )
+    rows = P[~terminal]
+    if (rows < 0).any() or np.abs(rows.sum(axis=2) - 1).max(initial=0) > 1e-9:
+        raise ConfigurationError("P: every row P[s, a] of a state that is not terminal must be probabilities that sum to 1")
