@@ -12,6 +12,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, NatureCNN
@@ -19,6 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDependency, nearest
+from ganq_irl.generators.q_policies import ActionBranchesPolicy, ActionInputPolicy
 from ganq_irl.generators.schedules import parse_schedule
 
 GENERATORS: dict[str, str] = {
@@ -36,6 +38,11 @@ GENERATORS: dict[str, str] = {
 FEATURES_EXTRACTORS: dict[str, type[BaseFeaturesExtractor]] = {
     extractor.__name__: extractor for extractor in (FlattenExtractor, NatureCNN, CombinedExtractor)
 }
+
+OWN_POLICIES: dict[str, dict[str, type[BasePolicy]]] = {
+    "dqn": {"ActionInputPolicy": ActionInputPolicy, "ActionBranchesPolicy": ActionBranchesPolicy},
+}
+"""Policies of ours for a generator, beside those that its class knows by name."""
 
 _CONTINUOUS = ("sac", "td3", "ddpg")
 _DISCRETE = ("dqn", "qrdqn")
@@ -61,6 +68,16 @@ def generator_class(name: str) -> type[BaseAlgorithm]:
         raise MissingDependency(
             f"{name} comes with sb3-contrib; install it with: pip install 'ganq-irl[contrib]'"
         ) from error
+
+
+def policy_classes(name: str) -> dict[str, type[BasePolicy]]:
+    """Policies of a generator by name: SB3's, and ours.
+
+    Raises:
+        ConfigurationError: the generator is unknown.
+        MissingDependency: it is one of sb3-contrib's, which is not installed.
+    """
+    return {**generator_class(name).policy_aliases, **OWN_POLICIES.get(name, {})}
 
 
 def generator_options(name: str) -> frozenset[str]:
@@ -89,7 +106,8 @@ def build_generator(
             ``{"initial": 1e-3, "final": 0.0}``; ``train_freq`` as a list ``[1, "episode"]``; ``action_noise`` as a table
             ``{"kind": "normal", "sigma": 0.1}`` in units of half the action range; in ``policy_kwargs`` the
             ``activation_fn``, ``optimizer_class`` and ``features_extractor_class`` by name. ``policy`` defaults to
-            MlpPolicy, CnnPolicy or MultiInputPolicy by the observation space.
+            MlpPolicy, CnnPolicy or MultiInputPolicy by the observation space; dqn has ActionInputPolicy and
+            ActionBranchesPolicy as well.
 
     Raises:
         ConfigurationError: an option is unknown or has a value that it cannot take.
@@ -104,7 +122,14 @@ def build_generator(
     parsed = {option: _parse(option, value, env.action_space) for option, value in options.items()}
     policy = parsed.pop("policy", default_policy(env.observation_space))
     try:
-        return algorithm(policy, env, seed=seed, device=device, tensorboard_log=tensorboard_log, **parsed)
+        return algorithm(
+            policy_classes(name).get(policy, policy),
+            env,
+            seed=seed,
+            device=device,
+            tensorboard_log=tensorboard_log,
+            **parsed,
+        )
     except (TypeError, ValueError, AssertionError) as error:
         # SB3 checks its options by assertions and by failing later; either way one of ours was wrong.
         raise ConfigurationError(f"{name} refuses its options {options}: {error}") from error

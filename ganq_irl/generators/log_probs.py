@@ -8,11 +8,11 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor
 
 from ganq_irl.errors import UnsupportedGenerator
+from ganq_irl.generators.q_values import action_values, has_action_values
 from ganq_irl.generators.spaces import policy_observations
 from ganq_irl.types import Batch
 
@@ -54,7 +54,7 @@ def log_probs(model: BaseAlgorithm, batch: Batch, temperature: float = 1.0) -> T
         mean, log_std, kwargs = policy.actor.get_action_dist_params(_policy_input(observations))
         distribution = policy.actor.action_dist.proba_distribution(mean, log_std, **kwargs)
         return _squashed_log_prob(distribution, policy.action_space, batch.actions)
-    q_values = _q_values(policy, observations)  # (batch, n_actions)
+    q_values = action_values(policy, _policy_input(observations))  # (batch, n_actions)
     chosen = batch.actions.reshape(-1, 1).long()
     return torch.log_softmax(q_values / temperature, dim=1).gather(1, chosen).squeeze(1)
 
@@ -64,9 +64,7 @@ def _kind(model: BaseAlgorithm) -> str | None:
         return "actor-critic"
     if isinstance(model.policy, SACPolicy):
         return "sac"
-    if isinstance(model.policy, DQNPolicy) or hasattr(model.policy, "quantile_net"):
-        return "values"
-    return None
+    return "values" if has_action_values(model.policy) else None
 
 
 def _policy_input(observations: Any) -> Any:
@@ -87,9 +85,3 @@ def _squashed_log_prob(distribution: Any, space: spaces.Space, actions: Tensor) 
     scaled = 2 * (actions - low) / (high - low) - 1  # to [-1, 1], where the squashed distribution lives
     jacobian = torch.log((high - low) / 2).sum()  # da/dscaled: a density in the environment's units
     return distribution.log_prob(_flat(scaled, space)) - jacobian
-
-
-def _q_values(policy: Any, observations: Any) -> Tensor:
-    if hasattr(policy, "quantile_net"):
-        return policy.quantile_net(_policy_input(observations)).mean(dim=1)  # (batch, n_quantiles, n_actions)
-    return policy.q_net(_policy_input(observations))

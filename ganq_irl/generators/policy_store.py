@@ -21,10 +21,12 @@ from ganq_irl.errors import ConfigurationError, MissingDependency, StorageError
 from ganq_irl.generators.factory import (
     FEATURES_EXTRACTORS,
     GENERATORS,
+    OWN_POLICIES,
     activation_class,
     features_extractor_class,
-    generator_class,
+    policy_classes,
 )
+from ganq_irl.generators.q_values import has_action_values, predict_action_values
 from ganq_irl.spaces import space_from_json, space_to_json
 
 SCHEMA = 1
@@ -102,6 +104,27 @@ class StoredPolicy:
         if self.normalizer is not None:
             observation = self.normalizer(observation)
         return self.policy.predict(observation, state, episode_start, deterministic)
+
+    def q_values(self, observations: Observation) -> np.ndarray:
+        """Expected discounted return of every action in each of a batch of raw observations.
+
+        Args:
+            observations: ``(batch, *observation_shape)``, or one such array for each key of a Dict space.
+
+        Returns:
+            ``(batch, n_actions)`` float32.
+
+        Raises:
+            ConfigurationError: the policy does not value actions.
+        """
+        if not has_action_values(self.policy):
+            raise ConfigurationError(
+                f"{self.algorithm}'s policy has no values of actions to compare; train a value learner over discrete "
+                "actions: dqn or qrdqn"
+            )
+        if self.normalizer is not None:
+            observations = self.normalizer(observations)
+        return predict_action_values(self.policy, observations)
 
 
 def save_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy, folder: Path | str) -> None:
@@ -211,8 +234,8 @@ def _class_path(policy: BasePolicy) -> str:
         return "ppo:MlpPolicy"
     package = cls.__module__.split(".")[0]
     for name, path in GENERATORS.items():
-        if path.startswith(package):
-            for alias, known in generator_class(name).policy_aliases.items():
+        if path.startswith(package) or name in OWN_POLICIES:  # others need not be installed
+            for alias, known in policy_classes(name).items():
                 if known is cls:
                     return f"{name}:{alias}"
     raise ConfigurationError(
@@ -223,7 +246,7 @@ def _class_path(policy: BasePolicy) -> str:
 
 def _policy_class(path: str) -> Any:
     name, alias = path.split(":")
-    return generator_class(name).policy_aliases[alias]
+    return policy_classes(name)[alias]
 
 
 def _to_json(key: str, value: Any) -> Any:
