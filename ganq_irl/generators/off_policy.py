@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
+from stable_baselines3.common import buffers
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from torch import Tensor
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.adversary import Adversary, progress_remaining
+from ganq_irl.generators.n_step import NStepDictReplayBuffer, NStepReplayBuffer, Windows
 from ganq_irl.types import Batch
 
 
-class RelabelledReplayBuffer(ReplayBuffer):
-    """SB3's replay buffer with rewards computed by ``price`` at sample time, and none stored."""
+class _Relabelled(ReplayBuffer):
+    """Rewards are computed by ``price`` at sample time, and none is stored."""
 
     price: Callable[[Batch], Tensor] | None = None
 
@@ -27,11 +30,21 @@ class RelabelledReplayBuffer(ReplayBuffer):
         """Store a transition; under ``VecNormalize`` SB3 would hand over the environment's reward, past the recorder."""
         super().add(obs, next_obs, action, np.zeros_like(reward), done, infos)
 
-    def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
-        samples: Any = super()._get_samples(batch_inds, env=None)  # raw: the discriminator has a normaliser of its own
+    def _priced(self, batch: Batch) -> Tensor:
         if self.price is None:
             raise UnsupportedGenerator("this replay buffer holds transitions without rewards; train through GAIL or AIRL")
-        rewards = self.price(_to_batch(samples, self.action_space)).reshape(-1, 1)
+        return self.price(batch)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "price": None}  # a pricing closure is not part of the data
+
+
+class RelabelledReplayBuffer(_Relabelled):
+    """SB3's replay buffer with rewards computed by ``price`` at sample time, and none stored."""
+
+    def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
+        samples: Any = super()._get_samples(batch_inds, env=None)  # raw: the discriminator has a normaliser of its own
+        rewards = self._priced(_to_batch(samples, self.action_space)).reshape(-1, 1)
         if env is not None:
             samples = samples._replace(
                 observations=_normalize(env, samples.observations),
@@ -39,18 +52,34 @@ class RelabelledReplayBuffer(ReplayBuffer):
             )
         return samples._replace(rewards=rewards)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "price": None}  # a pricing closure is not part of the data
-
 
 class RelabelledDictReplayBuffer(RelabelledReplayBuffer, DictReplayBuffer):
+    """The same for Dict observations."""
+
+
+class RelabelledNStepReplayBuffer(_Relabelled, NStepReplayBuffer):
+    """n-step returns of rewards computed by ``price`` at sample time: one call prices every transition of the windows."""
+
+    def _returns(self, window: Windows, env: Any) -> Tensor:
+        rows, columns = np.nonzero(window.inside)
+        prices = self._priced(_gather(self, window.steps[rows, columns], window.envs[rows, 0]))
+        rewards = prices.new_zeros(window.inside.shape)
+        rewards[self._tensor(rows), self._tensor(columns)] = prices
+        return (rewards @ self._tensor(self._discounts(self.n_steps))).reshape(-1, 1)
+
+
+class RelabelledNStepDictReplayBuffer(RelabelledNStepReplayBuffer, NStepDictReplayBuffer):
     """The same for Dict observations."""
 
 
 _RELABELLED: dict[type[ReplayBuffer], type[ReplayBuffer]] = {
     ReplayBuffer: RelabelledReplayBuffer,
     DictReplayBuffer: RelabelledDictReplayBuffer,
+    NStepReplayBuffer: RelabelledNStepReplayBuffer,
+    NStepDictReplayBuffer: RelabelledNStepDictReplayBuffer,
 }
+if hasattr(buffers, "NStepReplayBuffer"):  # SB3 2.7 and later; it stores what ours does
+    _RELABELLED[buffers.NStepReplayBuffer] = RelabelledNStepReplayBuffer
 
 
 def check_can_relabel(model: OffPolicyAlgorithm) -> None:
@@ -62,8 +91,8 @@ def check_can_relabel(model: OffPolicyAlgorithm) -> None:
     kind = type(model.replay_buffer)
     if kind not in _RELABELLED and kind not in _RELABELLED.values():
         raise UnsupportedGenerator(
-            f"{kind.__name__} cannot be relabelled: it sums, re-weighs or replaces rewards before they are sampled; "
-            "use SB3's plain ReplayBuffer (n_steps=1, no replay_buffer_class)"
+            f"{kind.__name__} cannot be relabelled: it re-weighs or replaces rewards before they are sampled; use SB3's "
+            "plain ReplayBuffer (no replay_buffer_class), or ganq_irl.generators.n_step.NStepReplayBuffer"
         )
     assert model.replay_buffer is not None
     if not model.replay_buffer.handle_timeout_termination:  # SB3 demands as much for optimize_memory_usage=True
@@ -71,6 +100,17 @@ def check_can_relabel(model: OffPolicyAlgorithm) -> None:
             "a replay buffer with optimize_memory_usage=True or handle_timeout_termination=False keeps no time limits, so a "
             "truncated episode would look terminated; leave both as they are by default"
         )
+    if isinstance(model.replay_buffer, NStepReplayBuffer) and not _discounts_by_samples(model):
+        raise UnsupportedGenerator(
+            f"{type(model).__name__} of this Stable-Baselines3 would discount the bootstrap of an n-step return by one step "
+            "only; upgrade stable-baselines3 to 2.7 or later, or leave out the n-step buffer"
+        )
+
+
+def _discounts_by_samples(model: OffPolicyAlgorithm) -> bool:
+    """Whether the algorithm's update reads ``discounts``: SB3's own do, once its samples have them."""
+    is_of_sb3 = type(model).train.__module__.startswith(("stable_baselines3.", "sb3_contrib."))
+    return not is_of_sb3 or "discounts" in ReplayBufferSamples._fields
 
 
 def install_relabelling(model: OffPolicyAlgorithm, price: Callable[[Batch], Tensor]) -> None:
@@ -123,14 +163,14 @@ def _gather(buffer: ReplayBuffer, steps: np.ndarray, envs: np.ndarray) -> Batch:
     def rows(storage: Any) -> Any:
         if isinstance(storage, dict):
             return {key: rows(value) for key, value in storage.items()}
-        return buffer.to_torch(storage[steps, envs])
+        return buffer.to_torch(storage[steps, envs], copy=False)
 
     dones = buffer.dones[steps, envs] * (1 - buffer.timeouts[steps, envs])
     return Batch(
         rows(buffer.observations),
         executed_actions(rows(buffer.actions), buffer.action_space),
         rows(buffer.next_observations),
-        buffer.to_torch(dones).float(),
+        buffer.to_torch(dones, copy=False).float(),
     )
 
 

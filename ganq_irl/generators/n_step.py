@@ -1,0 +1,201 @@
+"""Replay with n-step returns, summed when a batch is sampled: one implementation for flat and Dict observations.
+
+Stable-Baselines3 has a buffer of this kind from 2.7 on, for flat observations; it lets a window run across the end of one
+``learn()`` into the next, where no episode ended.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
+from torch import Tensor
+
+from ganq_irl.errors import ConfigurationError
+from ganq_irl.types import Observations
+
+
+class NStepReplayBufferSamples(NamedTuple):
+    """n-step transitions, under the names of SB3's own samples; SB3 before 2.7 has no ``discounts``.
+
+    Attributes:
+        observations: at the window's first step t, ``(batch, *shape)`` or a dict of them.
+        actions: at t, as stored, ``(batch, action_dim)``.
+        next_observations: after the window's last step, at an episode's end the terminal one.
+        dones: ``(batch, 1)`` float32, 1 only if the window's last step truly terminated.
+        rewards: Σ_k γ^k r_{t+k} over the window, ``(batch, 1)`` float32.
+        discounts: γ to the window's length, ``(batch, 1)`` float32, for the bootstrap from ``next_observations``.
+    """
+
+    observations: Observations
+    actions: Tensor
+    next_observations: Observations
+    dones: Tensor
+    rewards: Tensor
+    discounts: Tensor
+
+
+class Windows(NamedTuple):
+    """Up to n consecutive transitions of one environment in a ring, for each row of a batch.
+
+    Attributes:
+        steps: positions in the ring, ``(batch, n)``; beyond a window's end they mean nothing.
+        envs: environment of each row, ``(batch, 1)``.
+        inside: whether a step belongs to the window, ``(batch, n)`` bool; the first one always does.
+        lengths: number of steps inside, ``(batch,)``.
+        last: position of the last step inside, ``(batch,)``.
+    """
+
+    steps: np.ndarray
+    envs: np.ndarray
+    inside: np.ndarray
+    lengths: np.ndarray
+    last: np.ndarray
+
+
+def windows(starts: np.ndarray, envs: np.ndarray, n_steps: int, newest: int, *ends: np.ndarray) -> Windows:
+    """The windows that begin at ``(starts, envs)``, both ``(batch,)``.
+
+    A window ends with its n-th step, with the newest in the ring, or where one of ``ends`` is not zero, each of them
+    ``(size of the ring, n_envs)``; that step is still inside.
+    """
+    envs = envs[:, None]
+    steps = (starts[:, None] + np.arange(n_steps)) % len(ends[0])
+    is_last = steps == newest
+    for end in ends:
+        is_last |= end[steps, envs] != 0
+    is_last[:, -1] = True
+    offsets = is_last.argmax(axis=1)  # of the first True
+    inside = np.arange(n_steps) <= offsets[:, None]
+    return Windows(steps, envs, inside, offsets + 1, steps[np.arange(len(starts)), offsets])
+
+
+class NStepReplayBuffer(ReplayBuffer):
+    """SB3's replay buffer, sampled as n-step transitions (Sutton & Barto, 2018, equation 7.1).
+
+    A window of n steps is cut short by a termination, by a time limit (the bootstrap is then from the terminal observation),
+    by the newest transition stored, and where one ``learn()`` left off in mid-episode and the next one reset.
+
+    The algorithm must discount its bootstrap by the samples' ``discounts``. Stable-Baselines3's own do so from 2.7 on; older
+    ones discount by γ whatever the buffer, which is wrong for any n but 1.
+
+    Args:
+        buffer_size: transitions kept, of all environments together.
+        observation_space: of the algorithm.
+        action_space: of the algorithm.
+        device: of the samples.
+        n_envs: environments that are stepped together.
+        optimize_memory_usage: must be False, which is SB3's default.
+        handle_timeout_termination: must be True, which is SB3's default.
+        n_steps: longest window, at least 1.
+        gamma: discount of the rewards, in [0, 1]; the algorithm's own.
+
+    Raises:
+        ConfigurationError: a setting that n-step returns cannot be computed with.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        device: Any = "auto",
+        n_envs: int = 1,
+        optimize_memory_usage: bool = False,
+        handle_timeout_termination: bool = True,
+        *,
+        n_steps: int,
+        gamma: float,
+    ) -> None:
+        if optimize_memory_usage or not handle_timeout_termination:
+            raise ConfigurationError(
+                f"given optimize_memory_usage={optimize_memory_usage} and "
+                f"handle_timeout_termination={handle_timeout_termination}; n-step returns need terminal observations and "
+                "time limits: leave both as they are by default"
+            )
+        _check_settings(n_steps, gamma)
+        super().__init__(buffer_size, observation_space, action_space, device, n_envs)
+        self.n_steps, self.gamma = n_steps, gamma
+
+    def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: Any) -> None:
+        """Store a transition of each environment; a trajectory that it does not continue counts as cut by a time limit."""
+        position, before = self.pos, self.pos - 1
+        had_one = self.size() > 0
+        super().add(obs, next_obs, action, reward, done, infos)
+        if had_one:
+            is_cut = _differ(self.next_observations, before, self.observations, position) & (self.dones[before] == 0)
+            self.timeouts[before, is_cut] = 1
+
+    def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> Any:
+        envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002  # seeded by SB3, as all of its draws
+        newest = (self.pos - 1) % self.buffer_size
+        window = windows(batch_inds, envs, self.n_steps, newest, self.dones, self.timeouts)
+        dones = self.dones[window.last, envs] * (1 - self.timeouts[window.last, envs])
+        return NStepReplayBufferSamples(
+            observations=self._observations_at(self.observations, batch_inds, envs, env),
+            actions=self._tensor(self.actions[batch_inds, envs]),
+            next_observations=self._observations_at(self.next_observations, window.last, envs, env),
+            dones=self._tensor(dones[:, None]),
+            rewards=self._returns(window, env),
+            discounts=self._tensor(self._discounts(self.n_steps + 1)[window.lengths, None]),
+        )
+
+    def _returns(self, window: Windows, env: VecNormalize | None) -> Tensor:
+        """Discounted sum of each window's rewards, ``(batch, 1)``."""
+        rewards = self._normalize_reward(self.rewards[window.steps, window.envs], env)
+        return self._tensor((rewards * window.inside) @ self._discounts(self.n_steps)).reshape(-1, 1)
+
+    def _discounts(self, number: int) -> np.ndarray:
+        """1, γ, γ², ..., as many as asked for."""
+        return self.gamma ** np.arange(number, dtype=np.float32)
+
+    def _observations_at(self, storage: Any, steps: np.ndarray, envs: np.ndarray, env: VecNormalize | None) -> Any:
+        rows = self._normalize_obs(_rows(storage, steps, envs), env)
+        return {key: self._tensor(value) for key, value in rows.items()} if isinstance(rows, dict) else self._tensor(rows)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return self.to_torch(array, copy=False)  # what was gathered is a copy already
+
+
+class NStepDictReplayBuffer(NStepReplayBuffer, DictReplayBuffer):
+    """The same for Dict observations."""
+
+
+def replay_buffer_for(
+    observation_space: spaces.Space, n_steps: int, gamma: float
+) -> tuple[type[ReplayBuffer], dict[str, Any]]:
+    """``replay_buffer_class`` and ``replay_buffer_kwargs`` of an SB3 algorithm; SB3's own buffer for ``n_steps=1``.
+
+    Raises:
+        ConfigurationError: ``n_steps`` below 1, or ``gamma`` outside [0, 1].
+    """
+    _check_settings(n_steps, gamma)
+    is_dict = isinstance(observation_space, spaces.Dict)
+    if n_steps == 1:
+        return (DictReplayBuffer if is_dict else ReplayBuffer), {}
+    return (NStepDictReplayBuffer if is_dict else NStepReplayBuffer), {"n_steps": n_steps, "gamma": gamma}
+
+
+def _check_settings(n_steps: int, gamma: float) -> None:
+    if not isinstance(n_steps, int | np.integer) or isinstance(n_steps, bool) or n_steps < 1:
+        raise ConfigurationError(f"n_steps: given {n_steps!r}; expected a whole number of at least 1")
+    if not 0 <= gamma <= 1:
+        raise ConfigurationError(f"gamma: given {gamma!r}; expected a discount in [0, 1]")
+
+
+def _rows(storage: Any, steps: np.ndarray, envs: np.ndarray) -> Any:
+    """Rows at ``(step, env)`` of a buffer's array, or of each in a dict of them; copies."""
+    if isinstance(storage, dict):
+        return {key: value[steps, envs] for key, value in storage.items()}
+    return storage[steps, envs]
+
+
+def _differ(storage: Any, step: int, other: Any, other_step: int) -> np.ndarray:
+    """In which environments the rows at two steps are not the same, ``(n_envs,)`` bool."""
+    if isinstance(storage, dict):
+        return np.any([_differ(storage[key], step, other[key], other_step) for key in storage], axis=0)
+    rows = storage[step] != other[other_step]
+    return rows.reshape(len(rows), -1).any(axis=1)
