@@ -120,8 +120,9 @@ def test_a_wrong_request_leaves_nothing(demos, tmp_path):
         run_experiment(config, tmp_path / "run")
     with pytest.raises(InvalidDemonstrations, match="Pendulum-v1"):
         run_experiment(resolve_config({"algo": "bc", "env": "CartPole-v1", "demos": demos}), tmp_path / "run")
-    with pytest.raises(GanqIrlError, match="n_steps"):  # SB3 before 2.7 has no such option
-        run_experiment(config_of("gail", demos=demos, generator="sac", generator_kwargs={"n_steps": 3}), tmp_path / "run")
+    forgetful = {"optimize_memory_usage": True}
+    with pytest.raises(GanqIrlError, match="optimize_memory_usage"):
+        run_experiment(config_of("gail", demos=demos, generator="sac", generator_kwargs=forgetful), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -1,0 +1,131 @@
+"""n-step returns of rewards that are computed when a batch is sampled."""
+
+import warnings
+from collections import namedtuple
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from n_step_examples import draws, n_step_kwargs, needs_sb3s, one_by_one, sample
+from scripted import FakeAdversary, SpacesEnv, generator, imitator, vec_env, walk
+from stable_baselines3 import DQN
+from stable_baselines3.common.vec_env import VecNormalize
+
+from ganq_irl.errors import UnsupportedGenerator
+from ganq_irl.generators.n_step import NStepReplayBuffer
+from ganq_irl.generators.off_policy import check_can_relabel, install_relabelling
+
+
+class Reader(DQN):
+    """An algorithm whose own update reads ``discounts``, whatever the version of SB3."""
+
+    def train(self, gradient_steps, batch_size=100):
+        for _ in range(gradient_steps):
+            self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+
+
+def reader(env, policy="MlpPolicy", **options):
+    small = {"buffer_size": 100, "learning_starts": 8, "device": "cpu", "seed": 0, "policy_kwargs": {"net_arch": [8]}}
+    return Reader(policy, env, **{**small, **n_step_kwargs(env), **options})
+
+
+def relabelled(model, reward, n_steps=60):
+    """The model's buffer after some steps, and the adversary that prices it."""
+    adversary = FakeAdversary(reward)
+    install_relabelling(model, adversary.price)
+    model.learn(n_steps)
+    adversary.priced.clear()
+    return model.replay_buffer, adversary
+
+
+def test_relabelled_rewards_are_the_fold_of_single_prices():
+    price = lambda observations, actions, following, dones: observations[:, 0] * 3 + actions + following[:, 1] + 7 * dones  # noqa: E731
+    buffer, adversary = relabelled(reader(walk("dqn", limit=5)), price)
+    assert not buffer.rewards.any()
+    samples = sample(buffer, batch_size=40)
+    (priced,) = adversary.priced  # one call
+    assert 40 < len(priced) < 40 * 3
+    arrays = buffer.observations, buffer.actions[..., 0], buffer.next_observations, buffer.dones * (1 - buffer.timeouts)
+    flat = [torch.as_tensor(array.reshape(-1, *array.shape[2:])) for array in arrays]
+    buffer.rewards = price(*flat).numpy().reshape(buffer.rewards.shape)  # each transition's, alone
+    starts, envs = draws(buffer, 40)
+    expected = [one_by_one(buffer, start, env) for start, env in zip(starts, envs, strict=True)]
+    np.testing.assert_allclose(samples.rewards[:, 0], [total for total, *_ in expected], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(samples.discounts[:, 0], [discount for *_, discount in expected], rtol=1e-5)
+    assert samples.dones[:, 0].tolist() == [done for _, _, done, _ in expected]
+
+
+def test_relabelled_with_todays_reward():
+    buffer, adversary = relabelled(reader(walk("dqn")), lambda observations, *_: torch.ones(len(observations)))
+    adversary.reward = lambda observations, *_: torch.full((len(observations),), -2.0)
+    samples = sample(buffer)
+    expected = -2 * (1 - samples.discounts) / (1 - 0.99)
+    torch.testing.assert_close(samples.rewards, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("is_dict", [False, True])
+def test_relabelled_under_vec_normalize(is_dict):
+    """The adversary sees raw observations, the algorithm normalised ones, and the learned reward is left as it is."""
+    space = spaces.Dict(a=spaces.Box(-5, 5, (2,), np.float32)) if is_dict else spaces.Box(-5, 5, (2,), np.float32)
+    env = VecNormalize(
+        vec_env(SpacesEnv, observation_space=space, action_space=spaces.Discrete(3)), norm_reward=False, clip_obs=0.5
+    )
+    seen = (lambda rows: rows["a"]) if is_dict else (lambda rows: rows)
+    model = reader(env, "MultiInputPolicy" if is_dict else "MlpPolicy")
+    buffer, adversary = relabelled(model, lambda observations, *_: seen(observations)[:, 0] * 1000)
+    samples = sample(buffer, env)
+    (priced,) = adversary.priced
+    raw = {tuple(row) for row in seen(buffer.observations)[: buffer.size()].reshape(-1, 2).tolist()}
+    assert {tuple(row) for row in seen(priced.observations).tolist()} <= raw
+    assert seen(samples.observations).abs().max() <= 0.5 < seen(priced.observations).abs().max()
+    assert seen(samples.next_observations).abs().max() <= 0.5
+    torch.testing.assert_close(samples.rewards, sample(buffer).rewards)
+
+
+def test_a_relabelled_buffer_stays_n_step_and_loads_without_rewards(tmp_path):
+    model = reader(walk("dqn"))
+    buffer, _ = relabelled(model, lambda observations, *_: observations[:, 0])
+    assert isinstance(buffer, NStepReplayBuffer)
+    check_can_relabel(model)
+    model.save_replay_buffer(tmp_path / "buffer.pkl")
+    model.load_replay_buffer(tmp_path / "buffer.pkl")
+    with pytest.raises(UnsupportedGenerator, match="without rewards"):
+        model.replay_buffer.sample(4)
+    install_relabelling(model, lambda batch: torch.zeros(len(batch)))
+    assert not model.replay_buffer.sample(4).rewards.any()
+
+
+@pytest.mark.parametrize("algorithm", ["gail", "airl"])
+def test_imitation_with_an_algorithm_that_reads_discounts(algorithm):
+    learned = imitator(algorithm, reader(walk("dqn"), policy_kwargs={"net_arch": [8]})).learn(60)
+    assert sample(learned.generator.replay_buffer).rewards.std() > 0
+
+
+@needs_sb3s
+@pytest.mark.parametrize(("algorithm", "name"), [("gail", "dqn"), ("airl", "sac"), ("gail", "td3")])
+@pytest.mark.parametrize("own", ["ours", "theirs"])
+def test_imitation_with_sb3s_algorithms(algorithm, name, own):
+    env = walk(name)
+    options = n_step_kwargs(env) if own == "ours" else {"n_steps": 3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = generator(name, env, **options)
+    before = [value.clone() for value in model.policy.parameters()]
+    learned = imitator(algorithm, model).learn(200)
+    assert isinstance(model.replay_buffer, NStepReplayBuffer)
+    assert not model.replay_buffer.rewards.any()
+    assert any(not torch.equal(old, new) for old, new in zip(before, learned.policy.parameters(), strict=True))
+    samples = sample(model.replay_buffer)
+    assert samples.discounts.min() == pytest.approx(model.gamma**3)
+    assert samples.rewards.std() > 0
+
+
+def test_sb3s_algorithms_are_judged_by_their_samples_and_others_answer_for_themselves(monkeypatch):
+    old = namedtuple("ReplayBufferSamples", "observations actions next_observations dones rewards")
+    monkeypatch.setattr("ganq_irl.generators.off_policy.ReplayBufferSamples", old)
+    env = walk("dqn")
+    with pytest.raises(UnsupportedGenerator, match=r"DQN of this Stable-Baselines3.*to 2\.7"):
+        check_can_relabel(generator("dqn", env, **n_step_kwargs(env)))
+    check_can_relabel(generator("dqn", env))
+    check_can_relabel(reader(env))
