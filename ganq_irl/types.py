@@ -23,7 +23,7 @@ class Batch:
             ``(batch,)`` of integers for a Discrete space.
         next_observations: observation after the action; at an episode's end the terminal one, never the reset's.
         dones: ``(batch,)`` float32, 1 only for true termination; a time limit is not termination.
-        returns: ``(batch,)`` return samples x, for the GAN-Q critic.
+        returns: ``(batch,)`` or ``(batch, n_returns)`` return samples x of each (s, a), for the GAN-Q critic.
         log_probs: ``(batch,)`` log π(a|s) of the generator's current policy, for AIRL.
     """
 
@@ -66,6 +66,11 @@ class Batch:
         """Concatenate batches along the batch axis; a field absent in one must be absent in all."""
         joined: dict[str, Any] = {f.name: _cat([getattr(batch, f.name) for batch in batches]) for f in fields(Batch)}
         return Batch(**joined)
+
+
+def shares_condition(one: Batch, other: Batch) -> bool:
+    """Whether two batches are the same but for their returns: not equal, the very same tensors."""
+    return all(getattr(one, f.name) is getattr(other, f.name) for f in fields(Batch) if f.name != "returns")
 
 
 def _map(function: Callable[[Tensor], Tensor], value: Observations | None) -> Observations | None:

@@ -22,6 +22,7 @@ from ganq_irl.discriminator.networks import (
     ShapedDiscriminator,
     build_discriminator,
 )
+from ganq_irl.discriminator.return_discriminator import ReturnDiscriminator
 from ganq_irl.discriminator.stabilizers import STABILIZERS, Stabilizer, build_stabilizer
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Encoded",
     "InputEncoder",
     "Loss",
+    "ReturnDiscriminator",
     "ScalarNetwork",
     "ShapedDiscriminator",
     "Stabilizer",

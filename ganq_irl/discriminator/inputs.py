@@ -34,22 +34,37 @@ class Encoded:
     """A batch as the networks take it.
 
     Attributes:
-        features: ``(batch, dim)`` float32; penalties act on these.
+        features: ``(batch, dim)`` float32, the returns left out.
         dones: ``(batch,)`` float32; closes the shaping potential, and is not a feature that a penalty moves.
         offset: ``(batch,)`` what a shaped discriminator subtracts from its score, log π(a|s); zeros where unused.
+        returns: ``(batch, n_returns)`` samples x to be scored given their row's features; None where the score sees none.
     """
 
     features: Tensor
     dones: Tensor
     offset: Tensor
+    returns: Tensor | None = None
+
+    @property
+    def samples(self) -> Tensor:
+        """What a generator made: the returns, given their features, or else the features. Penalties act on these."""
+        return self.features if self.returns is None else self.returns
+
+    def with_samples(self, samples: Tensor) -> Encoded:
+        """The same rows with other samples."""
+        return replace(self, features=samples) if self.returns is None else replace(self, returns=samples)
+
+    def rows(self) -> Tensor:
+        """All that is known as one matrix: features, or ``(batch * n_returns, dim + 1)`` features repeated beside x."""
+        if self.returns is None:
+            return self.features
+        features = self.features.repeat_interleave(self.returns.shape[1], dim=0)
+        return torch.cat([features, self.returns.reshape(-1, 1)], dim=1)
 
     def detach(self) -> Encoded:
         """The same without history."""
-        return Encoded(self.features.detach(), self.dones.detach(), self.offset.detach())
-
-    def with_features(self, features: Tensor) -> Encoded:
-        """The same rows with other features."""
-        return replace(self, features=features)
+        returns = None if self.returns is None else self.returns.detach()
+        return Encoded(self.features.detach(), self.dones.detach(), self.offset.detach(), returns)
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -93,7 +108,9 @@ class InputEncoder(nn.Module):
     Args:
         observation_space: Box (images too), Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
         action_space: the same without Dict.
-        fields: names out of ``FIELDS``, in the order of the columns.
+        fields: names out of ``FIELDS``, in the order of the columns; "returns" comes last.
+        n_returns: return samples of each row that is given.
+        standardizes: whether ``fit`` takes statistics; without, numbers pass as they are.
 
     Raises:
         ConfigurationError: an unknown or repeated field.
@@ -104,19 +121,30 @@ class InputEncoder(nn.Module):
     std: Tensor
     clip: Tensor
 
-    def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, fields: Sequence[str]) -> None:
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        fields: Sequence[str],
+        *,
+        n_returns: int = 1,
+        standardizes: bool = True,
+    ) -> None:
         super().__init__()
         self.observation_space, self.action_space, self.fields = observation_space, action_space, tuple(fields)
+        self.n_returns = n_returns
         if not fields or len(set(fields)) < len(fields) or not set(fields) <= set(FIELDS):
             raise ConfigurationError(f"inputs {tuple(fields)}: expected one or more different names out of {FIELDS}")
+        if "returns" in fields and (fields[-1] != "returns" or len(fields) == 1):
+            raise ConfigurationError(f"inputs {tuple(fields)}: 'returns' comes last, after what they are the returns of")
         self.parts = self._lay_out()
-        self.dim = self.parts[-1].start + self.parts[-1].width
-        self._standardises = any(part.is_continuous for part in self.parts)
+        self.dim = sum(part.width for part in self.parts if part.field != "returns")  # of the features
+        self._standardizes = standardizes and any(part.is_continuous for part in self.parts)
         self.register_buffer("mean", torch.zeros(self.dim))
         self.register_buffer("std", torch.ones(self.dim))
         clip = torch.full((self.dim,), torch.inf)
         for part in self.parts:
-            if part.is_continuous:
+            if part.is_continuous and standardizes:
                 clip[part.columns] = _CLIP
         self.register_buffer("clip", clip, persistent=False)
 
@@ -146,6 +174,8 @@ class InputEncoder(nn.Module):
 
     def fit(self, batch: Batch) -> None:
         """Take mean and deviation of every continuous column from ``batch``; a constant column keeps deviation 1."""
+        if not self._standardizes:
+            return
         raw = self._raw(batch)
         for part in self.parts:
             if part.is_continuous:
@@ -161,20 +191,47 @@ class InputEncoder(nn.Module):
         return twins[0] if twins else part
 
     def forward(self, batch: Batch) -> Encoded:
-        """Encode; a gradient through ``batch.returns`` survives.
+        """Encode; a gradient through what the batch holds survives.
 
         Raises:
             ConfigurationError: the batch lacks a field of the input.
             IncompatibleSpaces: rows of another shape, or values outside a discrete space.
         """
         features = self._raw(batch)
-        if self._standardises:
+        if self._standardizes:
             features = torch.clamp((features - self.mean) / self.std, -self.clip, self.clip)
         offset = torch.zeros_like(batch.dones) if batch.log_probs is None else batch.log_probs
-        return Encoded(features, batch.dones, offset)
+        return Encoded(features, batch.dones, offset, self.returns_of(batch) if self.fields[-1] == "returns" else None)
+
+    def returns_of(self, batch: Batch) -> Tensor:
+        """The batch's return samples, ``(batch, n_returns)``.
+
+        Raises:
+            ConfigurationError: the batch has none.
+            IncompatibleSpaces: another number of samples a row.
+        """
+        if batch.returns is None:
+            raise ConfigurationError("the discriminator's input names 'returns', which the batch does not hold")
+        returns = batch.returns.float().unsqueeze(1) if batch.returns.dim() == 1 else batch.returns.float()
+        if returns.shape != (len(batch), self.n_returns):
+            raise IncompatibleSpaces(
+                f"returns: of shape {tuple(batch.returns.shape)} for {len(batch)} rows, "
+                f"where {self.n_returns} samples a row are expected"
+            )
+        return returns
 
     def _raw(self, batch: Batch) -> Tensor:
-        return torch.cat([_encode(_value(batch, part), part) for part in self.parts], dim=1)
+        parts = [part for part in self.parts if part.field != "returns"]
+        return torch.cat([_encode(_value(batch, part), part) for part in parts], dim=1)
+
+
+def contiguous(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts as they lie in a matrix that holds them alone."""
+    start, moved = 0, []
+    for part in parts:
+        moved.append(replace(part, start=start))
+        start += part.width
+    return tuple(moved)
 
 
 def _checked_width(space: spaces.Space, field: str) -> int:

@@ -16,7 +16,7 @@ from ganq_irl.discriminator.metrics import discriminator_metrics
 from ganq_irl.discriminator.networks import BaseDiscriminator
 from ganq_irl.discriminator.stabilizers import Stabilizer, StabilizerSpec, Step, build_stabilizer
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.types import Batch
+from ganq_irl.types import Batch, shares_condition
 
 
 class DiscriminatorLearner:
@@ -24,7 +24,8 @@ class DiscriminatorLearner:
 
     Args:
         discriminator: the networks; stabilisers of the architecture edit them in place.
-        reference: real data, for what is fixed at the start: the encoder's statistics and virtual batch normalisation.
+        reference: real data, for what is fixed at the start: the encoder's statistics and virtual batch normalisation. Where
+            there are none yet, ``refer_to`` gives them before the first update.
         loss: name in ``LOSSES`` or an instance.
         stabilizers: names, ``{"name": ..., setting: value}``, or instances. Their hooks run in this order; they are attached
             in the order of their ``attach_rank``, so that what copies or tracks parameters finds the final networks.
@@ -40,7 +41,7 @@ class DiscriminatorLearner:
     def __init__(
         self,
         discriminator: BaseDiscriminator,
-        reference: Batch,
+        reference: Batch | None = None,
         *,
         loss: str | Loss = "bce",
         stabilizers: Sequence[StabilizerSpec] = (),
@@ -53,28 +54,45 @@ class DiscriminatorLearner:
         self.loss = build_loss(loss)
         self.stabilizers = nn.ModuleList(build_stabilizer(spec) for spec in stabilizers)
         _check_compatible(self._attached(), self.loss)
-        discriminator.encoder.fit(reference)
-        encoded = discriminator.encode(reference)
+        encoded = None
+        if reference is not None:
+            discriminator.encoder.fit(reference)
+            encoded = discriminator.encode(reference)
         for stabilizer in sorted(self._attached(), key=lambda stabilizer: stabilizer.attach_rank):
             stabilizer.attach(discriminator, encoded)
         self.max_grad_norm = max_grad_norm
         self.optimizer = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=betas, fused=True)
-        self.generator = torch.Generator(reference.device).manual_seed(seed)
+        device = discriminator.encoder.mean.device
+        self.generator = torch.Generator(device).manual_seed(seed)
         self.n_updates = 0
+
+    def refer_to(self, reference: Batch) -> None:
+        """Give the real data that were not there at construction."""
+        self.discriminator.encoder.fit(reference)
+        encoded = self.discriminator.encode(reference)
+        for stabilizer in self._attached():
+            stabilizer.refer_to(self.discriminator, encoded)
 
     def update(self, real: Batch, fake: Batch) -> dict[str, Tensor]:
         """One step on one batch of each side; returns zero-dimensional metrics of the scores *before* the step.
+
+        Sides that share all but their returns, as GAN-Q's do, are encoded once.
 
         Raises:
             ConfigurationError: a side is empty, or lacks the log π that a shaped discriminator's score subtracts.
             IncompatibleSpaces: a batch does not fit the encoder's spaces.
         """
         discriminator = self.discriminator.train(not any(stabilizer.freezes for stabilizer in self._attached()))
-        real_rows, fake_rows = self._encode(real, "real"), self._encode(fake, "fake")
+        real_rows = self._encode(real, "real")
+        if real.returns is not None and shares_condition(real, fake):
+            fake_rows = real_rows.with_samples(discriminator.encoder.returns_of(fake).detach())
+        else:
+            fake_rows = self._encode(fake, "fake")
         for stabilizer in self._attached():
             real_rows, fake_rows = stabilizer.on_batch(real_rows, fake_rows, self.generator)
 
-        with parametrize.cached():  # a spectrally normalised weight is computed once, for both sides and all penalties
+        # What both sides and all penalties share is computed once: spectrally normalised weights, and D's reading of (s, a).
+        with parametrize.cached(), discriminator.reading_once():
             real_scores, fake_scores = self._score(real_rows), self._score(fake_rows)
             losses = self.loss.real(real_scores), self.loss.fake(fake_scores)
             for stabilizer in self._attached():
@@ -87,6 +105,14 @@ class DiscriminatorLearner:
                 metrics |= self._step(loss, step)
         self.n_updates += 1
         return metrics
+
+    def generator_loss(self, fake: Batch) -> Tensor:
+        """Mean of the loss that a generator minimises through its attached samples.
+
+        Take its gradient in the generator's parameters alone (``torch.autograd.grad``), and the discriminator keeps none.
+        """
+        scorer = self.scorer
+        return self.loss.generator(scorer.score(scorer.encode(fake))).mean()
 
     def _encode(self, side: Batch, name: str) -> Encoded:
         if not len(side):
@@ -141,10 +167,10 @@ class DiscriminatorLearner:
             "n_updates": self.n_updates,
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what ``state_dict`` gave, into a learner that was built alike."""
-        self.discriminator.load_state_dict(state["discriminator"])
-        self.stabilizers.load_state_dict(state["stabilizers"])
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Restore what ``state_dict`` gave, into a learner that was built alike; ``strict`` as ``nn.Module``'s."""
+        self.discriminator.load_state_dict(state["discriminator"], strict)
+        self.stabilizers.load_state_dict(state["stabilizers"], strict)
         # Adam's own load keeps the given tensors, and two learners must not share their moments.
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.generator.set_state(state["generator"].cpu())

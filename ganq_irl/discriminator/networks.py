@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -12,13 +14,14 @@ from stable_baselines3.common.preprocessing import is_image_space_channels_first
 from stable_baselines3.common.torch_layers import NatureCNN
 from torch import Tensor, nn
 
-from ganq_irl.discriminator.inputs import Encoded, InputEncoder, Part
+from ganq_irl.discriminator.inputs import Encoded, InputEncoder, Part, contiguous
+from ganq_irl.discriminator.penalties import gradient_norms
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.types import Batch
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,
-    "leaky-relu": nn.LeakyReLU,
+    "leaky-relu": partial(nn.LeakyReLU, 0.2),  # the slope that GANs use, since Radford et al. (2016)
     "relu": nn.ReLU,
     "tanh": nn.Tanh,
 }
@@ -50,8 +53,8 @@ class ImageExtractor(nn.Module):
         return next(cnns)(image)
 
 
-class ScalarNetwork(nn.Module):
-    """An MLP from runs of columns to one number a row, with a CNN before it where a column run is an image.
+class Network(nn.Module):
+    """An MLP from runs of columns to ``out_features``, with a CNN before it where a column run is an image.
 
     ``layers`` is a ``Sequential`` of (Linear, activation) pairs and a last Linear; stabilisers of the architecture edit it.
     Where virtual batch normalisation is attached, ``reference`` holds the rows that go before every input.
@@ -59,7 +62,7 @@ class ScalarNetwork(nn.Module):
 
     reference: Tensor | None
 
-    def __init__(self, parts: Sequence[Part], hidden_sizes: Sequence[int], activation: str) -> None:
+    def __init__(self, parts: Sequence[Part], hidden_sizes: Sequence[int], activation: str, out_features: int = 1) -> None:
         super().__init__()
         self.extractor = ImageExtractor(parts) if any(part.is_image for part in parts) else None
         self.in_features = sum(part.width for part in parts)
@@ -68,17 +71,26 @@ class ScalarNetwork(nn.Module):
         for size in hidden_sizes:
             layers += [nn.Linear(width, size), ACTIVATIONS[activation]()]
             width = size
-        self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
+        self.layers = nn.Sequential(*layers, nn.Linear(width, out_features))
         self.register_buffer("reference", None)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, in_features) -> (batch,)``."""
+        """``(batch, in_features) -> (batch, out_features)``."""
         n_reference = 0 if self.reference is None else len(self.reference)
         if self.reference is not None:
             x = torch.cat([self.reference, x])
         if self.extractor is not None:
             x = self.extractor(x)
-        return self.layers(x)[n_reference:].squeeze(1)
+        outputs = self.layers(x)
+        return outputs[n_reference:] if n_reference else outputs
+
+
+class ScalarNetwork(Network):
+    """A network with one number a row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, in_features) -> (batch,)``."""
+        return super().forward(x).squeeze(1)
 
 
 class BaseDiscriminator(nn.Module, ABC):
@@ -106,10 +118,18 @@ class BaseDiscriminator(nn.Module, ABC):
 
     @abstractmethod
     def score(self, encoded: Encoded) -> Tensor:
-        """Score of each row, ``(batch,)``; before any loss, so a logit for BCE."""
+        """Score of each row, ``(batch,)``, or of each return sample, ``(batch, n_returns)``; a logit for BCE."""
+
+    def gradient_norms(self, points: Encoded) -> Tensor:
+        """Norm of the score's gradient in each sample, differentiable in the parameters; see ``penalties``."""
+        return gradient_norms(self.score, points)
+
+    def reading_once(self) -> AbstractContextManager[None]:
+        """Within it, what several scores share may be computed once; parameters must not change inside."""
+        return nullcontext()
 
     @abstractmethod
-    def networks(self) -> dict[ScalarNetwork, tuple[Part, ...]]:
+    def networks(self) -> Mapping[Network, tuple[Part, ...]]:
         """Every network, with the encoder's columns that it reads."""
 
     @abstractmethod
@@ -129,10 +149,11 @@ class Discriminator(BaseDiscriminator):
         self.network = ScalarNetwork(encoder.parts, hidden_sizes, activation)
 
     def score(self, encoded: Encoded) -> Tensor:
-        """D's logit, ``(batch,)``."""
-        return self.network(encoded.features)
+        """D's logit, ``(batch,)``; ``(batch, n_returns)`` where return samples are scored."""
+        scores = self.network(encoded.rows())
+        return scores if encoded.returns is None else scores.view_as(encoded.returns)
 
-    def networks(self) -> dict[ScalarNetwork, tuple[Part, ...]]:
+    def networks(self) -> Mapping[Network, tuple[Part, ...]]:
         """The one network and all columns."""
         return {self.network: self.encoder.parts}
 
@@ -182,8 +203,8 @@ class ShapedDiscriminator(BaseDiscriminator):
         self.reward_inputs, self.discount = tuple(reward_inputs), discount
         self.reward_parts = tuple(part for field in reward_inputs for part in encoder.parts if part.field == field)
         self.state_parts = tuple(part for part in encoder.parts if part.field == "observations")
-        self.reward_network = ScalarNetwork(_contiguous(self.reward_parts), hidden_sizes, activation)
-        self.potential_network = ScalarNetwork(_contiguous(self.state_parts), hidden_sizes, activation)
+        self.reward_network = ScalarNetwork(contiguous(self.reward_parts), hidden_sizes, activation)
+        self.potential_network = ScalarNetwork(contiguous(self.state_parts), hidden_sizes, activation)
         self._reward_columns = [encoder.columns(field) for field in reward_inputs]
         self._state_columns, self._next_columns = encoder.columns("observations"), encoder.columns("next_observations")
 
@@ -203,7 +224,7 @@ class ShapedDiscriminator(BaseDiscriminator):
         """f - log π(a|s), the logit of AIRL's D, ``(batch,)``."""
         return self.shaped_reward(encoded) - encoded.offset
 
-    def networks(self) -> dict[ScalarNetwork, tuple[Part, ...]]:
+    def networks(self) -> Mapping[Network, tuple[Part, ...]]:
         """g and h."""
         return {self.reward_network: self.reward_parts, self.potential_network: self.state_parts}
 
@@ -232,15 +253,6 @@ def build_discriminator(
             encoder, config["reward_inputs"], config["discount"], config["hidden_sizes"], config["activation"]
         )
     raise ConfigurationError(f"unknown kind of discriminator {config['kind']!r}; known: plain, shaped")
-
-
-def _contiguous(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts as they lie in a matrix that holds them alone."""
-    start, moved = 0, []
-    for part in parts:
-        moved.append(Part(part.field, part.key, part.space, start, part.width))
-        start += part.width
-    return tuple(moved)
 
 
 def _channels_first(space: spaces.Space | None) -> spaces.Box:

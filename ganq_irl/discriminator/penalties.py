@@ -1,8 +1,13 @@
-"""Penalties as pure functions of scores, points and parameters. They act in encoded space (see ``inputs.Encoded``)."""
+"""Penalties as pure functions of scores, points and parameters. They act in encoded space (see ``inputs.Encoded``).
+
+What a gradient is taken in, and what is interpolated, are the *samples* of a point: return samples where the score judges
+returns, given their (s, a), and all features otherwise.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,41 +16,52 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from ganq_irl.discriminator.inputs import Encoded
 
 Score = Callable[[Encoded], Tensor]
+Norms = Callable[[Encoded], Tensor]
+"""Norm of a score's gradient at each sample, differentiable in its parameters: ``BaseDiscriminator.gradient_norms``."""
 
 
 def gradient_norms(score: Score, points: Encoded) -> Tensor:
-    """Norm of the score's gradient in the features of each point, ``(batch,)``, differentiable.
+    """Norm of the score's gradient in each sample, ``(batch,)`` or ``(batch, n_returns)``, differentiable.
 
-    Offsets drop out: they do not depend on the features.
+    Offsets drop out: they do not depend on the samples.
     """
-    features = points.features.detach().requires_grad_(True)
-    scores = score(points.with_features(features))
-    (gradient,) = torch.autograd.grad(scores.sum(), features, create_graph=True)
+    samples = points.samples.detach().requires_grad_(True)
+    scores = score(points.with_samples(samples))
+    (gradient,) = torch.autograd.grad(scores.sum(), samples, create_graph=True)
+    if points.returns is not None:
+        return gradient.abs()  # each return sample is a point of its own, on a line
     # The small constant keeps the root differentiable where the gradient is exactly 0.
     return torch.sqrt((gradient**2).sum(dim=1) + 1e-12)
 
 
 def interpolate(real: Encoded, fake: Encoded, weights: Tensor) -> Encoded:
-    """``w real + (1 - w) fake`` row by row, ``weights`` of ``(batch,)`` in [0, 1]; the longer side is cut."""
+    """``w real + (1 - w) fake`` sample by sample, ``weights`` in [0, 1] one for each; the longer side is cut.
+
+    Return samples are interpolated at the real side's (s, a).
+    """
     rows = min(len(real), len(fake))
     w = weights[:rows]
+    if real.returns is not None:
+        assert fake.returns is not None
+        point = real if rows == len(real) else Encoded(real.features[:rows], real.dones[:rows], real.offset[:rows])
+        return replace(point, returns=torch.lerp(fake.returns[:rows], real.returns[:rows], w).detach())
     features = torch.lerp(fake.features[:rows], real.features[:rows], w.unsqueeze(1))
     dones = torch.lerp(fake.dones[:rows], real.dones[:rows], w)
     return Encoded(features.detach(), dones, torch.zeros_like(dones))
 
 
-def gradient_penalty(score: Score, real: Encoded, fake: Encoded, weights: Tensor, center: float = 1.0) -> Tensor:
+def gradient_penalty(norms: Norms, real: Encoded, fake: Encoded, weights: Tensor, center: float = 1.0) -> Tensor:
     """mean (‖∇D‖ - center)² at random interpolates of real and fake.
 
     Gulrajani et al. (2017), equation 3, with ``center = 1``; Thanh-Tung et al. (2019), zero-centred, with ``center = 0``.
     The gradient's *norm* is held near the centre, not the gradient itself.
     """
-    return ((gradient_norms(score, interpolate(real, fake, weights)) - center) ** 2).mean()
+    return ((norms(interpolate(real, fake, weights)) - center) ** 2).mean()
 
 
-def gradient_penalty_at(score: Score, points: Encoded) -> Tensor:
+def gradient_penalty_at(norms: Norms, points: Encoded) -> Tensor:
     """mean ‖∇D‖² at the points: R1 on real rows, R2 on fake ones (Mescheder et al., 2018, equations 9 and 10)."""
-    return (gradient_norms(score, points) ** 2).mean()
+    return (norms(points) ** 2).mean()
 
 
 def logit_entropy(log_ratios: Tensor) -> Tensor:

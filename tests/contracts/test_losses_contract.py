@@ -60,5 +60,5 @@ def test_a_generator_s_loss_pulls_its_samples_towards_real_ones(name):
         learner.update(toy_batch(64, seed=2 * seed, shift=0.7), toy_batch(64, seed=2 * seed + 1, shift=-0.7))
     encoded = learner.scorer.encode(toy_batch(100, seed=500, shift=-0.7)).detach()
     features = encoded.features.requires_grad_(True)
-    learner.loss.generator(learner.scorer.score(encoded.with_features(features))).mean().backward()
+    learner.loss.generator(learner.scorer.score(encoded.with_samples(features))).mean().backward()
     assert (features.grad[:, :3].mean(dim=0) < 0).all()

@@ -115,11 +115,18 @@ def test_the_choice_of_fields_is_the_order_of_the_columns():
         "dones": [1],
         "returns": [7],
     }
-    for fields in (STATE, STATE_ACTION, STATE_TRANSITION, STATE_ACTION_STATE, STATE_ACTION_RETURN, FIELDS[::-1]):
+    for fields in (
+        STATE,
+        STATE_ACTION,
+        STATE_TRANSITION,
+        STATE_ACTION_STATE,
+        STATE_ACTION_RETURN,
+        (*FIELDS[-2::-1], "returns"),
+    ):
         encoder = InputEncoder(BOX, DISCRETE, fields)
-        assert encoder(batch).features.tolist() == [[number for field in fields for number in parts[field]]]
+        assert encoder(batch).rows().tolist() == [[number for field in fields for number in parts[field]]]
         for field in fields:
-            assert encoder(batch).features[0, encoder.columns(field)].tolist() == parts[field]
+            assert encoder(batch).rows()[0, encoder.columns(field)].tolist() == parts[field]
 
 
 def test_dones_and_log_probs_travel_beside_the_features():
@@ -173,7 +180,7 @@ def test_only_continuous_columns_are_standardised():
     encoder.fit(batch)
     assert encoder.mean[2:].abs().sum() == 0
     assert (encoder.std[2:] == 1).all()
-    assert torch.equal(encoder(batch).features[:, encoder.columns("returns")].squeeze(1), batch.returns)
+    assert torch.equal(encoder(batch).rows()[:, encoder.columns("returns")].squeeze(1), batch.returns)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, -7.77, 1e4])
@@ -187,7 +194,7 @@ def test_a_constant_column_is_centred_and_keeps_its_unit(value):
 def test_continuous_columns_are_clipped_at_ten_deviations_and_others_are_not():
     encoder = InputEncoder(BOX, DISCRETE, (*STATE, "returns"))
     encoder.fit(batch_of(torch.tensor([[-1e-3, -1.0], [1e-3, 1.0]]), returns=torch.zeros(2)))
-    features = encoder(batch_of(torch.tensor([[5.0, -3.0]]), returns=torch.tensor([1e6]))).features
+    features = encoder(batch_of(torch.tensor([[5.0, -3.0]]), returns=torch.tensor([1e6]))).rows()
     assert features.tolist() == [[10.0, -3.0, 1e6]]
 
 
@@ -214,6 +221,6 @@ def test_a_gradient_through_returns_survives():
     encoder.fit(batch_of(samples(BOX), returns=torch.zeros(6)))
     returns = torch.tensor([1.0, 2.0], requires_grad=True)
     encoded = encoder(batch_of(torch.zeros(2, 2), returns=returns))
-    (encoded.features[:, encoder.columns("returns")] * torch.tensor([[3.0], [5.0]])).sum().backward()
+    (encoded.rows()[:, encoder.columns("returns")] * torch.tensor([[3.0], [5.0]])).sum().backward()
     assert returns.grad.tolist() == [3, 5]
     assert not encoded.detach().features.requires_grad

@@ -111,8 +111,14 @@ def test_values_outside_a_discrete_space(space, values):
 
 
 def test_returns_of_another_shape():
-    with pytest.raises(IncompatibleSpaces, match=r"returns: rows of shape \(2,\).* a number a row is expected"):
-        InputEncoder(BOX, DISCRETE, ("returns",))(batch_of(torch.zeros(4, 2), returns=torch.zeros(4, 2)))
+    with pytest.raises(IncompatibleSpaces, match=r"returns: of shape \(4, 2\) for 4 rows, where 1 samples a row"):
+        InputEncoder(BOX, DISCRETE, STATE_ACTION_RETURN)(batch_of(torch.zeros(4, 2), returns=torch.zeros(4, 2)))
+
+
+@pytest.mark.parametrize("fields", [("returns",), ("returns", "observations")])
+def test_returns_come_last_and_not_alone(fields):
+    with pytest.raises(ConfigurationError, match="'returns' comes last, after what they are the returns of"):
+        InputEncoder(BOX, DISCRETE, fields)
 
 
 def test_a_field_that_the_batch_lacks():

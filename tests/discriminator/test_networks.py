@@ -129,7 +129,7 @@ def test_sizes_and_activations(hidden, activation):
     network = toy_discriminator("plain", hidden, activation=activation).network
     linear = [module for module in network.layers if isinstance(module, nn.Linear)]
     assert [layer.out_features for layer in linear] == [*hidden, 1]
-    assert sum(isinstance(module, ACTIVATIONS[activation]) for module in network.layers) == len(hidden)
+    assert sum(isinstance(module, type(ACTIVATIONS[activation]())) for module in network.layers) == len(hidden)
 
 
 # Images.

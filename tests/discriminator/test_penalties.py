@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -26,6 +27,11 @@ def rows(features, offset=0.0):
     return Encoded(features, torch.zeros(n), torch.full((n,), offset))
 
 
+def slope(weights):
+    """Norms of the gradient of a linear score."""
+    return partial(gradient_norms, linear(weights))
+
+
 def linear(weights, bias=0.0):
     """The score w·x + b - offset, whose gradient is w everywhere."""
     return lambda encoded: encoded.features @ weights + bias - encoded.offset
@@ -42,44 +48,44 @@ def test_one_centred_and_zero_centred_on_a_linear_score(weights):
     """(‖w‖ - 1)² and ‖w‖², wherever the rows are."""
     real, fake, mix = random_sides()
     norm = weights.norm().item()
-    assert gradient_penalty(linear(weights), real, fake, mix, 1.0).item() == pytest.approx((norm - 1) ** 2, abs=1e-4)
-    assert gradient_penalty(linear(weights), real, fake, mix, 0.0).item() == pytest.approx(norm**2, abs=1e-4)
+    assert gradient_penalty(slope(weights), real, fake, mix, 1.0).item() == pytest.approx((norm - 1) ** 2, abs=1e-4)
+    assert gradient_penalty(slope(weights), real, fake, mix, 0.0).item() == pytest.approx(norm**2, abs=1e-4)
 
 
 @pytest.mark.parametrize("direction", [[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.6, -0.8, 0.0], [3**-0.5, -(3**-0.5), 3**-0.5]])
 def test_a_gradient_of_norm_one_costs_nothing_wherever_it_points(direction):
     """Penalising (g - 1)² instead of (‖g‖ - 1)², coordinate by coordinate, would charge all but the first."""
     real, fake, mix = random_sides()
-    assert gradient_penalty(linear(torch.tensor(direction)), real, fake, mix).item() == pytest.approx(0, abs=1e-6)
+    assert gradient_penalty(slope(torch.tensor(direction)), real, fake, mix).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_the_norm_is_of_each_row_not_of_the_batch():
     score = lambda encoded: (encoded.features**2).sum(dim=1) / 2  # noqa: E731  # gradient x
     points = rows(torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, 2.0]]))
     assert torch.allclose(gradient_norms(score, points), torch.tensor([5.0, 2.0]))
-    assert gradient_penalty_at(score, points).item() == pytest.approx((25 + 4) / 2)
-    penalty = gradient_penalty(score, points, points, torch.tensor([0.3, 0.9]))
+    assert gradient_penalty_at(partial(gradient_norms, score), points).item() == pytest.approx((25 + 4) / 2)
+    penalty = gradient_penalty(partial(gradient_norms, score), points, points, torch.tensor([0.3, 0.9]))
     assert penalty.item() == pytest.approx(((5 - 1) ** 2 + (2 - 1) ** 2) / 2, rel=1e-5)
 
 
 @given(weights=vectors)
 def test_r1_and_r2_on_a_linear_score(weights):
     real, _, _ = random_sides()
-    assert gradient_penalty_at(linear(weights), real).item() == pytest.approx(weights.norm().item() ** 2, abs=1e-4)
+    assert gradient_penalty_at(slope(weights), real).item() == pytest.approx(weights.norm().item() ** 2, abs=1e-4)
 
 
 def test_the_penalty_teaches_the_weights():
     """d/dw (‖w‖ - 1)² = 2 (‖w‖ - 1) w / ‖w‖."""
     weights = torch.tensor([3.0, 0.0, 4.0], requires_grad=True)
     real, fake, mix = random_sides()
-    gradient_penalty(linear(weights), real, fake, mix).backward()
+    gradient_penalty(slope(weights), real, fake, mix).backward()
     assert torch.allclose(weights.grad, 2 * (5 - 1) * torch.tensor([0.6, 0.0, 0.8]), atol=1e-4)
 
 
 def test_a_flat_score_has_a_finite_gradient_of_the_penalty():
     weights = torch.zeros(3, requires_grad=True)
     real, fake, mix = random_sides()
-    gradient_penalty(linear(weights), real, fake, mix).backward()
+    gradient_penalty(slope(weights), real, fake, mix).backward()
     assert torch.isfinite(weights.grad).all()
 
 
@@ -87,8 +93,8 @@ def test_penalties_ignore_log_probabilities():
     real, fake, mix = random_sides()
     moved = Encoded(real.features, real.dones, real.offset + 100)
     weights = torch.tensor([1.0, 2.0, 2.0])
-    assert gradient_penalty_at(linear(weights), moved).item() == pytest.approx(9.0)
-    assert gradient_penalty(linear(weights), moved, fake, mix).item() == pytest.approx(4.0)
+    assert gradient_penalty_at(slope(weights), moved).item() == pytest.approx(9.0)
+    assert gradient_penalty(slope(weights), moved, fake, mix).item() == pytest.approx(4.0)
 
 
 @given(weight=st.floats(0.0, 1.0))
@@ -124,7 +130,7 @@ def test_gradient_norms_of_a_network_match_finite_differences():
     for column in range(encoded.features.shape[1]):
         step = torch.zeros_like(encoded.features)
         step[:, column] = 1e-5
-        up, down = (discriminator.score(encoded.with_features(encoded.features + sign * step)) for sign in (1, -1))
+        up, down = (discriminator.score(encoded.with_samples(encoded.features + sign * step)) for sign in (1, -1))
         slopes.append((up - down) / 2e-5)
     assert torch.allclose(found, torch.stack(slopes).norm(dim=0), atol=1e-6)
 

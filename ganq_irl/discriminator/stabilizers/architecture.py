@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from ganq_irl.discriminator.inputs import Encoded
+from ganq_irl.discriminator.inputs import Encoded, Part
 from ganq_irl.discriminator.layers import MinibatchDiscrimination, VirtualBatchNorm
-from ganq_irl.discriminator.networks import BaseDiscriminator, ScalarNetwork
+from ganq_irl.discriminator.networks import BaseDiscriminator, Network
 from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_count, check_range
 
 
@@ -25,13 +25,10 @@ class Architecture(Stabilizer):
     def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
         """Edit every network of ``discriminator``."""
         for network, parts in discriminator.networks().items():
-            rows = None
-            if reference is not None:
-                rows = torch.cat([reference.features[:, part.columns] for part in parts], dim=1)
-            self.edit(network, rows)
+            self.edit(network, None if reference is None else _known(reference, parts))
         discriminator.architecture.append(self.settings())
 
-    def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
+    def edit(self, network: Network, reference: Tensor | None) -> None:
         """Edit one network; ``reference`` is real data as this network reads it, ``(rows, in_features)``."""
         raise NotImplementedError
 
@@ -58,7 +55,7 @@ class SpectralNorm(Architecture):
     attach_rank = 1  # after the layers that others insert, which it then bounds as well
     scale: float = 1.0
 
-    def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
+    def edit(self, network: Network, reference: Tensor | None) -> None:
         """Parametrise every linear and convolutional layer."""
         check_range(self.name, "scale", self.scale, 1e-6, float("inf"))
         for module in list(network.modules()):
@@ -75,7 +72,7 @@ class BatchNorm(Architecture):
     name = "batch-norm"
     uses_batch_statistics = True
 
-    def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
+    def edit(self, network: Network, reference: Tensor | None) -> None:
         """Insert a BatchNorm1d after each hidden linear layer."""
         _insert_after_hidden(network, nn.BatchNorm1d)
 
@@ -87,16 +84,20 @@ class VirtualBatchNormalization(Architecture):
     name = "virtual-batch-norm"
     n_reference: int = 64
 
-    def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
+    def edit(self, network: Network, reference: Tensor | None) -> None:
         """Insert the layers, and give the network its reference: the first rows of the real data, evenly spread."""
         check_count(self.name, "n_reference", self.n_reference, 2, 100_000)
         weight = next(network.parameters())
         rows = torch.zeros(self.n_reference, network.in_features)
         if reference is not None:
-            index = torch.linspace(0, len(reference) - 1, self.n_reference, device=reference.device).long()
-            rows = reference[index].clone()
+            rows = _spread(reference, self.n_reference).clone()
         network.reference = rows.to(weight.device)
         _insert_after_hidden(network, lambda width: VirtualBatchNorm(width, self.n_reference))
+
+    def refer_to(self, discriminator: BaseDiscriminator, reference: Encoded) -> None:
+        """Take the reference rows from ``reference``."""
+        for network, parts in discriminator.networks().items():
+            network.reference = _spread(_known(reference, parts), self.n_reference).clone()
 
 
 @dataclass(eq=False)
@@ -109,7 +110,7 @@ class MinibatchDiscriminating(Architecture):
     kernel_dim: int = 4
     n_reference: int = 64
 
-    def edit(self, network: ScalarNetwork, reference: Tensor | None) -> None:
+    def edit(self, network: Network, reference: Tensor | None) -> None:
         """Insert the layer before the last linear one, which is widened."""
         for setting in ("kernels", "kernel_dim", "n_reference"):
             check_count(self.name, setting, getattr(self, setting), 1, 100_000)
@@ -120,7 +121,18 @@ class MinibatchDiscriminating(Architecture):
         network.layers = nn.Sequential(*hidden, layer, widened).to(last.weight.device)
 
 
-def _insert_after_hidden(network: ScalarNetwork, layer: Callable[[int], nn.Module]) -> None:
+def _known(encoded: Encoded, parts: Iterable[Part]) -> Tensor:
+    """Rows as the network that reads ``parts`` takes them."""
+    rows = encoded.rows()
+    return torch.cat([rows[:, part.columns] for part in parts], dim=1)
+
+
+def _spread(rows: Tensor, n: int) -> Tensor:
+    """``n`` rows, evenly spread."""
+    return rows[torch.linspace(0, len(rows) - 1, n, device=rows.device).long()]
+
+
+def _insert_after_hidden(network: Network, layer: Callable[[int], nn.Module]) -> None:
     layers: list[nn.Module] = []
     for module in network.layers:
         layers.append(module)

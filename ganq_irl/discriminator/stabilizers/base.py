@@ -63,6 +63,9 @@ class Stabilizer(nn.Module):
     def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
         """Allocate state for ``discriminator``, or edit its networks. ``reference`` is real data; None when reloading."""
 
+    def refer_to(self, discriminator: BaseDiscriminator, reference: Encoded) -> None:
+        """Take what is fixed from real data that came after ``attach``."""
+
     def on_batch(self, real: Encoded, fake: Encoded, generator: torch.Generator) -> tuple[Encoded, Encoded]:
         """Change what is scored."""
         return real, fake

@@ -47,8 +47,9 @@ class InstanceNoise(Stabilizer):
         return self._perturb(real, remaining, generator), self._perturb(fake, remaining, generator)
 
     def _perturb(self, side: Encoded, remaining: Tensor | float, generator: torch.Generator) -> Encoded:
-        noise = torch.randn(side.features.shape, generator=generator, device=side.features.device)
-        return side.with_features(side.features + self.std * remaining * self.noisy * noise)
+        noise = torch.randn(side.samples.shape, generator=generator, device=side.samples.device)
+        mask = self.noisy if side.returns is None else 1.0
+        return side.with_samples(side.samples + self.std * remaining * mask * noise)
 
 
 @dataclass(eq=False)
@@ -71,6 +72,7 @@ class FakeReplay(Stabilizer):
         self.features: Tensor
         self.dones: Tensor
         self.offset: Tensor
+        self.returns: Tensor
         self.stored: Tensor
         check_range(self.name, "fraction", self.fraction, 0.0, 1.0)
         check_count(self.name, "size", self.size, 1)
@@ -79,6 +81,8 @@ class FakeReplay(Stabilizer):
         self.register_buffer("features", torch.zeros(self.size, encoder.dim, device=device))
         self.register_buffer("dones", torch.zeros(self.size, device=device))
         self.register_buffer("offset", torch.zeros(self.size, device=device))
+        n_returns = encoder.n_returns if "returns" in encoder.fields else 0
+        self.register_buffer("returns", torch.zeros(self.size, n_returns, device=device))
         self.register_buffer("stored", torch.zeros((), dtype=torch.long, device=device))
 
     def on_batch(self, real: Encoded, fake: Encoded, generator: torch.Generator) -> tuple[Encoded, Encoded]:
@@ -92,10 +96,12 @@ class FakeReplay(Stabilizer):
         n_old = round(self.fraction * len(fake))
         keep = torch.randperm(len(fake), generator=generator, device=fake.dones.device)[n_old:]
         old = torch.randint(available, (n_old,), generator=generator, device=fake.dones.device)
+        returns = None if fake.returns is None else torch.cat([fake.returns[keep], self.returns[old]])
         return Encoded(
             torch.cat([fake.features[keep], self.features[old]]),
             torch.cat([fake.dones[keep], self.dones[old]]),
             torch.cat([fake.offset[keep], self.offset[old]]),
+            returns,
         )
 
     def _store(self, fake: Encoded, available: int, generator: torch.Generator) -> None:
@@ -107,4 +113,6 @@ class FakeReplay(Stabilizer):
         self.features[rows] = fake.features[: len(rows)]
         self.dones[rows] = fake.dones[: len(rows)]
         self.offset[rows] = fake.offset[: len(rows)]
+        if fake.returns is not None:
+            self.returns[rows] = fake.returns[: len(rows)]
         self.stored += n_appended

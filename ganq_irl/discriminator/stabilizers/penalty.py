@@ -36,9 +36,9 @@ class GradientPenalty(Penalty):
 
     def penalty(self, step: Step) -> Tensor:
         """The weighted penalty."""
-        rows = min(len(step.real), len(step.fake))
-        weights = torch.rand(rows, generator=step.generator, device=step.real_scores.device)
-        value = gradient_penalty(step.discriminator.score, step.real, step.fake, weights, self.center)
+        shape = step.real_scores.shape if len(step.real) < len(step.fake) else step.fake_scores.shape
+        weights = torch.rand(shape, generator=step.generator, device=step.real_scores.device)
+        value = gradient_penalty(step.discriminator.gradient_norms, step.real, step.fake, weights, self.center)
         return self.weight * value
 
 
@@ -60,7 +60,7 @@ class RealGradientPenalty(Penalty):
 
     def penalty(self, step: Step) -> Tensor:
         """The weighted penalty."""
-        return self.weight / 2 * gradient_penalty_at(step.discriminator.score, step.real)
+        return self.weight / 2 * gradient_penalty_at(step.discriminator.gradient_norms, step.real)
 
 
 @dataclass(eq=False)
@@ -73,7 +73,7 @@ class FakeGradientPenalty(Penalty):
 
     def penalty(self, step: Step) -> Tensor:
         """The weighted penalty."""
-        return self.weight / 2 * gradient_penalty_at(step.discriminator.score, step.fake)
+        return self.weight / 2 * gradient_penalty_at(step.discriminator.gradient_norms, step.fake)
 
 
 @dataclass(eq=False)

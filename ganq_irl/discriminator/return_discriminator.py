@@ -1,0 +1,120 @@
+"""GAN-Q's critic: a score of return samples x, given (s, a)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from ganq_irl.discriminator.inputs import Encoded, InputEncoder, Part, contiguous
+from ganq_irl.discriminator.networks import BaseDiscriminator, Network
+from ganq_irl.errors import ConfigurationError
+
+
+class ReturnDiscriminator(BaseDiscriminator):
+    """D(x | s, a) = w_0 x + Σ_k w_k tanh(α_k x + β_k), the weights w a network's output at (s, a).
+
+    A conditional critic that reads (s, a) once, however many samples are scored there, and whose gradient in x,
+    w_0 + Σ_k w_k α_k (1 - tanh²), is known without a second backward pass: that is what a gradient penalty needs, and it is
+    taken in x alone, since (s, a) is given. Discrete actions have weights of their own, on one network of s; any other
+    action is an input of the network.
+
+    Args:
+        encoder: observations, actions and returns.
+        hidden_sizes: widths of the network of (s, a).
+        activation: between its layers.
+        n_basis: K, the number of tanh units in x.
+
+    Raises:
+        ConfigurationError: the encoder has other inputs.
+    """
+
+    def __init__(
+        self,
+        encoder: InputEncoder,
+        hidden_sizes: Sequence[int] = (64, 64),
+        activation: str = "leaky-relu",
+        n_basis: int = 16,
+    ) -> None:
+        super().__init__(encoder, hidden_sizes, activation)
+        if set(encoder.fields) != {"observations", "actions", "returns"}:
+            raise ConfigurationError(f"a return discriminator sees observations, actions and returns; got {encoder.fields}")
+        self.n_basis = n_basis
+        self._has_heads = isinstance(encoder.action_space, spaces.Discrete)
+        n_heads = encoder.columns("actions").stop - encoder.columns("actions").start if self._has_heads else 1
+        fields = ("observations",) if self._has_heads else ("observations", "actions")
+        self._read = tuple(part for part in encoder.parts if part.field in fields)
+        self.network = Network(contiguous(self._read), hidden_sizes, activation, n_heads * (1 + n_basis))
+        self._shrink_head()
+        # Units spread over the few deviations that standardised samples cover, each as wide as the gap to the next but one.
+        self.frequencies = nn.Parameter(torch.full((n_basis,), 1.5))
+        self.phases = nn.Parameter(-1.5 * torch.linspace(-2.5, 2.5, n_basis))
+        self._shared: tuple[Tensor, Tensor] | None = None
+        self._keeps = False
+
+    @torch.no_grad()
+    def _shrink_head(self) -> None:
+        """Start as a nearly flat score: a confident random critic would push the generator about at once."""
+        head = self.network.layers[-1]
+        assert isinstance(head, nn.Linear)
+        head.weight.mul_(0.1)
+        head.bias.mul_(0.1)
+
+    def score(self, encoded: Encoded) -> Tensor:
+        """D(x | s, a), ``(batch, n_returns)``."""
+        assert encoded.returns is not None
+        weights = self._weights(encoded.features)
+        units = torch.tanh(encoded.returns.unsqueeze(2) * self.frequencies + self.phases)  # (batch, n_returns, K)
+        return weights[:, :1] * encoded.returns + (units * weights[:, None, 1:]).sum(dim=2)
+
+    def gradient_norms(self, points: Encoded) -> Tensor:
+        """The size of ∂D/∂x at each sample, ``(batch, n_returns)``, in closed form."""
+        assert points.returns is not None
+        weights = self._weights(points.features)
+        units = torch.tanh(points.returns.unsqueeze(2) * self.frequencies + self.phases)
+        slopes = weights[:, :1] + ((1 - units**2) * (weights[:, 1:] * self.frequencies)[:, None]).sum(dim=2)
+        return slopes.abs()
+
+    def _weights(self, features: Tensor) -> Tensor:
+        """w at each (s, a), ``(batch, 1 + K)``."""
+        if self._shared is not None and self._shared[0] is features:
+            return self._shared[1]
+        outputs = self.network(self._condition(features))
+        if self._has_heads:
+            chosen = features[:, self.encoder.columns("actions")]  # one-hot
+            outputs = (outputs.view(len(features), -1, 1 + self.n_basis) * chosen.unsqueeze(2)).sum(dim=1)
+        if self._keeps:
+            self._shared = (features, outputs)
+        return outputs
+
+    def _condition(self, features: Tensor) -> Tensor:
+        runs = [features[:, part.columns] for part in self._read]
+        return runs[0] if len(runs) == 1 else torch.cat(runs, dim=1)
+
+    @contextmanager
+    def reading_once(self) -> Iterator[None]:
+        """Within it, the network reads a matrix of features once."""
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps, self._shared = False, None
+
+    def networks(self) -> Mapping[Network, tuple[Part, ...]]:
+        """The network of (s, a)."""
+        return {self.network: self._read}
+
+    def config(self) -> dict[str, Any]:
+        """JSON description."""
+        return {
+            "kind": "returns",
+            "inputs": list(self.encoder.fields),
+            "hidden_sizes": list(self.hidden_sizes),
+            "activation": self.activation,
+            "n_basis": self.n_basis,
+            "architecture": self.architecture,
+        }
