@@ -43,6 +43,12 @@ def test_a_termination_inside_the_window():
     assert samples["discounts"] == [GAMMA**2, GAMMA, GAMMA**3]
 
 
+def test_a_termination_stays_one_when_the_environment_was_reset():
+    samples = at(store(empty(), (0, 1, 1.0, ""), (1, 2, 1.0, "end"), (50, 51, 9.0, "")), 0, 1)
+    assert samples["dones"] == [1, 1]
+    assert samples["next_observations"] == [2, 2]
+
+
 def test_a_time_limit_inside_the_window_bootstraps_from_the_terminal_observation():
     buffer = store(empty(), (0, 1, 1.0, ""), (1, 100, 2.0, "limit"), (50, 51, 9.0, ""), (51, 52, 9.0, ""))
     samples = at(buffer, 0, 1)
