@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ganq_irl_cli import options, session
+
+if TYPE_CHECKING:
+    from ganq_irl.evaluation import ValueCheck
 
 
 @click.command("evaluate")
@@ -14,18 +18,43 @@ from ganq_irl_cli import options, session
 @click.option(
     "--episodes", type=click.IntRange(min=1), metavar="N", help="Episodes to play.  [default: the run's own setting]"
 )
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Draw loss.png, score.png and, where the run learned values of actions, values.png (predicted against true) there.",
+)
 @options.seed
 @options.device
 @options.as_json
-def command(run: Path, episodes: int | None, seed: int | None, device: str | None, as_json: bool) -> None:
+def command(
+    run: Path, episodes: int | None, pictures: Path | None, seed: int | None, device: str | None, as_json: bool
+) -> None:
     """Play episodes with the policy of the run directory RUN and measure its true return."""
     with session.working():
         from ganq_irl.experiment import load_run
         from ganq_irl.experiment.runner import evaluate_run_policy
 
         loaded = load_run(run)
-        evaluation, _ = evaluate_run_policy(loaded.config, loaded.policy(device or "auto"), episodes=episodes, seed=seed)
+        policy = loaded.policy(device or "auto")
+        evaluation, _ = evaluate_run_policy(loaded.config, policy, episodes=episodes, seed=seed)
+        content, lines = {"run": str(run), **evaluation.to_json()}, [session.describe(evaluation)]
+        if pictures is not None:
+            from ganq_irl.experiment.pictures import check_run_values, draw_run
+
+            values = check_run_values(loaded.config, policy, episodes=episodes, seed=seed)
+            drawn = [str(path) for path in draw_run(loaded, pictures, values)]
+            content |= {"values": None if values is None else values.to_json(), "pictures": drawn}
+            lines += [*_describe(values), f"Pictures: {', '.join(drawn)}"]
     if as_json:
-        session.print_json({"run": str(run), **evaluation.to_json()})
+        session.print_json(content)
     else:
-        click.echo(session.describe(evaluation))
+        click.echo("\n".join(lines))
+
+
+def _describe(values: ValueCheck | None) -> list[str]:
+    if values is None:
+        return []
+    related = "" if values.correlation is None else f", correlation {values.correlation:.2f}"
+    errors = f"bias {values.bias:.3g}, mean absolute error {values.mean_absolute_error:.3g}{related}"
+    return [f"predicted against true Q: {errors}; returns up to {values.scale:.3g}, {len(values.returns)} pairs"]

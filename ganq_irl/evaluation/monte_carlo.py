@@ -1,0 +1,155 @@
+"""What values are estimates of: discounted returns of a policy from the states and actions that it visits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from ganq_irl.errors import ConfigurationError
+from ganq_irl.evaluation.rollouts import Predictor
+
+
+@dataclass(frozen=True)
+class Visits:
+    """State-action pairs that a policy visited, with the discounted return from each.
+
+    Attributes:
+        observations: raw, ``(n, *observation_shape)``, or one such array for each key of a Dict space.
+        actions: ``(n, *action_shape)``.
+        returns: Monte Carlo return Σ γ^t r_t from that pair on, ``(n,)`` float64.
+    """
+
+    observations: Any
+    actions: np.ndarray
+    returns: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.returns)
+
+
+@dataclass(frozen=True)
+class _Episode:
+    observations: list[Any]
+    actions: list[np.ndarray]
+    rewards: list[float]
+    terminated: bool
+
+
+def monte_carlo_returns(
+    policy: Predictor,
+    env: str | Callable[..., gym.Env],
+    gamma: float,
+    n_episodes: int = 20,
+    *,
+    seed: int = 0,
+    tolerance: float = 1e-2,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> Visits:
+    """Play episodes of the policy's mode and discount the reward from every visited pair on.
+
+    A time limit is not termination: a value is the return without it. So an environment given by its id is played beyond
+    its own limit, by as many steps h as make γ^h ≤ ``tolerance``; pairs up to that limit count. Where an episode is cut off
+    all the same, its last h pairs, whose return is not known to that precision, are left out.
+
+    Args:
+        policy: anything with SB3's ``predict``; it is given raw observations.
+        env: a Gymnasium id, or a function that makes the environment, which is then played as it is.
+        gamma: discount that the values were learned with, in [0, 1]; at 1 only terminated episodes have a return.
+        n_episodes: at least 1; episode ``i`` starts from ``reset(seed=seed + i)``.
+        seed: seed of the first episode.
+        tolerance: share of the value that may lie beyond what was played.
+        env_kwargs: passed to the environment.
+
+    Raises:
+        ConfigurationError: an argument is out of its range, or no pair has a known return.
+    """
+    if n_episodes < 1 or not 0 <= gamma <= 1 or not 0 < tolerance < 1:
+        raise ConfigurationError(
+            f"given n_episodes={n_episodes}, gamma={gamma}, tolerance={tolerance}; expected at least one episode, a "
+            "discount from 0 to 1, and a tolerance between 0 and 1"
+        )
+    horizon = _horizon(gamma, tolerance)
+    environment, limit = _without_time_limit(env, horizon, dict(env_kwargs or {}))
+    try:
+        episodes = [_play(policy, environment, seed + i) for i in range(n_episodes)]
+    finally:
+        environment.close()
+    counts = [_known(episode, horizon, limit) for episode in episodes]
+    if not any(counts):
+        raise ConfigurationError(
+            f"no return is known: every episode was cut off before γ^k fell to {tolerance} (γ = {gamma}, {horizon:g} steps)"
+            "; give the environment by its id or with a longer time limit, or a higher tolerance"
+        )
+    kept = list(zip(episodes, counts, strict=True))
+    return Visits(
+        observations=_stack([observation for e, count in kept for observation in e.observations[:count]]),
+        actions=np.stack([action for e, count in kept for action in e.actions[:count]]),
+        returns=np.concatenate([discounted_returns(e.rewards, gamma)[:count] for e, count in kept]),
+    )
+
+
+def discounted_returns(rewards: Sequence[float], gamma: float) -> np.ndarray:
+    """G_t = r_t + γ G_{t+1} for every step of one episode: ``(n_steps,)`` float64."""
+    returns = np.zeros(len(rewards) + 1)
+    for t in reversed(range(len(rewards))):
+        returns[t] = rewards[t] + gamma * returns[t + 1]
+    return returns[:-1]
+
+
+def _horizon(gamma: float, tolerance: float) -> float:
+    """Steps after which γ^k ≤ tolerance: a whole number, or infinity for γ = 1."""
+    if gamma == 1:
+        return math.inf
+    return 1 if gamma <= tolerance else math.ceil(math.log(tolerance) / math.log(gamma))
+
+
+def _known(episode: _Episode, horizon: float, limit: int | None) -> int:
+    """How many of an episode's first pairs have a known return."""
+    steps = len(episode.rewards)
+    known = steps if episode.terminated else int(max(0, steps - horizon))
+    return known if limit is None else min(known, limit)
+
+
+def _without_time_limit(
+    env: str | Callable[..., gym.Env], horizon: float, env_kwargs: dict[str, Any]
+) -> tuple[gym.Env, int | None]:
+    """The environment, played ``horizon`` steps beyond its own time limit where both are known, and that limit."""
+    if not isinstance(env, str):
+        return env(**env_kwargs), None
+    limit = env_kwargs.pop("max_episode_steps", gym.spec(env).max_episode_steps)
+    longer = None if limit is None else limit + (0 if math.isinf(horizon) else int(horizon))
+    return gym.make(env, max_episode_steps=longer, **env_kwargs), limit
+
+
+def _play(policy: Predictor, env: gym.Env, seed: int) -> _Episode:
+    observation, _ = env.reset(seed=seed)
+    episode: dict[str, list[Any]] = {"observations": [], "actions": [], "rewards": []}
+    state, terminated, truncated = None, False, False
+    while not (terminated or truncated):
+        batch = _stack([observation])
+        first = np.array([not episode["rewards"]])
+        actions, state = policy.predict(batch, state=state, episode_start=first, deterministic=True)
+        episode["observations"].append(_copied(observation))
+        episode["actions"].append(np.array(actions[0]))
+        observation, reward, terminated, truncated, _ = env.step(actions[0])
+        episode["rewards"].append(float(reward))
+    return _Episode(**episode, terminated=terminated)
+
+
+def _stack(observations: Sequence[Any]) -> Any:
+    if isinstance(observations[0], Mapping):
+        return {key: np.stack([observation[key] for observation in observations]) for key in observations[0]}
+    return np.stack(observations)
+
+
+def _copied(observation: Any) -> Any:
+    """A copy, since environments may reuse their buffers."""
+    if isinstance(observation, Mapping):
+        return {key: np.array(value) for key, value in observation.items()}
+    return np.array(observation)

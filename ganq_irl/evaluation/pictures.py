@@ -1,0 +1,151 @@
+"""Pictures of a value learner: loss, score, predicted against true values, and return distributions.
+
+Each function draws on the axes that it is given, or on a figure of its own; ``save_figure`` writes it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ganq_irl.errors import RunDirectoryError
+from ganq_irl.evaluation.values import ValueCheck
+from ganq_irl.storage import replace_file
+
+STEPS = "time/total_timesteps"
+SCORES = {"eval/mean_reward": "evaluation", "rollout/ep_rew_mean": "training episodes"}
+
+
+def read_progress(path: Path | str) -> dict[str, np.ndarray]:
+    """The columns of a ``progress.csv`` as SB3's logger writes it: ``(n_rows,)`` float64 each, NaN where a cell is empty.
+
+    Raises:
+        RunDirectoryError: there is no such file, or it holds anything but numbers.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {key: np.array([float(row[key] or "nan") for row in rows]) for key in (rows[0] if rows else ())}
+    except (OSError, ValueError, TypeError) as error:
+        raise RunDirectoryError(f"{path} cannot be read ({error}); give the progress.csv of a run of `train`") from error
+
+
+def plot_loss(progress: Path | str, axes: Axes | None = None, label: str = "") -> Figure:
+    """Draw every loss that a run logged against its steps, in a panel each, since their scales differ.
+
+    Args:
+        progress: the run's ``progress.csv``.
+        axes: draw all of them here instead.
+        label: put before the names in the legend, where several runs share the axes.
+
+    Raises:
+        RunDirectoryError: the file cannot be read or holds no loss.
+    """
+    columns = read_progress(progress)
+    curves = _curves(progress, columns, {name: name for name in columns if name.endswith("loss")}, what="loss")
+    panels = _new_panels(len(curves)) if axes is None else [axes] * len(curves)
+    for panel, (name, curve) in zip(panels, curves.items(), strict=True):
+        panel.plot(*curve, label=f"{label} {name}".strip())
+        panel.set(xlabel="environment steps", title=name if axes is None else "loss")
+    return _figure_of(panels[0])
+
+
+def plot_score(progress: Path | str, axes: Axes | None = None, label: str = "") -> Figure:
+    """Draw the true return of evaluations, and of the episodes that the run trained on, against its steps.
+
+    Args:
+        progress: the run's ``progress.csv``.
+        axes: draw here.
+        label: put before the names in the legend, where several runs share the axes.
+
+    Raises:
+        RunDirectoryError: the file cannot be read or holds no score.
+    """
+    curves = _curves(progress, read_progress(progress), SCORES, what="score")
+    axes = _new_panels(1)[0] if axes is None else axes
+    for name, curve in curves.items():
+        axes.plot(*curve, label=f"{label} {name}".strip())
+    axes.set(xlabel="environment steps", ylabel="mean return", title="score")
+    axes.legend(frameon=False)
+    return _figure_of(axes)
+
+
+def plot_values(check: ValueCheck, axes: Axes | None = None, label: str = "") -> Figure:
+    """Draw predicted values over Monte Carlo returns, one dot a visited pair, and the diagonal where they agree.
+
+    Args:
+        check: what ``check_values`` gave.
+        axes: draw here.
+        label: name of the dots in the legend.
+    """
+    axes = _new_panels(1)[0] if axes is None else axes
+    axes.plot(check.returns, check.predicted, ".", markersize=3, alpha=0.3, label=label or None)
+    middle = float(check.returns.mean())
+    axes.axline((middle, middle), slope=1, color="black", linestyle="--", linewidth=1)
+    axes.set(xlabel="true Q: Monte Carlo return", ylabel="predicted Q", title="predicted against true Q")
+    if label:
+        axes.legend(frameon=False, markerscale=4)
+    else:
+        text = f"bias {check.bias:.3g}, mean absolute error {check.mean_absolute_error:.3g}"
+        axes.text(0.03, 0.97, text, transform=axes.transAxes, verticalalignment="top")
+    return _figure_of(axes)
+
+
+def plot_return_histograms(samples: Mapping[str, np.ndarray], returns: Mapping[str, np.ndarray], bins: int = 60) -> Figure:
+    """Draw predicted return distributions, a panel each, over the returns that were seen.
+
+    Args:
+        samples: name of an action or pair -> samples of its predicted distribution, ``(n_samples,)``.
+        returns: the same names -> Monte Carlo returns, ``(n_returns,)``; a name may be missing.
+        bins: bins of a panel, which both histograms share.
+    """
+    figure = Figure(figsize=(3.6 * len(samples), 3), layout="constrained")
+    panels = figure.subplots(1, len(samples), squeeze=False)[0]
+    for axes, (name, predicted) in zip(panels, samples.items(), strict=True):
+        seen = returns.get(name, np.empty(0))
+        edges = np.histogram_bin_edges(np.concatenate([predicted, seen]), bins)
+        axes.hist(predicted, edges, density=True, alpha=0.6, label="predicted")
+        if len(seen):
+            axes.hist(seen, edges, density=True, histtype="step", color="black", label="Monte Carlo")
+        axes.set(title=name, xlabel="return", yticks=[])
+    panels[0].legend(frameon=False)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path | str) -> Path:
+    """Write a figure as PNG, atomically."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150)
+    replace_file(Path(path), content.getvalue())
+    return Path(path)
+
+
+def _curves(
+    progress: Path | str, columns: Mapping[str, np.ndarray], names: Mapping[str, str], what: str
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Title -> steps and values, for those of the columns that hold a finite value."""
+    curves = {}
+    for name, title in names.items():
+        if name in columns and STEPS in columns:
+            shown = np.isfinite(columns[name]) & np.isfinite(columns[STEPS])
+            if shown.any():
+                curves[title] = columns[STEPS][shown], columns[name][shown]
+    if not curves:
+        raise RunDirectoryError(f"{progress} holds no {what} to draw; train for longer, or with --set evaluation.every=N")
+    return curves
+
+
+def _new_panels(count: int) -> list[Axes]:
+    return list(Figure(figsize=(5 * count, 3.6), layout="constrained").subplots(1, count, squeeze=False)[0])
+
+
+def _figure_of(axes: Axes) -> Figure:
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    return figure

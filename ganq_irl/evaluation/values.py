@@ -1,0 +1,80 @@
+"""Predicted against true Q: the value learner's own estimate beside the Monte Carlo return of the same policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ganq_irl.errors import ConfigurationError
+from ganq_irl.evaluation.monte_carlo import Visits
+
+
+@dataclass(frozen=True)
+class ValueCheck:
+    """Predicted values and Monte Carlo returns of the same state-action pairs.
+
+    In an environment with chance the returns scatter around the true values; bias and correlation still tell, the mean
+    absolute error then holds that scatter too.
+
+    Attributes:
+        predicted: ``(n,)`` float64.
+        returns: ``(n,)`` float64.
+    """
+
+    predicted: np.ndarray
+    returns: np.ndarray
+
+    @property
+    def bias(self) -> float:
+        """Mean of prediction minus return: above 0 where values are overestimated."""
+        return float(np.mean(self.predicted - self.returns))
+
+    @property
+    def mean_absolute_error(self) -> float:
+        """Mean of |prediction - return|."""
+        return float(np.mean(np.abs(self.predicted - self.returns)))
+
+    @property
+    def correlation(self) -> float | None:
+        """Pearson's correlation; None where either side is one number everywhere."""
+        if np.ptp(self.predicted) == 0 or np.ptp(self.returns) == 0:
+            return None
+        return float(np.corrcoef(self.predicted, self.returns)[0, 1])
+
+    @property
+    def scale(self) -> float:
+        """The largest |return|, which the errors are to be measured by."""
+        return float(np.max(np.abs(self.returns)))
+
+    def to_json(self) -> dict[str, Any]:
+        """The statistics, and the number of pairs, as JSON values."""
+        return {
+            "bias": self.bias,
+            "mean_absolute_error": self.mean_absolute_error,
+            "correlation": self.correlation,
+            "scale": self.scale,
+            "pairs": len(self.returns),
+        }
+
+
+def check_values(predicted: np.ndarray, visits: Visits) -> ValueCheck:
+    """Set predictions beside the returns of visited pairs.
+
+    Args:
+        predicted: the learner's values at ``visits.observations``: of every action ``(n, n_actions)``, of which those of the
+            actions taken are chosen, or of the pairs themselves ``(n,)``.
+        visits: what ``monte_carlo_returns`` gave.
+
+    Raises:
+        ConfigurationError: there is not one prediction, or one row of them, for each pair.
+    """
+    if predicted.ndim not in (1, 2) or len(predicted) != len(visits):
+        raise ConfigurationError(
+            f"predicted values of shape {predicted.shape} for {len(visits)} visited pairs; expected ({len(visits)},) or "
+            f"({len(visits)}, n_actions), predicted at visits.observations"
+        )
+    if predicted.ndim == 2:
+        predicted = np.take_along_axis(predicted, visits.actions.reshape(-1, 1).astype(np.int64), axis=1)[:, 0]
+    return ValueCheck(predicted.astype(np.float64), visits.returns)
