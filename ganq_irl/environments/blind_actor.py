@@ -70,8 +70,7 @@ class BlindActorEnv(gym.Env[np.ndarray, np.ndarray]):
             raise ConfigurationError(f"show_real: given {show_real}, expected a probability")
         self.real, self.show_real = samples, show_real
         bound = float(2 * max(np.abs(samples).max(), 1e-6))
-        self.observation_space = gym.spaces.Box(-np.inf, np.inf, samples.shape[1:], np.float32)
-        self.action_space = gym.spaces.Box(-bound, bound, samples.shape[1:], np.float32)
+        self.observation_space = self.action_space = gym.spaces.Box(-bound, bound, samples.shape[1:], np.float32)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
         """Zeros: the actor sees nothing."""
@@ -79,7 +78,7 @@ class BlindActorEnv(gym.Env[np.ndarray, np.ndarray]):
         return np.zeros(self.real.shape[1:], np.float32), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Toss the coin and show; the action is shown as it is, also outside the bounds."""
+        """Toss the coin and show; an action is shown as it is, since clipping would stop its gradient."""
         # Both draws are made either way, so that the real samples shown do not depend on earlier tosses.
         toss, row = self.np_random.random(), self.np_random.integers(len(self.real))
         shown_real = bool(toss < self.show_real)

@@ -31,15 +31,13 @@ def value_iteration(
     P, R, terminal = np.asarray(P, float), np.asarray(R, float), np.asarray(terminal, bool)
     check_tables(P, R, terminal)
     check_discount(gamma)
-    Q = np.zeros_like(R)
-    change = np.inf
-    # The change shrinks by γ a round; below the rounding of the largest value it stops shrinking.
-    while gamma / (1 - gamma) * change > max(tolerance, 1e-15 * np.abs(Q).max()):
+    Q = np.where(terminal[:, None], 0.0, R)
+    change = np.abs(Q).max()  # from zeros
+    # The change shrinks by γ a round, until it is no more than the rounding of the largest value.
+    while gamma * change > max((1 - gamma) * tolerance, 1e-14 * np.abs(Q).max()):
         improved = np.where(terminal[:, None], 0.0, R + gamma * P @ Q.max(axis=1))
         change = np.abs(improved - Q).max()
         Q = improved
-        if gamma == 0:
-            break
     return Q, Q.argmax(axis=1)
 
 
