@@ -8,7 +8,7 @@ from ganq_irl_cli import main
 
 QUICK = ["--device", "cpu", "--preset", "none", "--set", "evaluation.episodes=2", "--set", "evaluation.every=200"]
 RUNS = {
-    "dqn": ["--set", "generator_kwargs.policy=ActionInputPolicy", "--set", "generator_kwargs.buffer_size=500"],
+    "dqn": ["--set", "generator_kwargs.policy=ActionInputPolicy", "--set", "generator_kwargs.learning_starts=100"],
     "ppo": ["--set", "generator_kwargs.n_steps=128"],
 }
 

@@ -1,0 +1,179 @@
+"""Deep Q-learning's three networks on the same seeds: actions as outputs, action as an input, a layer of its own for each.
+
+    python benchmarks/q_networks.py --jobs 2
+
+trains SB3's DQN with the shipped preset's settings, which are rl-baselines3-zoo's, and nothing changed but the policy: one
+run directory a cell under --runs, so that a second start continues where the first stopped. Then it writes the table and
+the three plots: loss, score, and predicted against true Q. The widths of the hidden layers are the same for all, so that the
+network with a layer for each action has more parameters and the one with the action as an input fewer; the table has them.
+
+"last fifth" is the mean of the last 20 % of the evaluations (10 episodes each); "first" the first evaluation at the target.
+"Q error" is the mean of |predicted - true|, on 20 episodes from initial states that no training or evaluation saw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import shutil
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from common import versions, write_markdown
+from tqdm import tqdm
+
+POLICIES = {"outputs": "MlpPolicy", "input": "ActionInputPolicy", "branches": "ActionBranchesPolicy"}
+NAMES = {
+    "outputs": "actions as outputs",
+    "input": "action as an input",
+    "branches": "a layer for each action",
+}
+TARGETS = {"CartPole-v1": 475.0, "Acrobot-v1": -90.0}
+EVALUATIONS = 20
+CHECK_SEED = 50_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run."""
+
+    env: str
+    network: str
+    seed: int
+
+    def folder(self, runs: Path) -> Path:
+        """The cell's run directory."""
+        return runs / self.env / f"{self.network}-seed{self.seed}"
+
+
+def run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:
+    """Train one cell in a process of its own, on one thread; what an interrupted start left is trained again."""
+    import torch
+
+    shutil.rmtree(folder, ignore_errors=True)
+    torch.set_num_threads(1)
+    from ganq_irl.experiment import load_run, resolve_config, run_experiment
+    from ganq_irl.experiment.pictures import check_run_values
+
+    flags = {
+        "algo": "dqn",
+        "env": cell.env,
+        "seed": cell.seed,
+        "device": "cpu",
+        "generator_kwargs": {"policy": POLICIES[cell.network]},
+    }
+    timesteps = resolve_config(flags, assignments=overrides).timesteps
+    assert timesteps is not None
+    flags["evaluation"] = {"every": max(1, timesteps // EVALUATIONS), "episodes": 10}
+    result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
+    run = load_run(folder)
+    policy = run.policy("cpu")
+    check = check_run_values(result.config, policy, episodes=20, seed=CHECK_SEED)
+    assert check is not None
+    np.savez(folder / "values.npz", predicted=check.predicted, returns=check.returns)
+    parameters = sum(parameter.numel() for parameter in policy.policy.q_net.parameters())
+    final = {"parameters": parameters, "seconds": run.info["seconds"]["train"], "values": check.to_json()}
+    (folder / "final.json").write_text(json.dumps(final), encoding="utf-8")
+
+
+def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    from ganq_irl.evaluation.pictures import STEPS, read_progress
+
+    columns = read_progress(folder / "progress.csv")
+    shown = np.isfinite(columns["eval/mean_reward"])
+    return columns[STEPS][shown], columns["eval/mean_reward"][shown]
+
+
+def table(env: str, done: dict[str, list[Path]]) -> list[str]:
+    """The table of one environment."""
+    target = TARGETS[env]
+    lines = [
+        f"## {env}",
+        "",
+        f"| network | parameters | train, s | last fifth (each) | seeds ≥ {target:g} | first | Q bias | Q error | correlation |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    return [*lines, *(_row(network, folders, target) for network, folders in done.items() if folders), ""]
+
+
+def _row(network: str, folders: list[Path], target: float) -> str:
+    finals = [json.loads((folder / "final.json").read_text(encoding="utf-8")) for folder in folders]
+    lasts, firsts = [], []
+    for folder in folders:
+        steps, scores = evaluations(folder)
+        lasts.append(float(scores[-max(1, len(scores) // 5) :].mean()))
+        reached = steps[scores >= target]
+        firsts.append(f"{reached[0] / 1000:.3g}k" if len(reached) else "-")
+    values = [final["values"] for final in finals]
+    bias, error = (np.mean([value[key] for value in values]) for key in ("bias", "mean_absolute_error"))
+    known = [value["correlation"] for value in values if value["correlation"] is not None]
+    correlation = f"{np.mean(known):.2f}" if known else "-"
+    return (
+        f"| {NAMES[network]} | {finals[0]['parameters']:,} | {np.mean([final['seconds'] for final in finals]):.0f} "
+        f"| {np.mean(lasts):.4g} ({' '.join(f'{last:.4g}' for last in lasts)}) | {sum(last >= target for last in lasts)} of "
+        f"{len(lasts)} | {' '.join(firsts)} | {bias:.3g} | {error:.3g} | {correlation} |"
+    )
+
+
+def draw(path: Path, env: str, done: dict[str, list[Path]]) -> None:
+    """Loss and score of every seed, and predicted against true Q of the first."""
+    from matplotlib.figure import Figure
+
+    from ganq_irl.evaluation import ValueCheck
+    from ganq_irl.evaluation.pictures import STEPS, plot_values, read_progress, save_figure
+
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    loss, score, values = figure.subplots(1, 3)
+    for color, (network, folders) in enumerate(done.items()):
+        for index, folder in enumerate(folders):
+            columns = read_progress(folder / "progress.csv")
+            shown = np.isfinite(columns["train/loss"])
+            style = {"color": f"C{color}", "linewidth": 1, "label": NAMES[network] if index == 0 else None}
+            loss.plot(columns[STEPS][shown], columns["train/loss"][shown], **style)
+            score.plot(*evaluations(folder), **style)
+        if folders:
+            with np.load(folders[0] / "values.npz", allow_pickle=False) as saved:
+                chosen = np.linspace(0, len(saved["returns"]) - 1, 1000).astype(int)
+                plot_values(ValueCheck(saved["predicted"][chosen], saved["returns"][chosen]), values, NAMES[network])
+    loss.set(xlabel="environment steps", title="loss", yscale="log")
+    score.set(xlabel="environment steps", ylabel=f"mean return on {env}", title="score")
+    score.legend(frameon=False)
+    save_figure(figure, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--env", action="append", choices=list(TARGETS))
+    parser.add_argument("--seeds", default="100,101,102,103,104")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--set", action="append", default=[], help="a setting for every cell, as in `ganq-irl train --set`")
+    parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs/q_networks"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/q-networks.md"))
+    parser.add_argument("--picture", type=Path, default=Path("docs/images/q-networks.png"), help="of the first environment")
+    arguments = parser.parse_args()
+    envs, seeds = arguments.env or ["CartPole-v1"], [int(seed) for seed in arguments.seeds.split(",")]
+
+    cells = [Cell(env, network, seed) for env in envs for seed in seeds for network in POLICIES]
+    todo = [cell for cell in cells if not (cell.folder(arguments.runs) / "final.json").is_file()]
+    with ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(run_cell, cell, cell.folder(arguments.runs), arguments.set): cell for cell in todo}
+        for future in tqdm(as_completed(futures), total=len(futures), desc="cells", file=sys.stderr):
+            if future.exception() is not None:
+                print(f"failed: {futures[future]}: {future.exception()}", file=sys.stderr)
+
+    lines = ["# Deep Q-learning: the three networks", ""]
+    for env in envs:
+        folders = {name: [Cell(env, name, seed).folder(arguments.runs) for seed in seeds] for name in POLICIES}
+        done = {name: [folder for folder in each if (folder / "final.json").is_file()] for name, each in folders.items()}
+        lines += table(env, done)
+        if env == envs[0]:
+            draw(arguments.picture, env, done)
+    write_markdown(arguments.out, [*lines, versions("python benchmarks/q_networks.py")])
+
+
+if __name__ == "__main__":
+    main()
