@@ -5,7 +5,7 @@
 trains SB3's DQN with the shipped preset's settings, which are rl-baselines3-zoo's, and nothing changed but the policy: one
 run directory a cell under --runs, so that a second start continues where the first stopped. Then it writes the table and
 the three plots: loss, score, and predicted against true Q. The widths of the hidden layers are the same for all, so that the
-network with a layer for each action has more parameters and the one with the action as an input fewer; the table has them.
+network with a layer for each action has more parameters; the table counts them.
 
 "last fifth" is the mean of the last 20 % of the evaluations (10 episodes each); "first" the first evaluation at the target.
 "Q error" is the mean of |predicted - true|, on 20 episodes from initial states that no training or evaluation saw.
@@ -94,7 +94,7 @@ def table(env: str, done: dict[str, list[Path]]) -> list[str]:
     lines = [
         f"## {env}",
         "",
-        f"| network | parameters | train, s | last fifth (each) | seeds ≥ {target:g} | first | Q bias | Q error | correlation |",
+        f"| network | parameters | train, s | last fifth (each) | ≥ {target:g} | first | Q bias | Q error | correlation |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     return [*lines, *(_row(network, folders, target) for network, folders in done.items() if folders), ""]
