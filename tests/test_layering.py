@@ -15,7 +15,7 @@ LEFT_OF = {
     "errors": (),
     "spaces": ("errors",),
     "storage": ("errors",),
-    "environments": (),
+    "environments": ("errors",),
 }
 LEFTMOST = tuple(LEFT_OF)
 LEFT_OF |= {
@@ -100,7 +100,7 @@ def test_the_discriminator_knows_torch_and_spaces_only(path):
         "numpy": ("numpy",),
         "ganq_irl": ("ganq_irl.",),
     }
-    standard = {"__future__", "abc", "collections", "copy", "dataclasses", "math", "typing"}
+    standard = {"__future__", "abc", "collections", "contextlib", "copy", "dataclasses", "functools", "math", "typing"}
     for name in imports_of(path):
         package = name.partition(".")[0]
         assert package in standard or name.startswith(allowed.get(package, ())), name

@@ -52,7 +52,7 @@ class _ActionPolicy(DQNPolicy):
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        extractor = features_extractor_class or _default_extractor(observation_space)
+        extractor = features_extractor_class or default_extractor(observation_space)
         if net_arch is None:
             net_arch = [64] if extractor is NatureCNN else [64, 64]
         super().__init__(
@@ -88,7 +88,8 @@ class ActionBranchesPolicy(_ActionPolicy):
     network_class = ActionBranches
 
 
-def _default_extractor(observation_space: spaces.Space) -> type[BaseFeaturesExtractor]:
+def default_extractor(observation_space: spaces.Space) -> type[BaseFeaturesExtractor]:
+    """NatureCNN for images, CombinedExtractor for Dict, else FlattenExtractor: what SB3's three policies have."""
     if isinstance(observation_space, spaces.Dict):
         return CombinedExtractor
     return NatureCNN if is_image_space(observation_space) else FlattenExtractor

@@ -1,0 +1,8 @@
+"""GAN Q-learning: a generator of return samples, and the shared discriminator as its critic."""
+
+from __future__ import annotations
+
+from ganq_irl.algorithms.ganq.ganq import GANQ
+from ganq_irl.algorithms.ganq.policies import CnnPolicy, GANQPolicy, MlpPolicy, MultiInputPolicy
+
+__all__ = ["GANQ", "CnnPolicy", "GANQPolicy", "MlpPolicy", "MultiInputPolicy"]

@@ -1,0 +1,127 @@
+"""GAN-Q's policies: three copies of one return generator, and how an action is chosen from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.dqn.policies import DQNPolicy
+from torch import Tensor, nn
+
+from ganq_irl.algorithms.ganq.return_generators import N_GRID, RETURN_GENERATORS, ReturnGenerator, noise_grid
+from ganq_irl.algorithms.ganq.risk import Risk
+from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.generators.q_policies import default_extractor
+
+
+class GANQPolicy(DQNPolicy):
+    """A return generator that learns, the target that its Bellman samples come from, and the average that acts.
+
+    Args:
+        observation_space: as in SB3.
+        action_space: as in SB3.
+        lr_schedule: as in SB3.
+        net_arch: widths of the hidden layers; [64, 64] by default, none after NatureCNN.
+        activation_fn: between them.
+        features_extractor_class: by default NatureCNN for images, CombinedExtractor for Dict, else FlattenExtractor.
+        features_extractor_kwargs: as in SB3.
+        normalize_images: as in SB3.
+        optimizer_class: as in SB3.
+        optimizer_kwargs: as in SB3; Adam's first moment is off by default, as it usually is between adversaries.
+        generator: a name in ``RETURN_GENERATORS``.
+        action_network: how the generator takes actions, a name in ``ACTION_NETWORKS``.
+        risk: what is maximised: "mean", or ``{"name": "cvar", "level": 0.1}`` or ``{"name": "quantile", "level": 0.9}`` of
+            the returns.
+    """
+
+    q_net: ReturnGenerator
+    q_net_target: ReturnGenerator
+    q_net_average: ReturnGenerator
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        net_arch: list[int] | None = None,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        features_extractor_class: type[BaseFeaturesExtractor] | None = None,
+        features_extractor_kwargs: dict[str, Any] | None = None,
+        normalize_images: bool = True,
+        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_kwargs: dict[str, Any] | None = None,
+        generator: str = "location-shape",
+        action_network: str = "outputs",
+        risk: str | dict[str, Any] = "mean",
+    ) -> None:
+        if generator not in RETURN_GENERATORS:
+            raise ConfigurationError(f"unknown return generator {generator!r}: {nearest(generator, RETURN_GENERATORS)}")
+        self.generator_name, self.action_network, self.risk_spec = generator, action_network, risk
+        if optimizer_kwargs is None and optimizer_class is torch.optim.Adam:
+            optimizer_kwargs = {"betas": (0.0, 0.999), "fused": True}
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch,
+            activation_fn,
+            features_extractor_class or default_extractor(observation_space),
+            features_extractor_kwargs,
+            normalize_images,
+            optimizer_class,
+            optimizer_kwargs,
+        )
+        self.risk = Risk.parse(risk)
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        self.q_net_average = self.make_q_net()
+        self.q_net_average.load_state_dict(self.q_net.state_dict())
+        self.q_net_average.set_training_mode(False)
+
+    def make_q_net(self) -> ReturnGenerator:
+        """A return generator of this policy's kind."""
+        settings = self._update_features_extractor(self.net_args, features_extractor=None)
+        if self.generator_name == "location-shape":
+            settings["action_network"] = self.action_network
+        return RETURN_GENERATORS[self.generator_name](**settings).to(self.device)
+
+    def q_values(self, observations: PyTorchObs) -> Tensor:
+        """Mean of the averaged generator for every action, ``(batch, n_actions)``."""
+        return self.q_net_average(observations)
+
+    def _predict(self, obs: PyTorchObs, deterministic: bool = True) -> Tensor:
+        if self.risk.is_neutral:
+            return self.q_values(obs).argmax(dim=1)
+        samples = self.q_net_average.distribution(obs, self.q_net_average.grid)  # (batch, n_actions, grid)
+        return self.risk(samples).argmax(dim=1)
+
+    def return_distribution(self, observation: np.ndarray | dict[str, np.ndarray], n: int = N_GRID) -> np.ndarray:
+        """What the averaged generator knows of the return of each action: samples at ``n`` even quantiles of the noise.
+
+        Args:
+            observation: one, or a batch of them, as ``predict`` takes it.
+            n: samples for each action.
+
+        Returns:
+            ``(n_actions, n)``, or ``(batch, n_actions, n)`` for a batch.
+        """
+        tensor, is_batch = self.obs_to_tensor(observation)
+        with torch.no_grad():
+            samples = self.q_net_average.distribution(tensor, noise_grid(n).to(self.device)).cpu().numpy()
+        return samples if is_batch else samples[0]
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return super()._get_constructor_parameters() | {
+            "generator": self.generator_name,
+            "action_network": self.action_network,
+            "risk": self.risk_spec,
+        }
+
+
+# One class serves all three: the features extractor follows the observation space.
+MlpPolicy = CnnPolicy = MultiInputPolicy = GANQPolicy

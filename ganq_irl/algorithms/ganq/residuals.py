@@ -1,0 +1,40 @@
+"""The unit in which GAN-Q's critic sees return samples."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ResidualScale(nn.Module):
+    """Running root mean square of what real and fake samples differ from the generator's mean by.
+
+    Returns run from -500 to 500 in one environment and from -1 to 1 in another, and shrink or grow while they are learned;
+    the critic's units in x, its penalty and the generator's gradient all live in this one.
+
+    Args:
+        decay: weight of the past at each update.
+        floor: the smallest scale: where all returns are known exactly, noise is not blown up.
+    """
+
+    mean_square: Tensor
+    weight: Tensor
+
+    def __init__(self, decay: float = 0.99, floor: float = 1e-3) -> None:
+        super().__init__()
+        self.decay, self.floor = decay, floor
+        self.register_buffer("mean_square", torch.zeros(()))
+        self.register_buffer("weight", torch.zeros(()))
+
+    @torch.no_grad()
+    def update(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Let a batch's residuals in; the scale after it, a scalar tensor."""
+        square = 0.5 * (real.square().mean() + fake.square().mean())
+        self.mean_square.lerp_(square, 1 - self.decay)
+        self.weight.lerp_(torch.ones_like(self.weight), 1 - self.decay)
+        return self.scale
+
+    @property
+    def scale(self) -> Tensor:
+        """The debiased root mean square, a scalar tensor; the floor before the first update."""
+        return (self.mean_square / self.weight.clamp_min(1e-12)).sqrt().clamp_min(self.floor)

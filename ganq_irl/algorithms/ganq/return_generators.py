@@ -1,0 +1,157 @@
+"""Generators of return samples: x = G(z | s, a), standard normal noise in, a sample of the return out.
+
+All share one interface with SB3's ``QNetwork``: calling one gives Q-values, the mean of G for every action.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.dqn.policies import QNetwork
+from torch import Tensor, nn
+
+from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.generators.q_networks import ACTION_NETWORKS, ActionHead
+
+N_GRID = 32
+"""Points of the noise that stand for its distribution: where a mean of G is taken, or a statistic of it."""
+
+
+def noise_grid(n: int = N_GRID) -> Tensor:
+    """The (i + 1/2)/n quantiles of the standard normal distribution, ``(n,)``."""
+    return torch.special.ndtri((torch.arange(n) + 0.5) / n)
+
+
+class LocationShapeGenerator(QNetwork):
+    """G(z | s, a) = m(s, a) + w_a · (h(s, a) ⊙ (e(z) - ē)), with ē the mean of e over a grid of the noise.
+
+    The shape's mean over that grid is 0 by construction, so that m *is* the mean of G: acting, and choosing the action of a
+    Bellman target, need no samples, and the mean is learned as fast as a plain value network learns it.
+
+    Args:
+        observation_space: as in SB3.
+        action_space: as in SB3.
+        features_extractor: as in SB3.
+        features_dim: as in SB3.
+        net_arch: widths of the hidden layers.
+        activation_fn: between them.
+        normalize_images: as in SB3.
+        action_network: how the network takes actions, a name in ``ACTION_NETWORKS``.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Discrete,
+        features_extractor: BaseFeaturesExtractor,
+        features_dim: int,
+        net_arch: list[int] | None = None,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        normalize_images: bool = True,
+        action_network: str = "outputs",
+    ) -> None:
+        super().__init__(
+            observation_space, action_space, features_extractor, features_dim, net_arch, activation_fn, normalize_images
+        )
+        if action_network not in ACTION_NETWORKS:
+            raise ConfigurationError(
+                f"unknown action network {action_network!r}: {nearest(action_network, ACTION_NETWORKS)}"
+            )
+        network = ACTION_NETWORKS[action_network](features_dim, int(action_space.n), self.net_arch, activation_fn)
+        self.q_net = nn.Sequential(network, ActionHead(network))
+        self.embedding = nn.Linear(1, network.hidden_dim)
+        bound = 1 / sqrt(network.hidden_dim)
+        self.shape = nn.Parameter(torch.empty(network.n_heads, network.hidden_dim).uniform_(-bound, bound))
+        self.register_buffer("grid", noise_grid(), persistent=False)
+        self.grid: Tensor
+
+    def distribution(self, observations: PyTorchObs, noise: Tensor) -> Tensor:
+        """Samples for every action, ``(batch, n_actions, n)`` for noise of ``(n,)``."""
+        hidden, means = self._hidden_and_means(observations)
+        return means.unsqueeze(2) + (hidden * self.shape) @ self._embed(noise).T
+
+    def samples(self, observations: PyTorchObs, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean ``(batch, 1)`` and samples ``(batch, n)`` at the actions taken, ``(batch,)``; the same noise in every row."""
+        hidden, means = self._hidden_and_means(observations)
+        return self._at(hidden, means, actions, noise)
+
+    def greedy_samples(self, observations: PyTorchObs, noise: Tensor) -> Tensor:
+        """Samples at the action of the highest mean, ``(batch, n)``."""
+        hidden, means = self._hidden_and_means(observations)
+        return self._at(hidden, means, means.argmax(dim=1), noise)[1]
+
+    def _hidden_and_means(self, observations: PyTorchObs) -> tuple[Tensor, Tensor]:
+        network, head = self.q_net
+        hidden = network(self.extract_features(observations, self.features_extractor))  # (batch, n_actions, hidden)
+        return hidden, head(hidden)
+
+    def _at(self, hidden: Tensor, means: Tensor, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        rows = torch.arange(len(actions), device=actions.device)
+        mean = means.gather(1, actions.unsqueeze(1))
+        shape = self.shape if len(self.shape) == 1 else self.shape[actions]
+        return mean, mean + (hidden[rows, actions] * shape) @ self._embed(noise).T
+
+    def _embed(self, noise: Tensor) -> Tensor:
+        """e(z) - ē, ``(n, hidden)``."""
+        embedded = torch.tanh(self.embedding(torch.cat([noise, self.grid]).unsqueeze(1)))
+        return embedded[: len(noise)] - embedded[len(noise) :].mean(dim=0)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        raise NotImplementedError("a return generator is saved with its policy")  # as SB3's QNetwork is
+
+
+class ConcatenatedGenerator(QNetwork):
+    """G(z | s, a) as it is published: noise beside the features, one output for each action.
+
+    Its mean has to be taken over samples, and a target takes the maximum over actions of each sample.
+    Doan, Mazoure & Lyle (2018), "GAN Q-learning", section 3.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Discrete,
+        features_extractor: BaseFeaturesExtractor,
+        features_dim: int,
+        net_arch: list[int] | None = None,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        normalize_images: bool = True,
+    ) -> None:
+        super().__init__(
+            observation_space, action_space, features_extractor, features_dim + 1, net_arch, activation_fn, normalize_images
+        )
+        self.register_buffer("grid", noise_grid(), persistent=False)
+        self.grid: Tensor
+
+    def forward(self, obs: PyTorchObs) -> Tensor:
+        """Q-values, the mean over the grid, ``(batch, n_actions)``."""
+        return self.distribution(obs, self.grid).mean(dim=2)
+
+    def distribution(self, observations: PyTorchObs, noise: Tensor) -> Tensor:
+        """Samples for every action, ``(batch, n_actions, n)`` for noise of ``(n,)``."""
+        features = self.extract_features(observations, self.features_extractor)
+        rows = torch.cat([features.repeat_interleave(len(noise), dim=0), noise.repeat(len(features)).unsqueeze(1)], dim=1)
+        return self.q_net(rows).view(len(features), len(noise), -1).transpose(1, 2)
+
+    def samples(self, observations: PyTorchObs, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean of the samples ``(batch, 1)`` and samples ``(batch, n)`` at the actions taken, ``(batch,)``."""
+        rows = torch.arange(len(actions), device=actions.device)
+        samples = self.distribution(observations, noise)[rows, actions]
+        return samples.mean(dim=1, keepdim=True), samples
+
+    def greedy_samples(self, observations: PyTorchObs, noise: Tensor) -> Tensor:
+        """The highest of the actions' samples for each noise, ``(batch, n)``."""
+        return self.distribution(observations, noise).amax(dim=1)
+
+
+RETURN_GENERATORS: dict[str, type[LocationShapeGenerator] | type[ConcatenatedGenerator]] = {
+    "location-shape": LocationShapeGenerator,
+    "concatenated": ConcatenatedGenerator,
+}
+
+ReturnGenerator = LocationShapeGenerator | ConcatenatedGenerator
