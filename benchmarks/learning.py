@@ -32,7 +32,7 @@ STEPS = {
     "Pendulum-v1": 150_000,
     "MountainCar-v0": 300_000,
     "Acrobot-v1": 100_000,
-    "ganq_irl/ContinuingAcrobot-v0": 100_000,
+    "ganq_irl/ContinuingAcrobot-v0": 200_000,
 }
 ALGORITHMS = ("gail", "airl", "bc", "frozen")
 
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--env", action="append", choices=list(STEPS))
     parser.add_argument("--algos", default=",".join(ALGORITHMS))
     parser.add_argument("--n-demos", default="1,10")
-    parser.add_argument("--seeds", default="100,101,102,103,104")
+    parser.add_argument("--seeds", default="110,111,112,113,114")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], help="a setting for every cell, as in `ganq-irl train --set`")
     parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs/learning"))

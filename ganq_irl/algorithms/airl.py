@@ -55,7 +55,7 @@ class AIRL(AdversarialImitation):
         loss: str = "bce",
         reward_inputs: Sequence[str] = STATE_ACTION,
         hidden_sizes: Sequence[int] = (64, 64),
-        activation: str = "tanh",
+        activation: str = "relu",
         stabilizers: Sequence[StabilizerSpec] = ("spectral-norm",),
         n_updates: int | None = None,
         batch_size: int = 256,

@@ -50,7 +50,7 @@ class GAIL(AdversarialImitation):
         loss: str = "bce",
         inputs: Sequence[str] = STATE_ACTION,
         hidden_sizes: Sequence[int] = (64, 64),
-        activation: str = "tanh",
+        activation: str = "relu",
         stabilizers: Sequence[StabilizerSpec] = ("spectral-norm",),
         n_updates: int | None = None,
         batch_size: int = 256,

@@ -144,7 +144,7 @@ class BaseDiscriminator(nn.Module, ABC):
 class Discriminator(BaseDiscriminator):
     """One network over all the fields of its encoder: the discriminator of GAIL (Ho & Ermon, 2016) and its relatives."""
 
-    def __init__(self, encoder: InputEncoder, hidden_sizes: Sequence[int] = (64, 64), activation: str = "tanh") -> None:
+    def __init__(self, encoder: InputEncoder, hidden_sizes: Sequence[int] = (64, 64), activation: str = "relu") -> None:
         super().__init__(encoder, hidden_sizes, activation)
         self.network = ScalarNetwork(encoder.parts, hidden_sizes, activation)
 
@@ -190,7 +190,7 @@ class ShapedDiscriminator(BaseDiscriminator):
         reward_inputs: Sequence[str] = ("observations", "actions"),
         discount: float = 0.99,
         hidden_sizes: Sequence[int] = (64, 64),
-        activation: str = "tanh",
+        activation: str = "relu",
     ) -> None:
         super().__init__(encoder, hidden_sizes, activation)
         needed = {"observations", "next_observations", *reward_inputs}
