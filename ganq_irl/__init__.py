@@ -14,6 +14,7 @@ _EXPORTS = {
     "AIRL": "ganq_irl.algorithms",
     "BC": "ganq_irl.algorithms",
     "GAIL": "ganq_irl.algorithms",
+    "GANQ": "ganq_irl.algorithms",
     "RewardModel": "ganq_irl.rewards",
     "load_demonstrations": "ganq_irl_demos",
     "register_envs": "ganq_irl.environments",

@@ -15,7 +15,7 @@ from ganq_irl_demos import random_policy, record_episodes
 
 ON_POLICY = ("ppo", "a2c", "trpo")
 CONTINUOUS = ("sac", "td3", "ddpg")
-DISCRETE = ("dqn", "qrdqn")
+DISCRETE = ("dqn", "qrdqn", "gan-q")
 OFF_POLICY = (*CONTINUOUS, *DISCRETE)
 HAVE_NO_LOG_PROB = ("td3", "ddpg")
 
@@ -151,7 +151,7 @@ def generator(name, env=None, seed=0, **options):
         small |= {"n_steps": 32} | ({} if name == "a2c" else {"batch_size": 32})
         small |= {"n_epochs": 2} if name == "ppo" else {}
     else:
-        small |= {"buffer_size": 400, "learning_starts": 40, "batch_size": 16, "train_freq": 2}
+        small |= {"buffer_size": 400, "learning_starts": 40, "batch_size": 16, "train_freq": 2, "gradient_steps": 1}
     return build_generator(name, walk(name) if env is None else env, seed=seed, device="cpu", **{**small, **options})
 
 

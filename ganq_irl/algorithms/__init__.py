@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from gymnasium import spaces
+
 from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.algorithms.airl import AIRL
 from ganq_irl.algorithms.bc import BC, warm_start
 from ganq_irl.algorithms.gail import GAIL
+from ganq_irl.algorithms.ganq import GANQ
+from ganq_irl.generators.factory import register_generator
 
 ALGORITHMS: dict[str, type[AdversarialImitation]] = {"gail": GAIL, "airl": AIRL}
 
-__all__ = ["AIRL", "ALGORITHMS", "BC", "GAIL", "AdversarialImitation", "warm_start"]
+register_generator("gan-q", "ganq_irl.algorithms.ganq:GANQ", acts_in=spaces.Discrete)
+
+__all__ = ["AIRL", "ALGORITHMS", "BC", "GAIL", "GANQ", "AdversarialImitation", "warm_start"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ganq_irl.algorithms import ALGORITHMS, BC
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.envs import check_env, probe_env
@@ -159,8 +160,6 @@ def _check_keywords(config: ExperimentConfig) -> None:
 
 def imitation_options(algo: str) -> frozenset[str]:
     """Keywords that the table of an imitation algorithm may hold: the constructor's, but for those that the run gives."""
-    from ganq_irl.algorithms import ALGORITHMS, BC
-
     if algo == "bc":
         given = {"observation_space", "action_space", "demonstrations", "policy", "seed", "device"}
         return frozenset(_keywords(BC)) - given | {"n_updates"}

@@ -14,6 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
 from tqdm import tqdm
 
+from ganq_irl.algorithms import ALGORITHMS, BC
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
 from ganq_irl.evaluation.statistics import RewardSign
 from ganq_irl.experiment.callbacks import PeriodicEvaluation, ProgressBar
@@ -95,8 +96,6 @@ def _demonstrations(config: ExperimentConfig) -> Demonstrations:
 def _adversary(config: ExperimentConfig, generator: BaseAlgorithm, demonstrations: Demonstrations | None) -> Any | None:
     if config.algo not in ADVERSARIAL:
         return None
-    from ganq_irl.algorithms import ALGORITHMS
-
     frozen = config.control == "frozen"
     return _constructed(
         "adversary",
@@ -153,8 +152,6 @@ class _Cloning:
     """Behavioural cloning: no environment, no generator."""
 
     def __init__(self, config: ExperimentConfig, demonstrations: Demonstrations | None) -> None:
-        from ganq_irl.algorithms import BC
-
         assert demonstrations is not None
         options = dict(config.bc)
         self.training = {"n_updates": options.pop("n_updates")} if "n_updates" in options else {}

@@ -33,7 +33,16 @@ GENERATORS: dict[str, str] = {
     "dqn": "stable_baselines3:DQN",
     "qrdqn": "sb3_contrib:QRDQN",
 }
-"""Name on the command line -> ``module:class``."""
+"""Name on the command line -> ``module:class``; ``register_generator`` adds to it."""
+
+_ACTS_IN: dict[str, type[spaces.Space]] = {
+    "sac": spaces.Box,
+    "td3": spaces.Box,
+    "ddpg": spaces.Box,
+    "dqn": spaces.Discrete,
+    "qrdqn": spaces.Discrete,
+}
+"""Generators that act in one kind of space only."""
 
 FEATURES_EXTRACTORS: dict[str, type[BaseFeaturesExtractor]] = {
     extractor.__name__: extractor for extractor in (FlattenExtractor, NatureCNN, CombinedExtractor)
@@ -44,10 +53,24 @@ OWN_POLICIES: dict[str, dict[str, type[BasePolicy]]] = {
 }
 """Policies of ours for a generator, beside those that its class knows by name."""
 
-_CONTINUOUS = ("sac", "td3", "ddpg")
-_DISCRETE = ("dqn", "qrdqn")
+_SCHEDULED = ("learning_rate", "critic_learning_rate", "clip_range", "clip_range_vf")
 # Given by build_generator's own arguments, or private.
 _NOT_OPTIONS = frozenset({"self", "env", "seed", "device", "tensorboard_log", "_init_setup_model"})
+
+
+def register_generator(name: str, path: str, acts_in: type[spaces.Space] | None = None) -> None:
+    """Make an algorithm known by a name: to ``build_generator``, to stored policies, and to the command line.
+
+    Whoever owns the class registers it where it is exported, so that this room depends on none of those that build on it.
+
+    Args:
+        name: as it is written on the command line.
+        path: ``module:class`` of an SB3 algorithm, imported when it is first used.
+        acts_in: the one kind of action space that it acts in, if there is only one.
+    """
+    GENERATORS[name] = path
+    if acts_in is not None:
+        _ACTS_IN[name] = acts_in
 
 
 def generator_class(name: str) -> type[BaseAlgorithm]:
@@ -102,11 +125,11 @@ def build_generator(
         seed: seeds torch, numpy, the environments and the action space, as SB3 does.
         device: "auto", "cpu", "cuda", ...
         tensorboard_log: folder for TensorBoard events, as in SB3.
-        **options: the algorithm's own options. Beside what SB3 takes: ``learning_rate`` and ``clip_range`` as a table
-            ``{"initial": 1e-3, "final": 0.0}``; ``train_freq`` as a list ``[1, "episode"]``; ``action_noise`` as a table
-            ``{"kind": "normal", "sigma": 0.1}`` in units of half the action range; in ``policy_kwargs`` the
-            ``activation_fn``, ``optimizer_class`` and ``features_extractor_class`` by name. ``policy`` defaults to
-            MlpPolicy, CnnPolicy or MultiInputPolicy by the observation space; dqn has ActionInputPolicy and
+        **options: the algorithm's own options. Beside what SB3 takes: ``learning_rate``, ``critic_learning_rate`` and
+            ``clip_range`` as a table ``{"initial": 1e-3, "final": 0.0}``; ``train_freq`` as a list ``[1, "episode"]``;
+            ``action_noise`` as a table ``{"kind": "normal", "sigma": 0.1}`` in units of half the action range; in
+            ``policy_kwargs`` the ``activation_fn``, ``optimizer_class`` and ``features_extractor_class`` by name. ``policy``
+            defaults to MlpPolicy, CnnPolicy or MultiInputPolicy by the observation space; dqn has ActionInputPolicy and
             ActionBranchesPolicy as well.
 
     Raises:
@@ -146,12 +169,12 @@ def check_action_space(name: str, action_space: spaces.Space) -> None:
             f"actions of {action_space} start at {action_space.start}; Stable-Baselines3 numbers them from 0: wrap the "
             "environment with gymnasium.wrappers.TransformAction so that they do"
         )
-    if name in _DISCRETE and not isinstance(action_space, spaces.Discrete):
-        instead = "ppo, a2c, trpo, sac, td3 or ddpg" if isinstance(action_space, spaces.Box) else "ppo, a2c or trpo"
-        raise IncompatibleSpaces(f"{name} needs a Discrete action space; given {action_space}: use {instead}")
-    if name in _CONTINUOUS and not isinstance(action_space, spaces.Box):
-        instead = "ppo, a2c, trpo, dqn or qrdqn" if isinstance(action_space, spaces.Discrete) else "ppo, a2c or trpo"
-        raise IncompatibleSpaces(f"{name} needs a Box action space; given {action_space}: use {instead}")
+    needed = _ACTS_IN.get(name)
+    if needed is not None and not isinstance(action_space, needed):
+        *others, last = (other for other in GENERATORS if isinstance(action_space, _ACTS_IN.get(other, spaces.Space)))
+        raise IncompatibleSpaces(
+            f"{name} needs a {needed.__name__} action space; given {action_space}: use {', '.join(others)} or {last}"
+        )
 
 
 def default_policy(observation_space: spaces.Space) -> str:
@@ -162,7 +185,7 @@ def default_policy(observation_space: spaces.Space) -> str:
 
 
 def _parse(option: str, value: Any, action_space: spaces.Space) -> Any:
-    if option in ("learning_rate", "clip_range", "clip_range_vf") and value is not None:
+    if option in _SCHEDULED and value is not None:
         return parse_schedule(value, option)
     if option == "train_freq" and isinstance(value, list | tuple):
         return _parse_train_freq(value)

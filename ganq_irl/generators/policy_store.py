@@ -13,7 +13,6 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import get_device
-from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor, nn
 
 from ganq_irl import storage
@@ -26,6 +25,7 @@ from ganq_irl.generators.factory import (
     features_extractor_class,
     policy_classes,
 )
+from ganq_irl.generators.observations import Observation, ObservationNormalizer, build_normalizer, normalizer_of
 from ganq_irl.generators.q_values import has_action_values, predict_action_values
 from ganq_irl.spaces import space_from_json, space_to_json
 
@@ -33,35 +33,6 @@ SCHEMA = 1
 _CLASSES = {"activation_fn": activation_class, "features_extractor_class": features_extractor_class}
 # The optimiser is training's, and spaces and schedule are given apart.
 _LEFT_OUT = frozenset({"observation_space", "action_space", "lr_schedule", "optimizer_class", "optimizer_kwargs"})
-
-Observation = np.ndarray | dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class ObservationNormalizer:
-    """VecNormalize's treatment of observations, frozen: ``clip((x - mean) / sqrt(var + epsilon), -clip, clip)``.
-
-    Attributes:
-        mean: running mean for each key of a Dict space; under the key "" for any other space.
-        var: running variance, likewise.
-        epsilon: added to the variance.
-        clip: bound on the result.
-    """
-
-    mean: dict[str, np.ndarray]
-    var: dict[str, np.ndarray]
-    epsilon: float
-    clip: float
-
-    def __call__(self, observation: Observation) -> Observation:
-        """Normalised observation, float32; keys without statistics pass unchanged."""
-        if isinstance(observation, dict):
-            return {key: self._normalize(key, value) if key in self.mean else value for key, value in observation.items()}
-        return self._normalize("", observation)
-
-    def _normalize(self, key: str, value: np.ndarray) -> np.ndarray:
-        scaled = (value - self.mean[key]) / np.sqrt(self.var[key] + self.epsilon)
-        return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -126,6 +97,26 @@ class StoredPolicy:
             observations = self.normalizer(observations)
         return predict_action_values(self.policy, observations)
 
+    def return_distribution(self, observations: Observation, n: int = 32) -> np.ndarray:
+        """Samples of the discounted return of every action in each of a batch of raw observations.
+
+        Args:
+            observations: ``(batch, *observation_shape)``, or one such array for each key of a Dict space.
+            n: samples for each action.
+
+        Returns:
+            ``(batch, n_actions, n)`` float32.
+
+        Raises:
+            ConfigurationError: the policy knows no distributions.
+        """
+        policy: Any = self.policy
+        if not hasattr(policy, "return_distribution"):
+            raise ConfigurationError(f"{self.algorithm}'s policy knows no distributions of returns; train gan-q")
+        if self.normalizer is not None:
+            observations = self.normalizer(observations)
+        return policy.return_distribution(observations, n)
+
 
 def save_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy, folder: Path | str) -> None:
     """Write a policy, and the observation statistics that it was trained under, to ``folder``.
@@ -144,7 +135,7 @@ def acting_policy(model: BaseAlgorithm | BasePolicy) -> StoredPolicy:
     """The policy of an SB3 algorithm as it acts on raw observations now: its networks, and a copy of its statistics."""
     if isinstance(model, BasePolicy):
         return StoredPolicy(model, type(model).__name__)
-    return StoredPolicy(model.policy, type(model).__name__, _normalizer_of(model.get_vec_normalize_env()))
+    return StoredPolicy(model.policy, type(model).__name__, normalizer_of(model.get_vec_normalize_env()))
 
 
 def describe_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -194,7 +185,7 @@ def load_policy(folder: Path | str, device: torch.device | str = "auto") -> Stor
     try:
         policy = _build_policy(config)
         policy.load_state_dict({k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")})
-        normalizer = _build_normalizer(config["normalizer"], tensors)
+        normalizer = build_normalizer(config["normalizer"], tensors)
     except MissingDependency:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
@@ -222,8 +213,19 @@ def _constructor_kwargs(policy: BasePolicy) -> dict[str, Any]:
     kwargs = policy._get_constructor_parameters()
     # SB3 forgets this one for actor-critic policies, so that its own policy.save() loses it.
     kwargs["share_features_extractor"] = getattr(policy, "share_features_extractor", None)
-    accepted = inspect.signature(_policy_class(_class_path(policy)).__init__).parameters
+    accepted = _accepted(_policy_class(_class_path(policy)))
     return {key: value for key, value in kwargs.items() if key in accepted and key not in _LEFT_OUT and value is not None}
+
+
+def _accepted(cls: type) -> set[str]:
+    """Keywords of a constructor; what it passes on as ``**kwargs`` are those of the class behind it."""
+    names: set[str] = set()
+    for ancestor in cls.__mro__:
+        parameters = inspect.signature(ancestor.__init__).parameters  # type: ignore[misc]  # of a class, not an instance
+        names |= parameters.keys()
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters.values()):
+            break
+    return names
 
 
 def _class_path(policy: BasePolicy) -> str:
@@ -266,22 +268,3 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, bool | int | float | str)
-
-
-def _normalizer_of(env: VecNormalize | None) -> ObservationNormalizer | None:
-    if env is None or not env.norm_obs:
-        return None
-    statistics = env.obs_rms if isinstance(env.obs_rms, dict) else {"": env.obs_rms}
-    return ObservationNormalizer(
-        mean={key: np.array(value.mean) for key, value in statistics.items()},
-        var={key: np.array(value.var) for key, value in statistics.items()},
-        epsilon=float(env.epsilon),
-        clip=float(env.clip_obs),
-    )
-
-
-def _build_normalizer(config: dict[str, Any] | None, tensors: dict[str, Tensor]) -> ObservationNormalizer | None:
-    if config is None:
-        return None
-    mean, var = ({key: tensors[f"normalizer.{name}.{key}"].numpy() for key in config["keys"]} for name in ("mean", "var"))
-    return ObservationNormalizer(mean, var, float(config["epsilon"]), float(config["clip"]))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import NormalActionNoise
 
+import ganq_irl.algorithms  # noqa: F401  registers our own generators
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDependency
 from ganq_irl.generators.factory import GENERATORS, build_generator, check_action_space, default_policy, generator_options
 from ganq_irl.generators.schedules import LinearSchedule, parse_schedule

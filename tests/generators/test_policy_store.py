@@ -9,13 +9,14 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+import ganq_irl.algorithms  # noqa: F401  registers our own generators
 from ganq_irl import storage
 from ganq_irl.errors import ConfigurationError, StorageError
 from ganq_irl.generators.factory import GENERATORS, build_generator
 from ganq_irl.generators.policy_store import load_policy, save_policy
 
 CONTINUOUS = {"sac", "td3", "ddpg"}
-OFF_POLICY = {*CONTINUOUS, "dqn", "qrdqn"}
+OFF_POLICY = {*CONTINUOUS, "dqn", "qrdqn", "gan-q"}
 
 
 class SpacesEnv(gym.Env):

@@ -19,7 +19,7 @@ from ganq_irl_cli import options, session
 @click.option(
     "--n-trajectories", type=int, metavar="N", help="Use N of the trajectories, drawn with the seed.  [default: all]"
 )
-@click.option("--generator", metavar="NAME", help="SB3 algorithm that gail and airl train: ppo, sac, ...  [default: ppo]")
+@click.option("--generator", metavar="NAME", help="Algorithm that gail and airl train: ppo, sac, gan-q, ...  [default: ppo]")
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps (bc: --set bc.n_updates=N).  [default: 100000]")
 @options.seed
 @options.device
@@ -44,7 +44,7 @@ def command(
 
     \b
     ALGO by imitation:       gail airl bc
-    ALGO by reinforcement:   ppo a2c trpo sac td3 ddpg dqn qrdqn
+    ALGO by reinforcement:   gan-q ppo a2c trpo sac td3 ddpg dqn qrdqn
 
     Settings come from, first wins: flags, --set, --config, preset, defaults. To repeat a run, give its own config.toml.
     """
