@@ -106,7 +106,7 @@ def test_a_state_only_reward_does_not_depend_on_actions(fields):
 
 def test_a_reward_may_see_the_next_state_in_any_order_of_columns():
     encoder = InputEncoder(OBSERVATIONS, ACTIONS, ("next_observations", "actions", "observations"))
-    discriminator = ShapedDiscriminator(encoder, ("actions", "next_observations"), hidden_sizes=(8,))
+    discriminator = ShapedDiscriminator(encoder, ("actions", "next_observations"), hidden_sizes=(8,), activation="tanh")
     batch = toy_batch()
     state, action, next_state = encoded_by_hand(discriminator, batch)
     encoded = discriminator.encode(batch)
