@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,14 +18,14 @@ from ganq_irl.types import Batch
 class ReturnAdversary:
     """A critic that tells samples of a Bellman target, the real ones, from a generator's.
 
-    It sees both as distances from the generator's mean, in the residuals' unit: u = (x - m(s, a)) / σ.
-
     Args:
         learner: of the critic, on its device.
+        centers: whether it sees both as distances from the generator's mean, in the residuals' unit, u = (x - m(s, a)) / σ,
+            or the returns as they are.
     """
 
-    def __init__(self, learner: DiscriminatorLearner) -> None:
-        self.learner = learner
+    def __init__(self, learner: DiscriminatorLearner, centers: bool = True) -> None:
+        self.learner, self.centers = learner, centers
         self.residuals = ResidualScale().to(learner.discriminator.encoder.mean.device)
 
     def step(
@@ -45,12 +45,16 @@ class ReturnAdversary:
         """
         if self.learner.n_updates == 0:
             self.learner.refer_to(replace(batch, returns=torch.zeros_like(targets)))
-        means = means.detach()
+        real, fake = self._as_seen(batch, targets, means.detach(), samples)
+        metrics = self.learner.update(real, fake, measures=measures)
+        return metrics, self.learner.generator_loss(fake)
+
+    def _as_seen(self, batch: Batch, targets: Tensor, means: Tensor, samples: Tensor) -> tuple[Batch, Batch]:
+        if not self.centers:
+            return replace(batch, returns=targets), replace(batch, returns=samples)
         real, fake = targets - means, samples - means
         scale = self.residuals.update(real, fake.detach())
-        real_side, fake_side = replace(batch, returns=real / scale), replace(batch, returns=fake / scale)
-        metrics = self.learner.update(real_side, fake_side, measures=measures)
-        return metrics, self.learner.generator_loss(fake_side)
+        return replace(batch, returns=real / scale), replace(batch, returns=fake / scale)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that learning changes."""
@@ -76,14 +80,19 @@ class ReturnAdversaries(tuple[ReturnAdversary, ...]):
 
 
 def descend(
-    loss: Tensor, parameters: Iterable[Tensor], optimizer: torch.optim.Optimizer, max_grad_norm: float | None
+    loss: Tensor, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, max_grad_norm: float | None
 ) -> None:
     """A step down the loss in the generator's parameters alone: the critic that it went through keeps no gradient."""
-    parameters = list(parameters)
-    # A features extractor that the actor's loss teaches has no part in this one.
+    # A features extractor that an actor's loss teaches has no part in this one.
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     if max_grad_norm is not None:
         clip_grad_norm_(parameters, max_grad_norm)
     optimizer.step()
+
+
+def generator_metrics(loss: Tensor, means: Tensor, samples: Tensor) -> dict[str, Tensor]:
+    """What a log shows of a generator: its loss, its values' mean, and the deviation of samples from their mean."""
+    means, samples = means.detach(), samples.detach()
+    return {"generator_loss": loss.detach(), "value": means.mean(), "spread": (samples - means).square().mean().sqrt()}

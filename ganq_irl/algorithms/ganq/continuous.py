@@ -15,35 +15,81 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import polyak_update
+from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
-from ganq_irl.algorithms.ganq.adversary import ReturnAdversaries, ReturnAdversary, descend
+from ganq_irl.algorithms.ganq.adversary import ReturnAdversaries, descend, generator_metrics
 from ganq_irl.algorithms.ganq.continuous_policies import (
-    CnnPolicy,
+    ContinuousCnnPolicy,
     ContinuousGANQPolicy,
-    MlpPolicy,
-    MultiInputPolicy,
-    ReturnGenerators,
-    samples_of_smallest_mean,
+    ContinuousMultiInputPolicy,
 )
-from ganq_irl.algorithms.ganq.modes import mode_named
-from ganq_irl.discriminator import DiscriminatorLearner
+from ganq_irl.algorithms.ganq.modes import MODES
+from ganq_irl.algorithms.ganq.twin_generators import TwinGenerators, samples_of_smallest_mean
+from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metrics, Sampled
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
-from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, TrainingDiverged
-from ganq_irl.generators.n_step import replay_buffer_for
-from ganq_irl.types import Batch
+from ganq_irl.errors import IncompatibleSpaces
+from ganq_irl.types import Observations
 
 
-class ContinuousGANQ(TD3):
+class ContinuousGANQ(AdversarialValueLearner, TD3):
+    """GAN Q-learning for continuous actions: TD3 whose critics' regression is replaced by adversaries.
+
+    Two generators make samples of the return, G_i(z | s, a), the action an input. Each has a critic of its own, the
+    discriminator that GAIL and AIRL use, which tells them from samples of the Bellman target,
+    Σ γ^k r_k + γ^n G_j(z | s', a'): a' is the target actor's smoothed action and j, row by row, the target twin of the
+    smaller mean. The generators climb their critics' scores and the actor the first one's mean: no temporal difference is
+    minimised.
+
+    Actor, targets, smoothing, delay, replay, callbacks, saving and loading are those of SB3's TD3 (Fujimoto, van Hoof and
+    Meger, 2018, algorithm 1). Critics see actions as replay keeps them, scaled to [-1, 1].
+
+    Args:
+        policy: "MlpPolicy", "CnnPolicy", "MultiInputPolicy", or a class.
+        env: as in SB3.
+        learning_rate: the generators' and the actor's, a number or a schedule.
+        critic_learning_rate: the critics', a number or a schedule.
+        buffer_size: as in SB3.
+        learning_starts: as in SB3.
+        batch_size: as in SB3.
+        tau: as in SB3.
+        gamma: as in SB3.
+        train_freq: as in SB3.
+        gradient_steps: as in SB3.
+        action_noise: as in SB3.
+        replay_buffer_class: as in SB3; by default one for ``n_steps``.
+        replay_buffer_kwargs: as in SB3.
+        n_steps: steps of reward in a Bellman target.
+        n_samples: return samples of each transition in a batch.
+        policy_delay: as in SB3.
+        target_policy_noise: as in SB3.
+        target_noise_clip: as in SB3.
+        loss: name in ``LOSSES``.
+        stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``; by default those of ``GANQ``.
+        critic_hidden_sizes: widths of the critics.
+        td_weight: weight of a Huber loss on the means beside the adversarial one; above 0 it is a hybrid, no longer GAN-Q.
+        max_grad_norm: bound on the norm of the generators' gradient and of each critic's; None for no bound.
+        stats_window_size: as in SB3.
+        tensorboard_log: as in SB3.
+        policy_kwargs: of ``ContinuousGANQPolicy``.
+        verbose: as in SB3.
+        seed: as in SB3.
+        device: as in SB3.
+
+    Raises:
+        ConfigurationError: a setting that cannot be used.
+        IncompatibleSpaces: the environment's actions are not continuous.
+    """
+
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
-        "MlpPolicy": MlpPolicy,
-        "CnnPolicy": CnnPolicy,
-        "MultiInputPolicy": MultiInputPolicy,
+        "MlpPolicy": ContinuousGANQPolicy,
+        "CnnPolicy": ContinuousCnnPolicy,
+        "MultiInputPolicy": ContinuousMultiInputPolicy,
     }
     policy: ContinuousGANQPolicy
-    critic: ReturnGenerators
-    critic_target: ReturnGenerators
+    critic: TwinGenerators
+    critic_target: TwinGenerators
 
     def __init__(
         self,
@@ -67,7 +113,7 @@ class ContinuousGANQ(TD3):
         target_policy_noise: float = 0.2,
         target_noise_clip: float = 0.5,
         loss: str = "wasserstein",
-        stabilizers: Sequence[StabilizerSpec] = ({"name": "zero-centered-gradient-penalty", "weight": 0.5},),
+        stabilizers: Sequence[StabilizerSpec] = MODES["default"].stabilizers,
         critic_hidden_sizes: Sequence[int] = (64, 64),
         td_weight: float = 0.0,
         max_grad_norm: float | None = 10.0,
@@ -105,94 +151,119 @@ class ContinuousGANQ(TD3):
             _init_setup_model=False,
         )
         self.critic_learning_rate = critic_learning_rate
-        self.n_steps = n_steps
+        self.n_bootstrap_steps = n_steps
         self.n_samples = n_samples
         self.loss = loss
         self.stabilizers = list(stabilizers)
         self.critic_hidden_sizes = tuple(critic_hidden_sizes)
         self.td_weight = td_weight
         self.max_grad_norm = max_grad_norm
+        self._check_settings()
         if _init_setup_model:
             self._setup_model()
 
+    @staticmethod
+    def _wrap_env(env: GymEnv, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
+        wrapped = TD3._wrap_env(env, verbose, monitor_wrapper)
+        if not isinstance(wrapped.action_space, spaces.Box):  # SB3's own refusal is an assertion
+            raise IncompatibleSpaces(
+                f"ContinuousGANQ acts in a Box, and the environment's actions are {wrapped.action_space}; "
+                "use GANQ for discrete ones"
+            )
+        return wrapped
+
     def _setup_model(self) -> None:
-        if self.replay_buffer_class is None:
-            self.replay_buffer_class, settings = replay_buffer_for(self.observation_space, self.n_steps, self.gamma)
-            self.replay_buffer_kwargs = {**settings, **(self.replay_buffer_kwargs or {})}
+        self._choose_buffer()
         super()._setup_model()
-        self.adversaries = ReturnAdversaries(ReturnAdversary(self._new_learner()) for _ in self.critic.q_networks)
-
-    def _new_learner(self) -> DiscriminatorLearner:
-        as_stored = spaces.Box(-1.0, 1.0, (get_action_dim(self.action_space),))  # what the actor says and replay keeps
-        critic = mode_named("default").build_critic(
-            self.observation_space, as_stored, self.critic_hidden_sizes, self.n_samples
-        )
-        return DiscriminatorLearner(
-            critic.to(self.device),
-            loss=self.loss,
-            stabilizers=self.stabilizers,
-            learning_rate=self._critic_rate(1.0),
-            betas=(0.0, 0.999),
-            max_grad_norm=self.max_grad_norm,
-            seed=int(torch.randint(2**31, ())),  # drawn from what SB3 has just seeded
+        as_stored = spaces.Box(-1.0, 1.0, (get_action_dim(self.action_space),))
+        self.adversaries = ReturnAdversaries(
+            self._new_adversary(MODES["default"], as_stored) for _ in range(self.critic.n_critics)
         )
 
-    def _critic_rate(self, progress_remaining: float) -> float:
-        rate = self.critic_learning_rate
-        return float(rate(progress_remaining)) if callable(rate) else float(rate)
+    def _create_aliases(self) -> None:
+        super()._create_aliases()
+        # Walking the modules for these costs as much as a small forward.
+        self._generator_parameters = list(self.critic.parameters())
+
+    @property
+    def _noise_generator(self) -> torch.Generator:
+        return self.adversaries[0].learner.generator
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        """Take ``gradient_steps`` steps of critics and generators, and every ``policy_delay``-th time one of the actor."""
         self.policy.set_training_mode(True)
         self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
         for adversary in self.adversaries:
             adversary.learner.set_learning_rate(self._critic_rate(self._current_progress_remaining))
+        of_actor: Metrics = {}
         for step in range(gradient_steps):
             self._n_updates += 1
-            batch, rewards, discounts = self._sample(batch_size)
-            metrics = self._step_generators(batch, rewards, discounts, measures=step == gradient_steps - 1)
+            sampled = self._sample(batch_size)
+            of_generator, of_critic = self._step_generators(sampled, measures=step == gradient_steps - 1)
             if self._n_updates % self.policy_delay == 0:
-                self._step_actor(batch)
+                of_actor = {"actor_loss": self._step_actor(sampled[0].observations)}
+        self._log(of_generator | of_actor, of_critic)
 
-    def _sample(self, batch_size: int) -> tuple[Batch, Tensor, Tensor]:
-        data: Any = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-        discounts = getattr(data, "discounts", None)
-        discounts = (self.gamma if discounts is None else discounts) * (1 - data.dones)
-        batch = Batch(data.observations, data.actions, data.next_observations, data.dones.reshape(-1))
-        return batch, data.rewards, discounts
-
-    def _step_generators(self, batch: Batch, rewards: Tensor, discounts: Tensor, measures: bool) -> dict[str, Tensor]:
-        generator = self.adversaries[0].learner.generator
-        noise = torch.randn(self.n_samples, generator=generator, device=self.device)
+    def _step_generators(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
+        """A step of the critics, then of the generators; metrics of these, and of the first critic."""
+        batch, rewards, discounts = sampled
+        noise = torch.randn(self.n_samples, generator=self._noise_generator, device=self.device)
         targets = rewards + discounts * self._next_samples(batch.next_observations, noise)
         means, samples = self.critic.samples(batch.observations, batch.actions, noise)
-        outcomes = [
-            adversary.step(batch, targets, mean, sample, measures=measures)
-            for adversary, mean, sample in zip(self.adversaries, means, samples, strict=True)
+        steps = [
+            adversary.step(batch, targets, *own, measures=measures)
+            for adversary, *own in zip(self.adversaries, means, samples, strict=True)
         ]
-        loss = torch.stack([loss for _, loss in outcomes]).sum()
+        loss = torch.stack([loss for _, loss in steps]).sum()
         if self.td_weight:
-            loss = loss + self.td_weight * smooth_l1_loss(means, targets.mean(dim=1, keepdim=True).expand_as(means))
-        descend(loss, self.critic.parameters(), self.critic.optimizer, self.max_grad_norm)
-        return outcomes[0][0] | {"value": means.detach().mean(), "spread": (samples - means).detach().square().mean().sqrt()}
+            expected = targets.mean(dim=1, keepdim=True).expand_as(means)
+            loss = loss + self.td_weight * len(means) * smooth_l1_loss(means, expected)
+        descend(loss, self._generator_parameters, self.critic.optimizer, self.max_grad_norm)
+        return generator_metrics(loss, means, samples) if measures else {}, steps[0][0]
 
     @torch.no_grad()
-    def _next_samples(self, next_observations, noise: Tensor) -> Tensor:
+    def _next_samples(self, next_observations: Observations, noise: Tensor) -> Tensor:
+        """Samples of the return at the target actor's smoothed action, ``(batch, n_samples)``."""
         actions = self.actor_target(next_observations)
-        generator = self.adversaries[0].learner.generator
-        smoothing = torch.randn(actions.shape, generator=generator, device=self.device) * self.target_policy_noise
-        actions = (actions + smoothing.clamp(-self.target_noise_clip, self.target_noise_clip)).clamp(-1, 1)
+        smoothing = torch.randn(actions.shape, generator=self._noise_generator, device=self.device)
+        smoothing = (self.target_policy_noise * smoothing).clamp(-self.target_noise_clip, self.target_noise_clip)
+        actions = (actions + smoothing).clamp(-1, 1)
         return samples_of_smallest_mean(*self.critic_target.samples(next_observations, actions, noise))
 
-    def _step_actor(self, batch: Batch) -> None:
-        loss = -self.critic.q1_forward(batch.observations, self.actor(batch.observations)).mean()
+    def _step_actor(self, observations: Any) -> Tensor:
+        """A step of the actor up the first generator's mean, and of all targets; the loss before it."""
+        loss = -self.critic.q1_forward(observations, self.actor(observations)).mean()
         self.actor.optimizer.zero_grad()
         loss.backward()
         self.actor.optimizer.step()
-        polyak_update(self.critic.parameters(), self.critic_target.parameters(), self.tau)
+        polyak_update(self._generator_parameters, self.critic_target.parameters(), self.tau)
         polyak_update(self.actor.parameters(), self.actor_target.parameters(), self.tau)
+        polyak_update(self.critic_batch_norm_stats, self.critic_batch_norm_stats_target, 1.0)
+        polyak_update(self.actor_batch_norm_stats, self.actor_batch_norm_stats_target, 1.0)
+        return loss.detach()
+
+    def return_distribution(self, observation: np.ndarray | dict[str, np.ndarray], n: int = 32) -> np.ndarray:
+        """Samples of the return of the actor's action; see ``ContinuousGANQPolicy.return_distribution``."""
+        return self.policy.return_distribution(observation, n)
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 4,
+        tb_log_name: str = "ContinuousGANQ",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Train; the arguments are those of SB3's ``learn``.
+
+        Raises:
+            TrainingDiverged: a loss is no longer finite.
+        """
+        return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "adversaries"]
+        return [*super()._excluded_save_params(), "_generator_parameters", "adversaries"]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         names, variables = super()._get_torch_save_params()

@@ -12,23 +12,19 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
-from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
-from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from ganq_irl.algorithms.ganq.adversary import descend, generator_metrics
 from ganq_irl.algorithms.ganq.modes import Mode, mode_named
 from ganq_irl.algorithms.ganq.policies import CnnPolicy, GANQPolicy, MlpPolicy, MultiInputPolicy
-from ganq_irl.algorithms.ganq.residuals import ResidualScale
 from ganq_irl.algorithms.ganq.return_generators import ReturnGenerator
-from ganq_irl.discriminator import DiscriminatorLearner
+from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metrics, Sampled
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
-from ganq_irl.errors import ConfigurationError, TrainingDiverged
-from ganq_irl.generators.n_step import replay_buffer_for
-from ganq_irl.types import Batch
+from ganq_irl.errors import ConfigurationError
 
 
-class GANQ(DQN):
+class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN knows no max_grad_norm of None
     """GAN Q-learning for discrete actions (Doan, Mazoure & Lyle, 2018), in a form that converges.
 
     A generator makes samples of the return, G(z | s, a); a critic, the discriminator that GAIL and AIRL use, tells them from
@@ -87,7 +83,6 @@ class GANQ(DQN):
     q_net: ReturnGenerator
     q_net_target: ReturnGenerator
     q_net_average: ReturnGenerator
-    learner: DiscriminatorLearner
 
     def __init__(
         self,
@@ -153,7 +148,6 @@ class GANQ(DQN):
         )
         self.mode = mode
         self.critic_learning_rate = critic_learning_rate
-        # Not ``self.n_steps``: that one would make SB3 set up a buffer of its own, or warn that it cannot.
         self.n_bootstrap_steps = defaults.n_steps if n_steps is None else n_steps
         self.n_samples = defaults.n_samples if n_samples is None else n_samples
         self.average_rate = defaults.average_rate if average_rate is None else average_rate
@@ -161,8 +155,8 @@ class GANQ(DQN):
         self.stabilizers = list(defaults.stabilizers if stabilizers is None else stabilizers)
         self.critic_hidden_sizes = tuple(critic_hidden_sizes)
         self.td_weight = td_weight
-        self.max_grad_norm = max_grad_norm  # type: ignore[assignment]  # SB3's DQN has no None
-        _check_settings(self)
+        self.max_grad_norm = max_grad_norm
+        self._check_settings()
         if _init_setup_model:
             self._setup_model()
 
@@ -170,28 +164,16 @@ class GANQ(DQN):
     def _mode(self) -> Mode:
         return mode_named(self.mode)
 
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        if not 0 < self.average_rate <= 1:
+            raise ConfigurationError(f"average_rate: given {self.average_rate}; expected a number in (0, 1]")
+
     def _setup_model(self) -> None:
         self._choose_buffer()
         super()._setup_model()
-        self.residuals = ResidualScale().to(self.device)
-        self.learner = DiscriminatorLearner(
-            self._mode.build_critic(self.observation_space, self.action_space, self.critic_hidden_sizes, self.n_samples).to(
-                self.device
-            ),
-            loss=self.loss,
-            stabilizers=self.stabilizers,
-            learning_rate=self._critic_rate(1.0),
-            betas=(0.0, 0.999),
-            max_grad_norm=self.max_grad_norm,
-            seed=int(torch.randint(2**31, ())),  # drawn from what SB3 has just seeded
-        )
-
-    def _choose_buffer(self) -> None:
-        if self.replay_buffer_class is None:
-            self.replay_buffer_class, settings = replay_buffer_for(
-                self.observation_space, self.n_bootstrap_steps, self.gamma
-            )
-            self.replay_buffer_kwargs = {**settings, **(self.replay_buffer_kwargs or {})}
+        self.adversary = self._new_adversary(self._mode, self.action_space)
+        self.learner, self.residuals = self.adversary.learner, self.adversary.residuals
 
     def _create_aliases(self) -> None:
         super()._create_aliases()
@@ -199,10 +181,6 @@ class GANQ(DQN):
         # Walking the modules for these costs as much as a small forward.
         self._generator_parameters = list(self.q_net.parameters())
         self._average_parameters = list(self.q_net_average.parameters())
-
-    def _critic_rate(self, progress_remaining: float) -> float:
-        rate = self.critic_learning_rate
-        return float(rate(progress_remaining)) if callable(rate) else float(rate)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Take ``gradient_steps`` steps of critic and generator, both on the same minibatch, the critic first."""
@@ -212,72 +190,25 @@ class GANQ(DQN):
         for step in range(gradient_steps):
             metrics = self._step(self._sample(batch_size), measures=step == gradient_steps - 1)
         self._n_updates += gradient_steps
-        self._log(metrics)
+        self._log(*metrics)
 
-    def _sample(self, batch_size: int) -> tuple[Batch, Tensor, Tensor]:
-        """Transitions, their (n-step) rewards ``(batch, 1)``, and the discount of what follows, 0 after a termination."""
-        assert self.replay_buffer is not None
-        data: Any = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-        discounts = getattr(data, "discounts", None)  # only n-step samples have them
-        discounts = (self.gamma if discounts is None else discounts) * (1 - data.dones)
-        batch = Batch(data.observations, data.actions.reshape(-1).long(), data.next_observations, data.dones.reshape(-1))
-        return batch, data.rewards, discounts
+    def _sample(self, batch_size: int) -> Sampled:
+        batch, rewards, discounts = super()._sample(batch_size)
+        return replace(batch, actions=batch.actions.reshape(-1).long()), rewards, discounts
 
-    def _step(self, sampled: tuple[Batch, Tensor, Tensor], measures: bool) -> dict[str, Tensor]:
+    def _step(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
+        """A step of the critic, then of the generator; metrics of the generator and of the critic."""
         batch, rewards, discounts = sampled
-        if self.learner.n_updates == 0:
-            self.learner.refer_to(replace(batch, returns=rewards.new_zeros(len(batch), self.n_samples)))
         noise = torch.randn(self.n_samples, generator=self.learner.generator, device=self.device)
         with torch.no_grad():
             targets = rewards + discounts * self.q_net_target.greedy_samples(batch.next_observations, noise)
         means, samples = self.q_net.samples(batch.observations, batch.actions, noise)  # (batch, 1), (batch, n_samples)
-        real, fake = self._as_seen(batch, means.detach(), targets, samples)
-
-        metrics = self.learner.update(real, fake, measures=measures)
-        loss = self.learner.generator_loss(fake)
+        of_critic, loss = self.adversary.step(batch, targets, means, samples, measures=measures)
         if self.td_weight:
             loss = loss + self.td_weight * smooth_l1_loss(means, targets.mean(dim=1, keepdim=True))
-        self._step_generator(loss)
-        if not measures:
-            return metrics
-        return {
-            **metrics,
-            "generator_loss": loss.detach(),
-            "value": means.detach().mean(),
-            "spread": (samples.detach() - means.detach()).square().mean().sqrt(),
-        }
-
-    def _as_seen(self, batch: Batch, means: Tensor, targets: Tensor, samples: Tensor) -> tuple[Batch, Batch]:
-        """Both sides as the critic sees them: distances from the generator's mean, in the residuals' unit."""
-        if not self._mode.centers:
-            return replace(batch, returns=targets), replace(batch, returns=samples)
-        real, fake = targets - means, samples - means
-        scale = self.residuals.update(real, fake.detach())
-        return replace(batch, returns=real / scale), replace(batch, returns=fake / scale)
-
-    def _step_generator(self, loss: Tensor) -> None:
-        parameters = self._generator_parameters
-        # In the generator's parameters alone: the critic keeps no gradient of it.
-        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-            parameter.grad = gradient
-        if self.max_grad_norm is not None:
-            clip_grad_norm_(parameters, self.max_grad_norm)
-        self.policy.optimizer.step()
-        get_ema_multi_avg_fn(1 - self.average_rate)(self._average_parameters, parameters, None)
-
-    def _log(self, metrics: dict[str, Tensor]) -> None:
-        values = {key: float(value) for key, value in metrics.items()}
-        if not np.isfinite(list(values.values())).all():
-            raise TrainingDiverged(
-                f"GAN-Q's losses are no longer finite after {self._n_updates} updates: {values}; "
-                "lower learning_rate and critic_learning_rate, or leave loss and stabilizers at their defaults"
-            )
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        for key in ("generator_loss", "value", "spread"):
-            self.logger.record(f"train/{key}", values.pop(key))
-        self.logger.record("train/loss", values["loss"])
-        for key, value in values.items():
-            self.logger.record(f"critic/{key}", value)
+        descend(loss, self._generator_parameters, self.policy.optimizer, self.max_grad_norm)
+        get_ema_multi_avg_fn(1 - self.average_rate)(self._average_parameters, self._generator_parameters, None)
+        return generator_metrics(loss, means, samples) if measures else {}, of_critic
 
     def return_distribution(self, observation: np.ndarray | dict[str, np.ndarray], n: int = 32) -> np.ndarray:
         """Samples of the return of every action; see ``GANQPolicy.return_distribution``."""
@@ -305,18 +236,10 @@ class GANQ(DQN):
             "q_net_average",
             "_generator_parameters",
             "_average_parameters",
+            "adversary",
             "learner",
             "residuals",
         ]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", "policy.optimizer", "learner", "residuals"], []
-
-
-def _check_settings(model: GANQ) -> None:
-    if model.n_samples < 1:
-        raise ConfigurationError(f"n_samples: given {model.n_samples}; expected at least 1")
-    if not 0 < model.average_rate <= 1:
-        raise ConfigurationError(f"average_rate: given {model.average_rate}; expected a number in (0, 1]")
-    if model.td_weight < 0:
-        raise ConfigurationError(f"td_weight: given {model.td_weight}; expected 0 or more")

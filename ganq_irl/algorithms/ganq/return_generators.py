@@ -15,16 +15,9 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn.policies import QNetwork
 from torch import Tensor, nn
 
+from ganq_irl.algorithms.ganq.noise import NoiseEmbedding, noise_grid
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.q_networks import ACTION_NETWORKS, ActionHead
-
-N_GRID = 32
-"""Points of the noise that stand for its distribution: where a mean of G is taken, or a statistic of it."""
-
-
-def noise_grid(n: int = N_GRID) -> Tensor:
-    """The (i + 1/2)/n quantiles of the standard normal distribution, ``(n,)``."""
-    return torch.special.ndtri((torch.arange(n) + 0.5) / n)
 
 
 class LocationShapeGenerator(QNetwork):
@@ -64,16 +57,19 @@ class LocationShapeGenerator(QNetwork):
             )
         network = ACTION_NETWORKS[action_network](features_dim, int(action_space.n), self.net_arch, activation_fn)
         self.q_net = nn.Sequential(network, ActionHead(network))
-        self.embedding = nn.Linear(1, network.hidden_dim)
+        self.embedding = NoiseEmbedding(network.hidden_dim)
         bound = 1 / sqrt(network.hidden_dim)
         self.shape = nn.Parameter(torch.empty(network.n_heads, network.hidden_dim).uniform_(-bound, bound))
-        self.register_buffer("grid", noise_grid(), persistent=False)
-        self.grid: Tensor
+
+    @property
+    def grid(self) -> Tensor:
+        """Points that stand for the noise's distribution, ``(N_GRID,)``."""
+        return self.embedding.grid
 
     def distribution(self, observations: PyTorchObs, noise: Tensor) -> Tensor:
         """Samples for every action, ``(batch, n_actions, n)`` for noise of ``(n,)``."""
         hidden, means = self._hidden_and_means(observations)
-        return means.unsqueeze(2) + (hidden * self.shape) @ self._embed(noise).T
+        return means.unsqueeze(2) + (hidden * self.shape) @ self.embedding(noise).T
 
     def samples(self, observations: PyTorchObs, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Mean ``(batch, 1)`` and samples ``(batch, n)`` at the actions taken, ``(batch,)``; the same noise in every row."""
@@ -94,12 +90,7 @@ class LocationShapeGenerator(QNetwork):
         rows = torch.arange(len(actions), device=actions.device)
         mean = means.gather(1, actions.unsqueeze(1))
         shape = self.shape if len(self.shape) == 1 else self.shape[actions]
-        return mean, mean + (hidden[rows, actions] * shape) @ self._embed(noise).T
-
-    def _embed(self, noise: Tensor) -> Tensor:
-        """e(z) - ē, ``(n, hidden)``."""
-        embedded = torch.tanh(self.embedding(torch.cat([noise, self.grid]).unsqueeze(1)))
-        return embedded[: len(noise)] - embedded[len(noise) :].mean(dim=0)
+        return mean, mean + (hidden[rows, actions] * shape) @ self.embedding(noise).T
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         raise NotImplementedError("a return generator is saved with its policy")  # as SB3's QNetwork is

@@ -1,0 +1,94 @@
+"""What GAN-Q adds to an SB3 value learner, whatever the actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.type_aliases import Schedule
+from torch import Tensor
+
+from ganq_irl.algorithms.ganq.adversary import ReturnAdversary
+from ganq_irl.algorithms.ganq.modes import Mode
+from ganq_irl.discriminator import DiscriminatorLearner
+from ganq_irl.discriminator.stabilizers import StabilizerSpec
+from ganq_irl.errors import ConfigurationError, TrainingDiverged
+from ganq_irl.generators.n_step import replay_buffer_for
+from ganq_irl.types import Batch
+
+Sampled = tuple[Batch, Tensor, Tensor]
+"""Transitions; their (n-step) rewards, ``(batch, 1)``; the discount of what follows, 0 after a termination."""
+
+Metrics = dict[str, Tensor]
+
+
+class AdversarialValueLearner(OffPolicyAlgorithm):
+    """A mixin: replay, adversary, pace and log. The attributes are set by the constructor of the algorithm."""
+
+    critic_learning_rate: float | Schedule
+    # Not ``n_steps``: that one would make SB3 set up a buffer of its own, or warn that it cannot.
+    n_bootstrap_steps: int
+    n_samples: int
+    loss: str
+    stabilizers: list[StabilizerSpec]
+    critic_hidden_sizes: Sequence[int]
+    td_weight: float
+    max_grad_norm: float | None
+    replay_buffer_class: type[ReplayBuffer] | None
+
+    def _check_settings(self) -> None:
+        if self.n_samples < 1:
+            raise ConfigurationError(f"n_samples: given {self.n_samples}; expected at least 1")
+        if self.td_weight < 0:
+            raise ConfigurationError(f"td_weight: given {self.td_weight}; expected 0 or more")
+
+    def _choose_buffer(self) -> None:
+        if self.replay_buffer_class is None:
+            self.replay_buffer_class, settings = replay_buffer_for(
+                self.observation_space, self.n_bootstrap_steps, self.gamma
+            )
+            self.replay_buffer_kwargs = {**settings, **(self.replay_buffer_kwargs or {})}
+
+    def _new_adversary(self, mode: Mode, action_space: spaces.Space) -> ReturnAdversary:
+        critic = mode.build_critic(self.observation_space, action_space, self.critic_hidden_sizes, self.n_samples)
+        learner = DiscriminatorLearner(
+            critic.to(self.device),
+            loss=self.loss,
+            stabilizers=self.stabilizers,
+            learning_rate=self._critic_rate(1.0),
+            betas=(0.0, 0.999),
+            max_grad_norm=self.max_grad_norm,
+            seed=int(torch.randint(2**31, ())),  # drawn from what SB3 has just seeded
+        )
+        return ReturnAdversary(learner, centers=mode.centers)
+
+    def _critic_rate(self, progress_remaining: float) -> float:
+        rate = self.critic_learning_rate
+        return float(rate(progress_remaining)) if callable(rate) else float(rate)
+
+    def _sample(self, batch_size: int) -> Sampled:
+        assert self.replay_buffer is not None
+        data: Any = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+        discounts = getattr(data, "discounts", None)  # only n-step samples have them
+        discounts = (self.gamma if discounts is None else discounts) * (1 - data.dones)
+        batch = Batch(data.observations, data.actions, data.next_observations, data.dones.reshape(-1))
+        return batch, data.rewards, discounts
+
+    def _log(self, of_generator: Metrics, of_critic: Metrics) -> None:
+        generator, critic = ({key: float(value) for key, value in side.items()} for side in (of_generator, of_critic))
+        if not np.isfinite([*generator.values(), *critic.values()]).all():
+            raise TrainingDiverged(
+                f"GAN-Q's losses are no longer finite after {self._n_updates} updates: {generator | critic}; "
+                "lower learning_rate and critic_learning_rate, or leave loss and stabilizers at their defaults"
+            )
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/loss", critic["loss"])
+        for key, value in generator.items():
+            self.logger.record(f"train/{key}", value)
+        for key, value in critic.items():
+            self.logger.record(f"critic/{key}", value)
