@@ -99,7 +99,9 @@ def test_value_learners_get_the_boltzmann_policy(name, temperature):
     model = model_for(name, spaces.Discrete(3))
     observations = sampled(BOX3)
     with torch.no_grad():
-        q = model.q_net(observations) if name == "dqn" else model.quantile_net(observations).mean(dim=1)
+        networks = {"dqn": "q_net", "qrdqn": "quantile_net", "gan-q": "q_net_average"}
+        q = getattr(model, networks[name])(observations)
+        q = q.mean(dim=1) if name == "qrdqn" else q
     expected = torch.exp(q / temperature) / torch.exp(q / temperature).sum(1, keepdim=True)
     for action in range(3):
         given = log_probs(model, batch_of(observations, torch.full((10,), action)), temperature)
