@@ -97,7 +97,7 @@ class DiscriminatorLearner:
 
         # What both sides and all penalties share is computed once: spectrally normalised weights, and D's reading of (s, a).
         with parametrize.cached(), discriminator.reading_once():
-            real_scores, fake_scores = self._score(real_rows), self._score(fake_rows)
+            real_scores, fake_scores = self._score_sides(real_rows, fake_rows)
             losses = self.loss.real(real_scores), self.loss.fake(fake_scores)
             for stabilizer in self._attached():
                 losses = stabilizer.on_losses(self.loss, real_scores, fake_scores, losses)
@@ -134,6 +134,13 @@ class DiscriminatorLearner:
                 "fill in log_probs by the generator's present policy, for both sides"
             )
         return self.discriminator.encode(side).detach()
+
+    def _score_sides(self, real: Encoded, fake: Encoded) -> tuple[Tensor, Tensor]:
+        if real.features is fake.features and real.returns is not None and fake.returns is not None:
+            n_real = real.returns.shape[1]
+            scores = self._score(real.with_samples(torch.cat([real.returns, fake.returns], dim=1)))
+            return scores[:, :n_real], scores[:, n_real:]
+        return self._score(real), self._score(fake)
 
     def _score(self, rows: Encoded) -> Tensor:
         """Scores in the loss's own terms, ``(batch,)``."""

@@ -1,0 +1,226 @@
+"""Does GAN-Q learn, on every seed, and is it worth its time? Beside DQN and QR-DQN, and with its parts changed one by one.
+
+    python benchmarks/gan_q.py --env CartPole-v1 --jobs 2
+    python benchmarks/gan_q.py --env CartPole-v1 --ablation --jobs 2
+
+trains a grid of methods and seeds with the presets that `ganq-irl train` uses (DQN's and QR-DQN's are rl-baselines3-zoo's),
+one run directory a cell under --runs, so that a second start continues where the first stopped; then it writes the table of
+all cells there are. "DQN, matched" has GAN-Q's network, replay, n-step returns, batch and schedule, and a Huber loss on the
+mean instead of an adversary.
+
+"last fifth" is the mean of the last 20 % of the evaluations (10 episodes each) of a run; "worst after" the lowest evaluation
+after the first one at the target. "W1" is the mean distance of G's samples from the Monte Carlo return of the same policy at
+the same (s, a), as a share of the largest return; "bias" is that of the mean. Seconds are of one run, others beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import run_cells, versions, write_markdown
+
+EVALUATIONS = 20
+CHECK_SEED = 50_000
+STEPS = {
+    "CartPole-v1": 50_000,
+    "Acrobot-v1": 50_000,
+    "MountainCar-v0": 120_000,
+    "LunarLander-v3": 150_000,
+    "Pendulum-v1": 20_000,
+}
+TARGETS = {"CartPole-v1": 475.0, "Acrobot-v1": -90.0, "MountainCar-v0": -120.0, "LunarLander-v3": 0.0, "Pendulum-v1": -200.0}
+
+Settings = dict[str, Any]
+
+
+def settings_of(env: str) -> dict[str, tuple[str, Settings]]:
+    """Method -> algorithm and what it changes in its preset."""
+    if env == "Pendulum-v1":
+        return {"gan-q-continuous": ("gan-q-continuous", {}), "td3": ("td3", {}), "sac": ("sac", {})}
+    return {"gan-q": ("gan-q", {}), "dqn": ("dqn", {}), "qrdqn": ("qrdqn", {}), "dqn, matched": ("dqn", matched(env))}
+
+
+def matched(env: str) -> Settings:
+    """GAN-Q's settings, as far as DQN has them."""
+    from ganq_irl.experiment import resolve_config
+
+    kwargs = resolve_config({"algo": "gan-q", "env": env, "timesteps": STEPS[env]}).generator_kwargs
+    shared = {
+        "learning_rate": 1e-3,
+        "buffer_size": 50_000,
+        "learning_starts": 1_000,
+        "batch_size": 64,
+        "gamma": 0.99,
+        "train_freq": 32,
+        "gradient_steps": 32,
+        "target_update_interval": 32,
+        "exploration_fraction": 0.16,
+        "exploration_final_eps": 0.04,
+        "n_steps": 5,
+    }
+    policy = {"net_arch": [64, 64], **kwargs.get("policy_kwargs", {})}
+    return {**shared, **{key: value for key, value in kwargs.items() if key in shared}, "policy_kwargs": policy}
+
+
+GP = "zero-centered-gradient-penalty"
+ABLATIONS: dict[str, Settings] = {
+    "as it is": {},
+    "penalty centred at 1": {"stabilizers": [{"name": "gradient-penalty", "weight": 0.5}]},
+    "penalty at the samples (R1 and R2)": {"stabilizers": [{"name": "r1", "weight": 0.5}, {"name": "r2", "weight": 0.5}]},
+    "spectral norm instead": {"stabilizers": ["spectral-norm"]},
+    "one-step returns": {"n_steps": 1},
+    "three-step returns": {"n_steps": 3},
+    "ten-step returns": {"n_steps": 10},
+    "critic as fast as the generator": {"critic_learning_rate": {"initial": 1e-3, "final": 0.0}},
+    "first moment 0.9 in the generator": {"policy_kwargs": {"optimizer_kwargs": {"betas": [0.9, 0.999]}}},
+    "1 sample": {"n_samples": 1},
+    "8 samples": {"n_samples": 8},
+    "replay of 10 000": {"buffer_size": 10_000},
+    "no moving average": {"average_rate": 1.0},
+    "no learning-rate decay": {"learning_rate": 1e-3, "critic_learning_rate": 4e-3},
+    "no bound on gradients": {"max_grad_norm": None},
+    "binary cross-entropy": {"loss": "bce"},
+    "hinge": {"loss": "hinge"},
+    "TD weight 0.05 (a hybrid)": {"td_weight": 0.05},
+    "as published (mode paper)": {"mode": "paper"},
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run."""
+
+    env: str
+    method: str
+    algo: str
+    seed: int
+    settings: Settings
+
+    def folder(self, runs: Path) -> Path:
+        """The cell's run directory."""
+        name = "".join(letter if letter.isalnum() else "-" for letter in self.method)
+        return runs / self.env / f"{name}-seed{self.seed}"
+
+    def run(self, folder: Path, overrides: list[str]) -> None:
+        """Train in a process of its own, on one thread; what an interrupted start left is trained again."""
+        import torch
+
+        shutil.rmtree(folder, ignore_errors=True)
+        torch.set_num_threads(1)
+        from ganq_irl.experiment import load_run, resolve_config, run_experiment
+
+        steps = STEPS[self.env]
+        flags = {
+            "algo": self.algo,
+            "env": self.env,
+            "seed": self.seed,
+            "device": "cpu",
+            "timesteps": steps,
+            "generator_kwargs": self.settings,
+            "evaluation": {"every": steps // EVALUATIONS, "episodes": 10},
+        }
+        result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
+        run = load_run(folder)
+        final = {"seconds": run.info["seconds"]["train"], "returns": returns_check(result.config, run.policy("cpu"))}
+        (folder / "final.json").write_text(json.dumps(final), encoding="utf-8")
+
+
+def returns_check(config: Any, policy: Any) -> dict[str, Any] | None:
+    """G's samples against Monte Carlo returns of the same policy; None for a learner that has no distribution."""
+    if not hasattr(policy.policy, "return_distribution"):
+        return None
+    from ganq_irl.evaluation import check_return_distribution, monte_carlo_returns
+    from ganq_irl.experiment.pictures import discount_of
+
+    visits = monte_carlo_returns(policy, config.env, discount_of(config), 10, seed=CHECK_SEED)
+    samples = policy.policy.return_distribution(visits.observations)
+    if samples.ndim == 3:  # every action's; those that were taken
+        samples = samples[np.arange(len(samples)), visits.actions.reshape(-1).astype(int)]
+    return check_return_distribution(samples, visits.returns).to_json()
+
+
+def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    from ganq_irl.evaluation.pictures import STEPS as TIMESTEPS
+    from ganq_irl.evaluation.pictures import read_progress
+
+    columns = read_progress(folder / "progress.csv")
+    shown = np.isfinite(columns["eval/mean_reward"])
+    return columns[TIMESTEPS][shown], columns["eval/mean_reward"][shown]
+
+
+def table(env: str, done: dict[str, list[Path]]) -> list[str]:
+    """The table of one environment."""
+    target = TARGETS[env]
+    lines = [
+        f"## {env}, {STEPS[env]:,} steps",
+        "",
+        f"| method | last fifth: mean ± std | each | ≥ {target:g} | first | worst after | W1 | bias | s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    return [*lines, *(_row(method, folders, target) for method, folders in done.items() if folders), ""]
+
+
+def _row(method: str, folders: list[Path], target: float) -> str:
+    finals = [json.loads((folder / "final.json").read_text(encoding="utf-8")) for folder in folders]
+    lasts, firsts, worsts = [], [], []
+    for folder in folders:
+        steps, scores = evaluations(folder)
+        lasts.append(float(scores[-max(1, len(scores) // 5) :].mean()))
+        reached = np.flatnonzero(scores >= target)
+        firsts.append(f"{steps[reached[0]] / 1000:.3g}k" if len(reached) else "-")
+        worsts.append(f"{scores[reached[0] :].min():.3g}" if len(reached) else "-")
+    checks = [final["returns"] for final in finals if final["returns"] is not None]
+    distance, bias = "", ""
+    if checks:
+        distance = f"{np.mean([check['wasserstein1'] / check['scale'] for check in checks]):.1%}"
+        bias = f"{np.mean([check['bias'] for check in checks]):.2g}"
+    deviation = f" ± {np.std(lasts, ddof=1):.3g}" if len(lasts) > 1 else ""
+    return (
+        f"| {method} | {np.mean(lasts):.4g}{deviation} | {' '.join(f'{last:.4g}' for last in lasts)} "
+        f"| {sum(last >= target for last in lasts)} of {len(lasts)} | {' '.join(firsts)} | {' '.join(worsts)} "
+        f"| {distance} | {bias} | {np.mean([final['seconds'] for final in finals]):.0f} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--env", action="append", choices=list(STEPS))
+    parser.add_argument("--ablation", action="store_true", help="change GAN-Q's parts one by one")
+    parser.add_argument("--only", default="", help="names of methods, separated by semicolons; all by default")
+    parser.add_argument("--seeds", default="200,201,202,203,204")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--set", action="append", default=[], help="a setting for every cell, as in `ganq-irl train --set`")
+    parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs/gan_q"))
+    parser.add_argument("--out", type=Path, default=None, help="benchmarks/results/gan-q.md, or gan-q-ablation.md")
+    arguments = parser.parse_args()
+    envs, seeds = arguments.env or list(STEPS), [int(seed) for seed in arguments.seeds.split(",")]
+    name = "gan-q-ablation" if arguments.ablation else "gan-q"
+    only = [method.strip() for method in arguments.only.split(";") if method.strip()]
+
+    grid: dict[str, dict[str, list[Cell]]] = {}
+    for env in envs:
+        methods = {key: ("gan-q", value) for key, value in ABLATIONS.items()} if arguments.ablation else settings_of(env)
+        grid[env] = {
+            method: [Cell(env, method, algo, seed, settings) for seed in seeds]
+            for method, (algo, settings) in methods.items()
+            if not only or method in only
+        }
+    run_cells([c for methods in grid.values() for cells in methods.values() for c in cells], arguments)
+
+    lines = ["# GAN-Q, part by part" if arguments.ablation else "# GAN-Q beside DQN and QR-DQN", ""]
+    for env, methods in grid.items():
+        folders = {method: [cell.folder(arguments.runs) for cell in cells] for method, cells in methods.items()}
+        done = {method: [folder for folder in each if (folder / "final.json").is_file()] for method, each in folders.items()}
+        lines += table(env, done)
+    out = arguments.out or Path(f"benchmarks/results/{name}.md")
+    write_markdown(out, [*lines, versions("python benchmarks/gan_q.py")])
+
+
+if __name__ == "__main__":
+    main()
