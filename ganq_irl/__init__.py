@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "AIRL": "ganq_irl.algorithms",
     "BC": "ganq_irl.algorithms",
+    "ContinuousGANQ": "ganq_irl.algorithms",
     "GAIL": "ganq_irl.algorithms",
     "GANQ": "ganq_irl.algorithms",
     "RewardModel": "ganq_irl.rewards",

@@ -14,10 +14,10 @@ from ganq_irl.generators.factory import build_generator
 from ganq_irl_demos import random_policy, record_episodes
 
 ON_POLICY = ("ppo", "a2c", "trpo")
-CONTINUOUS = ("sac", "td3", "ddpg")
+CONTINUOUS = ("sac", "td3", "ddpg", "gan-q-continuous")
 DISCRETE = ("dqn", "qrdqn", "gan-q")
 OFF_POLICY = (*CONTINUOUS, *DISCRETE)
-HAVE_NO_LOG_PROB = ("td3", "ddpg")
+HAVE_NO_LOG_PROB = ("td3", "ddpg", "gan-q-continuous")
 
 BOX = spaces.Box(-2.0, 2.0, (1,), np.float32)
 

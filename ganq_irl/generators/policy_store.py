@@ -105,14 +105,16 @@ class StoredPolicy:
             n: samples for each action.
 
         Returns:
-            ``(batch, n_actions, n)`` float32.
+            ``(batch, n_actions, n)`` float32; where actions are continuous ``(batch, n)``, at the policy's own.
 
         Raises:
             ConfigurationError: the policy knows no distributions.
         """
         policy: Any = self.policy
         if not hasattr(policy, "return_distribution"):
-            raise ConfigurationError(f"{self.algorithm}'s policy knows no distributions of returns; train gan-q")
+            raise ConfigurationError(
+                f"{self.algorithm}'s policy knows no distributions of returns; train gan-q or gan-q-continuous"
+            )
         if self.normalizer is not None:
             observations = self.normalizer(observations)
         return policy.return_distribution(observations, n)

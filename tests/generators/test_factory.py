@@ -16,7 +16,7 @@ from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDepen
 from ganq_irl.generators.factory import GENERATORS, build_generator, check_action_space, default_policy, generator_options
 from ganq_irl.generators.schedules import LinearSchedule, parse_schedule
 
-CONTINUOUS = {"sac", "td3", "ddpg"}
+CONTINUOUS = {"sac", "td3", "ddpg", "gan-q-continuous"}
 
 
 def env_for(name):

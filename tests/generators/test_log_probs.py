@@ -148,7 +148,7 @@ def test_every_kind_of_observation(name, observation_space):
 @pytest.mark.parametrize("name", HAVE_NO_LOG_PROB)
 def test_deterministic_policies_are_refused_in_one_sentence(name):
     with pytest.raises(
-        UnsupportedGenerator, match=f"{name.upper()}'s policy has none: use ppo, a2c, trpo or sac.*or GAIL"
+        UnsupportedGenerator, match=f"{type(generator(name)).__name__}'s policy has none: use ppo, a2c, trpo or sac.*or GAIL"
     ) as error:
         check_has_log_prob(generator(name))
     assert "\n" not in str(error.value)

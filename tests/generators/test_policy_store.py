@@ -15,7 +15,7 @@ from ganq_irl.errors import ConfigurationError, StorageError
 from ganq_irl.generators.factory import GENERATORS, build_generator
 from ganq_irl.generators.policy_store import load_policy, save_policy
 
-CONTINUOUS = {"sac", "td3", "ddpg"}
+CONTINUOUS = {"sac", "td3", "ddpg", "gan-q-continuous"}
 OFF_POLICY = {*CONTINUOUS, "dqn", "qrdqn", "gan-q"}
 
 
