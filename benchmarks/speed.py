@@ -3,7 +3,7 @@
     python benchmarks/speed.py --out benchmarks/results/speed.md
 
 Every method trains the same SB3 PPO on the same environments: 8 environments, 2048 steps a rollout, and 8 discriminator
-updates of 1024 + 1024 transitions a rollout, on ReLU networks of two layers: of 32, imitation's own default, and of 64, ours.
+updates of 1024 + 1024 transitions a rollout, on ReLU networks of two layers: 32 wide, imitation's default, and 64, ours.
 Methods take turns, one short run each, so that whatever else the machine does falls on all of them; the figures are medians
 of the ratios within one turn. A last table times one SAC gradient step with and without pricing its batch.
 """
