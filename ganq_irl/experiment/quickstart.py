@@ -1,7 +1,8 @@
 """The main job, seen to work: imitate an expert of Pendulum, recover its reward, and compare with what could mislead.
 
 Pendulum's episodes all last 200 steps, so that no survival bonus explains a score; the frozen control shows what a random
-discriminator is worth, and behavioural cloning what the demonstrations alone are.
+discriminator is worth, and behavioural cloning what the demonstrations alone are. GAN-Q stands beside the imitators: the
+same discriminator package, shown the true reward instead of demonstrations.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import gymnasium as gym
 import numpy as np
 
 from ganq_irl.evaluation import EpisodeStatistics, Evaluation, summarize
+from ganq_irl.experiment.checks import IMITATION
 from ganq_irl.experiment.config import EvaluationConfig, ExperimentConfig
 from ganq_irl.experiment.parallel import run_all
 from ganq_irl.experiment.quickstart_pictures import draw_returns, draw_rewards, pendulum_grid, true_pendulum_reward
-from ganq_irl.experiment.resolve import resolve_config
+from ganq_irl.experiment.resolve import merged, resolve_config
 from ganq_irl.experiment.run_directory import PROGRESS, REWARD, load_run, require_vacant, versions, write_json
 from ganq_irl.rewards import RewardModel
 from ganq_irl.storage import replace_file
@@ -38,11 +40,13 @@ ENV = "Pendulum-v1"
 N_TRAJECTORIES = 10
 CORRELATION = "Correlation of the recovered reward with the true one, over demonstrations and random actions"
 EVALUATION = EvaluationConfig(episodes=20, every=5_000)
-_IMITATORS: dict[str, dict[str, Any]] = {
+_RUNS: dict[str, dict[str, Any]] = {
     "GAIL": {"algo": "gail"},
     "AIRL": {"algo": "airl", "adversary": {"reward_inputs": ["observations"]}},  # the state-only reward, which transfers
     "frozen control": {"algo": "gail", "control": "frozen"},
     "BC": {"algo": "bc"},
+    # Half of the preset's steps are enough here, and as long as an imitator takes.
+    "GAN-Q": {"algo": "gan-q-continuous", "timesteps": 10_000, "evaluation": {"every": 1_000}},
 }
 _RECOVERED = ("AIRL", "GAIL")
 
@@ -87,14 +91,14 @@ def run_quickstart(
     demos: str = "pendulum",
     timesteps: int | None = None,
 ) -> QuickstartResult:
-    """Train GAIL, AIRL, the frozen control and BC side by side, evaluate them, and draw what came out.
+    """Train GAIL, AIRL, the frozen control, BC and GAN-Q side by side, evaluate them, and draw what came out.
 
     Args:
         out: an empty or new folder; ``runs/quickstart-<seed>`` where absent.
         seed: of every run.
         device: "auto" is the CPU here, which is faster for networks this small.
         demos: demonstrations of Pendulum-v1, with rewards.
-        timesteps: environment steps of each adversarial run; by default those of the presets.
+        timesteps: environment steps of each run but BC's; by default those of the presets, and 10 000 of GAN-Q.
 
     Raises:
         RunDirectoryError: ``out`` is not empty.
@@ -106,7 +110,7 @@ def run_quickstart(
     expert = load_demonstrations(demos, env_id=ENV)
     expert.select(N_TRAJECTORIES)  # too few are refused before any process starts
     device = "cpu" if device == "auto" else device
-    configs = {name: _config(settings, demos, seed, device, timesteps) for name, settings in _IMITATORS.items()}
+    configs = {name: _config(settings, demos, seed, device, timesteps) for name, settings in _RUNS.items()}
     folders = {name: folder / name.replace(" ", "-").lower() for name in configs}
     results = run_all({folders[name]: config for name, config in configs.items()})
     random = _random_play()
@@ -123,10 +127,12 @@ def run_quickstart(
 
 
 def _config(settings: dict[str, Any], demos: str, seed: int, device: str, timesteps: int | None) -> ExperimentConfig:
-    shared = {"env": ENV, "demos": demos, "n_trajectories": N_TRAJECTORIES, "seed": seed, "device": device}
+    shared = {"env": ENV, "seed": seed, "device": device, "evaluation": asdict(EVALUATION)}
+    if settings["algo"] in IMITATION:
+        shared |= {"demos": demos, "n_trajectories": N_TRAJECTORIES}
     if settings["algo"] == "bc":
-        return resolve_config({**settings, **shared, "evaluation": asdict(EVALUATION) | {"every": 0}})
-    return resolve_config({**settings, **shared, "timesteps": timesteps, "evaluation": asdict(EVALUATION)})
+        return resolve_config(merged(shared, settings) | {"evaluation": asdict(EVALUATION) | {"every": 0}})
+    return resolve_config(merged(shared, settings) | ({} if timesteps is None else {"timesteps": timesteps}))
 
 
 def _summarize(trajectories: Sequence[Trajectory]) -> Evaluation:

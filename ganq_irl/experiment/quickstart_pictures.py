@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 GRID = 101
-COLORS = {"GAIL": "tab:blue", "AIRL": "tab:orange", "frozen control": "tab:red", "BC": "tab:purple"}
+COLORS = {"GAIL": "tab:blue", "AIRL": "tab:orange", "frozen control": "tab:red", "BC": "tab:purple", "GAN-Q": "tab:green"}
 _LINES = {"expert": ("black", "--"), "BC": (COLORS["BC"], "-."), "random": ("gray", ":")}
 
 
@@ -36,7 +36,8 @@ def draw_returns(path: Path, curves: Mapping[str, np.ndarray], levels: Mapping[s
     for name, level in levels.items():
         color, style = _LINES[name]
         axes.axhline(level, color=color, linestyle=style, label=name)
-    axes.set(xlabel="environment steps", ylabel="mean true return", title="Imitating Pendulum: the reward is never shown")
+    title = "Pendulum: imitators never see the reward, GAN-Q does"
+    axes.set(xlabel="environment steps", ylabel="mean true return", title=title)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.savefig(path, dpi=150)
 

@@ -26,7 +26,8 @@ def check_has_log_prob(model: BaseAlgorithm) -> None:
     if _kind(model) is None:
         raise UnsupportedGenerator(
             f"AIRL needs log π(a|s) and {type(model).__name__}'s policy has none: "
-            "use ppo, a2c, trpo or sac, a value learner over discrete actions (dqn, qrdqn, gan-q), or GAIL with this generator"
+            "use ppo, a2c, trpo or sac, a value learner over discrete actions (dqn, qrdqn or gan-q), "
+            "or GAIL with this generator"
         )
 
 

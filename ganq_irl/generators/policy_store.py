@@ -250,6 +250,10 @@ def _class_path(policy: BasePolicy) -> str:
 
 def _policy_class(path: str) -> Any:
     name, alias = path.split(":")
+    if name not in GENERATORS:
+        raise ConfigurationError(
+            f"policies of {name!r} are not known yet: import the package that registers them, such as ganq_irl.algorithms"
+        )
     return policy_classes(name)[alias]
 
 

@@ -20,8 +20,8 @@ def recorded(n):
 def test_quickstart_writes_tables_and_pictures(tmp_path):
     demos = save_demonstrations(recorded(10), tmp_path / "demos.npz")
     result = run_quickstart(tmp_path / "out", demos=str(demos), timesteps=2048)
-    assert list(result.scores) == ["expert", "GAIL", "AIRL", "frozen control", "BC", "random"]
-    runs = {"gail", "airl", "frozen-control", "bc"}
+    assert list(result.scores) == ["expert", "GAIL", "AIRL", "frozen control", "BC", "GAN-Q", "random"]
+    runs = {"gail", "airl", "frozen-control", "bc", "gan-q"}
     assert set(os.listdir(tmp_path / "out")) == runs | {"results.json", "results.md", "returns.png", "reward.png"}
     content = json.loads((tmp_path / "out" / "results.json").read_text())
     assert content["scores"]["GAIL"]["mean_return"] == result.scores["GAIL"].mean_return

@@ -13,6 +13,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 
 import ganq_irl.algorithms  # noqa: F401  registers our own generators
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDependency
+from ganq_irl.generators import factory
 from ganq_irl.generators.factory import GENERATORS, build_generator, check_action_space, default_policy, generator_options
 from ganq_irl.generators.schedules import LinearSchedule, parse_schedule
 
@@ -106,6 +107,28 @@ def test_action_spaces_that_do_not_fit_name_what_does(name, space, instead):
 def test_an_incompatible_environment_is_refused():
     with pytest.raises(IncompatibleSpaces, match="dqn needs a Discrete"):
         build_generator("dqn", make_vec_env("Pendulum-v1"), device="cpu")
+
+
+def test_a_registered_generator_is_one_like_any_other(monkeypatch):
+    for table in ("GENERATORS", "_ACTS_IN"):
+        monkeypatch.setattr(factory, table, dict(getattr(factory, table)))
+    factory.register_generator("mine", "stable_baselines3:DQN", acts_in=spaces.Discrete)
+    model = build_generator("mine", env_for("dqn"), seed=0, device="cpu", buffer_size=50, train_freq=[4, "step"])
+    assert type(model).__name__ == "DQN"
+    with pytest.raises(IncompatibleSpaces, match="mine needs a Discrete action space"):
+        check_action_space("mine", spaces.Box(-1, 1, (2,)))
+    with pytest.raises(IncompatibleSpaces, match="or mine"):
+        check_action_space("sac", spaces.Discrete(3))
+    factory.register_generator("anywhere", "stable_baselines3:PPO")
+    check_action_space("anywhere", spaces.MultiBinary(3))
+
+
+def test_both_learning_rates_of_gan_q_may_be_tables():
+    rates = {"learning_rate": {"initial": 1e-3}, "critic_learning_rate": {"initial": 4e-3, "final": 1e-3}}
+    model = build_generator("gan-q", env_for("gan-q"), device="cpu", buffer_size=50, **rates)
+    assert model.lr_schedule(0.5) == pytest.approx(5e-4)
+    assert model.critic_learning_rate == LinearSchedule(4e-3, 1e-3)
+    assert model.learner.optimizer.param_groups[0]["lr"] == pytest.approx(4e-3)
 
 
 def test_missing_contrib_names_the_extra(monkeypatch):

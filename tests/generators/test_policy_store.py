@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -212,3 +215,21 @@ def test_missing_and_altered_files_are_refused(saved, tmp_path):
     (saved / storage.TENSORS_FILE).write_bytes(content[:-7])
     with pytest.raises(StorageError, match="checksum"):
         load_policy(saved)
+
+
+def test_policies_of_registered_generators_load_once_their_package_is_imported(tmp_path):
+    save_policy(build("gan-q", make_vec_env("CartPole-v1")), tmp_path / "policy")
+    program = f"""
+from ganq_irl.errors import StorageError
+from ganq_irl.generators.policy_store import load_policy
+try:
+    load_policy({str(tmp_path / "policy")!r})
+except StorageError as error:
+    print(error)
+import ganq_irl.experiment
+print(load_policy({str(tmp_path / "policy")!r}).algorithm)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    *message, algorithm = done.stdout.splitlines()
+    assert "import the package that registers them, such as ganq_irl.algorithms" in " ".join(message)
+    assert algorithm == "GANQ"

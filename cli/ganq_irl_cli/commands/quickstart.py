@@ -20,7 +20,8 @@ def command(out: Path | None, seed: int | None, device: str | None, as_json: boo
     """Imitate an expert of Pendulum from shipped demonstrations and recover its reward, in about three minutes.
 
     GAIL, AIRL and behavioural cloning are compared with the expert, with random actions, and with the control: the same
-    training against a frozen random discriminator. Writes a table, two pictures, and a run directory for each.
+    training against a frozen random discriminator. GAN-Q, which sees the reward, stands beside them. Writes a table, two
+    pictures, and a run directory for each.
     """
     with session.working():
         from ganq_irl.experiment.quickstart import CORRELATION, run_quickstart
