@@ -15,6 +15,7 @@ _EXPORTS = {
     "BC": "ganq_irl.algorithms",
     "ContinuousGANQ": "ganq_irl.algorithms",
     "GAIL": "ganq_irl.algorithms",
+    "GAN": "ganq_irl.algorithms",
     "GANQ": "ganq_irl.algorithms",
     "RewardModel": "ganq_irl.rewards",
     "load_demonstrations": "ganq_irl_demos",

@@ -8,6 +8,7 @@ from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.algorithms.airl import AIRL
 from ganq_irl.algorithms.bc import BC, warm_start
 from ganq_irl.algorithms.gail import GAIL
+from ganq_irl.algorithms.gan import GAN
 from ganq_irl.algorithms.ganq import GANQ, ContinuousGANQ
 from ganq_irl.generators.factory import register_generator
 
@@ -16,4 +17,4 @@ ALGORITHMS: dict[str, type[AdversarialImitation]] = {"gail": GAIL, "airl": AIRL}
 register_generator("gan-q", "ganq_irl.algorithms.ganq:GANQ", acts_in=spaces.Discrete)
 register_generator("gan-q-continuous", "ganq_irl.algorithms.ganq:ContinuousGANQ", acts_in=spaces.Box)
 
-__all__ = ["AIRL", "ALGORITHMS", "BC", "GAIL", "GANQ", "AdversarialImitation", "ContinuousGANQ", "warm_start"]
+__all__ = ["AIRL", "ALGORITHMS", "BC", "GAIL", "GAN", "GANQ", "AdversarialImitation", "ContinuousGANQ", "warm_start"]
