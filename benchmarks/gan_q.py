@@ -52,7 +52,7 @@ def matched(env: str) -> Settings:
 
     kwargs = resolve_config({"algo": "gan-q", "env": env, "timesteps": STEPS[env]}).generator_kwargs
     shared = {
-        "learning_rate": 1e-3,
+        "learning_rate": {"initial": 2e-3, "final": 2e-4},
         "buffer_size": 50_000,
         "learning_starts": 1_000,
         "batch_size": 64,
@@ -62,7 +62,7 @@ def matched(env: str) -> Settings:
         "target_update_interval": 32,
         "exploration_fraction": 0.16,
         "exploration_final_eps": 0.04,
-        "n_steps": 5,
+        "n_steps": 10,
     }
     policy = {"net_arch": [64, 64], **kwargs.get("policy_kwargs", {})}
     return {**shared, **{key: value for key, value in kwargs.items() if key in shared}, "policy_kwargs": policy}
@@ -76,14 +76,18 @@ ABLATIONS: dict[str, Settings] = {
     "spectral norm instead": {"stabilizers": ["spectral-norm"]},
     "one-step returns": {"n_steps": 1},
     "three-step returns": {"n_steps": 3},
-    "ten-step returns": {"n_steps": 10},
-    "critic as fast as the generator": {"critic_learning_rate": {"initial": 1e-3, "final": 0.0}},
+    "five-step returns": {"n_steps": 5},
+    "critic as fast as the generator": {"critic_learning_rate": {"initial": 2e-3, "final": 2e-4}},
+    "half the learning rates": {
+        "learning_rate": {"initial": 1e-3, "final": 1e-4},
+        "critic_learning_rate": {"initial": 4e-3, "final": 4e-4},
+    },
     "first moment 0.9 in the generator": {"policy_kwargs": {"optimizer_kwargs": {"betas": [0.9, 0.999]}}},
     "1 sample": {"n_samples": 1},
     "8 samples": {"n_samples": 8},
     "replay of 10 000": {"buffer_size": 10_000},
     "no moving average": {"average_rate": 1.0},
-    "no learning-rate decay": {"learning_rate": 1e-3, "critic_learning_rate": 4e-3},
+    "no learning-rate decay": {"learning_rate": 2e-3, "critic_learning_rate": 8e-3},
     "no bound on gradients": {"max_grad_norm": None},
     "binary cross-entropy": {"loss": "bce"},
     "hinge": {"loss": "hinge"},

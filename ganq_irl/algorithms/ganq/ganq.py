@@ -22,6 +22,7 @@ from ganq_irl.algorithms.ganq.return_generators import ReturnGenerator
 from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metrics, Sampled
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError
+from ganq_irl.generators.schedules import LinearSchedule
 
 
 class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN knows no max_grad_norm of None
@@ -40,7 +41,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         policy: "MlpPolicy", "CnnPolicy", "MultiInputPolicy", or a class.
         env: as in SB3.
         learning_rate: the generator's, a number or a schedule.
-        critic_learning_rate: the critic's, a number or a schedule; four times the generator's pace by default.
+        critic_learning_rate: the critic's, a number or a schedule; four times the generator's by default.
         buffer_size: as in SB3. A buffer that forgets early episodes forgets what failing looks like.
         learning_starts: as in SB3.
         batch_size: as in SB3.
@@ -88,8 +89,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self,
         policy: str | type[GANQPolicy],
         env: GymEnv | str,
-        learning_rate: float | Schedule = 1e-3,
-        critic_learning_rate: float | Schedule = 4e-3,
+        learning_rate: float | Schedule = LinearSchedule(2e-3, 2e-4),  # noqa: B008  # frozen
+        critic_learning_rate: float | Schedule = LinearSchedule(8e-3, 8e-4),  # noqa: B008
         buffer_size: int = 50_000,
         learning_starts: int = 1_000,
         batch_size: int = 64,
