@@ -89,8 +89,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self,
         policy: str | type[GANQPolicy],
         env: GymEnv | str,
-        learning_rate: float | Schedule = LinearSchedule(2e-3, 2e-4),  # noqa: B008  # frozen
-        critic_learning_rate: float | Schedule = LinearSchedule(8e-3, 8e-4),  # noqa: B008
+        learning_rate: float | Schedule = LinearSchedule(2e-3, 2e-4),
+        critic_learning_rate: float | Schedule = LinearSchedule(8e-3, 8e-4),
         buffer_size: int = 50_000,
         learning_starts: int = 1_000,
         batch_size: int = 64,
