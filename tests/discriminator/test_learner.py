@@ -184,6 +184,58 @@ def test_an_update_stops_at_the_samples():
     assert returns.grad is None
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_generators_loss_is_that_of_its_scores_and_leaves_the_critic_alone(is_known):
+    """Whether the fakes are those of the update before, which are encoded already, or others."""
+    learner = return_learner()
+    location = torch.zeros((), requires_grad=True)
+    noise = torch.randn(64, generator=torch.Generator().manual_seed(0))
+    fake = return_batch(location + noise)
+    learner.update(return_batch(torch.ones(64)), fake if is_known else return_batch(noise))
+    loss = learner.generator_loss(fake)
+    expected = learner.loss.generator(learner.discriminator(return_batch(noise))).mean()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    before = [parameter.grad.clone() for parameter in learner.discriminator.parameters()]
+    (gradient,) = torch.autograd.grad(loss, location)
+    assert gradient != 0
+    for parameter, kept in zip(learner.discriminator.parameters(), before, strict=True):
+        assert torch.equal(parameter.grad, kept)
+
+
+def test_sides_that_share_their_condition_learn_as_sides_that_do_not():
+    """The same tensors are read once, equal ones twice: one update, to rounding."""
+    penalty = [{"name": "zero-centered-gradient-penalty", "weight": 1.0}]
+    real, fake = (torch.randn(64, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    shared, apart = return_learner(stabilizers=penalty), return_learner(stabilizers=penalty)
+    batch = return_batch(real)
+    shared.update(batch, replace(batch, returns=fake))
+    apart.update(batch, return_batch(fake))
+    assert parameters_of(shared.discriminator).numpy() == pytest.approx(parameters_of(apart.discriminator).numpy(), abs=1e-6)
+
+
+def test_an_update_that_need_not_measure_tells_its_loss_alone():
+    batches = return_batch(torch.ones(64)), return_batch(torch.zeros(64))
+    measured, bare = return_learner(), return_learner()
+    assert bare.update(*batches, measures=False).keys() == {"loss", "gradient_norm"}
+    assert "real_accuracy" in measured.update(*batches)
+    assert torch.equal(parameters_of(measured.discriminator), parameters_of(bare.discriminator))
+    # A gate asks for the accuracies, whether or not anybody else does.
+    gated = return_learner(stabilizers=[{"name": "freezing", "ceiling": 0.9}])
+    assert "real_accuracy" in gated.update(*batches, measures=False)
+
+
+def test_what_came_late_is_as_good_as_what_was_there():
+    """A reference given before the first update, and not at construction, makes the same learner."""
+    batch = toy_batch(64, seed=3, shift=2.0)
+    early = toy_learner(reference=batch, stabilizers=["virtual-batch-norm"])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        late = DiscriminatorLearner(toy_discriminator(), stabilizers=["virtual-batch-norm"])
+    late.refer_to(batch)
+    for name, value in early.discriminator.state_dict().items():
+        assert torch.equal(value, late.discriminator.state_dict()[name]), name
+
+
 @pytest.mark.parametrize("loss", ["bce", "wasserstein", "js"])
 def test_a_generator_finds_the_real_distribution(loss):
     """Real returns lie around 2; a generator that starts at -1 follows the score there."""
