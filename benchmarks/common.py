@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 from tqdm import tqdm
 
 PACKAGES = ("ganq-irl", "torch", "stable-baselines3", "gymnasium", "imitation", "numpy")
@@ -54,3 +55,12 @@ def run_cells(cells: Sequence[Cell], arguments: argparse.Namespace) -> None:
         for future in tqdm(as_completed(futures), total=len(futures), desc="cells", file=sys.stderr):
             if future.exception() is not None:
                 print(f"failed: {futures[future]}: {future.exception()}", file=sys.stderr)
+
+
+def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and mean returns of the evaluations during a run's training."""
+    from ganq_irl.evaluation.pictures import STEPS, read_progress
+
+    columns = read_progress(folder / "progress.csv")
+    shown = np.isfinite(columns["eval/mean_reward"])
+    return columns[STEPS][shown], columns["eval/mean_reward"][shown]

@@ -16,6 +16,7 @@ the same (s, a), as a share of the largest return; "bias" is that of the mean. S
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import shutil
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import run_cells, versions, write_markdown
+from common import evaluations, run_cells, versions, write_markdown
 
 EVALUATIONS = 20
 CHECK_SEED = 50_000
@@ -46,29 +47,34 @@ def settings_of(env: str) -> dict[str, tuple[str, Settings]]:
     return {"gan-q": ("gan-q", {}), "dqn": ("dqn", {}), "qrdqn": ("qrdqn", {}), "dqn, matched": ("dqn", matched(env))}
 
 
+MATCHED = (
+    "learning_rate",
+    "buffer_size",
+    "learning_starts",
+    "batch_size",
+    "gamma",
+    "train_freq",
+    "gradient_steps",
+    "target_update_interval",
+    "exploration_fraction",
+    "exploration_final_eps",
+)
+
+
 def matched(env: str) -> Settings:
     """GAN-Q's settings, as far as DQN has them."""
+    from ganq_irl.algorithms import GANQ
+    from ganq_irl.algorithms.ganq.modes import MODES
     from ganq_irl.experiment import resolve_config
 
-    kwargs = resolve_config({"algo": "gan-q", "env": env, "timesteps": STEPS[env]}).generator_kwargs
-    shared = {
-        "learning_rate": {"initial": 2e-3, "final": 2e-4},
-        "buffer_size": 50_000,
-        "learning_starts": 1_000,
-        "batch_size": 64,
-        "gamma": 0.99,
-        "train_freq": 32,
-        "gradient_steps": 32,
-        "target_update_interval": 32,
-        "exploration_fraction": 0.16,
-        "exploration_final_eps": 0.04,
-        "n_steps": 10,
-    }
-    policy = {"net_arch": [64, 64], **kwargs.get("policy_kwargs", {})}
-    return {**shared, **{key: value for key, value in kwargs.items() if key in shared}, "policy_kwargs": policy}
+    chosen = resolve_config({"algo": "gan-q", "env": env, "timesteps": STEPS[env]}).generator_kwargs
+    defaults = {name: entry.default for name, entry in inspect.signature(GANQ).parameters.items() if name in MATCHED}
+    rate = defaults["learning_rate"]
+    defaults |= {"learning_rate": {"initial": rate(1.0), "final": rate(0.0)}, "n_steps": MODES["default"].n_steps}
+    policy = {"net_arch": [64, 64], **chosen.get("policy_kwargs", {})}
+    return {**defaults, **{key: value for key, value in chosen.items() if key in defaults}, "policy_kwargs": policy}
 
 
-GP = "zero-centered-gradient-penalty"
 ABLATIONS: dict[str, Settings] = {
     "as it is": {},
     "penalty centred at 1": {"stabilizers": [{"name": "gradient-penalty", "weight": 0.5}]},
@@ -147,15 +153,6 @@ def returns_check(config: Any, policy: Any) -> dict[str, Any] | None:
     if samples.ndim == 3:  # every action's; those that were taken
         samples = samples[np.arange(len(samples)), visits.actions.reshape(-1).astype(int)]
     return check_return_distribution(samples, visits.returns).to_json()
-
-
-def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    from ganq_irl.evaluation.pictures import STEPS as TIMESTEPS
-    from ganq_irl.evaluation.pictures import read_progress
-
-    columns = read_progress(folder / "progress.csv")
-    shown = np.isfinite(columns["eval/mean_reward"])
-    return columns[TIMESTEPS][shown], columns["eval/mean_reward"][shown]
 
 
 def table(env: str, done: dict[str, list[Path]]) -> list[str]:

@@ -16,16 +16,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import multiprocessing
 import shutil
-import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from common import versions, write_markdown
-from tqdm import tqdm
+from common import run_cells, versions, write_markdown
 
 TARGET = 0.9
 STEPS = {
@@ -50,31 +46,29 @@ class Cell:
         """The cell's run directory."""
         return runs / self.env.split("/")[-1] / f"{self.algorithm}-n{self.n_trajectories}-seed{self.seed}"
 
+    def run(self, folder: Path, overrides: list[str]) -> None:
+        """Train in a process of its own, on one thread; what an interrupted start left is trained again."""
+        import torch
 
-def run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:
-    """Train one cell in a process of its own, on one thread; what an interrupted start left is trained again."""
-    import torch
+        shutil.rmtree(folder, ignore_errors=True)
+        torch.set_num_threads(1)
+        from ganq_irl.experiment import load_run, resolve_config, run_experiment
+        from ganq_irl.experiment.runner import evaluate_run_policy
 
-    shutil.rmtree(folder, ignore_errors=True)
-
-    torch.set_num_threads(1)
-    from ganq_irl.experiment import load_run, resolve_config, run_experiment
-    from ganq_irl.experiment.runner import evaluate_run_policy
-
-    flags = {
-        "algo": "gail" if cell.algorithm == "frozen" else cell.algorithm,
-        "env": cell.env,
-        "demos": demonstrations_of(cell.env),
-        "n_trajectories": cell.n_trajectories,
-        "seed": cell.seed,
-        "device": "cpu",
-        "control": "frozen" if cell.algorithm == "frozen" else None,
-        "timesteps": None if cell.algorithm == "bc" else STEPS[cell.env],
-        "evaluation": {"every": 10_000 if cell.algorithm != "bc" else 0},
-    }
-    result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
-    final, _ = evaluate_run_policy(result.config, load_run(folder).policy("cpu"), episodes=100, seed=50_000)
-    (folder / "final.json").write_text(json.dumps(final.to_json()), encoding="utf-8")
+        flags = {
+            "algo": "gail" if self.algorithm == "frozen" else self.algorithm,
+            "env": self.env,
+            "demos": demonstrations_of(self.env),
+            "n_trajectories": self.n_trajectories,
+            "seed": self.seed,
+            "device": "cpu",
+            "control": "frozen" if self.algorithm == "frozen" else None,
+            "timesteps": None if self.algorithm == "bc" else STEPS[self.env],
+            "evaluation": {"every": 10_000 if self.algorithm != "bc" else 0},
+        }
+        result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
+        final, _ = evaluate_run_policy(result.config, load_run(folder).policy("cpu"), episodes=100, seed=50_000)
+        (folder / "final.json").write_text(json.dumps(final.to_json()), encoding="utf-8")
 
 
 def demonstrations_of(env: str) -> str:
@@ -163,12 +157,7 @@ def main() -> None:
         for algorithm in algorithms
         for count in (counts if algorithm != "frozen" else counts[-1:])
     ]
-    todo = [cell for cell in cells if not (cell.folder(arguments.runs) / "final.json").is_file()]
-    with ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(run_cell, cell, cell.folder(arguments.runs), arguments.set): cell for cell in todo}
-        for future in tqdm(as_completed(futures), total=len(futures), desc="cells", file=sys.stderr):
-            if future.exception() is not None:
-                print(f"failed: {futures[future]}: {future.exception()}", file=sys.stderr)
+    run_cells(cells, arguments)
 
     lines = ["# Learning from demonstrations", ""]
     for env in envs:

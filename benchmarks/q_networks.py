@@ -15,16 +15,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import shutil
-import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from common import versions, write_markdown
-from tqdm import tqdm
+from common import evaluations, run_cells, versions, write_markdown
 
 POLICIES = {"outputs": "MlpPolicy", "input": "ActionInputPolicy", "branches": "ActionBranchesPolicy"}
 NAMES = {
@@ -49,43 +45,34 @@ class Cell:
         """The cell's run directory."""
         return runs / self.env / f"{self.network}-seed{self.seed}"
 
+    def run(self, folder: Path, overrides: list[str]) -> None:
+        """Train in a process of its own, on one thread; what an interrupted start left is trained again."""
+        import torch
 
-def run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:
-    """Train one cell in a process of its own, on one thread; what an interrupted start left is trained again."""
-    import torch
+        shutil.rmtree(folder, ignore_errors=True)
+        torch.set_num_threads(1)
+        from ganq_irl.experiment import load_run, resolve_config, run_experiment
+        from ganq_irl.experiment.pictures import check_run_values
 
-    shutil.rmtree(folder, ignore_errors=True)
-    torch.set_num_threads(1)
-    from ganq_irl.experiment import load_run, resolve_config, run_experiment
-    from ganq_irl.experiment.pictures import check_run_values
-
-    flags = {
-        "algo": "dqn",
-        "env": cell.env,
-        "seed": cell.seed,
-        "device": "cpu",
-        "generator_kwargs": {"policy": POLICIES[cell.network]},
-    }
-    timesteps = resolve_config(flags, assignments=overrides).timesteps
-    assert timesteps is not None
-    flags["evaluation"] = {"every": max(1, timesteps // EVALUATIONS), "episodes": 10}
-    result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
-    run = load_run(folder)
-    policy = run.policy("cpu")
-    check = check_run_values(result.config, policy, episodes=20, seed=CHECK_SEED)
-    assert check is not None
-    np.savez(folder / "values.npz", predicted=check.predicted, returns=check.returns)
-    parameters = sum(parameter.numel() for parameter in policy.policy.q_net.parameters())
-    final = {"parameters": parameters, "seconds": run.info["seconds"]["train"], "values": check.to_json()}
-    (folder / "final.json").write_text(json.dumps(final), encoding="utf-8")
-
-
-def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    from ganq_irl.evaluation.pictures import STEPS, read_progress
-
-    columns = read_progress(folder / "progress.csv")
-    shown = np.isfinite(columns["eval/mean_reward"])
-    return columns[STEPS][shown], columns["eval/mean_reward"][shown]
+        flags = {
+            "algo": "dqn",
+            "env": self.env,
+            "seed": self.seed,
+            "device": "cpu",
+            "generator_kwargs": {"policy": POLICIES[self.network]},
+        }
+        timesteps = resolve_config(flags, assignments=overrides).timesteps
+        assert timesteps is not None
+        flags["evaluation"] = {"every": max(1, timesteps // EVALUATIONS), "episodes": 10}
+        result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
+        run = load_run(folder)
+        policy = run.policy("cpu")
+        check = check_run_values(result.config, policy, episodes=20, seed=CHECK_SEED)
+        assert check is not None
+        np.savez(folder / "values.npz", predicted=check.predicted, returns=check.returns)
+        parameters = sum(parameter.numel() for parameter in policy.policy.q_net.parameters())
+        final = {"parameters": parameters, "seconds": run.info["seconds"]["train"], "values": check.to_json()}
+        (folder / "final.json").write_text(json.dumps(final), encoding="utf-8")
 
 
 def table(env: str, done: dict[str, list[Path]]) -> list[str]:
@@ -158,12 +145,7 @@ def main() -> None:
     envs, seeds = arguments.env or ["CartPole-v1"], [int(seed) for seed in arguments.seeds.split(",")]
 
     cells = [Cell(env, network, seed) for env in envs for seed in seeds for network in POLICIES]
-    todo = [cell for cell in cells if not (cell.folder(arguments.runs) / "final.json").is_file()]
-    with ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(run_cell, cell, cell.folder(arguments.runs), arguments.set): cell for cell in todo}
-        for future in tqdm(as_completed(futures), total=len(futures), desc="cells", file=sys.stderr):
-            if future.exception() is not None:
-                print(f"failed: {futures[future]}: {future.exception()}", file=sys.stderr)
+    run_cells(cells, arguments)
 
     lines = ["# Deep Q-learning: the three networks", ""]
     for env in envs:
