@@ -13,7 +13,7 @@ from tqdm import trange
 
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
 from ganq_irl.algorithms.settings import check_settings
-from ganq_irl.discriminator import STATE, BaseDiscriminator, Discriminator, DiscriminatorLearner, InputEncoder, Loss
+from ganq_irl.discriminator import STATE, Discriminator, DiscriminatorLearner, InputEncoder, Loss
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import IncompatibleSpaces, TrainingDiverged
 from ganq_irl.types import Batch
@@ -106,8 +106,7 @@ class GAN:
         return self.generator(self._latent(n, rng))
 
     def _step_generator(self) -> Tensor:
-        scores = self._critic()(as_batch(self.generator(self._latent(self.batch_size))))
-        loss = self.learner.loss.generator(scores).mean()
+        loss = self.learner.generator_loss(as_batch(self.generator(self._latent(self.batch_size))))
         if not torch.isfinite(loss):
             raise TrainingDiverged(
                 f"the generator's loss is {loss.item()} after {self.learner.n_updates} updates of the discriminator; "
@@ -117,18 +116,6 @@ class GAN:
         loss.backward(inputs=list(self.generator.parameters()))  # and not into the discriminator's
         self.optimizer.step()
         return loss.detach()
-
-    def _critic(self) -> BaseDiscriminator:
-        """The averaged discriminator if one is attached; else the live one, in the mode that its own update used.
-
-        In training mode batch normalisation and minibatch discrimination compare the fakes of this batch with each other,
-        and the gradient through that comparison is what drives samples apart.
-        """
-        live = self.learner.discriminator
-        mode = live.training
-        scorer = self.learner.scorer
-        live.train(mode)
-        return scorer
 
     def _latent(self, n: int, rng: torch.Generator | None = None) -> Tensor:
         return torch.randn(n, self.latent_dim, generator=rng or self.rng, device=self.rng.device)

@@ -66,7 +66,7 @@ class DiscriminatorLearner:
         device = discriminator.encoder.mean.device
         self.generator = torch.Generator(device).manual_seed(seed)
         self.n_updates = 0
-        self._last: tuple[Batch, Encoded] | None = None  # the fakes of the last update, encoded
+        self._last: tuple[Batch, Encoded] | None = None  # the last fakes that are return samples, encoded
 
     def refer_to(self, reference: Batch) -> None:
         """Give the real data that were not there at construction."""
@@ -91,7 +91,7 @@ class DiscriminatorLearner:
             fake_rows = real_rows.with_samples(discriminator.encoder.returns_of(fake).detach())
         else:
             fake_rows = self._encode(fake, "fake")
-        self._last = (fake, fake_rows)
+        self._last = (fake, fake_rows) if fake.returns is not None else None
         for stabilizer in self._attached():
             real_rows, fake_rows = stabilizer.on_batch(real_rows, fake_rows, self.generator)
 
@@ -116,13 +116,16 @@ class DiscriminatorLearner:
         """Mean of the loss that a generator minimises through its attached samples.
 
         Take its gradient in the generator's parameters alone (``torch.autograd.grad``), and the discriminator keeps none.
-        The averaged discriminator scores, if one is attached, or else the live one as it learns.
+        The averaged discriminator scores, if one is attached, or else the live one as it learns: in training mode batch
+        normalisation and minibatch discrimination compare the fakes of this batch with each other, and the gradient through
+        that comparison is what drives samples apart.
         """
-        if self._last is not None and self._last[0] is fake and fake.returns is not None:
+        if self._last is not None and self._last[0] is fake:
             rows = self._last[1].with_samples(self.discriminator.encoder.returns_of(fake))  # only x carries a gradient
         else:
             rows = self.discriminator.encode(fake)
-        scores = (self._average or self.discriminator).score(rows)
+        average = self._average
+        scores = (self.discriminator if average is None else average.eval()).score(rows)
         return self.loss.generator(scores).mean()
 
     def _encode(self, side: Batch, name: str) -> Encoded:

@@ -109,7 +109,7 @@ class ReturnDiscriminator(BaseDiscriminator):
         return {self.network: self._read}
 
     def config(self) -> dict[str, Any]:
-        """JSON description."""
+        """JSON description; a critic is saved with its value learner and has no reward to rebuild it for."""
         return {
             "kind": "returns",
             "inputs": list(self.encoder.fields),

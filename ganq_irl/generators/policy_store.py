@@ -91,7 +91,7 @@ class StoredPolicy:
         if not has_action_values(self.policy):
             raise ConfigurationError(
                 f"{self.algorithm}'s policy has no values of actions to compare; train a value learner over discrete "
-                "actions: dqn or qrdqn"
+                "actions: gan-q, dqn or qrdqn"
             )
         if self.normalizer is not None:
             observations = self.normalizer(observations)

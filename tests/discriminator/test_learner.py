@@ -325,3 +325,14 @@ def test_the_scorer_is_in_evaluation_mode_and_an_update_in_training_mode():
     toy_updates(learner, 1)
     assert not torch.equal(learner.scorer(toy_batch()), before)
     assert learner.scorer is learner.discriminator
+
+
+def test_an_averaged_discriminator_scores_for_the_generator_in_evaluation_mode():
+    """In training mode the average would judge a row by its batch-mates, and move statistics of its own."""
+    real, fake = gaussians(0)
+    learner = toy_learner(stabilizers=["batch-norm", "averaged-discriminator"], reference=real)
+    learner.update(real, fake)
+    with torch.no_grad():
+        given = learner.generator_loss(fake)
+        expected = learner.loss.generator(learner.scorer(fake)).mean()
+    torch.testing.assert_close(given, expected, rtol=0, atol=0)

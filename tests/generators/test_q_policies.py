@@ -155,5 +155,5 @@ def test_values_of_qrdqn_are_the_means_of_its_quantiles_however_many_observation
 @pytest.mark.parametrize(("name", "env"), [("ppo", "CartPole-v1"), ("sac", "Pendulum-v1"), ("td3", "Pendulum-v1")])
 def test_an_actor_has_no_values_of_actions(name, env):
     model = build_generator(name, make_vec_env(env), device="cpu")
-    with pytest.raises(ConfigurationError, match="dqn or qrdqn"):
+    with pytest.raises(ConfigurationError, match="gan-q, dqn or qrdqn"):
         acting_policy(model).q_values(np.zeros((1, *model.observation_space.shape), np.float32))

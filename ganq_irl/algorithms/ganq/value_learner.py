@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.type_aliases import MaybeCallback, Schedule
 from torch import Tensor
 
 from ganq_irl.algorithms.ganq.adversary import ReturnAdversary
@@ -40,6 +40,23 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
     td_weight: float
     max_grad_norm: float | None
     replay_buffer_class: type[ReplayBuffer] | None
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 4,
+        tb_log_name: str | None = None,
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Train; the arguments are those of SB3's ``learn``.
+
+        Raises:
+            TrainingDiverged: a loss is no longer finite.
+        """
+        name = type(self).__name__ if tb_log_name is None else tb_log_name
+        return super().learn(total_timesteps, callback, log_interval, name, reset_num_timesteps, progress_bar)
 
     def _check_settings(self) -> None:
         if self.n_samples < 1:
