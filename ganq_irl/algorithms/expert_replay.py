@@ -1,0 +1,107 @@
+"""Demonstrations in a replay buffer like the generator's own, so that both halves of a batch are made alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecNormalize
+
+from ganq_irl.algorithms.sampling import EpochSampler
+from ganq_irl.generators.n_step import replay_buffer_for
+from ganq_irl.generators.spaces import in_layout_of
+from ganq_irl_demos import Demonstrations, Trajectory
+
+
+class ExpertReplay:
+    """Demonstrated transitions as the generator's replay buffer would have stored them.
+
+    Actions of a Box are scaled to [-1, 1] and images transposed, as SB3 does before it stores; observations are normalised
+    with today's statistics when a batch is drawn; a time limit is no termination; n-step windows end where an episode does.
+
+    Args:
+        generator: whose replay is imitated: its spaces, its device, its n-step returns.
+        demonstrations: at least one transition.
+        reward: of every transition.
+        seed: of the draws, which go through all transitions in shuffled epochs.
+    """
+
+    def __init__(self, generator: OffPolicyAlgorithm, demonstrations: Demonstrations, *, reward: float, seed: int) -> None:
+        stored: Any = generator.replay_buffer
+        n_steps, gamma = getattr(stored, "n_steps", 1), getattr(stored, "gamma", generator.gamma)
+        kind, settings = replay_buffer_for(stored.observation_space, n_steps, gamma)
+        self.buffer: Any = kind(
+            demonstrations.n_transitions, stored.observation_space, stored.action_space, stored.device, n_envs=1, **settings
+        )
+        for trajectory in demonstrations:
+            self._add(generator, trajectory, reward)
+        self._rng = torch.Generator().manual_seed(seed)
+        self._sampler = EpochSampler(demonstrations.n_transitions, self._rng)
+
+    def _add(self, generator: OffPolicyAlgorithm, trajectory: Trajectory, reward: float) -> None:
+        observations = in_layout_of(self.buffer.observation_space, trajectory.observations)
+        actions = _as_stored(generator, trajectory.actions)
+        last = len(trajectory) - 1
+        for step in range(len(trajectory)):
+            # Whatever cut a recording that did not end by itself, the state after it has a value.
+            is_cut = step == last and not trajectory.terminated
+            self.buffer.add(
+                _row(observations, step),
+                _row(observations, step + 1),
+                actions[step : step + 1],
+                np.full(1, reward, dtype=np.float32),
+                np.full(1, step == last),
+                [{"TimeLimit.truncated": is_cut}],
+            )
+
+    def __len__(self) -> int:
+        """Number of transitions."""
+        return self.buffer.size()
+
+    def draw(self, batch_size: int, env: VecNormalize | None) -> Any:
+        """SB3's samples of ``batch_size`` transitions, none twice where that many exist.
+
+        Args:
+            batch_size: rows.
+            env: normalises observations, where the generator's environment does.
+        """
+        return self.buffer._get_samples(self._sampler.draw(batch_size).numpy(), env=env)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the draws are."""
+        return {"sampler": self._sampler.state_dict(), "rng": self._rng.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on drawing from there."""
+        self._sampler.load_state_dict(state["sampler"])
+        self._rng.set_state(state["rng"].cpu())
+
+
+def joined(first: Any, second: Any) -> Any:
+    """Two of SB3's samples as one, the rows of ``first`` first."""
+    return type(first)(*map(_cat, first, second))
+
+
+def _cat(first: Any, second: Any) -> Any:
+    if first is None:  # SB3's samples have discounts only where a buffer gives them
+        return None
+    if isinstance(first, dict):
+        return {key: torch.cat([first[key], second[key]]) for key in first}
+    return torch.cat([first, second])
+
+
+def _row(observations: Any, step: int) -> Any:
+    if isinstance(observations, dict):
+        return {key: value[step : step + 1] for key, value in observations.items()}
+    return observations[step : step + 1]
+
+
+def _as_stored(generator: OffPolicyAlgorithm, actions: np.ndarray) -> np.ndarray:
+    """Executed actions as SB3 stores them."""
+    if not isinstance(generator.action_space, spaces.Box):
+        return actions
+    scaled = generator.policy.scale_action(actions.astype(generator.action_space.dtype))
+    return np.clip(scaled, -1.0, 1.0)  # rounding alone can leave the bounds, where an actor's density is not defined
