@@ -1,5 +1,14 @@
 """How good a policy is, seen only through its ``predict``: episodes, statistics, and what could mislead."""
 
+from ganq_irl.evaluation.aggregate import (
+    Estimate,
+    Profile,
+    Scores,
+    area_under_curve,
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+)
 from ganq_irl.evaluation.monte_carlo import Visits, monte_carlo_returns
 from ganq_irl.evaluation.return_distributions import ReturnCheck, check_return_distribution
 from ganq_irl.evaluation.rollouts import EpisodeStatistics, RandomPolicy, evaluate_returns, random_returns
@@ -8,18 +17,25 @@ from ganq_irl.evaluation.values import ValueCheck, check_values
 
 __all__ = [
     "EpisodeStatistics",
+    "Estimate",
     "Evaluation",
+    "Profile",
     "RandomPolicy",
     "ReturnCheck",
+    "Scores",
     "ValueCheck",
     "Visits",
+    "area_under_curve",
     "check_return_distribution",
     "check_values",
     "evaluate_returns",
+    "interquartile_mean",
     "length_bias_warning",
     "mean_interval",
     "monte_carlo_returns",
     "normalized_score",
+    "performance_profile",
+    "probability_of_improvement",
     "random_returns",
     "summarize",
 ]
