@@ -1,0 +1,158 @@
+"""Inverse soft-Q learning: one Q-function that is policy and reward at once, and no adversary."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import DQN, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from ganq_irl.algorithms.imitation import OffPolicyImitation
+from ganq_irl.algorithms.iq_objective import IQObjective
+from ganq_irl.algorithms.iq_reward import SoftQReward
+from ganq_irl.algorithms.iq_updates import IQUpdate, SoftActorCriticUpdate, SoftQUpdate
+from ganq_irl.algorithms.settings import Schedule
+from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
+from ganq_irl.generators.policy_store import acting_policy
+
+TEMPERATURE = 0.01
+"""Of the soft values over discrete actions: the authors' default."""
+
+
+class IQLearn(OffPolicyImitation):
+    """IQ-Learn, online (Garg et al., 2021, algorithm 1): SAC or DQN whose critic minimises ``IQObjective``.
+
+    The objective is minimised over Q alone, from which the policy follows: softmax(Q/τ) where actions are discrete (their
+    section 4.3), an actor trained as SAC's where they are not (4.4). Networks, optimisers, replay, pace and target networks
+    are the generator's; each gradient step takes its ``batch_size`` from demonstrations and from replay, and neither the
+    environment's reward nor ε-greedy exploration has a part in it.
+
+    Over discrete actions the policy acts by a draw from softmax(Q/τ), and greedily where ``deterministic``. SAC's entropy
+    coefficient is τ: the authors fix it at a low value, 0.01 or less, and found SAC's automatic one to keep IQ-Learn from
+    converging; give the generator ``ent_coef=0.01``.
+
+    Args:
+        generator: SB3's SAC or DQN with its environment.
+        demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
+        loss: ``value``, ``value_expert`` or ``v0``, see ``IQObjective``.
+        regularize: ``both`` or ``expert``, see ``IQObjective``.
+        chi2_alpha: α of the χ² regulariser: the scale of the recovered reward.
+        temperature: τ over discrete actions, by default 0.01; SAC's is its own ``ent_coef``.
+        use_target: V(s') from the target networks, without gradient; by default as the authors: for SAC only.
+        actor_learning_rate: SAC's actor's, a number or a function of the progress remaining; by default the generator's.
+        seed: of the draws from demonstrations and policy; the generator has its own.
+
+    Raises:
+        GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
+    """
+
+    name = "iq-learn"
+
+    def __init__(
+        self,
+        generator: BaseAlgorithm,
+        demonstrations: Any,
+        *,
+        loss: str = "value",
+        regularize: str = "both",
+        chi2_alpha: float = 0.5,
+        temperature: float | None = None,
+        use_target: bool | None = None,
+        actor_learning_rate: Schedule | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(generator, demonstrations, expert_reward=0.0, seed=seed)
+        objective = IQObjective(loss, regularize, chi2_alpha, self.generator.gamma)
+        self._rng = torch.Generator(generator.device).manual_seed(seed)
+        discrete = isinstance(generator, DQN)
+        arguments = (generator, self.expert, objective, not discrete if use_target is None else use_target)
+        self.update: IQUpdate
+        if discrete:
+            _refuse("actor_learning_rate", actor_learning_rate, "DQN has no actor; leave it out")
+            temperature = TEMPERATURE if temperature is None else temperature
+            if not temperature > 0:
+                raise ConfigurationError(f"temperature: given {temperature!r}; expected a number above 0")
+            self.update = SoftQUpdate(*arguments, temperature=temperature, rng=self._rng)
+        else:
+            _refuse("temperature", temperature, "SAC's is its ent_coef; set that one of the generator")
+            self.update = SoftActorCriticUpdate(*arguments, actor_learning_rate=actor_learning_rate)
+
+    def _checked(self, generator: BaseAlgorithm) -> OffPolicyAlgorithm:
+        checked = super()._checked(generator)
+        if type(checked).train not in (SAC.train, DQN.train):
+            raise UnsupportedGenerator(
+                f"iq-learn replaces how SAC's or DQN's critic learns, and {type(checked).__name__} learns in another way; "
+                "use sac for continuous actions or dqn for discrete ones"
+            )
+        if getattr(checked.replay_buffer, "n_steps", 1) != 1:
+            raise UnsupportedGenerator(
+                f"{type(checked).__name__} replays returns of {checked.replay_buffer.n_steps} steps, and iq-learn reads the "  # type: ignore[union-attr]
+                "reward of one step from Q; use n_steps=1"
+            )
+        return checked
+
+    @contextmanager
+    def _installed(self) -> Iterator[None]:
+        # On a subclass rather than on the model, since SB3's save writes whatever a model holds.
+        plain, update = type(self.generator), self.update
+        methods: dict[str, Any] = {
+            "train": lambda _, gradient_steps, batch_size=64: update.train(gradient_steps, batch_size)
+        }
+        if isinstance(update, SoftQUpdate):
+            methods["predict"] = lambda _, *arguments, **keywords: self.predict(*arguments, **keywords)
+        self.generator.__class__ = type(plain.__name__, (plain,), methods)
+        try:
+            yield
+        finally:
+            self.generator.__class__ = plain
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """The policy's action, as SB3's ``predict``: a draw from softmax(Q/τ) or from the actor, or the best one."""
+        if isinstance(self.update, SoftQUpdate) and not deterministic:
+            return self.update.sample_actions(observation), state
+        return self.policy.predict(observation, state, episode_start, deterministic)
+
+    def recovered_reward(self) -> SoftQReward:
+        """The reward that Q stands for: a copy, so that training on does not change it."""
+        acting = acting_policy(self.generator)
+        provenance = {
+            "algorithm": self.name,
+            "generator": type(self.generator).__name__,
+            "timesteps": int(self.generator.num_timesteps),
+            "demonstrations_sha256": self.demonstrations_checksum,
+            "seed": self.seed,
+        }
+        policy = replace(acting, policy=copy.deepcopy(acting.policy))
+        return SoftQReward(policy, self.generator.gamma, self._temperature, provenance)
+
+    @property
+    def _temperature(self) -> float:
+        if isinstance(self.update, SoftQUpdate):
+            return self.update.temperature
+        model: Any = self.generator
+        return float(model.ent_coef_tensor if model.ent_coef_optimizer is None else model.log_ent_coef.detach().exp())
+
+    def _state_dict(self) -> dict[str, Any]:
+        return {**super()._state_dict(), "rng": self._rng.get_state()}
+
+    def _load_state_dict(self, state: dict[str, Any]) -> None:
+        super()._load_state_dict(state)
+        self._rng.set_state(state["rng"].cpu())
+
+
+def _refuse(setting: str, given: Any, why: str) -> None:
+    if given is not None:
+        raise ConfigurationError(f"{setting}: given {given!r}, but {why}")

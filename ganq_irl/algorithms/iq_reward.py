@@ -1,0 +1,152 @@
+"""The reward that a soft Q-function stands for, as a thing of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+from torch.distributions import Normal
+from torch.nn.functional import softplus
+
+from ganq_irl.algorithms.iq_objective import chosen_values, smallest, soft_maximum
+from ganq_irl.errors import StorageError
+from ganq_irl.generators.policy_store import StoredPolicy, describe_policy, load_policy
+from ganq_irl.storage import load_folder, save_folder
+from ganq_irl.types import Batch, Observations
+
+_ROWS = 4096  # priced at once
+_N_ACTIONS = 32  # of the actor's, for V(s')
+
+
+class SoftQReward:
+    """r(s, a, s', d) = Q(s, a) - γ (1 - d) V(s'), equation 11 of Garg et al. (2021).
+
+    It is priced, saved and loaded like a ``RewardModel``, and is none: that one reads the score of a discriminator, and this
+    one the value networks of an SB3 policy, with which it is stored.
+
+    Over discrete actions V(s') = τ log Σ exp(Q(s', a)/τ). Over continuous ones it is the mean of
+    min_i Q_i(s', a) - τ log π(a|s') over actions of the actor at fixed noise, the same for every row, so that a row's reward
+    is its own.
+
+    Args:
+        policy: of a DQN or a SAC, with the statistics of its observations; not copied.
+        gamma: discount.
+        temperature: τ, above 0; for SAC its entropy coefficient, from 0.
+        provenance: JSON that says where the reward comes from.
+    """
+
+    def __init__(
+        self, policy: StoredPolicy, gamma: float, temperature: float, provenance: Mapping[str, Any] | None = None
+    ) -> None:
+        self.stored, self.gamma, self.temperature = policy, gamma, temperature
+        self.provenance = dict(provenance or {})
+        self.stored.policy.set_training_mode(False)
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        """Space of the observations, channels first for images."""
+        return self.stored.observation_space
+
+    @property
+    def action_space(self) -> spaces.Space:
+        """Space of the actions."""
+        return self.stored.policy.action_space
+
+    @torch.no_grad()
+    def price(self, batch: Batch) -> Tensor:
+        """Reward of each transition of a batch, ``(batch,)`` float32."""
+        return torch.cat([self._price(rows).to(batch.device) for rows in batch.minibatches(_ROWS)])
+
+    def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any) -> Any:
+        """Reward of each transition, ``(batch,)`` float32: an array for arrays, a tensor for tensors.
+
+        Args:
+            observations: raw, ``(batch, *shape)``, or a dict of them.
+            actions: as the environment takes them, ``(batch, *shape)``.
+            next_observations: like ``observations``.
+            dones: ``(batch,)``, 1 only for true termination.
+        """
+        rewards = self.price(
+            Batch(
+                _tensors(observations), torch.as_tensor(actions), _tensors(next_observations), torch.as_tensor(dones).float()
+            )
+        )
+        return rewards if isinstance(dones, Tensor) else rewards.numpy()
+
+    def _price(self, batch: Batch) -> Tensor:
+        policy: Any = self.stored.policy
+        batch = batch.to(policy.device)
+        observations, following = map(self._prepared, (batch.observations, batch.next_observations))
+        if isinstance(self.action_space, spaces.Discrete):
+            q_values = chosen_values(policy.q_net(observations), batch.actions)
+            values = soft_maximum(policy.q_net(following), self.temperature)
+        else:
+            actions = policy.scale_action(batch.actions.cpu().numpy())
+            scaled = torch.as_tensor(actions, device=policy.device).float().clamp(-1, 1).flatten(1)
+            q_values = smallest(policy.critic(observations, scaled))
+            values = self._actor_values(policy, following)
+        return q_values - self.gamma * (1 - batch.dones) * values
+
+    def _actor_values(self, policy: Any, observations: Any) -> Tensor:
+        mean, log_std, others = policy.actor.get_action_dist_params(observations)
+        normal: Normal = policy.actor.action_dist.proba_distribution(mean, log_std, **others).distribution
+        values = [self._value_at(policy, observations, normal, noise.to(mean.device)) for noise in _noise(mean.shape[1])]
+        return torch.stack(values).mean(dim=0)
+
+    def _value_at(self, policy: Any, observations: Any, normal: Normal, noise: Tensor) -> Tensor:
+        before = normal.mean + normal.stddev * noise  # what tanh squashes
+        # log(1 - tanh²), without the loss of digits near 1
+        jacobian = 2 * (np.log(2) - before - softplus(-2 * before))
+        log_probs = (normal.log_prob(before) - jacobian).sum(dim=1)
+        return smallest(policy.critic(observations, torch.tanh(before))) - self.temperature * log_probs
+
+    def _prepared(self, observations: Observations) -> Observations:
+        """As the policy takes them: normalised, on its device."""
+        if self.stored.normalizer is None:
+            return _map(lambda tensor: tensor.float() if tensor.dtype == torch.float64 else tensor, observations)
+        arrays: Any = self.stored.normalizer(_map(lambda tensor: tensor.cpu().numpy(), observations))
+        return _map(lambda array: torch.as_tensor(array, device=self.stored.policy.device), arrays)
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``config.json`` and ``tensors.safetensors``, atomically: a stored policy, and what makes it a reward."""
+        config, tensors = describe_policy(self.stored)
+        reward = {"gamma": self.gamma, "temperature": self.temperature, "provenance": self.provenance}
+        save_folder(Path(folder), {**config, "soft_q_reward": reward}, tensors)
+
+    @classmethod
+    def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> SoftQReward:
+        """Read what ``save`` wrote; nothing is unpickled.
+
+        Raises:
+            StorageError: a file is missing, altered, of a newer schema, or does not describe such a reward.
+        """
+        policy, config = load_policy(folder, device), load_folder(Path(folder))[0]
+        match config.get("soft_q_reward"):
+            case {
+                "gamma": float() | int() as gamma,
+                "temperature": float() | int() as temperature,
+                "provenance": dict() as made,
+            }:
+                return cls(policy, gamma, temperature, made)
+        raise StorageError(f"{folder} holds a policy, not the reward of one; give a folder that SoftQReward.save wrote")
+
+
+def _noise(n_dimensions: int) -> Tensor:
+    """Standard normal noise for the actor, ``(n, n_dimensions)``: low-discrepancy points through the normal quantiles."""
+    points = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=0).draw(_N_ACTIONS)
+    return Normal(0.0, 1.0).icdf(points.clamp(1e-4, 1 - 1e-4))
+
+
+def _map(function: Any, observations: Any) -> Any:
+    if isinstance(observations, dict):
+        return {key: function(value) for key, value in observations.items()}
+    return function(observations)
+
+
+def _tensors(observations: Any) -> Any:
+    return _map(torch.as_tensor, dict(observations) if isinstance(observations, Mapping) else observations)
