@@ -25,6 +25,8 @@ class Batch:
         dones: ``(batch,)`` float32, 1 only for true termination; a time limit is not termination.
         returns: ``(batch,)`` or ``(batch, n_returns)`` return samples x of each (s, a), for the GAN-Q critic.
         log_probs: ``(batch,)`` log π(a|s) of the generator's current policy, for AIRL.
+        absorbing: ``(batch,)`` float32, 1 where the row is the absorbing state's transition to itself, which is all that is
+            known of it; None where no row is.
     """
 
     observations: Observations
@@ -33,6 +35,7 @@ class Batch:
     dones: Tensor
     returns: Tensor | None = None
     log_probs: Tensor | None = None
+    absorbing: Tensor | None = None
 
     def __len__(self) -> int:
         """Number of transitions."""

@@ -7,14 +7,42 @@ from gymnasium import spaces
 from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.algorithms.airl import AIRL
 from ganq_irl.algorithms.bc import BC, warm_start
+from ganq_irl.algorithms.dac import DAC
+from ganq_irl.algorithms.fairl import FAIRL
+from ganq_irl.algorithms.gaifo import GAIfO
 from ganq_irl.algorithms.gail import GAIL
 from ganq_irl.algorithms.gan import GAN
 from ganq_irl.algorithms.ganq import GANQ, ContinuousGANQ
+from ganq_irl.algorithms.imitation import OffPolicyImitation
+from ganq_irl.algorithms.iq_learn import IQLearn
+from ganq_irl.algorithms.sqil import SQIL
+from ganq_irl.algorithms.vail import VAIL
+from ganq_irl.algorithms.wail import WAIL
 from ganq_irl.generators.factory import register_generator
 
-ALGORITHMS: dict[str, type[AdversarialImitation]] = {"gail": GAIL, "airl": AIRL}
+ALGORITHMS: dict[str, type[AdversarialImitation | OffPolicyImitation]] = {
+    algorithm.name: algorithm for algorithm in (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, SQIL, IQLearn)
+}
 
 register_generator("gan-q", "ganq_irl.algorithms.ganq:GANQ", acts_in=spaces.Discrete)
 register_generator("gan-q-continuous", "ganq_irl.algorithms.ganq:ContinuousGANQ", acts_in=spaces.Box)
 
-__all__ = ["AIRL", "ALGORITHMS", "BC", "GAIL", "GAN", "GANQ", "AdversarialImitation", "ContinuousGANQ", "warm_start"]
+__all__ = [
+    "AIRL",
+    "ALGORITHMS",
+    "BC",
+    "DAC",
+    "FAIRL",
+    "GAIL",
+    "GAN",
+    "GANQ",
+    "SQIL",
+    "VAIL",
+    "WAIL",
+    "AdversarialImitation",
+    "ContinuousGANQ",
+    "GAIfO",
+    "IQLearn",
+    "OffPolicyImitation",
+    "warm_start",
+]

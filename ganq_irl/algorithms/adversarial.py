@@ -23,7 +23,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from torch import Tensor
 
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
-from ganq_irl.algorithms.settings import Schedule, as_callbacks, check_settings, rate_at
+from ganq_irl.algorithms.settings import Schedule, as_callbacks, check_settings, rate_at, updates_due
 from ganq_irl.discriminator import BaseDiscriminator, DiscriminatorLearner
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import StorageError, TrainingDiverged
@@ -67,7 +67,7 @@ class AdversarialImitation(ABC):
         hidden_sizes: Sequence[int],
         activation: str,
         stabilizers: Sequence[StabilizerSpec],
-        n_updates: int | None,
+        n_updates: float | None,
         batch_size: int,
         learning_rate: Schedule,
         normalize_values: bool,
@@ -75,7 +75,7 @@ class AdversarialImitation(ABC):
         boltzmann_temperature: float,
         seed: int,
     ) -> None:
-        check_settings(n_updates, batch_size, boltzmann_temperature)
+        check_settings(n_updates, batch_size, boltzmann_temperature, allows_fraction=True)
         check_generator(generator, batch_size)
         self.generator = generator
         self.n_updates = n_updates or (8 if isinstance(generator, OnPolicyAlgorithm) else 1)
@@ -101,6 +101,7 @@ class AdversarialImitation(ABC):
         self._rng = torch.Generator(generator.device).manual_seed(seed)
         self._numpy_rng = np.random.default_rng(seed)
         self._sampler = EpochSampler(len(self._demonstrations), self._rng)
+        self._n_rounds = 0
         on_policy = isinstance(generator, OnPolicyAlgorithm)
         self._values = ValueNormalizer(generator.policy) if normalize_values and on_policy else None  # type: ignore[arg-type]
 
@@ -199,14 +200,20 @@ class AdversarialImitation(ABC):
 
     def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:
         """One round: ``n_updates`` of the discriminator, each on ``batch_size`` rows of each side."""
+        n_updates = updates_due(self.n_updates, self._n_rounds)
+        self._n_rounds += 1
+        if n_updates:
+            self._update(sample_fakes(n_updates, self.batch_size), progress_remaining)
+
+    def _update(self, fakes: Iterator[Batch], progress_remaining: float) -> None:
         self.learner.set_learning_rate(rate_at(self.learning_rate, progress_remaining))
         demonstrations = (
             self._with_log_probs(self._demonstrations) if self._prices_all_demonstrations else self._demonstrations
         )
         rounds = []
-        for fake in sample_fakes(self.n_updates, self.batch_size):
+        for fake in fakes:
             real = demonstrations[self._sampler.draw(self.batch_size)]
-            rounds.append(self.learner.update(self._with_log_probs(real), self._with_log_probs(fake)))
+            rounds.append(self.learner.update(self._as_learned(real), self._as_learned(fake)))
         self._log({key: torch.stack([metrics[key] for metrics in rounds if key in metrics]).mean() for key in rounds[-1]})
 
     @property
@@ -216,17 +223,24 @@ class AdversarialImitation(ABC):
 
     def price(self, batch: Batch) -> Tensor:
         """Reward of each transition by today's discriminator, ``(batch,)``."""
-        scorer = self.learner.scorer
-        if self.reward_form.needs_log_prob(scorer):
-            batch = self._with_log_probs(batch)
         with torch.no_grad():
-            rewards = self.reward_form(scorer, self.learner.loss, scorer.encode(batch))
+            rewards = self._reward_of(batch)
         if not math.isfinite(rewards.sum()):  # one number to look at: this runs at every gradient step
             raise TrainingDiverged(
                 f"the reward {self.reward_form.name!r} is no longer finite after {self.learner.n_updates} updates of the "
                 "discriminator; lower the learning rates of generator and discriminator"
             )
         return rewards
+
+    def _reward_of(self, batch: Batch) -> Tensor:
+        scorer = self.learner.scorer
+        if self.reward_form.needs_log_prob(scorer):
+            batch = self._with_log_probs(batch)
+        return self.reward_form(scorer, self.learner.loss, scorer.encode(batch))
+
+    def _as_learned(self, batch: Batch) -> Batch:
+        """Rows of either side as the discriminator learns from them."""
+        return self._with_log_probs(batch)
 
     def _with_log_probs(self, batch: Batch) -> Batch:
         if not self._needs_log_probs or batch.log_probs is not None:
@@ -298,6 +312,7 @@ class AdversarialImitation(ABC):
             "learner": self.learner.state_dict(),
             "values": self._values.state_dict() if self._values else None,
             "sampler": self._sampler.state_dict(),
+            "n_rounds": self._n_rounds,
             "rng": self._rng.get_state(),
             "numpy_rng": self._numpy_rng.bit_generator.state,
         }
@@ -310,5 +325,6 @@ class AdversarialImitation(ABC):
         if self._values is not None:
             self._values.load_state_dict(state["values"])
         self._sampler.load_state_dict(state["sampler"])
+        self._n_rounds = state["n_rounds"]
         self._rng.set_state(state["rng"].cpu())
         self._numpy_rng.bit_generator.state = state["numpy_rng"]

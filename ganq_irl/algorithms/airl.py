@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import Tensor
 
 from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.algorithms.settings import Schedule
 from ganq_irl.discriminator import STATE_ACTION, InputEncoder, ShapedDiscriminator
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
+from ganq_irl.errors import ConfigurationError
+from ganq_irl.types import Batch
 
 
 class AIRL(AdversarialImitation):
@@ -31,13 +35,17 @@ class AIRL(AdversarialImitation):
         hidden_sizes: widths of g and h.
         activation: between their layers, a name in ``ACTIVATIONS``.
         stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
-        n_updates: discriminator updates a round; by default 8 on-policy (a rollout) and 1 off-policy (a collection).
+        n_updates: discriminator updates a round; by default 8 on-policy (a rollout) and 1 off-policy (a collection). A
+            fraction such as 0.5 is one update every second round.
         batch_size: transitions of each side in an update.
         learning_rate: the discriminator's, a number or a function of the progress remaining.
         normalize_values: PopArt on an on-policy generator's value head: AIRL's reward is not centred, and without it the
             value function starves.
         frozen: never train the discriminator: the control.
         boltzmann_temperature: of a value learner's softmax(Q / temperature).
+        entropy_weight: of -log π(a|s) of the executed action, added to what the generator gets. AIRL derives from maximum
+            entropy, and trained with almost none it collapses; 1 beside ``f`` is ``logit``, and what lies between them is
+            chosen here. It comes on top of the generator's own entropy coefficient, which scales no reward.
         seed: of the discriminator, its batches and its noise; the generator has its own.
 
     Raises:
@@ -57,15 +65,18 @@ class AIRL(AdversarialImitation):
         hidden_sizes: Sequence[int] = (64, 64),
         activation: str = "relu",
         stabilizers: Sequence[StabilizerSpec] = ("spectral-norm",),
-        n_updates: int | None = None,
+        n_updates: float | None = None,
         batch_size: int = 256,
         learning_rate: Schedule = 1e-3,
         normalize_values: bool = True,
         frozen: bool = False,
         boltzmann_temperature: float = 1.0,
+        entropy_weight: float = 0.0,
         seed: int = 0,
     ) -> None:
-        self.reward_inputs = tuple(reward_inputs)
+        if not 0 <= entropy_weight < math.inf:
+            raise ConfigurationError(f"entropy_weight: given {entropy_weight!r}, expected a number from 0")
+        self.reward_inputs, self.entropy_weight = tuple(reward_inputs), entropy_weight
         super().__init__(
             generator,
             demonstrations,
@@ -88,6 +99,13 @@ class AIRL(AdversarialImitation):
         discount: float = self.generator.gamma  # type: ignore[attr-defined]  # every SB3 algorithm but its base has one
         encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, fields)
         return ShapedDiscriminator(encoder, self.reward_inputs, discount, hidden_sizes, activation)
+
+    def _reward_of(self, batch: Batch) -> Tensor:
+        if not self.entropy_weight:
+            return super()._reward_of(batch)
+        batch = self._with_log_probs(batch)
+        assert batch.log_probs is not None
+        return super()._reward_of(batch) - self.entropy_weight * batch.log_probs
 
     @property
     def _recovered_form(self) -> str:

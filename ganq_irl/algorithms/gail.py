@@ -9,7 +9,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.algorithms.settings import Schedule
-from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
+from ganq_irl.discriminator import STATE_ACTION, BaseDiscriminator, Discriminator, InputEncoder
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 
 
@@ -28,7 +28,8 @@ class GAIL(AdversarialImitation):
         hidden_sizes: widths of the discriminator.
         activation: between their layers, a name in ``ACTIVATIONS``.
         stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
-        n_updates: discriminator updates a round; by default 8 on-policy (a rollout) and 1 off-policy (a collection).
+        n_updates: discriminator updates a round; by default 8 on-policy (a rollout) and 1 off-policy (a collection). A
+            fraction such as 0.5 is one update every second round.
         batch_size: transitions of each side in an update.
         learning_rate: the discriminator's, a number or a function of the progress remaining.
         normalize_values: PopArt on an on-policy generator's value head, whose output is then in standardised returns.
@@ -52,7 +53,7 @@ class GAIL(AdversarialImitation):
         hidden_sizes: Sequence[int] = (64, 64),
         activation: str = "relu",
         stabilizers: Sequence[StabilizerSpec] = ("spectral-norm",),
-        n_updates: int | None = None,
+        n_updates: float | None = None,
         batch_size: int = 256,
         learning_rate: Schedule = 1e-3,
         normalize_values: bool = True,
@@ -77,6 +78,8 @@ class GAIL(AdversarialImitation):
             seed=seed,
         )
 
-    def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> Discriminator:
-        encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, self.inputs)
-        return Discriminator(encoder, hidden_sizes, activation)
+    def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> BaseDiscriminator:
+        return Discriminator(self._encoder(), hidden_sizes, activation)
+
+    def _encoder(self) -> InputEncoder:
+        return InputEncoder(self.generator.observation_space, self.generator.action_space, self.inputs)

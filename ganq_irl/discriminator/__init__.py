@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ganq_irl.discriminator.bottleneck import BottleneckDiscriminator
+from ganq_irl.discriminator.build import build_discriminator
 from ganq_irl.discriminator.inputs import (
     FIELDS,
     STATE,
@@ -20,7 +22,6 @@ from ganq_irl.discriminator.networks import (
     Discriminator,
     ScalarNetwork,
     ShapedDiscriminator,
-    build_discriminator,
 )
 from ganq_irl.discriminator.return_discriminator import ReturnDiscriminator
 from ganq_irl.discriminator.stabilizers import STABILIZERS, Stabilizer, build_stabilizer
@@ -36,6 +37,7 @@ __all__ = [
     "STATE_ACTION_STATE",
     "STATE_TRANSITION",
     "BaseDiscriminator",
+    "BottleneckDiscriminator",
     "Discriminator",
     "DiscriminatorLearner",
     "Encoded",

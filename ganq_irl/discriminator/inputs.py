@@ -23,7 +23,7 @@ STATE_ACTION = ("observations", "actions")
 STATE_TRANSITION = ("observations", "next_observations")
 STATE_ACTION_STATE = ("observations", "actions", "next_observations")
 STATE_ACTION_RETURN = ("observations", "actions", "returns")
-FIELDS = ("observations", "actions", "next_observations", "dones", "returns")
+FIELDS = ("observations", "actions", "next_observations", "dones", "absorbing", "returns")
 
 _SMALLEST_IMAGE = 36
 _CLIP = 10.0  # standard deviations: a dimension that hardly moves in the demonstrations must not swamp the others
@@ -38,12 +38,14 @@ class Encoded:
         dones: ``(batch,)`` float32; closes the shaping potential, and is not a feature that a penalty moves.
         offset: ``(batch,)`` what a shaped discriminator subtracts from its score, log π(a|s); zeros where unused.
         returns: ``(batch, n_returns)`` samples x to be scored given their row's features; None where the score sees none.
+        noise: ``(batch,)`` standard normal draws of a score that is random while it learns; None for its mean.
     """
 
     features: Tensor
     dones: Tensor
     offset: Tensor
     returns: Tensor | None = None
+    noise: Tensor | None = None
 
     @property
     def samples(self) -> Tensor:
@@ -64,7 +66,7 @@ class Encoded:
     def detach(self) -> Encoded:
         """The same without history."""
         returns = None if self.returns is None else self.returns.detach()
-        return Encoded(self.features.detach(), self.dones.detach(), self.offset.detach(), returns)
+        return Encoded(self.features.detach(), self.dones.detach(), self.offset.detach(), returns, self.noise)
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -77,7 +79,7 @@ class Part:
 
     field: str
     key: str | None
-    space: spaces.Space | None  # None for dones and returns
+    space: spaces.Space | None  # None for dones, absorbing and returns
     start: int
     width: int
 
@@ -105,6 +107,8 @@ class InputEncoder(nn.Module):
     Statistics are fixed by ``fit`` and not running: running ones move under the discriminator while it learns. The columns
     of ``next_observations`` share the statistics of ``observations``, so that one potential h reads s and s' alike.
 
+    The absorbing state is one row, ``absorbing_state``: 1 in the column of ``absorbing``, its bit, and 0 in all others.
+
     Args:
         observation_space: Box (images too), Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
         action_space: the same without Dict.
@@ -120,6 +124,7 @@ class InputEncoder(nn.Module):
     mean: Tensor
     std: Tensor
     clip: Tensor
+    absorbing_state: Tensor
 
     def __init__(
         self,
@@ -147,6 +152,10 @@ class InputEncoder(nn.Module):
             if part.is_continuous and standardizes:
                 clip[part.columns] = _CLIP
         self.register_buffer("clip", clip, persistent=False)
+        absorbing_state = torch.zeros(self.dim)
+        if "absorbing" in fields:
+            absorbing_state[self.columns("absorbing")] = 1.0
+        self.register_buffer("absorbing_state", absorbing_state, persistent=False)
 
     def _lay_out(self) -> tuple[Part, ...]:
         parts: list[Part] = []
@@ -159,7 +168,7 @@ class InputEncoder(nn.Module):
         return tuple(parts)
 
     def _leaves(self, field: str) -> list[tuple[str | None, spaces.Space | None]]:
-        if field in ("dones", "returns"):
+        if field in ("dones", "absorbing", "returns"):
             return [(None, None)]
         if field == "actions":
             return [(None, self.action_space)]
@@ -200,6 +209,8 @@ class InputEncoder(nn.Module):
         features = self._raw(batch)
         if self._standardizes:
             features = torch.clamp((features - self.mean) / self.std, -self.clip, self.clip)
+        if batch.absorbing is not None and "absorbing" in self.fields:
+            features = torch.where(batch.absorbing.unsqueeze(1) != 0, self.absorbing_state, features)
         offset = torch.zeros_like(batch.dones) if batch.log_probs is None else batch.log_probs
         return Encoded(features, batch.dones, offset, self.returns_of(batch) if self.fields[-1] == "returns" else None)
 
@@ -248,6 +259,8 @@ def _checked_width(space: spaces.Space, field: str) -> int:
 
 def _value(batch: Batch, part: Part) -> Tensor:
     value: Observations | None = getattr(batch, part.field)
+    if value is None and part.field == "absorbing":
+        return torch.zeros_like(batch.dones)
     if value is None:
         raise ConfigurationError(f"the discriminator's input names {part.field!r}, which the batch does not hold")
     if part.key is not None:
@@ -271,7 +284,7 @@ def _encode(value: Tensor, part: Part) -> Tensor:
         )
     if part.space is None:
         return value.float().unsqueeze(1)
-    return _preprocess(value, part).float().reshape(len(value), part.width)
+    return _preprocess(value, part).float().reshape(value.shape[0], part.width)
 
 
 def _preprocess(value: Tensor, part: Part) -> Tensor:

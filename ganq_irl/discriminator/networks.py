@@ -217,7 +217,8 @@ class ShapedDiscriminator(BaseDiscriminator):
         """f = g + γ (1 - d) h(s') - h(s), ``(batch,)``; the advantage at the optimum, up to a constant."""
         # One forward for s and s': a third less work than two, and layers with batch statistics treat both alike.
         states = torch.cat([encoded.features[:, self._state_columns], encoded.features[:, self._next_columns]])
-        potential, next_potential = self.potential_network(states).chunk(2)
+        potentials, n = self.potential_network(states), encoded.dones.shape[0]
+        potential, next_potential = potentials[:n], potentials[n:]
         return self.reward(encoded) + self.discount * (1 - encoded.dones) * next_potential - potential
 
     def score(self, encoded: Encoded) -> Tensor:
@@ -239,20 +240,6 @@ class ShapedDiscriminator(BaseDiscriminator):
             "activation": self.activation,
             "architecture": self.architecture,
         }
-
-
-def build_discriminator(
-    observation_space: spaces.Space, action_space: spaces.Space, config: Mapping[str, Any]
-) -> Discriminator | ShapedDiscriminator:
-    """Build the bare networks that a discriminator's ``config()`` describes; its architecture is not attached yet."""
-    encoder = InputEncoder(observation_space, action_space, config["inputs"])
-    if config["kind"] == "plain":
-        return Discriminator(encoder, config["hidden_sizes"], config["activation"])
-    if config["kind"] == "shaped":
-        return ShapedDiscriminator(
-            encoder, config["reward_inputs"], config["discount"], config["hidden_sizes"], config["activation"]
-        )
-    raise ConfigurationError(f"unknown kind of discriminator {config['kind']!r}; known: plain, shaped")
 
 
 def _channels_first(space: spaces.Space | None) -> spaces.Box:

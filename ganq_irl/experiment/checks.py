@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Iterable
 from typing import Any
 
 import torch
+from gymnasium import spaces
 
-from ganq_irl.algorithms import ALGORITHMS, BC
+from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
+from ganq_irl.algorithms.settings import keyword_options
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.envs import check_env, probe_env
 from ganq_irl.generators.factory import GENERATORS, check_action_space, generator_options
 
-ADVERSARIAL = ("gail", "airl")
-IMITATION = (*ADVERSARIAL, "bc")
-DEFAULT_GENERATOR = "ppo"
+ADVERSARIAL = tuple(name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation))
+IMITATION = (*ALGORITHMS, "bc")
+REPLAYING = ("dac", "sqil", "iq-learn")
+"""Imitation that needs a generator with a replay buffer."""
 OFF_POLICY = ("sac", "td3", "ddpg", "dqn", "qrdqn")
 DEFAULT_TIMESTEPS = 100_000
 DEFAULT_UPDATES = 10_000
@@ -44,7 +46,7 @@ def defaults_for(algo: str, generator: str | None) -> dict[str, Any]:
     """
     if algo == "bc":
         return {"bc": {"n_updates": DEFAULT_UPDATES}}
-    is_off_policy = algo in ADVERSARIAL and generator in OFF_POLICY
+    is_off_policy = algo in ALGORITHMS and (generator in OFF_POLICY or (generator is None and algo in REPLAYING))
     return {"timesteps": DEFAULT_TIMESTEPS} | ({"generator_kwargs": {"learning_starts": 1000}} if is_off_policy else {})
 
 
@@ -74,19 +76,27 @@ def check_config(config: ExperimentConfig) -> ExperimentConfig:
     _check_numbers(config)
     _check_device(config.device)
     _check_roles(config)
-    if config.algo in ADVERSARIAL and config.generator is None:
-        config = dataclasses.replace(config, generator=DEFAULT_GENERATOR)
-    _check_keywords(config)
     check_env(config.env)
+    action_space = probe_env(config.env, config.env_kwargs).action_space
+    if config.algo in ALGORITHMS and config.generator is None:
+        config = dataclasses.replace(config, generator=default_generator(config.algo, action_space))
+    _check_keywords(config)
     generator = acting_generator(config)
     if generator is not None:
-        check_action_space(generator, probe_env(config.env, config.env_kwargs).action_space)
+        check_action_space(generator, action_space)
     return config
+
+
+def default_generator(algo: str, action_space: spaces.Space) -> str:
+    """The generator that an imitation algorithm trains where none is named."""
+    if algo not in REPLAYING:
+        return "ppo"
+    return "dqn" if isinstance(action_space, spaces.Discrete) else "sac"
 
 
 def acting_generator(config: ExperimentConfig) -> str | None:
     """Name of the SB3 algorithm that a run trains, or None for BC."""
-    return config.generator if config.algo in ADVERSARIAL else None if config.algo == "bc" else config.algo
+    return config.generator if config.algo in ALGORITHMS else None if config.algo == "bc" else config.algo
 
 
 def _check_numbers(config: ExperimentConfig) -> None:
@@ -125,13 +135,14 @@ def _check_roles(config: ExperimentConfig) -> None:
             f"{algo} learns from the environment's reward and would ignore the demonstrations {config.demos!r}; "
             f"leave them out, or train gail or airl with --generator {algo}"
         )
-    if not adversarial and config.generator is not None:
+    if algo not in ALGORITHMS and config.generator is not None:
         what = "bc fits the demonstrations and has no generator" if algo == "bc" else f"{algo} is its own generator"
         raise ConfigurationError(f"{what}; leave out generator={config.generator!r}, or train gail or airl with it")
     unused = {
         "n_trajectories": not imitation and config.n_trajectories is not None,
         "adversary": not adversarial and bool(config.adversary),
         "control": not adversarial and config.control != "none",
+        "imitation": (algo not in ALGORITHMS or adversarial) and bool(config.imitation),
         "bc": algo != "bc" and bool(config.bc),
         "generator_kwargs": algo == "bc" and bool(config.generator_kwargs),
         "normalize_observations": algo == "bc" and config.normalize_observations,
@@ -162,16 +173,12 @@ def imitation_options(algo: str) -> frozenset[str]:
     """Keywords that the table of an imitation algorithm may hold: the constructor's, but for those that the run gives."""
     if algo == "bc":
         given = {"observation_space", "action_space", "demonstrations", "policy", "seed", "device"}
-        return frozenset(_keywords(BC)) - given | {"n_updates"}
-    return frozenset(_keywords(ALGORITHMS[algo])) - {"generator", "demonstrations", "seed", "frozen"}
-
-
-def _keywords(cls: type) -> set[str]:
-    return set(inspect.signature(cls).parameters)
+        return keyword_options(BC) - given | {"n_updates"}
+    return keyword_options(ALGORITHMS[algo]) - {"generator", "demonstrations", "seed", "frozen"}
 
 
 def _table(algo: str) -> str:
-    return "bc" if algo == "bc" else "adversary"
+    return "bc" if algo == "bc" else "adversary" if algo in ADVERSARIAL else "imitation"
 
 
 def _require_known(table: str, keywords: dict[str, Any], known: Iterable[str], owner: str) -> None:

@@ -38,11 +38,12 @@ class ExperimentConfig:
     """Settings of a training run.
 
     Attributes:
-        algo: an imitation algorithm (gail, airl, bc) or a generator that learns from the environment's reward (ppo, sac).
+        algo: an imitation algorithm (gail, dac, bc, ...), or a generator that learns from the environment's reward (ppo, ...).
         env: Gymnasium id.
         demos: name of shipped demonstrations, or a file of them.
         n_trajectories: number of trajectories drawn from them with ``seed``; all of them where absent.
-        generator: SB3 algorithm that gail and airl train.
+        generator: SB3 algorithm that an adversarial algorithm trains; ppo by default, for dac sac or, where actions are
+            discrete, dqn.
         timesteps: environment steps; bc counts updates instead, ``bc.n_updates``.
         seed: seeds environments, networks, the draw of trajectories, and everything else of the run.
         device: auto, cpu or cuda.
@@ -52,7 +53,8 @@ class ExperimentConfig:
         preset: preset whose settings are included, or "none".
         env_kwargs: keywords of the environment.
         generator_kwargs: keywords of the SB3 algorithm.
-        adversary: keywords of GAIL or AIRL.
+        adversary: keywords of GAIL, AIRL or another adversarial algorithm.
+        imitation: keywords of SQIL or IQ-Learn.
         bc: keywords of BC.
         evaluation: how the true return is measured.
     """
@@ -72,6 +74,7 @@ class ExperimentConfig:
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     generator_kwargs: dict[str, Any] = field(default_factory=dict)
     adversary: dict[str, Any] = field(default_factory=dict)
+    imitation: dict[str, Any] = field(default_factory=dict)
     bc: dict[str, Any] = field(default_factory=dict)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 

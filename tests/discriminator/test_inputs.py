@@ -113,6 +113,7 @@ def test_the_choice_of_fields_is_the_order_of_the_columns():
         "actions": [0, 1, 0],
         "next_observations": [3, 4],
         "dones": [1],
+        "absorbing": [0],
         "returns": [7],
     }
     for fields in (

@@ -19,7 +19,11 @@ from ganq_irl_cli import options, session
 @click.option(
     "--n-trajectories", type=int, metavar="N", help="Use N of the trajectories, drawn with the seed.  [default: all]"
 )
-@click.option("--generator", metavar="NAME", help="Algorithm that gail and airl train: ppo, sac, gan-q, ...  [default: ppo]")
+@click.option(
+    "--generator",
+    metavar="NAME",
+    help="Algorithm that an adversary trains: ppo, sac, gan-q, ...  [default: ppo; for dac sac, or dqn]",
+)
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps (bc: --set bc.n_updates=N).  [default: 100000]")
 @options.seed
 @options.device
@@ -43,7 +47,7 @@ def command(
     r"""Train ALGO and write a run directory: settings, versions, progress, policy, reward, evaluation.
 
     \b
-    ALGO by imitation:       gail airl bc
+    ALGO by imitation:       gail airl dac fairl wail vail gaifo bc
     ALGO by reinforcement:   gan-q gan-q-continuous ppo a2c trpo sac td3 ddpg dqn qrdqn
 
     Settings come from, first wins: flags, --set, --config, preset, defaults. To repeat a run, give its own config.toml.

@@ -21,6 +21,7 @@ from ganq_irl.discriminator.stabilizers.architecture import (
 from ganq_irl.discriminator.stabilizers.base import Stabilizer, Step
 from ganq_irl.discriminator.stabilizers.batch import FakeReplay, InstanceNoise
 from ganq_irl.discriminator.stabilizers.gate import Freezing, Frozen
+from ganq_irl.discriminator.stabilizers.information import InformationConstraint
 from ganq_irl.discriminator.stabilizers.loss import LabelSmoothing
 from ganq_irl.discriminator.stabilizers.penalty import (
     FakeGradientPenalty,
@@ -57,7 +58,7 @@ STABILIZERS: dict[str, type[Stabilizer]] = {
 
 StabilizerSpec = str | Mapping[str, Any] | Stabilizer
 
-__all__ = ["STABILIZERS", "Stabilizer", "StabilizerSpec", "Step", "build_stabilizer"]
+__all__ = ["STABILIZERS", "InformationConstraint", "Stabilizer", "StabilizerSpec", "Step", "build_stabilizer"]
 
 
 def build_stabilizer(spec: StabilizerSpec) -> Stabilizer:

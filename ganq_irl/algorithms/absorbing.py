@@ -1,0 +1,81 @@
+"""Episodes that end in an absorbing state instead of in nothing (Kostrikov et al., 2019, section 4.2).
+
+After a true termination (not a time limit) the paper's episode goes on in one absorbing state s_a, whose every step leads
+back to it: r(s_T, a_T) is followed by γ V(s_a), with V(s_a) = r(s_a) + γ V(s_a), and not by 0. The discriminator learns
+r(s_a) as any other reward, from the transition of s_a to itself, of which each terminated episode has one, on either side.
+
+The paper gives environment and networks an observation more, which is 1 in s_a alone. Here neither environment, policy nor
+replay buffer know of it, so that a policy trained in this way acts in the environment as it is:
+
+- *What the discriminator sees.* s_a has a bit of its own among the inputs (``Batch.absorbing``) and nothing else. Its
+  transitions are all alike, so that none need be stored: each terminal row of a batch brings one along, and a batch of rows
+  then holds, on average, the share that a buffer with one such transition for each terminated episode would give.
+- *What it is worth.* A critic's value of s_a is one number, since s_a is one state where no action makes a difference.
+  ``AbsorbingValue`` keeps the number and moves it as the generator's target network moves, by the same bootstrap.
+- *Who gets it.* The terminal transitions, as r(s_T, a_T) + γ V(s_a) when they are sampled; their bootstrap is 0 already.
+
+The paper found the number that V converges to, r(s_a) / (1 - γ), less stable when it is used at once: it is there long
+before the values of states that go on, which a generator's targets approach at their own pace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from torch import Tensor
+
+from ganq_irl.types import Batch
+
+
+def loops(rows: Batch) -> Batch:
+    """The absorbing state's transition to itself, as many times as there are rows."""
+    return replace(rows.map(torch.zeros_like), absorbing=torch.ones_like(rows.dones))
+
+
+def with_absorbing(batch: Batch) -> Batch:
+    """The batch, and after it one transition of the absorbing state to itself for each terminal row."""
+    return Batch.cat([replace(batch, absorbing=torch.zeros_like(batch.dones)), loops(batch[batch.dones != 0])])
+
+
+class AbsorbingValue:
+    """V(s_a), as a target network of the generator would have it.
+
+    Starts at 0, where networks start, and moves whenever the targets do: V <- V + τ (r(s_a) + γ V - V).
+    """
+
+    def __init__(self, generator: OffPolicyAlgorithm) -> None:
+        self.generator = generator
+        self.value = 0.0
+        self._n_moves = target_moves(generator)
+
+    def follow(self, reward: float) -> None:
+        """Move as often as the generator's targets have since the last call; ``reward`` is today's r(s_a)."""
+        n_moves = target_moves(self.generator)
+        tau: float = self.generator.tau
+        for _ in range(n_moves - self._n_moves):
+            self.value += tau * (reward + self.generator.gamma * self.value - self.value)
+        self._n_moves = n_moves
+
+    def beyond(self, dones: Tensor) -> Tensor:
+        """γ V(s_a) where an episode terminated and 0 elsewhere, ``(batch,)``."""
+        return self.generator.gamma * self.value * dones
+
+    def state_dict(self) -> dict[str, Any]:
+        """The value, and how far the targets had moved."""
+        return {"value": self.value, "n_moves": self._n_moves}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore them."""
+        self.value, self._n_moves = state["value"], state["n_moves"]
+
+
+def target_moves(generator: OffPolicyAlgorithm) -> int:
+    """How many times the generator's target networks have moved."""
+    model: Any = generator
+    if hasattr(model, "_n_calls"):  # DQN and its kin count steps of the environments
+        return model._n_calls // max(model.target_update_interval // model.n_envs, 1)
+    # SAC counts gradient steps; TD3 moves its targets with its policy.
+    return model._n_updates // getattr(model, "target_update_interval", getattr(model, "policy_delay", 1))

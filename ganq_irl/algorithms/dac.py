@@ -1,0 +1,126 @@
+"""Discriminator-actor-critic: adversarial imitation with an off-policy generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from torch import Tensor
+
+from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, with_absorbing
+from ganq_irl.algorithms.adversarial import AdversarialImitation
+from ganq_irl.algorithms.settings import Schedule
+from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
+from ganq_irl.discriminator.stabilizers import StabilizerSpec
+from ganq_irl.errors import UnsupportedGenerator
+from ganq_irl.generators.adversary import SampleFakes
+from ganq_irl.types import Batch
+
+R1 = {"name": "r1", "weight": 10.0}
+
+
+class DAC(AdversarialImitation):
+    """Discriminator-actor-critic (Kostrikov et al., 2019, algorithm 1).
+
+    The generator learns off-policy, from batches that are priced by today's discriminator as they are sampled; the
+    discriminator's fakes are drawn from the same replay buffer, without importance weights.
+
+    Where episodes end early, a reward of one sign imitates by itself, and any reward takes an end for worth nothing. With
+    ``absorbing`` an end is a step into a state that never ends and whose reward is learned as any other (their section 4.2);
+    see ``ganq_irl.algorithms.absorbing``.
+
+    Args:
+        generator: an off-policy SB3 algorithm with its environment: SAC, TD3, DDPG, or DQN, QR-DQN and GANQ.
+        demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
+        reward: see ``REWARD_FORMS``; ``fairl`` and ``score`` (with a Wasserstein ``loss``) make FAIRL and WAIL of it.
+        loss: name in ``LOSSES``.
+        inputs: what the score sees, names of transition fields; without ``actions`` it learns from observations alone.
+        hidden_sizes: widths of the discriminator.
+        activation: between their layers, a name in ``ACTIVATIONS``.
+        stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
+        n_updates: discriminator updates after each collection of experience; 0.5 is one after every second.
+        batch_size: transitions of each side in an update.
+        learning_rate: the discriminator's, a number or a function of the progress remaining.
+        absorbing: learn what an episode's end is worth.
+        frozen: never train the discriminator: the control that shows what a random fixed score is worth.
+        seed: of the discriminator, its batches and its noise; the generator has its own.
+
+    Raises:
+        UnsupportedGenerator: an on-policy generator.
+        GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
+    """
+
+    name = "dac"
+
+    def __init__(
+        self,
+        generator: BaseAlgorithm,
+        demonstrations: Any,
+        *,
+        reward: str = "logit",
+        loss: str = "bce",
+        inputs: Sequence[str] = STATE_ACTION,
+        hidden_sizes: Sequence[int] = (64, 64),
+        activation: str = "relu",
+        stabilizers: Sequence[StabilizerSpec] = (R1,),
+        n_updates: float = 1,
+        batch_size: int = 256,
+        learning_rate: Schedule = 1e-3,
+        absorbing: bool = False,
+        frozen: bool = False,
+        seed: int = 0,
+    ) -> None:
+        if not isinstance(generator, OffPolicyAlgorithm):
+            raise UnsupportedGenerator(
+                f"DAC learns from a replay buffer, and {type(generator).__name__} has none: use sac, td3 or ddpg "
+                "(continuous actions), dqn, qrdqn or gan-q (discrete ones), or GAIL with this generator"
+            )
+        self.inputs = (*inputs, "absorbing") if absorbing else tuple(inputs)
+        super().__init__(
+            generator,
+            demonstrations,
+            reward=reward,
+            loss=loss,
+            hidden_sizes=hidden_sizes,
+            activation=activation,
+            stabilizers=stabilizers,
+            n_updates=n_updates,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            normalize_values=False,
+            frozen=frozen,
+            boltzmann_temperature=1.0,
+            seed=seed,
+        )
+        self.absorbing = AbsorbingValue(generator) if absorbing else None
+        self._loop = loops(self._demonstrations[:1])
+
+    def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> Discriminator:
+        encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, self.inputs)
+        return Discriminator(encoder, hidden_sizes, activation)
+
+    # Absorbing states: three places where an episode's end is more than an end.
+
+    def _as_learned(self, batch: Batch) -> Batch:
+        return batch if self.absorbing is None else with_absorbing(batch)
+
+    def _reward_of(self, batch: Batch) -> Tensor:
+        rewards = super()._reward_of(batch)
+        return rewards if self.absorbing is None else rewards + self.absorbing.beyond(batch.dones)
+
+    def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:
+        """One round of discriminator updates; the absorbing state's value then follows the generator's targets."""
+        super().train(sample_fakes, progress_remaining)
+        if self.absorbing is not None:
+            self.absorbing.follow(float(super()._reward_of(self._loop)))
+            self.generator.logger.record("discriminator/absorbing_value", self.absorbing.value)
+
+    def _state_dict(self) -> dict[str, Any]:
+        return {**super()._state_dict(), "absorbing": self.absorbing and self.absorbing.state_dict()}
+
+    def _load_state_dict(self, state: dict[str, Any]) -> None:
+        super()._load_state_dict(state)
+        if self.absorbing is not None:
+            self.absorbing.load_state_dict(state["absorbing"])
