@@ -1,8 +1,9 @@
-"""Do GAIL and AIRL learn, on every seed, and does it hold? Beside behavioural cloning and the frozen control.
+"""Do imitation's algorithms learn, on every seed, and does it hold? Beside behavioural cloning and the frozen control.
 
     python benchmarks/learning.py --env Pendulum-v1 --jobs 2
+    python benchmarks/learning.py --env Pendulum-v1 --methods "dac;dac, states alone;sqil;iq-learn;bc;dac, frozen" --jobs 2
 
-runs a grid of algorithms, numbers of shipped demonstrations and seeds with the presets that `ganq-irl train` uses, one
+runs a grid of methods, numbers of shipped demonstrations and seeds with the presets that `ganq-irl train` uses, one
 run directory a cell under --runs, so that a second start continues where the first stopped. Then it writes the table of
 all cells there are. A seed decides networks, environments and which demonstrations are drawn.
 
@@ -19,18 +20,39 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import run_cells, versions, write_markdown
 
 TARGET = 0.9
+EVALUATIONS = 20
 STEPS = {
     "Pendulum-v1": 150_000,
     "MountainCar-v0": 300_000,
     "Acrobot-v1": 100_000,
     "ganq_irl/ContinuingAcrobot-v0": 200_000,
+    "HalfCheetah-v5": 1_000_000,
+    "Hopper-v5": 1_000_000,
 }
-ALGORITHMS = ("gail", "airl", "bc", "frozen")
+REPLAY_STEPS = {"Pendulum-v1": 20_000, "HalfCheetah-v5": 200_000, "Hopper-v5": 200_000}
+"""Of the methods that learn from replay, which need a tenth of them."""
+
+STATES_ALONE = {"inputs": ["observations", "next_observations"]}
+METHODS: dict[str, dict[str, Any]] = {
+    "gail": {"algo": "gail"},
+    "airl": {"algo": "airl"},
+    "frozen": {"algo": "gail", "control": "frozen"},
+    "bc": {"algo": "bc"},
+    "dac": {"algo": "dac"},
+    "dac, states alone": {"algo": "dac", "adversary": STATES_ALONE},
+    "dac, frozen": {"algo": "dac", "control": "frozen"},
+    "gaifo": {"algo": "gaifo"},
+    "sqil": {"algo": "sqil"},
+    "iq-learn": {"algo": "iq-learn"},
+}
+ON_POLICY = ("gail", "airl", "frozen", "gaifo")
+"""What learns from rollouts of PPO."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +60,14 @@ class Cell:
     """One run of the grid."""
 
     env: str
-    algorithm: str
+    method: str
     n_trajectories: int
     seed: int
 
     def folder(self, runs: Path) -> Path:
         """The cell's run directory."""
-        return runs / self.env.split("/")[-1] / f"{self.algorithm}-n{self.n_trajectories}-seed{self.seed}"
+        name = "".join(letter if letter.isalnum() else "-" for letter in self.method)
+        return runs / self.env.split("/")[-1] / f"{name}-n{self.n_trajectories}-seed{self.seed}"
 
     def run(self, folder: Path, overrides: list[str]) -> None:
         """Train in a process of its own, on one thread; what an interrupted start left is trained again."""
@@ -55,20 +78,25 @@ class Cell:
         from ganq_irl.experiment import load_run, resolve_config, run_experiment
         from ganq_irl.experiment.runner import evaluate_run_policy
 
+        steps = steps_of(self.env, self.method)
         flags = {
-            "algo": "gail" if self.algorithm == "frozen" else self.algorithm,
+            **METHODS[self.method],
             "env": self.env,
             "demos": demonstrations_of(self.env),
             "n_trajectories": self.n_trajectories,
             "seed": self.seed,
             "device": "cpu",
-            "control": "frozen" if self.algorithm == "frozen" else None,
-            "timesteps": None if self.algorithm == "bc" else STEPS[self.env],
-            "evaluation": {"every": 10_000 if self.algorithm != "bc" else 0},
+            "timesteps": steps,
+            "evaluation": {"every": 0 if steps is None else steps // EVALUATIONS},
         }
         result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
         final, _ = evaluate_run_policy(result.config, load_run(folder).policy("cpu"), episodes=100, seed=50_000)
         (folder / "final.json").write_text(json.dumps(final.to_json()), encoding="utf-8")
+
+
+def steps_of(env: str, method: str) -> int | None:
+    """Environment steps of a run; BC takes none."""
+    return None if method == "bc" else (STEPS if method in ON_POLICY else REPLAY_STEPS)[env]
 
 
 def demonstrations_of(env: str) -> str:
@@ -99,27 +127,39 @@ def curve(folder: Path, env: str) -> list[tuple[int, float]]:
     ]
 
 
-def summarize(env: str, runs: Path, algorithms: list[str], counts: list[int], seeds: list[int]) -> list[str]:
+def summarize(env: str, runs: Path, methods: list[str], counts: list[int], seeds: list[int]) -> list[str]:
     """The table of one environment."""
     random, expert = normalizer(env)
     lines = [
         f"## {env}",
         "",
-        f"Random {random:.4g}, expert {expert:.4g}; {STEPS[env]:,} steps.",
+        f"Random {random:.4g}, expert {expert:.4g}; {steps_taken(env, methods)}.",
         "",
-        "| algorithm | demonstrations | seeds done | final (each) | normalised | seeds ≥ 0.9 | first at | worst after |",
+        "| method | demonstrations | seeds done | final (each) | normalised | seeds ≥ 0.9 | first at | worst after |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for algorithm in algorithms:
-        for count in counts if algorithm != "frozen" else counts[-1:]:
-            folders = [Cell(env, algorithm, count, seed).folder(runs) for seed in seeds]
+    for method in methods:
+        for count in counts_of(method, counts):
+            folders = [Cell(env, method, count, seed).folder(runs) for seed in seeds]
             done = [folder for folder in folders if (folder / "final.json").is_file()]
             if done:
-                lines.append(_row(algorithm, count, done, len(folders), env))
+                lines.append(_row(method, count, done, len(folders), env))
     return [*lines, ""]
 
 
-def _row(algorithm: str, count: int, done: list[Path], asked: int, env: str) -> str:
+def steps_taken(env: str, methods: list[str]) -> str:
+    """Steps of the runs in words."""
+    of_rollouts = [f"{STEPS[env]:,} steps on-policy"] if set(methods) & set(ON_POLICY) else []
+    of_replay = [f"{REPLAY_STEPS[env]:,} steps from replay"] if set(methods) - {*ON_POLICY, "bc"} else []
+    return ", ".join(of_rollouts + of_replay) or "no steps"
+
+
+def counts_of(method: str, counts: list[int]) -> list[int]:
+    """Numbers of demonstrations; a control that never reads them is run once."""
+    return counts if "frozen" not in method else counts[-1:]
+
+
+def _row(method: str, count: int, done: list[Path], asked: int, env: str) -> str:
     random, expert = normalizer(env)
     returns = [json.loads((folder / "final.json").read_text(encoding="utf-8"))["mean_return"] for folder in done]
     scores = [(value - random) / (expert - random) for value in returns]
@@ -127,11 +167,11 @@ def _row(algorithm: str, count: int, done: list[Path], asked: int, env: str) -> 
     for folder in done:
         points = curve(folder, env)
         reached = [index for index, (_, score) in enumerate(points) if score >= TARGET]
-        firsts.append(f"{points[reached[0]][0] // 1000}k" if reached else "-")
+        firsts.append(f"{points[reached[0]][0] / 1000:.3g}k" if reached else "-")
         worsts.append(f"{min(score for _, score in points[reached[0] :]):.2f}" if reached else "-")
     each = " ".join(f"{value:.4g}" for value in returns)
     return (
-        f"| {algorithm} | {count} | {len(done)} of {asked} | {np.mean(returns):.4g} ({each}) | {np.mean(scores):.2f} "
+        f"| {method} | {count} | {len(done)} of {asked} | {np.mean(returns):.4g} ({each}) | {np.mean(scores):.2f} "
         f"| {sum(score >= TARGET for score in scores)} | {' '.join(firsts)} | {' '.join(worsts)} |"
     )
 
@@ -139,7 +179,7 @@ def _row(algorithm: str, count: int, done: list[Path], asked: int, env: str) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", action="append", choices=list(STEPS))
-    parser.add_argument("--algos", default=",".join(ALGORITHMS))
+    parser.add_argument("--methods", default="gail;airl;bc;frozen", help=f"out of {'; '.join(METHODS)}")
     parser.add_argument("--n-demos", default="1,10")
     parser.add_argument("--seeds", default="110,111,112,113,114")
     parser.add_argument("--jobs", type=int, default=2)
@@ -147,21 +187,21 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs/learning"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/learning.md"))
     arguments = parser.parse_args()
-    envs, algorithms = arguments.env or list(STEPS), arguments.algos.split(",")
+    envs, methods = arguments.env or list(STEPS)[:4], [name.strip() for name in arguments.methods.split(";")]
     counts, seeds = [int(n) for n in arguments.n_demos.split(",")], [int(seed) for seed in arguments.seeds.split(",")]
 
     cells = [
-        Cell(env, algorithm, count, seed)
+        Cell(env, method, count, seed)
         for env in envs
         for seed in seeds
-        for algorithm in algorithms
-        for count in (counts if algorithm != "frozen" else counts[-1:])
+        for method in methods
+        for count in counts_of(method, counts)
     ]
     run_cells(cells, arguments)
 
     lines = ["# Learning from demonstrations", ""]
     for env in envs:
-        lines += summarize(env, arguments.runs, algorithms, counts, seeds)
+        lines += summarize(env, arguments.runs, methods, counts, seeds)
     write_markdown(arguments.out, [*lines, versions("python benchmarks/learning.py")])
 
 
