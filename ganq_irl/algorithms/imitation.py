@@ -16,6 +16,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from ganq_irl.algorithms.expert_replay import ExpertReplay
+from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.errors import StorageError, UnsupportedGenerator
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.spaces import demonstrated_spaces
@@ -108,6 +109,10 @@ class OffPolicyImitation(ABC):
                 progress_bar=progress_bar,
             )
         return self
+
+    def recovered_reward(self) -> SoftQReward | None:
+        """The reward that was learned; None where none is."""
+        return None
 
     def save(self, folder: str | Path) -> None:
         """Write everything that learning changed as JSON and safetensors, atomically: generator, statistics, draws.

@@ -38,12 +38,12 @@ class ExperimentConfig:
     """Settings of a training run.
 
     Attributes:
-        algo: an imitation algorithm (gail, dac, bc, ...), or a generator that learns from the environment's reward (ppo, ...).
+        algo: an imitation algorithm (gail, dac, bc, ...), or a generator under the environment's reward (ppo, ...).
         env: Gymnasium id.
         demos: name of shipped demonstrations, or a file of them.
         n_trajectories: number of trajectories drawn from them with ``seed``; all of them where absent.
-        generator: SB3 algorithm that an adversarial algorithm trains; ppo by default, for dac sac or, where actions are
-            discrete, dqn.
+        generator: SB3 algorithm that an imitation algorithm trains; ppo by default, for dac, sqil and iq-learn sac or, where
+            actions are discrete, dqn.
         timesteps: environment steps; bc counts updates instead, ``bc.n_updates``.
         seed: seeds environments, networks, the draw of trajectories, and everything else of the run.
         device: auto, cpu or cuda.

@@ -1,4 +1,4 @@
-"""What a run trains, built from its settings: a generator alone, a generator with its adversary, or behavioural cloning."""
+"""What a run trains, built from its settings: a generator alone, one that imitates, or behavioural cloning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
 from tqdm import tqdm
 
-from ganq_irl.algorithms import ALGORITHMS, BC
+from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
 from ganq_irl.evaluation.statistics import RewardSign
 from ganq_irl.experiment.callbacks import PeriodicEvaluation, ProgressBar
@@ -72,7 +72,7 @@ def build_learner(config: ExperimentConfig) -> Learner:
     )
     generator = build_generator(name, env, seed=config.seed, device=config.device, **config.generator_kwargs)
     describe_policy(generator)  # a policy that cannot be saved is refused now, not after training
-    return _Training(config, generator, _adversary(config, generator, demonstrations), demonstrations)
+    return _Training(config, generator, _imitator(config, generator, demonstrations), demonstrations)
 
 
 def _demonstrations(config: ExperimentConfig) -> Demonstrations:
@@ -93,28 +93,23 @@ def _demonstrations(config: ExperimentConfig) -> Demonstrations:
     return demonstrations.select(config.n_trajectories, np.random.default_rng(config.seed))
 
 
-def _adversary(config: ExperimentConfig, generator: BaseAlgorithm, demonstrations: Demonstrations | None) -> Any | None:
-    if config.algo not in ADVERSARIAL:
+def _imitator(config: ExperimentConfig, generator: BaseAlgorithm, demonstrations: Demonstrations | None) -> Any | None:
+    if config.algo not in ALGORITHMS:
         return None
-    frozen = config.control == "frozen"
-    return _constructed(
-        "adversary",
-        ALGORITHMS[config.algo],
-        generator,
-        demonstrations,
-        seed=config.seed,
-        frozen=frozen,
-        **_constructor_values(config.adversary),
-    )
+    table, options = "imitation", config.imitation
+    if config.algo in ADVERSARIAL:
+        table, options = "adversary", {"frozen": config.control == "frozen", **config.adversary}
+    cls, values = ALGORITHMS[config.algo], _constructor_values(options)
+    return _constructed(table, cls, generator, demonstrations, seed=config.seed, **values)
 
 
 @dataclass
 class _Training:
-    """A generator, by itself under the environment's reward or inside GAIL or AIRL."""
+    """A generator, by itself under the environment's reward or inside an imitation algorithm."""
 
     config: ExperimentConfig
     generator: BaseAlgorithm
-    adversary: Any | None
+    imitator: Any | None
     demonstrations: Demonstrations | None
 
     def learn(self, folder: Path, progress_bar: bool, callback: BaseCallback | None) -> None:
@@ -130,19 +125,20 @@ class _Training:
             if progress_bar:
                 bar = stack.enter_context(tqdm(total=config.timesteps, desc=config.algo, unit="step", unit_scale=True))
                 callbacks.append(ProgressBar(bar))
-            (self.adversary or self.generator).learn(config.timesteps, callback=CallbackList(callbacks))
+            (self.imitator or self.generator).learn(config.timesteps, callback=CallbackList(callbacks))
         _require_finite(self.generator.policy)
 
     def save(self, folder: Path) -> None:
         save_policy(self.generator, folder / POLICY)
-        if self.adversary is not None:
-            self.adversary.recovered_reward().save(folder / REWARD)
+        reward = None if self.imitator is None else self.imitator.recovered_reward()
+        if reward is not None:
+            reward.save(folder / REWARD)
 
     def policy(self) -> StoredPolicy:
         return acting_policy(self.generator)
 
     def reward_sign(self) -> RewardSign | None:
-        return None if self.adversary is None else self.adversary.reward_form.sign
+        return self.imitator.reward_form.sign if isinstance(self.imitator, AdversarialImitation) else None
 
     def demonstration_lengths(self) -> list[int]:
         return [len(trajectory) for trajectory in self.demonstrations or ()]
@@ -196,8 +192,9 @@ def _constructed(table: str, cls: Any, *arguments: Any, **keywords: Any) -> Any:
 def _constructor_values(table: dict[str, Any]) -> dict[str, Any]:
     """TOML's lists as the tuples, and its tables of initial and final as the schedules, that constructors take."""
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    if isinstance(values.get("learning_rate"), dict):
-        values["learning_rate"] = parse_schedule(values["learning_rate"], "learning_rate")
+    for name in ("learning_rate", "actor_learning_rate"):
+        if isinstance(values.get(name), dict):
+            values[name] = parse_schedule(values[name], name)
     return values
 
 

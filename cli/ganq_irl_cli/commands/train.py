@@ -22,7 +22,7 @@ from ganq_irl_cli import options, session
 @click.option(
     "--generator",
     metavar="NAME",
-    help="Algorithm that an adversary trains: ppo, sac, gan-q, ...  [default: ppo; for dac sac, or dqn]",
+    help="Algorithm that imitation trains: ppo, sac, gan-q, ...  [default: ppo; for dac, sqil and iq-learn sac, or dqn]",
 )
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps (bc: --set bc.n_updates=N).  [default: 100000]")
 @options.seed
@@ -47,7 +47,7 @@ def command(
     r"""Train ALGO and write a run directory: settings, versions, progress, policy, reward, evaluation.
 
     \b
-    ALGO by imitation:       gail airl dac fairl wail vail gaifo bc
+    ALGO by imitation:       gail airl dac fairl wail vail gaifo sqil iq-learn bc
     ALGO by reinforcement:   gan-q gan-q-continuous ppo a2c trpo sac td3 ddpg dqn qrdqn
 
     Settings come from, first wins: flags, --set, --config, preset, defaults. To repeat a run, give its own config.toml.
