@@ -25,6 +25,7 @@ from ganq_irl.generators.schedules import parse_schedule
 
 GENERATORS: dict[str, str] = {
     "ppo": "stable_baselines3:PPO",
+    "fast-ppo": "ganq_irl.generators.fast_ppo:FastPPO",
     "a2c": "stable_baselines3:A2C",
     "trpo": "sb3_contrib:TRPO",
     "sac": "stable_baselines3:SAC",

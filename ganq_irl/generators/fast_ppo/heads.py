@@ -1,0 +1,88 @@
+"""The two action distributions: SB3's samples bit for bit, log-probabilities, entropies, and their gradients by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import Tensor, nn
+
+
+class Head(Protocol):
+    """What follows the actor's last layer."""
+
+    def sample(self, output: Tensor) -> Tensor:
+        """Actions ``(batch, n)`` drawn from torch's global generator, as SB3 draws them."""
+
+    def evaluate(self, output: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """log π(a|s), ``(batch,)``, and the entropy, ``(batch,)`` or one for all."""
+
+    def backward(self, log_prob_gradient: Tensor, entropy_gradient: float) -> Tensor:
+        """Gradient with respect to the output of the last ``evaluate``; a parameter's own goes to its ``.grad``.
+
+        Args:
+            log_prob_gradient: of the loss with respect to each log-probability, ``(batch,)``.
+            entropy_gradient: of the loss with respect to the entropy of any one row.
+        """
+
+
+class CategoricalHead:
+    """Softmax over logits ``(batch, n_actions)``; actions ``(batch, 1)``, integers."""
+
+    def sample(self, output: Tensor) -> Tensor:
+        """A draw by the exponential race, as ``torch.multinomial`` makes it, without its checks."""
+        normalized = output - output.logsumexp(1, keepdim=True)  # SB3's own detour: rounding decides ties
+        probs = torch.softmax(normalized, 1)
+        race = torch.empty_like(probs).exponential_()
+        return torch.div(probs, race, out=race).argmax(1, keepdim=True)
+
+    def evaluate(self, output: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """log softmax at the actions; -Σ p log p."""
+        self._actions = actions.long()
+        self._log_probs = torch.log_softmax(output, 1)
+        self._probs = self._log_probs.exp()
+        self._entropy = (self._probs * self._log_probs).sum(1).neg_()
+        return self._log_probs.gather(1, self._actions).squeeze(1), self._entropy
+
+    def backward(self, log_prob_gradient: Tensor, entropy_gradient: float) -> Tensor:
+        """∂log π(a)/∂logit_k = [k = a] - p_k; ∂H/∂logit_k = -p_k (log p_k + H)."""
+        gradient = log_prob_gradient.unsqueeze(1)
+        logits = -self._probs * gradient
+        if entropy_gradient:
+            surprise = self._log_probs + self._entropy.unsqueeze(1)
+            logits -= entropy_gradient * surprise.mul_(self._probs)
+        return logits.scatter_add_(1, self._actions, gradient)
+
+
+class GaussianHead:
+    """Independent normals around means ``(batch, n)``, with one log deviation for each coordinate."""
+
+    def __init__(self, log_std: nn.Parameter) -> None:
+        self._log_std = log_std
+
+    def sample(self, output: Tensor) -> Tensor:
+        """mean + ε σ; ``torch.normal`` of zeros and ones, which SB3 draws from, takes the same ε from the generator."""
+        return torch.randn_like(output).mul_(self._log_std.exp()).add_(output)
+
+    def evaluate(self, output: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """-½ Σ (z² + log 2π) - Σ log σ, with z = (a - mean) / σ; ½ Σ (1 + log 2π) + Σ log σ."""
+        self._std = self._log_std.exp()
+        self._z = (actions - output).div_(self._std)
+        self._z_squared = self._z.square()
+        sum_log_std, n = self._log_std.sum(), len(self._log_std)
+        log_prob = self._z_squared.sum(1).mul_(-0.5).sub_(sum_log_std + 0.5 * n * math.log(2 * math.pi))
+        return log_prob, sum_log_std + 0.5 * n * (1 + math.log(2 * math.pi))
+
+    def backward(self, log_prob_gradient: Tensor, entropy_gradient: float) -> Tensor:
+        """∂log π/∂mean = z / σ; ∂log π/∂log σ = z² - 1; ∂H/∂log σ = 1."""
+        gradient = log_prob_gradient.unsqueeze(1)
+        log_std = self._z_squared.sub_(1).mul_(gradient).sum(0)
+        torch.add(log_std, entropy_gradient * len(gradient), out=self._log_std.grad)
+        return self._z.div_(self._std).mul_(gradient)
+
+
+def head_of(policy: ActorCriticPolicy) -> Head:
+    """The head of a policy that ``why_not_fast`` lets pass."""
+    return GaussianHead(policy.log_std) if hasattr(policy, "log_std") else CategoricalHead()
