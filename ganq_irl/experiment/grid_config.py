@@ -1,0 +1,131 @@
+"""The request behind a grid of runs: its axes, and the settings that its cells share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.experiment.config import ExperimentConfig, without_none
+from ganq_irl.experiment.methods import parse_method
+from ganq_irl.experiment.resolve import merged, parse_assignment, read_toml
+
+GRID_FILE = "grid.toml"
+DEFAULT_DEMOS, DEFAULT_SEEDS = (10,), 5
+
+_AXES = ("algos", "env", "n_demos", "seeds", "vary", "methods")
+_SET_BY_AXES = {"algo", "env", "seed", "n_trajectories"}
+_SHARED = {field.name for field in dataclasses.fields(ExperimentConfig)} - _SET_BY_AXES
+
+
+@dataclass(frozen=True)
+class GridConfig:
+    """Every method in every environment, for every number of demonstrations, variation and seed.
+
+    Attributes:
+        algos: methods, see ``parse_method``.
+        env: Gymnasium ids.
+        n_demos: numbers of demonstrations; they matter to methods that imitate.
+        seeds: seeds; each decides networks, environments and the draw of demonstrations.
+        vary: setting -> its values: a dotted key of a run's settings, or ``stabilizer``.
+        methods: settings of one method, by its name in ``algos``.
+        shared: settings of every run, with the keys of ``ganq-irl train``. ``demos`` may be a table from environment to
+            demonstrations; where it is absent the shipped ones are taken.
+    """
+
+    algos: tuple[str, ...]
+    env: tuple[str, ...]
+    n_demos: tuple[int, ...] = DEFAULT_DEMOS
+    seeds: tuple[int, ...] = tuple(range(DEFAULT_SEEDS))
+    vary: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
+    methods: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    shared: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def to_toml(self) -> str:
+        """The request as TOML, which ``parse_grid`` reads back to the same."""
+        axes = {name: getattr(self, name) for name in _AXES}
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in axes.items() if value}
+        plain |= {"vary": {key: list(values) for key, values in self.vary.items()}} if self.vary else {}
+        return tomli_w.dumps(without_none({**plain, **self.shared}))
+
+
+def resolve_grid(flags: Mapping[str, Any], *, assignments: Iterable[str] = (), file: Path | str | None = None) -> GridConfig:
+    """Put the sources of a request together: flags over ``--set`` over file.
+
+    Raises:
+        ConfigurationError: a key is unknown or missing, or a value is not what its key takes.
+    """
+    given = read_toml(Path(file)) if file is not None else {}
+    for assignment in assignments:
+        given = merged(given, parse_assignment(assignment))
+    return parse_grid(merged(given, {key: value for key, value in flags.items() if value is not None}))
+
+
+def parse_grid(settings: Mapping[str, Any]) -> GridConfig:
+    """Check a request's form; its settings are checked when its cells are made.
+
+    Raises:
+        ConfigurationError: as ``resolve_grid``.
+    """
+    for key in settings:
+        if key not in _AXES and key not in _SHARED:
+            raise ConfigurationError(f"unknown setting {key!r} of a grid; {nearest(key, {*_AXES, *_SHARED})}")
+    algos = tuple(parse_method(name).name for name in _strings(settings, "algos", "--algos gan-q,dqn"))
+    methods = settings.get("methods", {})
+    if not isinstance(methods, Mapping) or not all(isinstance(table, Mapping) for table in methods.values()):
+        raise ConfigurationError(f"methods: given {methods!r}; expected a table for each method, such as [methods.gail]")
+    for name in methods:
+        if name not in algos:
+            raise ConfigurationError(f"methods.{name}: not a method of this grid; {nearest(name, algos)}")
+    return GridConfig(
+        algos=algos,
+        env=_strings(settings, "env", "--env CartPole-v1"),
+        n_demos=_counts(settings.get("n_demos", list(DEFAULT_DEMOS)), "n_demos", at_least=1),
+        seeds=_seeds(settings.get("seeds", DEFAULT_SEEDS)),
+        vary=_variations(settings.get("vary", {})),
+        methods={name: dict(table) for name, table in methods.items()},
+        shared={key: value for key, value in settings.items() if key not in _AXES},
+    )
+
+
+def _strings(settings: Mapping[str, Any], key: str, example: str) -> tuple[str, ...]:
+    value = settings.get(key)
+    values = [value] if isinstance(value, str) else value
+    if not values or not isinstance(values, list | tuple) or not all(isinstance(entry, str) for entry in values):
+        raise ConfigurationError(f"{key}: given {value!r}; expected one name or more, such as {example}")
+    return _distinct(values, key)
+
+
+def _counts(value: Any, key: str, at_least: int) -> tuple[int, ...]:
+    values = value if isinstance(value, list | tuple) else [value]
+    if not values or not all(isinstance(n, int) and not isinstance(n, bool) and n >= at_least for n in values):
+        raise ConfigurationError(f"{key}: given {value!r}; expected whole numbers from {at_least} on")
+    return _distinct(values, key)
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    """A number of seeds, which are then 0, 1, ...; or the seeds."""
+    if isinstance(value, list | tuple):
+        return _counts(value, "seeds", at_least=0)
+    return tuple(range(_counts(value, "seeds", at_least=1)[0]))
+
+
+def _variations(value: Any) -> dict[str, tuple[Any, ...]]:
+    if not isinstance(value, Mapping) or not all(isinstance(values, list) and values for values in value.values()):
+        raise ConfigurationError(
+            f'vary: given {value!r}; expected a list of values for each setting, such as "adversary.n_updates" = [4, 8]'
+        )
+    return {key: _distinct(values, f"vary.{key}") for key, values in value.items()}
+
+
+def _distinct(values: Iterable[Any], key: str) -> tuple[Any, ...]:
+    values = tuple(values)
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise ConfigurationError(f"{key}: {value!r} is given twice")
+    return values

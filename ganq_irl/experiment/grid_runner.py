@@ -1,0 +1,132 @@
+"""A grid in a folder: every start runs what is not finished yet."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from ganq_irl.errors import ConfigurationError, RunDirectoryError
+from ganq_irl.experiment.cell_runs import is_finished
+from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.experiment.grid import Cell, make_cells
+from ganq_irl.experiment.grid_config import GRID_FILE, GridConfig, parse_grid
+from ganq_irl.experiment.resolve import read_toml
+from ganq_irl.experiment.workers import Outcome, run_locally
+from ganq_irl.storage import replace_file
+
+Engine = Callable[[Mapping[Path, ExperimentConfig]], Iterator[Outcome]]
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class GridRun:
+    """What one start of a grid did.
+
+    Attributes:
+        folder: of the grid.
+        cells: all cells of the grid.
+        n_run: cells that this start ran.
+        failures: label of a cell that failed in this start -> why.
+    """
+
+    folder: Path
+    cells: list[Cell]
+    n_run: int
+    failures: dict[str, str]
+
+
+def run_grid(grid: GridConfig, folder: Path | str, *, engine: Engine | None = None, jobs: int = 1) -> GridRun:
+    """Run the cells that are not finished: those of a grid that was killed, those that failed, those of a new seed.
+
+    A wrong request leaves nothing. A cell that fails is recorded and does not stop the others.
+
+    Args:
+        grid: the request; it takes the place of the one that the folder holds.
+        folder: a new or empty folder, or that of a grid.
+        engine: runs the cells; worker processes of this machine where absent.
+        jobs: number of those.
+
+    Raises:
+        GanqIrlError: a setting is wrong, the folder is no grid's, or another process is running it.
+    """
+    folder = Path(folder)
+    _require_grid_or_vacant(folder)
+    cells = make_cells(grid)
+    _check_demonstrations(cells)
+    todo = {folder / cell.path: cell for cell in cells if not is_finished(folder / cell.path, cell.config)}
+    with _locked(folder):
+        replace_file(folder / GRID_FILE, grid.to_toml().encode())
+        failures = _run(todo, len(cells), engine or (lambda runs: run_locally(runs, jobs)))
+    return GridRun(folder, cells, len(todo), failures)
+
+
+def load_grid(folder: Path | str) -> GridConfig:
+    """The request of a grid's folder.
+
+    Raises:
+        RunDirectoryError: it is not one.
+        ConfigurationError: its ``grid.toml`` is damaged.
+    """
+    path = Path(folder) / GRID_FILE
+    if not path.is_file():
+        raise RunDirectoryError(f"{folder} holds no {GRID_FILE}; give a folder that `ganq-irl compare` wrote")
+    return parse_grid(read_toml(path))
+
+
+def _run(todo: Mapping[Path, Cell], total: int, engine: Engine) -> dict[str, str]:
+    failures: dict[str, str] = {}
+    # The bar counts from what is finished, so that the time left is that of what is left.
+    with tqdm(total=total, initial=total - len(todo), desc="cells", unit="cell", file=sys.stderr) as bar:
+        for path, error in engine({path: cell.config for path, cell in todo.items()}):
+            if error is not None:
+                failures[todo[path].label] = error
+                bar.write(f"failed: {todo[path].label}: {error}", file=sys.stderr)
+                bar.set_postfix(failed=len(failures), refresh=False)
+            bar.update()
+    return failures
+
+
+def _require_grid_or_vacant(folder: Path) -> None:
+    if folder.exists() and not (folder / GRID_FILE).is_file():
+        others = [path.name for path in folder.iterdir() if path.name != _LOCK] if folder.is_dir() else [folder.name]
+        if others:
+            raise RunDirectoryError(f"{folder} is no folder of a grid, and not empty; choose another --out, or move it away")
+
+
+def _check_demonstrations(cells: list[Cell]) -> None:
+    """Too few trajectories for the largest number asked for are an error of the request, not of one cell."""
+    from ganq_irl_demos import load_demonstrations
+
+    largest: dict[tuple[str, str], int] = {}
+    for cell in cells:
+        if cell.config.demos is not None and cell.n_demos is not None:
+            key = cell.env, cell.config.demos
+            largest[key] = max(largest.get(key, 0), cell.n_demos)
+    for (env, demos), n_demos in largest.items():
+        available = len(load_demonstrations(demos, env_id=env))
+        if n_demos > available:
+            raise ConfigurationError(f"n_demos: {n_demos} asked for, but {demos} holds {available}; ask for at most those")
+
+
+class _locked:  # noqa: N801  a context manager, named for how it reads
+    """Hold the grid's folder; the system gives it back when this process ends, however it does."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.lock = folder, FileLock(folder / _LOCK, timeout=0)
+
+    def __enter__(self) -> None:
+        try:
+            self.lock.acquire()
+        except Timeout as error:
+            raise RunDirectoryError(
+                f"another process is running the grid in {self.folder}; wait for it, or end it first"
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()

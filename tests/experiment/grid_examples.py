@@ -1,0 +1,35 @@
+"""Grids that take a second: what their tests share."""
+
+from ganq_irl.experiment.cell_runs import run_cell
+from ganq_irl.experiment.grid_config import parse_grid
+
+QUICK = {
+    "timesteps": 96,
+    "preset": "none",
+    "evaluation": {"episodes": 2, "every": 32},
+    "methods": {
+        "dqn": {"generator_kwargs": {"learning_starts": 16, "policy_kwargs": {"net_arch": [4]}}},
+        "gail": {"generator_kwargs": {"n_steps": 32, "n_epochs": 1}, "adversary": {"batch_size": 16}},
+        "gail:frozen": {"generator_kwargs": {"n_steps": 32, "n_epochs": 1}, "adversary": {"batch_size": 16}},
+        "bc": {"bc": {"n_updates": 5}},
+    },
+}
+
+
+def quick_grid(algos=("dqn", "bc"), seeds=2, **settings):
+    """A request whose cells are as short as can be."""
+    methods = {name: QUICK["methods"][name] for name in algos if name in QUICK["methods"]}
+    given = {**QUICK, "algos": list(algos), "env": ["CartPole-v1"], "n_demos": [1], "seeds": seeds, "methods": methods}
+    return parse_grid(given | settings)
+
+
+class InThisProcess:
+    """An engine that starts no process, and remembers what it ran."""
+
+    def __init__(self):
+        self.ran = []
+
+    def __call__(self, runs):
+        for folder, config in runs.items():
+            self.ran.append(folder)
+            yield folder, run_cell(folder, config)
