@@ -78,6 +78,33 @@ def check_same_space(given: spaces.Space, expected: spaces.Space, what: str) -> 
         raise IncompatibleSpaces(f"{what}: given {given}, expected {expected}")
 
 
+def in_layout_of(space: spaces.Space, observations: Any) -> Any:
+    """Transpose images, channels last to first, where ``space`` has them so and the observations do not.
+
+    SB3 transposes images for its policies; environments and demonstrations keep them as they were recorded.
+
+    Args:
+        space: one observation's, in the layout that is wanted.
+        observations: a batch, ``(batch, *shape)`` arrays or tensors, or a dict of them.
+    """
+    if isinstance(space, spaces.Dict):
+        return {key: in_layout_of(space.spaces[key], observations[key]) for key in space.spaces}
+    if len(space.shape or ()) != 3 or tuple(observations.shape[1:]) == space.shape:
+        return observations
+    if isinstance(observations, np.ndarray):
+        return np.transpose(observations, (0, 3, 1, 2))
+    return observations.permute(0, 3, 1, 2)
+
+
+def space_in_layout_of(space: spaces.Space, given: spaces.Space) -> spaces.Space:
+    """``given`` with its images channels first, where that makes them ``space``'s."""
+    if isinstance(space, spaces.Dict) and isinstance(given, spaces.Dict) and space.spaces.keys() == given.spaces.keys():
+        return spaces.Dict({key: space_in_layout_of(space.spaces[key], value) for key, value in given.spaces.items()})
+    shape = given.shape or ()
+    is_transposed = isinstance(given, spaces.Box) and len(shape) == 3 and (shape[2], *shape[:2]) == space.shape
+    return space if is_transposed and shape != space.shape else given
+
+
 def _signature(space: spaces.Space) -> Any:
     if isinstance(space, spaces.Dict):
         return {key: _signature(value) for key, value in space.spaces.items()}

@@ -67,7 +67,7 @@ class VirtualBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n_reference + batch, features)``, the reference first, to the same shape."""
-        own = x.new_full((len(x), 1), 1.0 / (self.n_reference + 1))  # weight of the row itself among reference and row
+        own = x.new_full((x.shape[0], 1), 1.0 / (self.n_reference + 1))  # weight of the row itself among reference and row
         own[: self.n_reference] = 0.0
         reference = x[: self.n_reference]
         mean = own * x + (1 - own) * reference.mean(dim=0)

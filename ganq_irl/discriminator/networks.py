@@ -217,8 +217,7 @@ class ShapedDiscriminator(BaseDiscriminator):
         """f = g + γ (1 - d) h(s') - h(s), ``(batch,)``; the advantage at the optimum, up to a constant."""
         # One forward for s and s': a third less work than two, and layers with batch statistics treat both alike.
         states = torch.cat([encoded.features[:, self._state_columns], encoded.features[:, self._next_columns]])
-        potentials, n = self.potential_network(states), encoded.dones.shape[0]
-        potential, next_potential = potentials[:n], potentials[n:]
+        potential, next_potential = self.potential_network(states).reshape(2, encoded.dones.shape[0])
         return self.reward(encoded) + self.discount * (1 - encoded.dones) * next_potential - potential
 
     def score(self, encoded: Encoded) -> Tensor:

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecTransposeImage
-from torch import Tensor
 
+from ganq_irl.spaces import in_layout_of as in_layout_of
 from ganq_irl.types import Observations
-
-
-def in_layout_of(space: spaces.Space, observations: Any) -> Any:
-    """Transpose images, channels last to first, where ``space`` (the policy's) has them so and the observations do not.
-
-    SB3 transposes images for its policies; environments and demonstrations keep them as they were recorded.
-    """
-    if isinstance(space, spaces.Dict):
-        return {key: in_layout_of(space.spaces[key], observations[key]) for key in space.spaces}
-    if len(space.shape or ()) != 3 or tuple(observations.shape[1:]) == space.shape:
-        return observations
-    if isinstance(observations, Tensor):
-        return observations.permute(0, 3, 1, 2)
-    return np.transpose(observations, (0, 3, 1, 2))
 
 
 def channels_first(space: spaces.Space) -> spaces.Space:

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from ganq_irl.discriminator import BaseDiscriminator, build_discriminator, build_loss, build_stabilizer
 from ganq_irl.errors import ConfigurationError, StorageError
 from ganq_irl.rewards.forms import build_reward_form
-from ganq_irl.spaces import space_from_json, space_to_json
+from ganq_irl.spaces import in_layout_of, space_from_json, space_to_json
 from ganq_irl.storage import load_folder, save_folder
 from ganq_irl.types import Batch
 
@@ -91,15 +91,15 @@ class RewardModel:
         """Reward of each transition, ``(batch,)`` float32: an array for arrays, a tensor for tensors.
 
         Args:
-            observations: raw, ``(batch, *shape)``, or a dict of them.
+            observations: raw, ``(batch, *shape)``, or a dict of them; images with their channels first or last.
             actions: as the environment takes them, ``(batch, *shape)``.
             next_observations: like ``observations``.
             dones: ``(batch,)``, 1 only for true termination.
         """
         given_tensors = isinstance(dones, torch.Tensor)
-        batch = Batch(
-            _tensors(observations), torch.as_tensor(actions), _tensors(next_observations), torch.as_tensor(dones).float()
-        )
+        space = self.observation_space
+        observations, next_observations = (in_layout_of(space, _tensors(one)) for one in (observations, next_observations))
+        batch = Batch(observations, torch.as_tensor(actions), next_observations, torch.as_tensor(dones).float())
         rewards = self.price(batch)
         return rewards if given_tensors else rewards.cpu().numpy()
 

@@ -1,0 +1,96 @@
+"""Recovered rewards to and from imitation's ``RewardNet``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from imitation.rewards.reward_nets import RewardNet
+from imitation.util.networks import evaluating
+from torch import Tensor
+
+from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
+from ganq_irl.rewards.functions import RewardFunction
+from ganq_irl.rewards.model import RewardModel
+from ganq_irl.types import Batch
+
+
+class _ModelAsNet(RewardNet):
+    """A ``RewardModel`` as imitation calls a reward; it encodes by itself, so ``preprocess`` only makes tensors."""
+
+    def __init__(self, model: RewardModel) -> None:
+        super().__init__(model.observation_space, model.action_space)
+        self.model = model
+        self.networks = model.discriminator  # registered, so that .to(), .parameters() and state dicts see it
+
+    def preprocess(
+        self, state: np.ndarray, action: np.ndarray, next_state: np.ndarray, done: np.ndarray
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        observations, actions, following, dones = (
+            torch.as_tensor(np.array(value), device=self.model.device) for value in (state, action, next_state, done)
+        )
+        return observations, actions, following, dones.float()
+
+    def forward(self, state: Tensor, action: Tensor, next_state: Tensor, done: Tensor) -> Tensor:
+        return self.model.price(Batch(state, action, next_state, done))
+
+
+class _NetAsReward:
+    """A ``RewardNet`` as wrappers and metrics take a reward."""
+
+    def __init__(self, net: RewardNet) -> None:
+        self.net = net
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        return self.net.observation_space
+
+    @property
+    def action_space(self) -> spaces.Space:
+        return self.net.action_space
+
+    @torch.no_grad()
+    def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any) -> Any:
+        given_tensors = isinstance(dones, Tensor)
+        arrays = [_array(value) for value in (observations, actions, next_observations, dones)]
+        arrays[1] = arrays[1].reshape(-1, *(self.action_space.shape or ()))  # as SB3's buffers keep Discrete actions
+        with evaluating(self.net):
+            rewards = self.net(*self.net.preprocess(*arrays))
+        rewards = rewards.detach().reshape(len(arrays[3])).float()
+        return rewards.to(dones.device) if given_tensors else rewards.cpu().numpy()
+
+
+def to_imitation(model: RewardModel) -> RewardNet:
+    """A ``RewardModel`` as imitation's ``RewardNet``, on its device.
+
+    The weights are frozen: it prices, and is not trained further.
+
+    Raises:
+        IncompatibleSpaces: Dict observations, which a ``RewardNet`` does not take.
+    """
+    if isinstance(model.observation_space, spaces.Dict):
+        raise IncompatibleSpaces("imitation's RewardNet takes no Dict observations; use the RewardModel itself")
+    return _ModelAsNet(model)
+
+
+def from_imitation(net: RewardNet) -> RewardFunction:
+    """imitation's ``RewardNet`` as a reward for the wrappers, metrics and pictures; its raw output, in evaluation mode.
+
+    What ``to_imitation`` made is given back as the ``RewardModel`` that it was.
+
+    Raises:
+        ConfigurationError: it is no ``RewardNet``.
+    """
+    if isinstance(net, _ModelAsNet):
+        return net.model
+    if not isinstance(net, RewardNet):
+        raise ConfigurationError(
+            f"given a {type(net).__name__}; expected one of imitation's RewardNets, such as airl_trainer.reward_test"
+        )
+    return _NetAsReward(net)
+
+
+def _array(value: Any) -> np.ndarray:
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
