@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from gymnasium import spaces
 from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpaces, InvalidDemonstrations, nearest
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos.catalog import catalog, same_environment
-from ganq_irl_demos.formats import FORMATS, format_of
-from ganq_irl_demos.trajectories import Demonstrations, Trajectory
+from ganq_irl_demos.formats import FORMATS, format_of, mix, named_format, suffix_format
+from ganq_irl_demos.formats.mix import join
+from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.trajectories import MISSABLE, Demonstrations, Trajectory
 
 
 def load_demonstrations(
@@ -23,44 +25,54 @@ def load_demonstrations(
     observation_space: spaces.Space | None = None,
     action_space: spaces.Space | None = None,
     env_id: str | None = None,
+    format: str | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    trust: bool = False,
+    needs: Sequence[str] = MISSABLE,
 ) -> Demonstrations:
     """Load demonstrations; their values are not checked here, which ``require_valid`` does.
 
     Args:
-        source: a name of the catalog, the path of a file, ``Demonstrations``, a sequence of ``Trajectory``, or imitation's
-            ``Trajectory``, ``TrajectoryWithRew`` (a sequence of them) or ``Transitions``.
+        source: a name of the catalog, the path of a file or folder in any of ``FORMATS``, ``minari:ID``, ``Demonstrations``,
+            a sequence of ``Trajectory``, or imitation's ``Trajectory``, ``TrajectoryWithRew`` (a sequence of them) or
+            ``Transitions``; or a ``.toml`` file, or a sequence of ``(source, weight)`` pairs, to join several.
         observation_space: the environment's. Needed where the source carries none; must agree with it where it does.
         action_space: likewise.
-        env_id: likewise, but never needed. For imitation's objects it tells the time limit, see ``from_imitation``.
+        env_id: likewise, but never needed. Where a source does not tell a time limit from a termination, it does.
+        format: name of the file's format; by default its content tells.
+        columns: field -> names of the columns that hold it, for tables.
+        trust: whether a pickled replay buffer may be opened, which runs whatever code is in it.
+        needs: what the learner cannot do without, of ``MISSABLE``.
 
     Raises:
         ConfigurationError: an unknown name.
         DemoFormatError: a file that cannot be read.
+        MissingDependency: a file whose library is not installed.
         IncompatibleSpaces: spaces are needed, or disagree.
-        InvalidDemonstrations: recorded in another environment, or objects that are no trajectories.
+        InvalidDemonstrations: recorded in another environment, without what is needed, or objects that are no trajectories.
     """
+    told: dict[str, Any] = {"observation_space": observation_space, "action_space": action_space, "env_id": env_id}
+    request = Request(**told, columns={field: tuple(names) for field, names in (columns or {}).items()}, trust=trust)
     if isinstance(source, str | os.PathLike):
-        demonstrations = _from_name(os.fspath(source))
+        demonstrations = _from_name(os.fspath(source), request, format)
     elif isinstance(source, Demonstrations):
         demonstrations = source
+    elif _are_weighted(source):
+        sets = [(load_demonstrations(one, **told, needs=()), weight) for one, weight in source]
+        demonstrations = join(sets, "several sets")
     else:
         demonstrations = _from_objects(source, observation_space, action_space, env_id)
+    _require_present(demonstrations, needs)
     return _agreeing(demonstrations, observation_space, action_space, env_id)
 
 
-def save_demonstrations(demonstrations: Demonstrations, path: str | os.PathLike[str], format: str | None = None) -> Path:
-    """Write demonstrations to ``path`` atomically, in the format that ``format`` or the suffix names; returns the path.
+def open_demonstrations(source: str | os.PathLike[str], request: Request, format: str | None = None) -> EpisodeStream:
+    """A catalog name or a file as a stream of episodes, for sets larger than memory.
 
     Raises:
-        DemoFormatError: an unknown format.
-        InvalidDemonstrations: trajectories that cannot be joined to one data set.
+        GanqIrlError: as ``load_demonstrations``.
     """
-    path = Path(path)
-    format_of(path, format).write(demonstrations, path)
-    return path
-
-
-def _from_name(name: str) -> Demonstrations:
+    name = os.fspath(source)
     path, entries = Path(name), catalog()
     if name in entries:
         entry = entries[name]
@@ -70,12 +82,63 @@ def _from_name(name: str) -> Demonstrations:
                 + " && ".join(entry.commands)
             )
         return replace(format_of(entry.file).read(entry.file), source=name)
-    if not path.exists() and not path.suffix and len(path.parts) == 1:
+    if mix.recognise(path):
+        return EpisodeStream.of(_joined(path, request))
+    stored = name.startswith("minari:")
+    if not stored and not path.exists() and not path.suffix and len(path.parts) == 1:
         raise ConfigurationError(f"no demonstrations are called {name!r}; {nearest(name, entries)}; or give a file's path")
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "missing"
-        raise DemoFormatError(f"{path} is {kind}, expected a file of demonstrations; known formats: {', '.join(FORMATS)}")
-    return format_of(path).read(path)
+    if not stored and not path.exists():
+        raise DemoFormatError(f"{path} is missing, expected a file of demonstrations; known formats: {', '.join(FORMATS)}")
+    return format_of(path, format).read(path, request)
+
+
+def save_demonstrations(demonstrations: Demonstrations, path: str | os.PathLike[str], format: str | None = None) -> Path:
+    """Write demonstrations to ``path`` atomically, in the format that ``format`` or the suffix names; returns the path.
+
+    Raises:
+        DemoFormatError: an unknown format.
+        MissingDependency: a format whose library is not installed.
+        InvalidDemonstrations: trajectories that cannot be joined to one data set, or that the format cannot hold.
+    """
+    path = Path(path)
+    chosen = suffix_format(path) if format is None else named_format(format)
+    chosen.write(EpisodeStream.of(demonstrations), path)
+    return path
+
+
+def _from_name(name: str, request: Request, format: str | None) -> Demonstrations:
+    return open_demonstrations(name, request, format).collect()
+
+
+def _joined(path: Path, request: Request) -> Demonstrations:
+    told: dict[str, Any] = {
+        "observation_space": request.observation_space,
+        "action_space": request.action_space,
+        "env_id": request.env_id,
+    }
+    parts = [part for part in mix.parts(path) if Path(part[0]) != path]
+    return join([(load_demonstrations(source, **told, needs=()), weight) for source, weight in parts], str(path))
+
+
+def _are_weighted(source: Any) -> bool:
+    return (
+        isinstance(source, Sequence)
+        and bool(source)
+        and all(isinstance(part, tuple) and len(part) == 2 and isinstance(part[1], int | float) for part in source)
+    )
+
+
+def _require_present(demonstrations: Demonstrations, needs: Sequence[str]) -> None:
+    lacking = [name for name in demonstrations.missing if name in needs]
+    if lacking:
+        raise InvalidDemonstrations(
+            f"{demonstrations.source} holds no {lacking[0].replace('_', ' ')}, which this algorithm learns from; "
+            + (
+                "use one that learns from observations only"
+                if lacking[0] == "actions"
+                else "use one that learns from pairs of observation and action, such as bc"
+            )
+        )
 
 
 def _from_objects(

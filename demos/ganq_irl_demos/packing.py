@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError, InvalidDemonstrations, StorageError
 from ganq_irl.spaces import space_from_json, space_to_json
-from ganq_irl_demos.trajectories import Demonstrations, Trajectory, named_arrays, named_spaces
+from ganq_irl_demos.trajectories import MISSABLE, Demonstrations, Trajectory, named_arrays, named_spaces
+
+if TYPE_CHECKING:
+    from ganq_irl_demos.streams import EpisodeStream
 
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -38,17 +41,24 @@ def pack(demonstrations: Demonstrations) -> tuple[Header, Arrays]:
         InvalidDemonstrations: lengths, shapes, dtypes or keys do not fit together.
     """
     for index, trajectory in enumerate(demonstrations):
-        _check_lengths(
+        check_lengths(
             trajectory, f"{demonstrations.source}: trajectory {index}", set(named_spaces(demonstrations.observation_space))
         )
-    header = {
+    header = header_of(demonstrations, [trajectory.seed for trajectory in demonstrations])
+    return header, {**_table(demonstrations), **_joined(demonstrations)}
+
+
+def header_of(demonstrations: Demonstrations | EpisodeStream, seeds: list[int | None]) -> Header:
+    """What is said once of a set, as JSON values; ``missing`` only where something is."""
+    missing = {"missing": list(demonstrations.missing)} if demonstrations.missing else {}
+    return {
         "env_id": demonstrations.env_id,
         "observation_space": space_to_json(demonstrations.observation_space),
         "action_space": space_to_json(demonstrations.action_space),
         "provenance": demonstrations.provenance,
-        "seeds": [trajectory.seed for trajectory in demonstrations],
+        "seeds": seeds,
+        **missing,
     }
-    return header, {**_table(demonstrations), **_joined(demonstrations)}
 
 
 def unpack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], source: str) -> Demonstrations:
@@ -57,13 +67,17 @@ def unpack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], source: 
     Raises:
         DemoFormatError: header and arrays contradict each other.
     """
-    observation_space, action_space = (_space(header, key, source) for key in ("observation_space", "action_space"))
+    observation_space, action_space = (space_in(header, key, source) for key in ("observation_space", "action_space"))
     _check_names(arrays, {*TABLE, *named_spaces(observation_space), "actions", "rewards"}, source)
     seeds: Any = header.get("seeds")
-    provenance, env_id = header.get("provenance"), header.get("env_id")
+    provenance: Any = header.get("provenance")
+    env_id, missing = header.get("env_id"), header.get("missing", [])
     table = {name: _column(arrays, name, dtype, source) for name, dtype in TABLE.items()}
-    if not isinstance(provenance, dict) or not (env_id is None or isinstance(env_id, str)) or not _are_seeds(seeds, table):
-        raise DemoFormatError(f"{source}: malformed header (env_id, provenance or seeds); copy or record the file again")
+    sound = isinstance(provenance, dict) and (env_id is None or isinstance(env_id, str))
+    if not sound or not are_seeds(seeds, len(table["lengths"])) or not are_missable(missing):
+        raise DemoFormatError(
+            f"{source}: malformed header (env_id, provenance, seeds or missing); copy or record the file again"
+        )
     rows = dict.fromkeys(named_spaces(observation_space), table["lengths"] + 1)
     rows |= {"actions": table["lengths"], "rewards": table["lengths"] * table["rewarded"]}
     parts = {name: _cut(arrays, name, counts, source) for name, counts in rows.items()}
@@ -74,6 +88,7 @@ def unpack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], source: 
         env_id=env_id,
         provenance=provenance,
         source=source,
+        missing=tuple(missing),
     )
 
 
@@ -81,13 +96,19 @@ def content_checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
     """SHA-256 over a header and arrays: names, dtypes, shapes and values, in hexadecimal."""
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.ascontiguousarray(arrays[name])  # no copy of what is mapped from a file
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
+        if array.size:
+            digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
-def _check_lengths(trajectory: Trajectory, where: str, expected: set[str]) -> None:
+def check_lengths(trajectory: Trajectory, where: str, expected: set[str]) -> None:
+    """Raise unless a trajectory has T + 1 observations under each of the ``expected`` names, and T rewards or none.
+
+    Raises:
+        InvalidDemonstrations: saying ``where``.
+    """
     observations = named_arrays(trajectory.observations)
     if set(observations) != expected:
         raise InvalidDemonstrations(f"{where}: given {sorted(observations)}, expected {sorted(expected)} as in the space")
@@ -137,9 +158,14 @@ def _join(parts: Sequence[np.ndarray], name: str, source: str) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _space(header: Mapping[str, Any], key: str, source: str) -> Any:
+def space_in(header: Mapping[str, Any], key: str, source: str) -> Any:
+    """The space that a header describes, once its size is known to be bearable.
+
+    Raises:
+        DemoFormatError: malformed, or too large.
+    """
     try:
-        _bound_size(header[key])
+        bound_size(header[key])
         return space_from_json(header[key])
     except (KeyError, StorageError) as error:
         raise DemoFormatError(
@@ -147,12 +173,12 @@ def _space(header: Mapping[str, Any], key: str, source: str) -> Any:
         ) from error
 
 
-def _bound_size(description: Any) -> None:
+def bound_size(description: Any) -> None:
     """Refuse a declared shape that would only serve to fill the memory, before anything is allocated."""
     if not isinstance(description, dict):
         raise StorageError(f"malformed description of a space: {str(description)[:200]}")
     for inner in description.get("spaces", {}).values() if isinstance(description.get("spaces", {}), dict) else ():
-        _bound_size(inner)
+        bound_size(inner)
     size = 1
     for extent in description["shape"] if isinstance(description.get("shape"), list) else ():
         if not isinstance(extent, int) or extent < 0 or (size := size * extent) > MAX_SPACE_SIZE:
@@ -178,12 +204,18 @@ def _column(arrays: Mapping[str, np.ndarray], name: str, dtype: Any, source: str
     return column
 
 
-def _are_seeds(seeds: Any, table: Arrays) -> bool:
+def are_seeds(seeds: Any, count: int) -> bool:
+    """Whether JSON values are ``count`` seeds."""
     return (
         isinstance(seeds, list)
-        and len(seeds) == len(table["lengths"])
+        and len(seeds) == count
         and all(seed is None or (isinstance(seed, int) and not isinstance(seed, bool)) for seed in seeds)
     )
+
+
+def are_missable(missing: Any) -> bool:
+    """Whether JSON values are names of what demonstrations may lack."""
+    return isinstance(missing, list) and all(isinstance(name, str) and name in MISSABLE for name in missing)
 
 
 def _cut(arrays: Mapping[str, np.ndarray], name: str, counts: np.ndarray, source: str) -> list[np.ndarray]:

@@ -23,6 +23,10 @@ Observations = np.ndarray | dict[str, np.ndarray]
 """``(T + 1, *shape)``, or one such array for each key of a Dict space."""
 
 
+MISSABLE = ("actions", "next_observations")
+"""What demonstrations may lack. Missing rewards need no mark: they are None."""
+
+
 @dataclass(frozen=True, eq=False)
 class Trajectory:
     """One episode, or the part of one that was recorded. The arrays are read-only.
@@ -83,10 +87,12 @@ class Demonstrations(Sequence[Trajectory]):
         env_id: Gymnasium id of the environment, or None when unknown.
         provenance: JSON values that say how the episodes were made (expert, commands, seeds, versions).
         source: file, catalog name or description, for messages; not part of the content.
+        missing: what the trajectories do not tell, of ``MISSABLE``. Without ``actions`` theirs have shape ``(T, 0)``;
+            without ``next_observations`` rows are in no known order, and the last observation of a trajectory is padding.
 
     Raises:
         IncompatibleSpaces: a space is of a kind that is not supported.
-        ConfigurationError: the provenance is not JSON.
+        ConfigurationError: the provenance is not JSON, or ``missing`` names something else.
     """
 
     trajectories: tuple[Trajectory, ...]
@@ -95,8 +101,12 @@ class Demonstrations(Sequence[Trajectory]):
     env_id: str | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     source: str = "demonstrations"
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if unknown := sorted(set(self.missing) - set(MISSABLE)):
+            raise ConfigurationError(f"missing={unknown}: only {' and '.join(MISSABLE)} can be missing")
+        object.__setattr__(self, "missing", tuple(sorted(set(self.missing))))
         object.__setattr__(self, "trajectories", tuple(self.trajectories))
         object.__setattr__(self, "provenance", _as_json(self.provenance))
         _check_supported(self.observation_space, self.action_space)

@@ -43,8 +43,8 @@ def test_a_missing_file_is_named(name):
         load_demonstrations(name)
 
 
-def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(DemoFormatError, match="is a folder, expected a file"):
+def test_a_folder_of_no_known_format_is_refused(tmp_path):
+    with pytest.raises(DemoFormatError, match="nothing in this folder says what format it is; known:"):
         load_demonstrations(tmp_path)
 
 

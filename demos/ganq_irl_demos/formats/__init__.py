@@ -2,53 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from ganq_irl.errors import DemoFormatError, nearest
-from ganq_irl_demos.formats import npz
-from ganq_irl_demos.trajectories import Demonstrations
+from ganq_irl_demos.streams import EpisodeStream, Request
 
 
 @dataclass(frozen=True)
 class DemoFormat:
-    """How demonstrations lie in a file.
+    """How demonstrations lie in a file or a folder.
+
+    The module behind a format has ``recognise(path) -> bool``, which looks at content; ``read(path, request) ->
+    EpisodeStream``, which raises ``DemoFormatError`` and never runs code from the file; and, unless ``suffix`` is empty,
+    ``write(stream, path)``, which is atomic and holds no more than a block in memory. Modules are imported when used.
 
     Attributes:
         name: as given to ``--format``.
-        suffix: ending of the file name, by which the format is recognised.
-        read: ``path -> Demonstrations``; raises ``DemoFormatError`` and never runs code from the file.
-        write: ``(demonstrations, path)``, atomically; what is read back equals what was written.
+        suffix: ending of the names of its files; "" where it is read only.
+        module: in this package.
+        loses: what is not read back as it was written; "" where every bit is.
         description: one line of help.
+        is_folder: whether it is a folder of files.
+        extra: extra of ganq-irl that brings the package behind it, or "".
     """
 
     name: str
     suffix: str
-    read: Callable[[Path], Demonstrations]
-    write: Callable[[Demonstrations, Path], None]
+    module: str
+    loses: str
     description: str
+    is_folder: bool = False
+    extra: str = ""
 
+    @property
+    def _module(self) -> ModuleType:
+        return importlib.import_module(f"{__name__}.{self.module}")
+
+    def recognise(self, path: Path) -> bool:
+        """Whether ``path`` has this format, by its content."""
+        return bool(self._module.recognise(path))
+
+    def read(self, path: Path, request: Request | None = None) -> EpisodeStream:
+        """Look at a file and return its episodes, which are read when asked for."""
+        stream: EpisodeStream = self._module.read(path, request or Request())
+        return stream
+
+    def write(self, stream: EpisodeStream, path: Path) -> None:
+        """Write episodes, one by one, to a file that appears whole or not at all.
+
+        Raises:
+            DemoFormatError: the format is read only.
+        """
+        if not self.suffix:
+            written = ", ".join(name for name, known in FORMATS.items() if known.suffix)
+            raise DemoFormatError(f"{self.name} is read only; written are: {written}")
+        self._module.write(stream, path)
+
+
+_EMPTY = "trajectories without transitions"
+_TEXT = "spaces, seeds, env id, provenance and dtypes, so give --env when reading; numbers keep every digit"
 
 FORMATS: dict[str, DemoFormat] = {
-    "npz": DemoFormat(
-        "npz", ".npz", npz.read, npz.write, "ganq-irl's own: compressed numpy arrays with a checksum, no pickles"
-    ),
+    known.name: known
+    for known in (
+        DemoFormat("npz", ".npz", "npz", "", "ganq-irl's own: numpy arrays with a checksum, mapped when large"),
+        DemoFormat("arrays", ".arrays.npz", "arrays", _EMPTY, "plain .npz: one array a field, one row a transition"),
+        DemoFormat("parquet", ".parquet", "parquet", _EMPTY, "Parquet: one row a transition"),
+        DemoFormat("csv", ".csv", "text", f"{_EMPTY}; {_TEXT}", "CSV with a header: one row a transition"),
+        DemoFormat("d4rl", ".hdf5", "d4rl", _EMPTY, "HDF5 as D4RL has it", extra="hdf5"),
+        DemoFormat("robomimic", ".robomimic.hdf5", "robomimic", _EMPTY, "HDF5 as robomimic has it", extra="hdf5"),
+        DemoFormat("minari", ".minari", "minari", _EMPTY, "a Minari data set: its folder, or minari:ID", True, "minari"),
+        DemoFormat("lerobot", ".lerobot", "lerobot", _EMPTY, "a LeRobot data set: its folder (numbers only)", True),
+        DemoFormat(
+            "imitation",
+            ".imitation",
+            "imitation_dataset",
+            f"{_EMPTY}; Dict observations",
+            "a folder saved by imitation",
+            True,
+        ),
+        DemoFormat("replay-buffer", "", "replay_buffer", "", "a pickled buffer of Stable-Baselines3, with --trust"),
+    )
 }
 
 
 def format_of(path: Path, name: str | None = None) -> DemoFormat:
-    """The format called ``name``, or else the one that the suffix of ``path`` stands for.
+    """The format called ``name``; else the one that the content of ``path`` shows; else the one its name stands for.
 
     Raises:
         DemoFormatError: no such format.
     """
     if name is not None:
-        if name not in FORMATS:
-            raise DemoFormatError(f"unknown format {name!r}; {nearest(name, FORMATS)}")
-        return FORMATS[name]
-    for candidate in FORMATS.values():
-        if path.name.lower().endswith(candidate.suffix):
-            return candidate
-    known = ", ".join(f"*{candidate.suffix} ({candidate.name})" for candidate in FORMATS.values())
-    raise DemoFormatError(f"{path}: its name does not say what format it is; known: {known}")
+        return named_format(name)
+    recognised = next((known for known in FORMATS.values() if known.recognise(path)), None)
+    return recognised or suffix_format(path)
+
+
+def named_format(name: str) -> DemoFormat:
+    """The format called ``name``.
+
+    Raises:
+        DemoFormatError: no such format.
+    """
+    if name not in FORMATS:
+        raise DemoFormatError(f"unknown format {name!r}; {nearest(name, FORMATS)}")
+    return FORMATS[name]
+
+
+def suffix_format(path: Path) -> DemoFormat:
+    """The format that the longest known ending of a file's name stands for (``minari:ID`` is Minari's).
+
+    Raises:
+        DemoFormatError: no known ending.
+    """
+    if str(path).startswith("minari:"):
+        return FORMATS["minari"]
+    fitting = [known for known in FORMATS.values() if known.suffix and path.name.lower().endswith(known.suffix)]
+    if fitting:
+        return max(fitting, key=lambda known: len(known.suffix))
+    listed = ", ".join(f"*{known.suffix} ({known.name})" for known in FORMATS.values() if known.suffix)
+    what = (
+        "nothing in this folder says"
+        if path.is_dir()
+        else "neither content nor name says"
+        if path.exists()
+        else "its name does not say"
+    )
+    raise DemoFormatError(f"{path}: {what} what format it is; known: {listed}")

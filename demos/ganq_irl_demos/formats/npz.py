@@ -6,36 +6,38 @@ observation is percent-encoded in the entry's name.
 
 from __future__ import annotations
 
-import io
+import contextlib
 import json
 import math
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, unquote
 
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos.packing import NUMERIC, TABLE, Arrays, content_checksum, pack, unpack
-from ganq_irl_demos.trajectories import Demonstrations
+from ganq_irl_demos.formats.limits import brief, check_size
+from ganq_irl_demos.packing import NUMERIC, TABLE, Arrays, check_lengths, content_checksum, header_of, unpack
+from ganq_irl_demos.staging import CHUNK, Column, replacing_file
+from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.trajectories import named_arrays, named_spaces
 
 MAGIC = "ganq-irl demonstrations"
 VERSION = 1
 
-MAX_BYTES = 8 << 30
-"""Largest size of all arrays unpacked. A file that declares more is refused before anything is allocated."""
+COMPRESSED_BYTES = 64 << 20
+"""Sets up to this size are compressed."""
 
-MAX_RATIO = 200
-"""Largest ratio of unpacked to packed size, asked of files that unpack to more than ``FREE_BYTES``."""
-
-FREE_BYTES = 256 << 20
+MAPPED_BYTES = 1 << 20
+"""Uncompressed arrays of at least this size are mapped instead of read."""
 
 _REQUIRED = {"header", "actions", "rewards", *TABLE}
 
-_UNREADABLE = (
+UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
     ValueError,
@@ -54,24 +56,81 @@ _UNREADABLE = (
 """What zipfile and numpy raise on damaged input. Each is turned into a DemoFormatError that says what to do."""
 
 
-def write(demonstrations: Demonstrations, path: Path) -> None:
-    """Write demonstrations atomically; equal demonstrations give equal bytes.
+def write(stream: EpisodeStream, path: Path) -> None:
+    """Write demonstrations atomically, one episode at a time; equal demonstrations give equal bytes.
+
+    Small sets are compressed; large ones are not, so that they can be mapped into memory instead of read.
 
     Raises:
         InvalidDemonstrations: trajectories differ in shape or hold something else than numbers.
     """
-    from ganq_irl.storage import replace_file  # imports torch
-
-    header, arrays = pack(demonstrations)
-    header = {"format": MAGIC, "version": VERSION, **header, "checksum": content_checksum(header, arrays)}
-    entries: dict[str, Any] = {_entry(name): array for name, array in arrays.items()}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **entries)
-    replace_file(Path(path), buffer.getvalue())
+    with replacing_file(Path(path)) as scratch, contextlib.ExitStack() as stack:
+        header, arrays = _staged(stream, scratch.parent, stack)
+        header = {"format": MAGIC, "version": VERSION, **header, "checksum": content_checksum(header, arrays)}
+        entries = {quote(name, safe=""): array for name, array in arrays.items()}
+        write_entries(scratch, {"header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **entries})
 
 
-def read(path: Path) -> Demonstrations:
-    """Read what ``write`` wrote.
+def write_entries(path: Path, entries: Arrays) -> None:
+    """Write arrays as an ``.npz`` file, compressed when they are small."""
+    small = sum(array.nbytes for array in entries.values()) <= COMPRESSED_BYTES
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in entries.items():
+            _write_entry(archive, name, array, zipfile.ZIP_DEFLATED if small else zipfile.ZIP_STORED)
+
+
+def _staged(stream: EpisodeStream, folder: Path, stack: contextlib.ExitStack) -> tuple[dict[str, Any], Arrays]:
+    """What ``pack`` returns, with the long arrays in files."""
+    names = [*named_spaces(stream.observation_space), "actions", "rewards"]
+    columns = {name: Column(folder / f"column-{index}", name, stream.source) for index, name in enumerate(names)}
+    for column in columns.values():
+        stack.callback(column.close)
+    seeds: list[int | None] = []
+    table: dict[str, list[Any]] = {name: [] for name in TABLE}
+    for index, trajectory in enumerate(stream.episodes()):
+        check_lengths(trajectory, f"{stream.source}: trajectory {index}", set(names[:-2]))
+        for name, array in named_arrays(trajectory.observations).items():
+            columns[name].append(array)
+        columns["actions"].append(trajectory.actions)
+        if trajectory.rewards is not None:
+            columns["rewards"].append(trajectory.rewards)
+        seeds.append(trajectory.seed)
+        row = (len(trajectory), trajectory.terminated, trajectory.truncated, trajectory.rewards is not None)
+        for values, value in zip(table.values(), row, strict=True):
+            values.append(value)
+    long = {name: column.finished() for name, column in columns.items()}
+    return header_of(stream, seeds), {**{name: np.array(table[name], TABLE[name]) for name in TABLE}, **long}
+
+
+def _write_entry(archive: zipfile.ZipFile, name: str, array: np.ndarray, compression: int) -> None:
+    info = zipfile.ZipInfo(f"{name}.npy")  # with the date 1980, so that bytes do not depend on the clock
+    info.compress_type, info.external_attr = compression, 0o600 << 16
+    with archive.open(info, "w", force_zip64=True) as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        flat = array.reshape(-1)
+        for start in range(0, flat.size, CHUNK // 8):
+            file.write(flat[start : start + CHUNK // 8].tobytes())
+
+
+def recognise(path: Path) -> bool:
+    """Whether a file is a zip archive with our header."""
+    names = zip_names(path)
+    return names is not None and "header.npy" in names
+
+
+def zip_names(path: Path) -> list[str] | None:
+    """Entries of a zip archive; None for something else or a damaged one."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except UNREADABLE:
+        return None
+
+
+def read(path: Path, request: Request | None = None) -> EpisodeStream:
+    """Read what ``write`` wrote; arrays that were not compressed are mapped from the file.
 
     Raises:
         DemoFormatError: the file is missing, empty, truncated, altered, of another kind, or of a newer version.
@@ -83,12 +142,12 @@ def read(path: Path) -> Demonstrations:
         header = json.loads(arrays.pop("header").tobytes())
     except DemoFormatError:
         raise
-    except _UNREADABLE as error:
-        raise DemoFormatError(f"{path} is truncated or altered ({_brief(error)}); copy or record it again") from error
+    except UNREADABLE as error:
+        raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or record it again") from error
     checksum = _check_header(header, path)
     if content_checksum(header, arrays) != checksum:
         raise DemoFormatError(f"{path} was altered: its content does not match its checksum; copy or record it again")
-    return unpack(header, arrays, str(path))
+    return EpisodeStream.of(unpack(header, arrays, str(path)))
 
 
 def _check_beginning(path: Path) -> None:
@@ -107,8 +166,40 @@ def _check_beginning(path: Path) -> None:
 def _read_arrays(path: Path) -> Arrays:
     with zipfile.ZipFile(path) as archive:
         _check_declared(archive, path)
-    with np.load(path, allow_pickle=False) as entries:
-        return {_name(entry): entries[entry] for entry in entries.files}
+    return {unquote(entry): array for entry, array in load_arrays(path).items()}
+
+
+def load_arrays(path: Path, wanted: Collection[str] | None = None) -> Arrays:
+    """Arrays of an .npz file by the names of their entries, mapped where they lie uncompressed; all, or those ``wanted``."""
+    arrays: Arrays = {}
+    with np.load(path, allow_pickle=False) as entries, open(path, "rb") as file:
+        for entry in entries.files:
+            if wanted is None or entry in wanted:
+                mapped = _mapped(entries.zip.getinfo(f"{entry}.npy"), file, path)
+                arrays[entry] = entries[entry] if mapped is None else mapped
+    return arrays
+
+
+def _mapped(info: zipfile.ZipInfo, file: BinaryIO, path: Path) -> np.ndarray | None:
+    """An entry as a memory map; None where it is small, compressed, or in Fortran's order."""
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size < MAPPED_BYTES:
+        return None
+    file.seek(info.header_offset)
+    local = file.read(30)  # the local header: its last two numbers are the lengths of the name and of the extra field
+    file.seek(info.header_offset + 30 + int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little"))
+    shape, fortran_order, dtype = read_array_header(file)
+    if fortran_order or dtype.kind not in NUMERIC:
+        return None
+    return np.memmap(path, dtype=dtype, mode="r", offset=file.tell(), shape=shape)
+
+
+def read_array_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and dtype at the beginning of a ``.npy`` entry."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"array format {version}, expected 1.0 or 2.0")
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return reader(file)
 
 
 def _check_declared(archive: zipfile.ZipFile, path: Path) -> None:
@@ -122,25 +213,27 @@ def _check_declared(archive: zipfile.ZipFile, path: Path) -> None:
         )
     if len(set(names)) != len(names):
         raise DemoFormatError(f"{path} was altered: it holds an entry twice; copy or record it again")
+    check_entries(archive, path)
+
+
+def check_entries(archive: zipfile.ZipFile, path: Path, wanted: Collection[str] | None = None) -> None:
+    """Raise unless every entry (or those ``wanted``) is a plain array of numbers that is no larger than it may be.
+
+    Raises:
+        DemoFormatError: naming the entry.
+    """
+    infos = [i for i in archive.infolist() if wanted is None or i.filename.removesuffix(".npy") in wanted]
     if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
         raise DemoFormatError(f"{path} uses a compression that numpy does not write; save it again with numpy or ganq-irl")
-    declared, packed = sum(info.file_size for info in infos), path.stat().st_size
-    if declared > MAX_BYTES or (declared > FREE_BYTES and declared > MAX_RATIO * packed):
-        raise DemoFormatError(
-            f"{path} has {packed} bytes but would unpack to {declared}, which is taken for an attack "
-            f"(limits: {MAX_BYTES} bytes, and {MAX_RATIO} times the file's size); split it if it is genuine"
-        )
+    unpacking = [info for info in infos if info.compress_type != zipfile.ZIP_STORED or info.file_size < MAPPED_BYTES]
+    check_size(path, sum(info.file_size for info in unpacking), path.stat().st_size)
     for info in infos:
         _check_array_header(archive, info, path)
 
 
 def _check_array_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
     with archive.open(info) as file:
-        version = np.lib.format.read_magic(file)
-        if version not in ((1, 0), (2, 0)):
-            raise DemoFormatError(f"{path}: entry {info.filename} has array format {version}, expected 1.0 or 2.0")
-        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = reader(file)
+        shape, _, dtype = read_array_header(file)
         if dtype.kind not in NUMERIC:
             raise DemoFormatError(
                 f"{path}: entry {info.filename} holds {dtype} values; only plain numbers are read (objects could run code)"
@@ -160,15 +253,3 @@ def _check_header(header: Any, path: Path) -> str:
             "again with the version at hand"
         )
     return str(header.pop("checksum", ""))
-
-
-def _entry(name: str) -> str:
-    return quote(name, safe="")
-
-
-def _name(entry: str) -> str:
-    return unquote(entry)
-
-
-def _brief(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error)[:120]}"

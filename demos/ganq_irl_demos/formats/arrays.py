@@ -1,0 +1,98 @@
+"""Plain ``.npz`` files of anyone's: one array for each field, one row for each transition. Large ones are mapped."""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ganq_irl.errors import DemoFormatError
+from ganq_irl_demos.formats import npz
+from ganq_irl_demos.formats.cutting import Block
+from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.formats.notes import KEY, Note
+from ganq_irl_demos.formats.tables import BLOCK_ROWS, column_name, find_columns, is_numbered, row_blocks, table_stream
+from ganq_irl_demos.packing import NUMERIC
+from ganq_irl_demos.staging import Column, replacing_file
+from ganq_irl_demos.streams import EpisodeStream, Request
+
+
+def recognise(path: Path) -> bool:
+    """Whether a file is a zip archive of arrays without our header."""
+    names = npz.zip_names(path)
+    return bool(names) and all(name.endswith(".npy") for name in names or ()) and "header.npy" not in (names or ())
+
+
+def read(path: Path, request: Request) -> EpisodeStream:
+    """Read the arrays that are fields of transitions; others, such as infos, are not touched.
+
+    Raises:
+        DemoFormatError: damaged, fields of unequal length, or objects where numbers are expected.
+    """
+    try:
+        names = [name.removesuffix(".npy") for name in npz.zip_names(path) or ()]
+        found = find_columns([name for name in names if name != KEY], request.columns, str(path))
+        wanted = {name for columns in found.values() for name in columns} | ({KEY} & set(names))
+        with zipfile.ZipFile(path) as archive:
+            npz.check_entries(archive, path, wanted)
+        arrays = npz.load_arrays(path, wanted)
+    except npz.UNREADABLE as error:
+        if isinstance(error, DemoFormatError):
+            raise
+        raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or save it again") from error
+    note = Note.from_json(arrays[KEY].tobytes(), str(path)) if KEY in arrays else None
+    table = join_columns(arrays, found, str(path))
+    rows = len(next(iter(table.values())))
+
+    def blocks() -> Iterator[Block]:
+        for start in range(0, rows, BLOCK_ROWS):
+            yield {name: array[start : start + BLOCK_ROWS] for name, array in table.items()}
+
+    return table_stream(blocks, request, str(path), note)
+
+
+def join_columns(arrays: Block, found: dict[str, list[str]], source: str) -> Block:
+    """Fields made of their columns.
+
+    Raises:
+        DemoFormatError: columns that hold no numbers or differ in length.
+    """
+    table: Block = {}
+    for field, columns in found.items():
+        parts = [arrays[name] for name in columns]
+        if any(part.ndim == 0 or part.dtype.kind not in NUMERIC for part in parts):
+            raise DemoFormatError(f"{source}: {', '.join(columns)}: expected rows of numbers")
+        if len({len(part) for part in parts}) > 1:
+            raise DemoFormatError(f"{source}: {', '.join(columns)} differ in length; expected a row for each transition")
+        whole = len(parts) == 1 and not is_numbered(columns[0])
+        table[field] = parts[0] if whole else np.concatenate([p.reshape(len(p), -1) for p in parts], axis=1)
+    for field in [name for name in table if name.startswith("next_") and name.removeprefix("next_") in table]:
+        if table[field].shape[1:] != table[field.removeprefix("next_")].shape[1:]:
+            raise DemoFormatError(f"{source}: {', '.join(found[field])}: not of the shape of the observations before them")
+    lengths = {name: len(array) for name, array in table.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {rows}" for name, rows in lengths.items())
+        raise DemoFormatError(f"{source}: fields differ in length ({listed}); expected a row for each transition")
+    return table
+
+
+def write(stream: EpisodeStream, path: Path) -> None:
+    """Write a row for each transition, and what rows cannot say in the entry ``ganq_irl``.
+
+    Raises:
+        InvalidDemonstrations: a trajectory without transitions, or not sound.
+    """
+    note = Note.of(stream)
+    with replacing_file(path) as scratch, contextlib.ExitStack() as stack:
+        columns: dict[str, Column] = {}
+        for block in row_blocks(stream, note):
+            for name, array in block.items():
+                if name not in columns:
+                    columns[name] = Column(scratch.parent / f"column-{len(columns)}", name, stream.source)
+                    stack.callback(columns[name].close)
+                columns[name].append(array)
+        arrays = {column_name(name): column.finished() for name, column in columns.items()}
+        npz.write_entries(scratch, {**arrays, KEY: np.frombuffer(note.to_json().encode(), np.uint8)})

@@ -1,0 +1,82 @@
+"""HDF5 as D4RL has it: ``observations actions rewards terminals timeouts [next_observations]``, one row a transition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganq_irl_demos.formats.arrays import join_columns
+from ganq_irl_demos.formats.cutting import Block
+from ganq_irl_demos.formats.hdf5 import is_hdf5, numbers, opened, read_note, top_names
+from ganq_irl_demos.formats.limits import needed
+from ganq_irl_demos.formats.notes import KEY, Note
+from ganq_irl_demos.formats.tables import BLOCK_ROWS, SYNONYMS, column_name, find_columns, row_blocks, table_stream
+from ganq_irl_demos.staging import replacing_file
+from ganq_irl_demos.streams import EpisodeStream, Request
+
+_OURS = {"terminated": "terminals", "truncated": "timeouts"}
+
+
+def recognise(path: Path) -> bool:
+    """Whether an HDF5 file has observations at its top."""
+    return is_hdf5(path) and any(name.partition(".")[0] in SYNONYMS["observations"] for name in top_names(path))
+
+
+def read(path: Path, request: Request) -> EpisodeStream:
+    """Read the data sets at the top that are fields of transitions, block by block; infos and metadata are not touched.
+
+    Raises:
+        MissingDependency: h5py is not installed.
+        DemoFormatError: damaged, objects, links, or fields of unequal length.
+    """
+    with opened(path) as file:
+        found = find_columns(_datasets(file), request.columns, str(path))
+        note = read_note(file, path)
+        for name in [name for columns in found.values() for name in columns]:
+            numbers(file, name, path, largest=0)
+
+    def blocks() -> Iterator[Block]:
+        with opened(path) as file:
+            arrays = {name: numbers(file, name, path, largest=0) for columns in found.values() for name in columns}
+            rows = {len(array) for array in arrays.values() if array.ndim}
+            for start in range(0, max(rows, default=0), BLOCK_ROWS):
+                part = {
+                    name: array[start : start + BLOCK_ROWS] if array.ndim else array[()] for name, array in arrays.items()
+                }
+                yield join_columns(part, found, str(path))
+
+    return table_stream(blocks, request, str(path), note)
+
+
+def _datasets(file: Any) -> list[str]:
+    import h5py
+
+    return [name for name in file if name != KEY and file.get(name, getclass=True, getlink=False) is h5py.Dataset]
+
+
+def write(stream: EpisodeStream, path: Path) -> None:
+    """Write a row for each transition, and what rows cannot say in the data set ``ganq_irl``.
+
+    Raises:
+        MissingDependency: h5py is not installed.
+        InvalidDemonstrations: a trajectory without transitions, or not sound.
+    """
+    h5py = needed("h5py", "hdf5", "writing HDF5")
+    note = Note.of(stream)
+    with replacing_file(path) as scratch, h5py.File(scratch, "w") as file:
+        for block in row_blocks(stream, note):
+            for field, array in block.items():
+                _append(file, _OURS.get(field, column_name(field)), array)
+        file.create_dataset(KEY, data=np.frombuffer(note.to_json().encode(), np.uint8))
+
+
+def _append(file: Any, name: str, rows: np.ndarray) -> None:
+    if name not in file:
+        file.create_dataset(name, data=rows, maxshape=(None, *rows.shape[1:]), chunks=True)
+        return
+    stored = file[name]
+    stored.resize(len(stored) + len(rows), axis=0)
+    stored[-len(rows) :] = rows

@@ -1,0 +1,209 @@
+"""Folders that the imitation library writes with ``datasets``: one row an episode, ``obs acts infos terminal [rews]``.
+
+The infos are jsonpickled, which can run code when decoded. They are never decoded, nor even looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Dict
+
+from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
+from ganq_irl.storage import replacing_folder
+from ganq_irl_demos.formats.imitation import horizon_of
+from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.formats.notes import KEY, Note
+from ganq_irl_demos.formats.tables import fit, guess_spaces, sound_episodes
+from ganq_irl_demos.packing import NUMERIC
+from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.trajectories import Trajectory
+
+_DESCRIPTION, _STATE = "dataset_info.json", "state.json"
+MAX_DESCRIPTION = 256 << 20
+EPISODES_AT_ONCE = 32
+
+
+def recognise(path: Path) -> bool:
+    """Whether a folder was saved by ``datasets``."""
+    return (path / _DESCRIPTION).is_file() and (path / _STATE).is_file()
+
+
+def read(path: Path, request: Request) -> EpisodeStream:
+    """Read one episode at a time from files that stay on disk.
+
+    ``terminal`` says that an episode is whole: it was truncated where its length is the environment's time limit, and
+    terminated elsewhere. An episode that is not whole counts as truncated.
+
+    Raises:
+        DemoFormatError: damaged, or not made by imitation.
+    """
+    note = _read_note(path)
+    table = _table(path)
+    names = set(table.column_names)
+    if not {"obs", "acts", "terminal"} <= names:
+        raise DemoFormatError(
+            f"{path} has columns {sorted(names)}, expected obs, acts and terminal as imitation writes them"
+        )
+    env_id = note.env_id if note else request.env_id
+    horizon = horizon_of(env_id)
+
+    def raw() -> Iterator[Trajectory]:
+        for row in range(len(table)):
+            try:
+                cells = {name: _array(table.column(name)[row]) for name in ("obs", "acts", "rews") if name in names}
+                whole = bool(table.column("terminal")[row].as_py())
+            except (ValueError, TypeError, OSError, NotImplementedError) as error:
+                raise DemoFormatError(f"{path}: row {row} holds no arrays of numbers ({brief(error)})") from error
+            cut = not whole or len(cells["acts"]) == horizon
+            yield Trajectory(cells["obs"], cells["acts"], cells.get("rews"), terminated=not cut, truncated=cut)
+
+    spaces = (note.observation_space, note.action_space) if note else guess_spaces(raw, request, str(path))
+
+    def episodes() -> Iterator[Trajectory]:
+        trajectories = (fit(trajectory, *spaces) for trajectory in raw())
+        return note.restored(trajectories, str(path)) if note else trajectories
+
+    return EpisodeStream(
+        episodes=episodes,
+        observation_space=spaces[0],
+        action_space=spaces[1],
+        env_id=env_id,
+        provenance=note.provenance if note else {"imitation": str(path)},
+        source=str(path),
+        missing=note.missing if note else (),
+    )
+
+
+def _table(path: Path) -> Any:
+    """All rows as one table, mapped from its files; the infos are left where they are."""
+    import pyarrow as pa
+
+    files = sorted(path.glob("*.arrow"))
+    if not files:
+        raise DemoFormatError(f"{path} holds no .arrow files; copy the data set again")
+    try:
+        return pa.concat_tables([_mapped(file) for file in files])
+    except pa.ArrowException as error:
+        raise DemoFormatError(f"{path}: its files do not fit together ({brief(error)})") from error
+
+
+def _mapped(file: Path) -> Any:
+    import pyarrow as pa
+
+    try:
+        with pa.memory_map(str(file)) as source:
+            for message in pa.ipc.MessageReader.open_stream(source):
+                if message.type == "record batch" and _is_compressed(message.metadata.to_pybytes()):
+                    raise DemoFormatError(f"{file} is compressed, which datasets never does; save the data set again")
+            source.seek(0)
+            reader = pa.ipc.open_stream(source)
+            columns = [name for name in ("obs", "acts", "terminal", "rews") if name in reader.schema.names]
+            return reader.read_all().select(columns)
+    except (pa.ArrowException, OSError, ValueError, IndexError) as error:
+        if isinstance(error, DemoFormatError):
+            raise
+        raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); copy the data set again") from error
+
+
+def _is_compressed(message: bytes) -> bool:
+    """Whether an Arrow message (a flatbuffer) declares a compression, which would be undone into memory on reading."""
+
+    def number(place: int, size: int) -> int:
+        return int.from_bytes(message[place : place + size], "little", signed=size == 4)
+
+    def field(table: int, index: int) -> int:
+        directory = table - number(table, 4)
+        inside = 4 + 2 * index < number(directory, 2)
+        return number(directory + 4 + 2 * index, 2) if inside else 0
+
+    root = number(0, 4)
+    place = root + field(root, 2)  # Message.header
+    return bool(field(place + number(place, 4), 3))  # RecordBatch.compression
+
+
+def _array(cell: Any) -> np.ndarray:
+    """A cell of nested lists of numbers as one array."""
+    import pyarrow as pa
+
+    values, shape = cell.values, [len(cell.values)]
+    while pa.types.is_list(values.type) or pa.types.is_fixed_size_list(values.type) or pa.types.is_large_list(values.type):
+        rows, values = len(values), values.flatten()
+        if rows and len(values) % rows:
+            raise ValueError("lists of different lengths")
+        shape.append(len(values) // max(rows, 1))
+    array = values.to_numpy(zero_copy_only=False)
+    if array.dtype.kind not in NUMERIC:
+        raise ValueError(f"{values.type} values")
+    return array.reshape(shape)
+
+
+def _read_note(path: Path) -> Note | None:
+    file = path / _DESCRIPTION
+    if file.stat().st_size > MAX_DESCRIPTION:
+        raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, which is taken for an attack")
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+        text = description.get("description") or ""
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise DemoFormatError(f"{file} is not what datasets writes ({brief(error)}); copy the data set again") from error
+    prefix = f"{KEY}: "
+    return (
+        Note.from_json(text.removeprefix(prefix), str(path)) if isinstance(text, str) and text.startswith(prefix) else None
+    )
+
+
+def write(stream: EpisodeStream, path: Path) -> None:
+    """Write a folder that ``imitation.data.serialize.load`` reads, and what it has no place for in its description.
+
+    Raises:
+        InvalidDemonstrations: Dict observations, a trajectory without transitions or not sound, or actions or their order
+            missing.
+    """
+    if stream.missing or isinstance(stream.observation_space, Dict):
+        lacking = f"lacks {', '.join(stream.missing)}" if stream.missing else "has Dict observations"
+        raise InvalidDemonstrations(f"{stream.source} {lacking}, which imitation's files cannot hold; write npz")
+    note = Note.of(stream)
+    rewarded = any(trajectory.rewards is not None for trajectory in stream.episodes())
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for _, trajectory in sound_episodes(stream):
+            note.add(trajectory)
+            yield _row(trajectory, rewarded)
+
+    with replacing_folder(path) as scratch:
+        _save(rows(), scratch)
+        description = json.loads((scratch / _DESCRIPTION).read_text(encoding="utf-8"))
+        description["description"] = f"{KEY}: {note.to_json()}"
+        (scratch / _DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
+
+
+def _row(trajectory: Trajectory, rewarded: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "obs": trajectory.observations,
+        "acts": trajectory.actions,
+        "infos": ["{}"] * len(trajectory),
+        "terminal": trajectory.terminated or trajectory.truncated,
+    }
+    if rewarded:
+        row["rews"] = np.full(len(trajectory), np.nan) if trajectory.rewards is None else trajectory.rewards
+    return row
+
+
+def _save(rows: Iterator[dict[str, Any]], folder: Path) -> None:
+    """Write rows a few at a time, as ``datasets`` lays them out."""
+    import datasets
+    from datasets.arrow_writer import ArrowWriter
+
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:  # datasets writes over no file that it has open
+        file = str(Path(scratch) / "rows.arrow")
+        with ArrowWriter(path=file, writer_batch_size=EPISODES_AT_ONCE) as writer:
+            for row in rows:
+                writer.write(row)
+            writer.finalize()
+        datasets.Dataset.from_file(file).save_to_disk(str(folder))

@@ -1,0 +1,250 @@
+"""LeRobot data sets (layouts v2 and v3): ``meta/info.json`` and Parquet files with a row for each frame.
+
+``observation.*`` and ``action`` become observations and actions, ``next.reward`` and ``next.done`` what they say. Videos and
+images are left out. LeRobot keeps no observation after the last action, so that action is dropped, unless the data set was
+written here, with ``next.observation.*`` beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
+from ganq_irl.storage import replacing_folder
+from ganq_irl_demos.formats.cutting import Block
+from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.formats.notes import KEY, Note
+from ganq_irl_demos.formats.parquet import read_blocks, write_rows
+from ganq_irl_demos.formats.tables import row_blocks, table_stream
+from ganq_irl_demos.streams import EpisodeStream, Request
+
+VERSION = "v3.0"
+FPS = 30
+"""Frames a second of what is written: the format wants a number, and environments have none."""
+
+MAX_INFO = 256 << 20
+_NUMBERS = {
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "bool",
+}
+_FIELDS = {"action": "actions", "next.reward": "rewards", "next.done": "dones", "episode_index": "episode"}
+
+
+def recognise(path: Path) -> bool:
+    """Whether a folder has LeRobot's description."""
+    return (path / "meta" / "info.json").is_file()
+
+
+def read(path: Path, request: Request) -> EpisodeStream:
+    """Read the features that are numbers, a block of rows at a time.
+
+    One feature ``observation.<name>`` becomes the observation; several a Dict, or one array end to end where the environment
+    has a Box, of those that ``--columns observations=NAME[,NAME...]`` names.
+
+    Raises:
+        DemoFormatError: damaged, without numbers to learn from, or files outside of the folder.
+    """
+    info = _info(path)
+    features = info.get("features")
+    if not isinstance(features, dict):
+        raise DemoFormatError(f"{path / 'meta/info.json'} lists no features; layouts before v2.0 are not read")
+    note = Note.from_json(info[KEY], str(path)) if isinstance(info.get(KEY), str) else None
+    names = _observations(features, request, path)
+    space = note.observation_space if note else request.observation_space
+    joined = not (isinstance(space, spaces.Dict) if space is not None else len(names) > 1)
+    found = {field: [name] for name, field in _FIELDS.items() if name in features}
+    for prefix, base in (("observation.", "observations"), ("next.observation.", "next_observations")):
+        present = [prefix + name for name in names if prefix + name in features]
+        if joined and present:
+            found[base] = present
+        else:
+            found |= {f"{base}.{unquote(name.removeprefix(prefix))}": [name] for name in present}
+    files = _files(path)
+
+    def blocks() -> Iterator[Block]:
+        for block in read_blocks(files, found):
+            yield {name: _squeezed(name, array) for name, array in block.items()}
+
+    return table_stream(blocks, Request(request.observation_space, request.action_space, request.env_id), str(path), note)
+
+
+def _info(path: Path) -> dict[str, Any]:
+    file = path / "meta" / "info.json"
+    if file.stat().st_size > MAX_INFO:
+        raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, which is taken for an attack")
+    try:
+        info = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DemoFormatError(f"{file} is not JSON ({brief(error)}); copy the data set again") from error
+    if not isinstance(info, dict):
+        raise DemoFormatError(f"{file} is not what LeRobot writes; copy the data set again")
+    return info
+
+
+def _observations(features: dict[str, Any], request: Request, path: Path) -> list[str]:
+    """Names of observations that are numbers, without their common beginning."""
+    known = [
+        name.removeprefix("observation.")
+        for name, feature in features.items()
+        if name.startswith("observation.") and isinstance(feature, dict) and feature.get("dtype") in _NUMBERS
+    ]
+    asked = [name.removeprefix("observation.") for name in request.columns.get("observations", ())] or known
+    for name in asked:
+        if name not in known:
+            raise ConfigurationError(f"{path}: no observation of numbers is called {name!r}; {nearest(name, known)}")
+    if not asked:
+        raise DemoFormatError(
+            f"{path}: no observations but images or videos, which are not read; known: {', '.join(features)}"
+        )
+    return asked
+
+
+def _files(path: Path) -> list[Path]:
+    """Data files in order. The template in the description is not used: it could point anywhere."""
+    root = path.resolve()
+    files = sorted(path.glob("data/**/*.parquet"))
+    outside = [file for file in files if not file.resolve().is_relative_to(root)]
+    if not files or outside:
+        raise DemoFormatError(
+            f"{outside[0]} leads out of the data set, which is not followed"
+            if outside
+            else f"{path} holds no data/**/*.parquet"
+        )
+    return files
+
+
+def _squeezed(name: str, array: np.ndarray) -> np.ndarray:
+    """Rewards and flags may be lists of one number each."""
+    return array.reshape(len(array)) if name in ("rewards", "dones", "episode") else array
+
+
+def write(stream: EpisodeStream, path: Path) -> None:
+    """Write layout v3.0, and what it has no place for in ``meta/info.json``.
+
+    Raises:
+        InvalidDemonstrations: a trajectory without transitions, not sound, or actions or their order missing.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if stream.missing:
+        raise InvalidDemonstrations(f"{stream.source} lacks {', '.join(stream.missing)}, which LeRobot cannot do without")
+    note = Note.of(stream)
+    features: dict[str, Any] = {}
+    lengths: list[int] = []
+    statistics: dict[str, _Statistics] = {}
+
+    def blocks() -> Iterator[Block]:
+        for block in row_blocks(stream, note):
+            frames = _frames(block, lengths)
+            for name, array in frames.items():
+                features.setdefault(name, _feature(array))
+                statistics.setdefault(name, _Statistics()).add(array)
+            yield frames
+
+    with replacing_folder(path) as scratch:
+        for folder in ("data/chunk-000", "meta/episodes/chunk-000"):
+            (scratch / folder).mkdir(parents=True)
+        write_rows(scratch / "data/chunk-000/file-000.parquet", blocks(), Note.of(stream))
+        pq.write_table(pa.table(_episode_table(lengths)), scratch / "meta/episodes/chunk-000/file-000.parquet")
+        pq.write_table(pa.table({"task_index": [0], "task": [_task(stream)]}), scratch / "meta/tasks.parquet")
+        described = {name: found.to_json() for name, found in statistics.items()}
+        (scratch / "meta/stats.json").write_text(json.dumps(described), encoding="utf-8")
+        info = _description(lengths, features)
+        (scratch / "meta/info.json").write_text(json.dumps({**info, KEY: note.to_json()}, indent=2), encoding="utf-8")
+
+
+def _frames(block: Block, lengths: list[int]) -> Block:
+    """A block under LeRobot's names; ``lengths`` of the episodes so far, the last one perhaps unfinished, are continued."""
+    episodes = block["episode"]
+    before = sum(lengths)
+    frames: Block = {}
+    for field, array in block.items():
+        base, _, key = field.partition(".")
+        name = quote(key, safe="").replace(".", "%2E") or "state"
+        if base in ("observations", "next_observations"):
+            frames[f"{'next.' if base.startswith('next') else ''}observation.{name}"] = array
+    frames |= {"action": block["actions"], "next.reward": block["rewards"]}
+    frames["next.done"] = block["terminated"] | block["truncated"]
+    counts = np.bincount(episodes - episodes[0])
+    lengths += counts.tolist()
+    index = np.concatenate([np.arange(count) for count in counts])
+    frames |= {"timestamp": (index / FPS).astype(np.float32), "frame_index": index, "episode_index": episodes}
+    return {**frames, "index": np.arange(before, before + len(episodes)), "task_index": np.zeros(len(episodes), np.int64)}
+
+
+def _feature(array: np.ndarray) -> dict[str, Any]:
+    return {"dtype": str(array.dtype), "shape": list(array.shape[1:]) or [1], "names": None}
+
+
+class _Statistics:
+    """Smallest, largest, mean and deviation of each dimension, as ``meta/stats.json`` wants them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sums: list[np.ndarray] = []
+        self.low, self.high = np.array(np.inf), np.array(-np.inf)
+
+    def add(self, array: np.ndarray) -> None:
+        rows = array.astype(np.float64)
+        self.count += len(rows)
+        moments = [rows.sum(axis=0), (rows**2).sum(axis=0)]
+        self.sums = [a + b for a, b in zip(self.sums, moments, strict=True)] if self.sums else moments
+        self.low, self.high = np.minimum(self.low, rows.min(axis=0)), np.maximum(self.high, rows.max(axis=0))
+
+    def to_json(self) -> dict[str, Any]:
+        mean = self.sums[0] / self.count
+        deviation = np.sqrt(np.maximum(self.sums[1] / self.count - mean**2, 0))
+        values = {"min": self.low, "max": self.high, "mean": mean, "std": deviation}
+        listed = {name: np.nan_to_num(np.atleast_1d(value)).tolist() for name, value in values.items()}
+        return {**listed, "count": [self.count]}
+
+
+def _episode_table(lengths: list[int]) -> dict[str, Any]:
+    ends = np.cumsum(np.array(lengths, np.int64))
+    zeros = np.zeros(len(lengths), np.int64)
+    return {
+        "episode_index": np.arange(len(lengths)),
+        "data/chunk_index": zeros,
+        "data/file_index": zeros,
+        "dataset_from_index": ends - lengths if lengths else zeros,
+        "dataset_to_index": ends,
+        "length": np.array(lengths, np.int64),
+    }
+
+
+def _task(stream: EpisodeStream) -> str:
+    return stream.env_id or "demonstrations"
+
+
+def _description(lengths: list[int], features: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "codebase_version": VERSION,
+        "robot_type": None,
+        "total_episodes": len(lengths),
+        "total_frames": sum(lengths),
+        "total_tasks": 1,
+        "chunks_size": 1000,
+        "fps": FPS,
+        "splits": {"train": f"0:{len(lengths)}"},
+        "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
+        "video_path": None,
+        "features": features,
+    }

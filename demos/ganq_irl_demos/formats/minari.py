@@ -1,0 +1,299 @@
+"""Minari data sets: a folder with ``data/metadata.json`` beside HDF5, Arrow or Parquet files, in Minari's store or not.
+
+Minari itself reads and writes the episodes. It is handed the spaces, which it would otherwise ask of an environment that the
+metadata names: making that could run any code.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, StorageError
+from ganq_irl.storage import replacing_folder
+from ganq_irl_demos.formats.hdf5 import group, member, numbers, opened
+from ganq_irl_demos.formats.limits import brief, check_size, needed
+from ganq_irl_demos.formats.notes import KEY, Note
+from ganq_irl_demos.formats.tables import fit, sound_episodes
+from ganq_irl_demos.packing import bound_size
+from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.trajectories import Observations, Trajectory, named_spaces
+
+PREFIX = "minari:"
+"""Before the id of a data set in Minari's local store."""
+
+METADATA = "metadata.json"
+MAX_METADATA = 256 << 20
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    StopIteration,
+)
+
+
+def recognise(path: Path) -> bool:
+    """Whether a path is the id of a stored data set, or a folder with Minari's metadata."""
+    return str(path).startswith(PREFIX) or _data_folder(path) is not None
+
+
+def _data_folder(path: Path) -> Path | None:
+    folders = [folder for folder in (path, path / "data") if (folder / METADATA).is_file()]
+    return folders[0] if folders else None
+
+
+def _stored(path: Path, download: bool) -> Path:
+    """The folder that an id stands for."""
+    if not str(path).startswith(PREFIX):
+        return path
+    name = str(path).removeprefix(PREFIX)
+    minari = needed("minari", "minari", "reading Minari data sets")
+    from minari.storage.datasets_root_dir import get_dataset_path
+
+    folder = get_dataset_path(_checked_id(name))
+    if not folder.is_dir() and not download:
+        raise DemoFormatError(
+            f"{name} is not in Minari's store at {folder.parent}; fetch it: ganq-irl demos import {path} --download"
+        )
+    if not folder.is_dir():
+        try:
+            minari.download_dataset(name)
+        except Exception as error:  # of the network, of the hub, of Minari: whatever it is, the user is told
+            raise DemoFormatError(f"{name} cannot be downloaded ({brief(error)})") from error
+    return folder
+
+
+def _checked_id(name: str) -> str:
+    if not re.fullmatch(r"[-_\w]+(/[-_\w]+)*-v[0-9]+", name):
+        raise ConfigurationError(f"{name!r} is no id of a Minari data set; expected [namespace/]name-v0")
+    return name
+
+
+def read(path: Path, request: Request) -> EpisodeStream:
+    """Read one episode at a time.
+
+    Raises:
+        MissingDependency: minari, or the package behind the kind of its files, is not installed.
+        DemoFormatError: damaged, without spaces, or with objects or links.
+    """
+    needed("minari", "minari", "reading Minari data sets")
+    folder = _data_folder(_stored(path, request.download))
+    if folder is None:
+        raise DemoFormatError(f"{path} holds no {METADATA}; give the folder of a Minari data set")
+    metadata = _metadata(folder)
+    observation_space, action_space = (_space(metadata, key, folder) for key in ("observation_space", "action_space"))
+    note = Note.from_json(metadata[KEY], str(path)) if isinstance(metadata.get(KEY), str) else None
+    count = metadata.get("total_episodes")
+    if not isinstance(count, int) or count < 0:
+        raise DemoFormatError(f"{folder / METADATA}: total_episodes is {count!r}, expected a number")
+    storage = _storage(metadata, folder, observation_space, action_space)
+    if metadata["data_format"] == "hdf5":
+        _look_over(folder / "main_data.hdf5", count, storage)
+
+    def episodes() -> Iterator[Trajectory]:
+        found = _episodes(storage, count, observation_space, folder)
+        trajectories = (fit(one, observation_space, action_space) for one in found)
+        return note.restored(trajectories, str(path)) if note else trajectories
+
+    return EpisodeStream(
+        episodes=episodes,
+        observation_space=note.observation_space if note else observation_space,
+        action_space=note.action_space if note else action_space,
+        env_id=note.env_id if note else _env_id(metadata) or request.env_id,
+        provenance=note.provenance if note else {"minari": str(metadata.get("dataset_id"))},
+        source=str(path),
+        missing=note.missing if note else (),
+    )
+
+
+def _metadata(folder: Path) -> dict[str, Any]:
+    path = folder / METADATA
+    if path.stat().st_size > MAX_METADATA:
+        raise DemoFormatError(f"{path} has {path.stat().st_size} bytes, which is taken for an attack")
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DemoFormatError(f"{path} is not JSON ({brief(error)}); copy the data set again") from error
+    if not isinstance(metadata, dict) or metadata.get("data_format") not in ("hdf5", "arrow", "parquet"):
+        raise DemoFormatError(f"{path} names no kind of file that Minari writes; was it made by another program?")
+    return metadata
+
+
+def _space(metadata: Mapping[str, Any], key: str, folder: Path) -> spaces.Space:
+    from minari.serialization import deserialize_space
+
+    if not isinstance(metadata.get(key), str):
+        raise DemoFormatError(
+            f"{folder / METADATA} holds no {key}, and the environment that it names is not made to find out (that could run "
+            "code); write the data set again with a newer Minari"
+        )
+    try:
+        description = json.loads(metadata[key])
+        bound_size({"spaces": description.get("subspaces", {}), **description})
+        return deserialize_space(metadata[key])
+    except (*_UNREADABLE, StorageError, RecursionError, NotImplementedError) as error:
+        raise DemoFormatError(f"{folder / METADATA}: {key} is malformed ({brief(error)})") from error
+
+
+def _storage(metadata: Mapping[str, Any], folder: Path, observation_space: Any, action_space: Any) -> Any:
+    from minari.dataset._storages import get_minari_storage
+
+    kind = metadata["data_format"]
+    needed({"hdf5": "h5py"}.get(kind, "pyarrow"), "minari", f"reading Minari's {kind} files")
+    try:
+        encoded = bool(metadata.get("jpeg_encoding", True))
+        return get_minari_storage(kind)(folder, observation_space, action_space, jpeg_encoding=encoded)
+    except _UNREADABLE as error:
+        raise DemoFormatError(f"{folder}: {brief(error)}; copy the data set again") from error
+
+
+def _look_over(path: Path, count: int, storage: Any) -> None:
+    """Raise unless everything that Minari would read lies in the file itself, as plain numbers or encoded images."""
+    from minari.dataset.minari_storage import is_image_space
+
+    images = {
+        name
+        for name, space in {**named_spaces(storage.observation_space), "actions": storage.action_space}.items()
+        if storage.jpeg_encoding and is_image_space(space)
+    }
+    with opened(path) as file:
+        for index in range(count):
+            episode = group(file, f"episode_{index}", path)
+            if "infos" in episode:
+                _walk(group(episode, "infos", path), path, 0)
+            for name in ("actions", "rewards", "terminations", "truncations", *named_spaces(storage.observation_space)):
+                if name not in images:
+                    parent, _, key = name.rpartition(".") if name.startswith("observations.") else ("", "", name)
+                    numbers(group(episode, parent, path) if parent else episode, key, path)
+
+
+def _walk(parent: Any, path: Path, depth: int) -> None:
+    """Infos are read by Minari with every episode, though nobody asks for them."""
+    import h5py
+
+    from ganq_irl_demos.formats.hdf5 import MAX_DEPTH
+
+    if depth > MAX_DEPTH:
+        raise DemoFormatError(f"{path}: {parent.name} is nested too deeply")
+    for name in parent:
+        found = member(parent, name, path)
+        if isinstance(found, h5py.Group):
+            _walk(found, path, depth + 1)
+        elif found.dtype.kind == "O":  # texts; h5py makes strings of them and nothing else
+            check_size(path, found.size * 8, path.stat().st_size)
+        else:
+            numbers(parent, name, path)
+
+
+def _episodes(storage: Any, count: int, observation_space: spaces.Space, folder: Path) -> Iterator[Trajectory]:
+    for index in range(count):
+        try:
+            (episode,) = storage.get_episodes([index])
+            (described,) = storage.get_episode_metadata([index])
+            yield _trajectory(episode, described.get("seed"), observation_space)
+        except DemoFormatError:
+            raise
+        except _UNREADABLE as error:
+            raise DemoFormatError(
+                f"{folder}: episode {index} cannot be read ({brief(error)}); copy the data set again"
+            ) from error
+
+
+def _trajectory(episode: Mapping[str, Any], seed: Any, observation_space: spaces.Space) -> Trajectory:
+    rewards = np.asarray(episode["rewards"])
+    absent = rewards.dtype.kind == "f" and bool(np.isnan(rewards).all())
+    observations: Observations = episode["observations"]
+    return Trajectory(
+        observations=observations,
+        actions=episode["actions"],
+        rewards=None if absent else rewards,
+        terminated=bool(np.asarray(episode["terminations"])[-1]),
+        truncated=bool(np.asarray(episode["truncations"])[-1]),
+        seed=int(seed) if isinstance(seed, int | np.integer) else None,
+    )
+
+
+def _env_id(metadata: Mapping[str, Any]) -> str | None:
+    """The id in the environment's description, which is read as JSON and never made."""
+    try:
+        name = json.loads(metadata.get("env_spec") or "{}").get("id")
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def write(stream: EpisodeStream, path: Path) -> None:
+    """Write a data set folder, or with ``minari:ID`` into Minari's local store; images stay as they are.
+
+    Raises:
+        MissingDependency: minari is not installed.
+        InvalidDemonstrations: a trajectory without transitions or not sound, no actions or no order, or a key of a Dict that
+            cannot be a name in HDF5.
+    """
+    needed("minari", "minari", "writing Minari data sets")
+    needed("h5py", "minari", "writing Minari data sets")
+    if stream.missing:
+        raise InvalidDemonstrations(
+            f"{stream.source} lacks {', '.join(stream.missing)}, which Minari cannot do without; write npz"
+        )
+    bad = [name for name in named_spaces(stream.observation_space) if re.search(r"[/\x00]|^observations\.\.?$", name)]
+    if bad:
+        raise InvalidDemonstrations(f"{bad[0]!r}: the key cannot be a name in HDF5; write npz, or rename it")
+    name, folder = _target(path)
+    with replacing_folder(folder) as scratch:
+        _write_data(stream, name, scratch / "data")
+
+
+def _target(path: Path) -> tuple[str, Path]:
+    if str(path).startswith(PREFIX):
+        from minari.storage.datasets_root_dir import get_dataset_path
+
+        name = _checked_id(str(path).removeprefix(PREFIX))
+        return name, Path(get_dataset_path(name))
+    words = re.sub(r"[^-_\w]", "-", path.name, flags=re.ASCII)
+    return words if re.search(r"-v[0-9]+$", words) else f"{words}-v0", path
+
+
+def _write_data(stream: EpisodeStream, name: str, folder: Path) -> None:
+    import minari
+    from minari.data_collector import EpisodeBuffer
+    from minari.dataset.minari_storage import MinariStorage
+
+    spec = gym.registry.get(stream.env_id or "")
+    storage = MinariStorage.new(folder, stream.observation_space, stream.action_space, env_spec=spec, jpeg_encoding=False)
+    note = Note.of(stream)
+
+    def buffers() -> Iterator[Any]:
+        for _, trajectory in sound_episodes(stream):
+            note.add(trajectory)
+            yield _buffer(EpisodeBuffer, trajectory)
+
+    storage.update_episodes(buffers())
+    metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+    described = {"dataset_id": name, "minari_version": minari.__version__, KEY: note.to_json()}
+    (folder / METADATA).write_text(json.dumps({**metadata, **described}), encoding="utf-8")
+
+
+def _buffer(kind: Any, trajectory: Trajectory) -> Any:
+    last = np.arange(len(trajectory)) == len(trajectory) - 1
+    seed = trajectory.seed
+    return kind(
+        seed=seed if seed is None or abs(seed) < 2**63 else None,  # the note keeps the large ones
+        observations=dict(trajectory.observations) if isinstance(trajectory.observations, dict) else trajectory.observations,
+        actions=trajectory.actions,
+        rewards=np.full(len(trajectory), np.nan) if trajectory.rewards is None else trajectory.rewards,
+        terminations=last & trajectory.terminated,
+        truncations=last & trajectory.truncated,
+    )

@@ -1,0 +1,109 @@
+"""Several sets as one, with weights: a TOML file of ``[[demonstrations]]`` tables with a ``source`` and a ``weight``."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ganq_irl.errors import ConfigurationError, DemoFormatError
+from ganq_irl.spaces import check_same_space
+from ganq_irl_demos.catalog import same_environment
+from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.trajectories import Demonstrations
+
+TABLE = "demonstrations"
+MAX_COPIES = 100
+"""Largest number of times that the set of the largest weight is repeated."""
+
+
+def recognise(path: Path) -> bool:
+    """Whether a file is TOML by name."""
+    return path.is_file() and path.suffix.lower() == ".toml"
+
+
+def parts(path: Path) -> list[tuple[str, float]]:
+    """Sources, those that are files relative to ``path``, and their weights.
+
+    Raises:
+        DemoFormatError: not TOML of the form above.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DemoFormatError(f"{path} is not TOML ({brief(error)})") from error
+    tables: Any = content.get(TABLE)
+    sound = isinstance(tables, list) and tables and all(isinstance(table, dict) and _is_part(table) for table in tables)
+    if not sound or set(content) != {TABLE}:
+        raise DemoFormatError(
+            f'{path}: expected [[{TABLE}]] tables, each with source = "NAME-or-FILE" and perhaps weight = 2.0'
+        )
+    return [(_beside(path, table["source"]), float(table.get("weight", 1))) for table in tables]
+
+
+def _is_part(table: dict[str, Any]) -> bool:
+    weight = table.get("weight", 1)
+    known = set(table) <= {"source", "weight"} and isinstance(table.get("source"), str)
+    return known and isinstance(weight, int | float) and not isinstance(weight, bool)
+
+
+def _beside(path: Path, source: str) -> str:
+    beside = path.parent / source
+    return str(beside) if beside.exists() else source
+
+
+def join(sets: Sequence[tuple[Demonstrations, float]], source: str) -> Demonstrations:
+    """One set in which each trajectory counts in proportion to the weight of the set it comes from.
+
+    It counts by being there several times (the arrays are shared, not copied), so that every algorithm understands it.
+    Weights are rounded to a ratio of small whole numbers.
+
+    Raises:
+        ConfigurationError: nothing to join, or a weight that is not positive and finite, or too far from the others.
+        IncompatibleSpaces: sets of different spaces.
+    """
+    if not sets:
+        raise ConfigurationError("no demonstrations to join; give at least one set")
+    counts = _copies([weight for _, weight in sets])
+    first = sets[0][0]
+    for other, _ in sets[1:]:
+        check_same_space(
+            other.observation_space, first.observation_space, f"{other.source} beside {first.source}: observations"
+        )
+        check_same_space(other.action_space, first.action_space, f"{other.source} beside {first.source}: actions")
+        if other.env_id and first.env_id and not same_environment(other.env_id, first.env_id):
+            raise ConfigurationError(
+                f"{other.source} is of {other.env_id} and {first.source} of {first.env_id}; join one task only"
+            )
+    repeated = (demos.trajectories * count for (demos, _), count in zip(sets, counts, strict=True))
+    made = [
+        {"source": demos.source, "weight": weight, "copies": count, "provenance": demos.provenance}
+        for (demos, weight), count in zip(sets, counts, strict=True)
+    ]
+    return Demonstrations(
+        trajectories=tuple(itertools.chain.from_iterable(repeated)),
+        observation_space=first.observation_space,
+        action_space=first.action_space,
+        env_id=next((demos.env_id for demos, _ in sets if demos.env_id), None),
+        provenance={"joined": made},
+        source=source,
+        missing=tuple({name for demos, _ in sets for name in demos.missing}),
+    )
+
+
+def _copies(weights: Sequence[float]) -> list[int]:
+    """Whole numbers in the ratio of the weights."""
+    if not all(math.isfinite(weight) and weight > 0 for weight in weights):
+        raise ConfigurationError(
+            f"weights {list(weights)}: expected positive numbers; leave a set out instead of weighing it 0"
+        )
+    ratios = [Fraction(weight / min(weights)).limit_denominator(10) for weight in weights]
+    scale = math.lcm(*(ratio.denominator for ratio in ratios))
+    copies = [int(ratio * scale) for ratio in ratios]
+    if max(copies) > MAX_COPIES:
+        raise ConfigurationError(f"weights {list(weights)} would need {max(copies)} copies of a set, more than {MAX_COPIES}")
+    return copies

@@ -1,0 +1,127 @@
+"""What formats of other libraries have no place for, as JSON beside their data, so that our own round trip loses nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import DemoFormatError
+from ganq_irl_demos.packing import are_missable, are_seeds, header_of, space_in
+from ganq_irl_demos.streams import EpisodeStream
+from ganq_irl_demos.trajectories import Trajectory
+
+KEY = "ganq_irl"
+"""Name under which a format keeps the note."""
+
+
+@dataclass
+class Note:
+    """Spaces, env id, provenance, and for each trajectory its seed and whether it has rewards."""
+
+    observation_space: spaces.Space
+    action_space: spaces.Space
+    env_id: str | None
+    provenance: dict[str, Any]
+    missing: tuple[str, ...]
+    seeds: list[int | None] = field(default_factory=list)
+    rewarded: list[bool] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+
+    @staticmethod
+    def of(stream: EpisodeStream) -> Note:
+        """An empty note on a stream that is about to be written."""
+        return Note(stream.observation_space, stream.action_space, stream.env_id, stream.provenance, stream.missing)
+
+    def add(self, trajectory: Trajectory) -> None:
+        """Remember what rows cannot say of the next trajectory."""
+        self.seeds.append(trajectory.seed)
+        self.rewarded.append(trajectory.rewards is not None)
+        self.ends.append(trajectory.terminated + 2 * trajectory.truncated)
+
+    def to_json(self) -> str:
+        """The note as text."""
+        stream = EpisodeStream(
+            lambda: iter(()), self.observation_space, self.action_space, self.env_id, self.provenance, missing=self.missing
+        )
+        return json.dumps({**header_of(stream, self.seeds), "rewarded": self.rewarded, "ends": self.ends})
+
+    @staticmethod
+    def from_json(text: str | bytes, source: str) -> Note:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            DemoFormatError: malformed.
+        """
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _malformed(source) from error
+        if not isinstance(content, dict):
+            raise _malformed(source)
+        rewarded: Any = content.get("rewarded")
+        seeds: Any = content.get("seeds")
+        ends: Any = content.get("ends")
+        provenance: Any = content.get("provenance")
+        env_id, missing = content.get("env_id"), content.get("missing", [])
+        sound = (
+            isinstance(provenance, dict)
+            and (env_id is None or isinstance(env_id, str))
+            and isinstance(rewarded, list)
+            and isinstance(ends, list)
+            and len(ends) == len(rewarded)
+            and all(isinstance(end, int) and 0 <= end < 4 for end in ends)
+            and are_seeds(seeds, len(rewarded))
+            and are_missable(missing)
+        )
+        if not sound:
+            raise _malformed(source)
+        return Note(
+            observation_space=space_in(content, "observation_space", source),
+            action_space=space_in(content, "action_space", source),
+            env_id=env_id,
+            provenance=provenance,
+            missing=tuple(missing),
+            seeds=seeds,
+            rewarded=[bool(flag) for flag in rewarded],
+            ends=ends,
+        )
+
+    def restored(self, trajectories: Iterator[Trajectory], source: str) -> Iterator[Trajectory]:
+        """Trajectories as they were before they were written.
+
+        Raises:
+            DemoFormatError: the file holds more of them than the note speaks of, or fewer.
+        """
+        count = 0
+        for trajectory in trajectories:
+            if count < len(self.seeds):
+                yield self._restored(trajectory, count)
+            count += 1
+        if count != len(self.seeds):
+            raise DemoFormatError(
+                f"{source} was altered: it holds {count} trajectories, but speaks of {len(self.seeds)}; copy it again"
+            )
+
+    def _restored(self, trajectory: Trajectory, index: int) -> Trajectory:
+        return replace(
+            trajectory,
+            rewards=_rewards(trajectory, self.rewarded[index]),
+            terminated=bool(self.ends[index] & 1),
+            truncated=bool(self.ends[index] & 2),
+            seed=self.seeds[index],
+        )
+
+
+def _rewards(trajectory: Trajectory, rewarded: bool) -> Any:
+    if rewarded and trajectory.rewards is None:  # all of them were NaN
+        return np.full(len(trajectory), np.nan)
+    return trajectory.rewards if rewarded else None
+
+
+def _malformed(source: str) -> DemoFormatError:
+    return DemoFormatError(f"{source}: what ganq-irl noted in it is malformed; copy or write the file again")

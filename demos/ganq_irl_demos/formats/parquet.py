@@ -1,0 +1,165 @@
+"""Parquet files with a row for each transition: numbers, or lists of them, in columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganq_irl.errors import DemoFormatError
+from ganq_irl_demos.formats.arrays import join_columns
+from ganq_irl_demos.formats.cutting import Block
+from ganq_irl_demos.formats.limits import brief, check_size
+from ganq_irl_demos.formats.notes import KEY, Note
+from ganq_irl_demos.formats.tables import BLOCK_ROWS, column_name, find_columns, row_blocks, table_stream
+from ganq_irl_demos.staging import replacing_file
+from ganq_irl_demos.streams import EpisodeStream, Request
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SHAPE = b"shape"
+
+
+def recognise(path: Path) -> bool:
+    """Whether a file begins as Parquet does."""
+    return path.is_file() and _first_bytes(path) == b"PAR1"
+
+
+def _first_bytes(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(4)
+
+
+def read(path: Path, request: Request) -> EpisodeStream:
+    """Read the columns that are fields of transitions; others are not decoded.
+
+    Raises:
+        DemoFormatError: damaged, or a column that holds no numbers.
+    """
+    file, note = open_parquet(path)
+    found = find_columns(file.schema_arrow.names, request.columns, str(path))
+    return table_stream(lambda: read_blocks([path], found), request, str(path), note)
+
+
+def open_parquet(path: Path) -> tuple[Any, Note | None]:
+    """A Parquet file whose declared size is bearable, and our note in it.
+
+    Raises:
+        DemoFormatError: it is damaged or too large.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+        metadata = file.metadata
+        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        largest = max((sum(8 * g.column(i).num_values for i in range(g.num_columns)) for g in groups), default=0)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or write it again") from error
+    check_size(path, largest, path.stat().st_size)  # rows are read a row group at a time
+    text = (file.metadata.metadata or {}).get(KEY.encode())
+    return file, None if text is None else Note.from_json(text, str(path))
+
+
+def read_blocks(paths: list[Path], found: dict[str, list[str]]) -> Iterator[Block]:
+    """Rows of files, one after the other.
+
+    Raises:
+        DemoFormatError: damaged, or a column that holds no numbers.
+    """
+    import pyarrow as pa
+
+    wanted = sorted({name for columns in found.values() for name in columns})
+    for path in paths:
+        file, _ = open_parquet(path)
+        # a column such as `a.b` would be taken for the field b of a struct a
+        try:
+            for batch in file.iter_batches(BLOCK_ROWS, columns=[n for n in file.schema_arrow.names if n in wanted]):
+                arrays = {name: to_numpy(batch.column(name), batch.schema.field(name), str(path)) for name in wanted}
+                yield join_columns(arrays, found, str(path))
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+            if isinstance(error, DemoFormatError):
+                raise
+            raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or write it again") from error
+
+
+def to_numpy(column: pa.Array, field: pa.Field, source: str) -> np.ndarray:
+    """A column of numbers as ``(rows,)``, or one of lists of equally many numbers as ``(rows, ...)``.
+
+    Raises:
+        DemoFormatError: texts, structs, missing values or ragged lists.
+    """
+    import pyarrow as pa
+
+    shape: tuple[int, ...] = (len(column),)
+    while pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type):
+        values, rows = column.flatten(), len(column)
+        if column.null_count or (rows and len(values) % rows) or not _even(column, len(values) // max(rows, 1)):
+            raise DemoFormatError(f"{source}: column {field.name!r} holds lists of different lengths, expected one shape")
+        shape, column = (*shape, len(values) // max(rows, 1)), values
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        raise DemoFormatError(f"{source}: column {field.name!r} holds {kind} values, expected numbers")
+    if column.null_count and not pa.types.is_floating(kind):
+        raise DemoFormatError(f"{source}: column {field.name!r} has {column.null_count} missing values, expected numbers")
+    array = column.to_numpy(zero_copy_only=False).reshape(shape)
+    noted = (field.metadata or {}).get(_SHAPE)
+    if noted is not None and re.fullmatch(rb"[0-9]+(,[0-9]+)*", noted):
+        inner = tuple(map(int, noted.split(b",")))
+        array = array.reshape(len(array), *inner) if array[:1].size == np.prod(inner) else array
+    return array
+
+
+def _even(column: pa.Array, length: int) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_fixed_size_list(column.type) or not len(column):
+        return True
+    lengths = pc.min_max(pc.list_value_length(column)).as_py()
+    return lengths["min"] == lengths["max"] == length
+
+
+def write(stream: EpisodeStream, path: Path) -> None:
+    """Write a row for each transition, and what rows cannot say in the metadata of the file.
+
+    Raises:
+        InvalidDemonstrations: a trajectory without transitions, or not sound.
+    """
+    note = Note.of(stream)
+    with replacing_file(path) as scratch:
+        write_rows(scratch, ({column_name(n): a for n, a in block.items()} for block in row_blocks(stream, note)), note)
+
+
+def write_rows(path: Path, blocks: Iterator[Block], note: Note) -> None:
+    """Write blocks of rows as row groups; the note, complete once they are through, goes into the footer."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer: Any = None
+    try:
+        for block in blocks:
+            arrays, fields = zip(*(_to_arrow(name, array) for name, array in block.items()), strict=True)
+            batch = pa.RecordBatch.from_arrays(list(arrays), schema=pa.schema(fields))
+            writer = writer or pq.ParquetWriter(path, batch.schema, write_page_checksum=True)
+            writer.write_batch(batch.cast(writer.schema))
+        writer = writer or pq.ParquetWriter(path, pa.schema([("observations", pa.float32())]))
+        writer.add_key_value_metadata({KEY: note.to_json()})
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _to_arrow(name: str, array: np.ndarray) -> tuple[pa.Array, pa.Field]:
+    import pyarrow as pa
+
+    flat = pa.array(np.ascontiguousarray(array).reshape(-1))
+    if array.ndim == 1:
+        return flat, pa.field(name, flat.type)
+    values = pa.FixedSizeListArray.from_arrays(flat, int(np.prod(array.shape[1:])))
+    return values, pa.field(name, values.type, metadata={_SHAPE: ",".join(map(str, array.shape[1:]))})

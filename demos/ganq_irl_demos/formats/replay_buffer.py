@@ -1,0 +1,90 @@
+"""Replay buffers that Stable-Baselines3 saved. They are pickles: opening one runs whatever code is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import DemoFormatError
+from ganq_irl_demos.formats.cutting import Block
+from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.formats.tables import BLOCK_ROWS, table_stream
+from ganq_irl_demos.streams import EpisodeStream, Request
+
+
+def recognise(path: Path) -> bool:
+    """Whether a file begins as pickles do."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(1) == b"\x80"
+
+
+def read(path: Path, request: Request) -> EpisodeStream:
+    """Read a buffer of one or several environments, oldest transition first; actions are turned back to the environment's.
+
+    Raises:
+        DemoFormatError: without ``trust``, or no replay buffer.
+    """
+    if not request.trust:
+        raise DemoFormatError(
+            f"{path} is a pickle, which could run code and is never opened; export it as arrays to .npz, or, if it is a "
+            "replay buffer of Stable-Baselines3 and you know who made it, import it with: ganq-irl demos import --trust"
+        )
+    from stable_baselines3.common.buffers import ReplayBuffer
+    from stable_baselines3.common.save_util import load_from_pkl
+
+    try:
+        buffer = load_from_pkl(path)
+    except Exception as error:  # unpickling may raise anything
+        raise DemoFormatError(f"{path} cannot be unpickled ({brief(error)})") from error
+    if not isinstance(buffer, ReplayBuffer):
+        raise DemoFormatError(f"{path} holds a {type(buffer).__name__}, expected a ReplayBuffer of Stable-Baselines3")
+    told = Request(buffer.observation_space, buffer.action_space, request.env_id)
+    return table_stream(lambda: _blocks(buffer), told, str(path))
+
+
+def _blocks(buffer: Any) -> Iterator[Block]:
+    order = np.arange(buffer.buffer_size if buffer.full else buffer.pos)
+    order = np.roll(order, -buffer.pos) if buffer.full else order
+    if buffer.optimize_memory_usage and buffer.full:
+        order = order[:-1]  # the newest transition's next observation has overwritten the oldest one
+    for env in range(buffer.n_envs):
+        for start in range(0, len(order), BLOCK_ROWS):
+            yield _block(buffer, order[start : start + BLOCK_ROWS], env)
+
+
+def _block(buffer: Any, rows: np.ndarray, env: int) -> Block:
+    timeouts = buffer.timeouts[rows, env].astype(bool)
+    block: Block = {
+        **_observations("observations", buffer.observations, rows, env),
+        **_next_observations(buffer, rows, env),
+        "actions": _executed(buffer.actions[rows, env], buffer.action_space),
+        "rewards": buffer.rewards[rows, env],
+        "terminated": buffer.dones[rows, env].astype(bool) & ~timeouts,
+        "truncated": timeouts,
+    }
+    return block
+
+
+def _observations(name: str, stored: Any, rows: np.ndarray, env: int) -> Block:
+    if isinstance(stored, dict):
+        return {f"{name}.{key}": array[rows, env] for key, array in stored.items()}
+    return {name: stored[rows, env]}
+
+
+def _next_observations(buffer: Any, rows: np.ndarray, env: int) -> Block:
+    if buffer.optimize_memory_usage:
+        return _observations("next_observations", buffer.observations, (rows + 1) % buffer.buffer_size, env)
+    return _observations("next_observations", buffer.next_observations, rows, env)
+
+
+def _executed(actions: np.ndarray, space: spaces.Space) -> np.ndarray:
+    """Off-policy algorithms store Box actions scaled to −1 to 1."""
+    if not isinstance(space, spaces.Box):
+        return actions
+    return (space.low + 0.5 * (actions + 1) * (space.high - space.low)).astype(actions.dtype)

@@ -1,0 +1,300 @@
+"""Tables with a row for each transition: which column is what, where episodes end, and which spaces the values live in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
+from ganq_irl_demos.formats.cutting import Block, cut
+from ganq_irl_demos.formats.imitation import horizon_of
+from ganq_irl_demos.formats.notes import Note
+from ganq_irl_demos.packing import NUMERIC, check_lengths
+from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.trajectories import Observations, Trajectory, named_arrays, named_spaces
+
+SYNONYMS = {
+    "observations": ("observations", "observation", "obs", "states", "state"),
+    "actions": ("actions", "action", "acts", "act"),
+    "rewards": ("rewards", "reward", "rews", "rew"),
+    "next_observations": ("next_observations", "next_observation", "next_obs", "next_states", "next_state"),
+    "terminated": ("terminated", "terminals", "terminal", "terminations"),
+    "truncated": ("truncated", "truncations", "timeouts"),
+    "dones": ("dones", "done"),
+    "episode": ("episode", "episode_id", "episode_ids", "episode_index", "trajectory", "trajectory_id"),
+}
+"""Field -> names that its column usually has."""
+
+BLOCK_ROWS = 1 << 14
+"""Rows read and written at a time."""
+
+_INDEXED = re.compile(r"^(?P<base>.+?)[_\[](?P<index>[0-9]{1,9})\]?$")
+_BRACKETED = re.compile(r"^(?P<base>.+)\[(?P<index>[0-9]{1,9})\]$")
+
+
+def find_columns(names: list[str], asked: Mapping[str, tuple[str, ...]], source: str) -> dict[str, list[str]]:
+    """Which columns hold which field.
+
+    A field is one column (``obs``), several numbered ones (``obs_0``, ``obs_1``, ...), or one for each key of a Dict
+    observation (``obs.camera``, ``obs.speed``). ``asked`` names them where they are called something else; ``x*`` stands for
+    every column that begins with x.
+
+    Returns:
+        Field, or ``observations.<key>``, -> its columns in order.
+
+    Raises:
+        ConfigurationError: a field or column that was asked for does not exist.
+        DemoFormatError: there are no observations.
+    """
+    if unknown := sorted(set(asked) - set(SYNONYMS)):
+        raise ConfigurationError(f"no field is called {unknown[0]!r}; {nearest(unknown[0], SYNONYMS)}")
+    found: dict[str, list[str]] = {}
+    for field, synonyms in SYNONYMS.items():
+        if field in asked:
+            found[field] = _asked_columns(names, asked[field], source)
+        else:
+            found |= next((some for name in synonyms if (some := _usual_columns(names, name, field))), {})
+    if not any(field.partition(".")[0] == "observations" for field in found):
+        raise DemoFormatError(
+            f"{source}: no column is known to hold observations (columns: {', '.join(names[:20]) or 'none'}); name it with "
+            "--columns observations=NAME[,NAME...]"
+        )
+    return found
+
+
+def _asked_columns(names: list[str], patterns: tuple[str, ...], source: str) -> list[str]:
+    chosen: list[str] = []
+    for pattern in patterns:
+        matching = [name for name in names if name.startswith(pattern[:-1])] if pattern.endswith("*") else [pattern]
+        if not matching or not set(matching) <= set(names):
+            raise ConfigurationError(f"{source}: no column {pattern!r}; {nearest(pattern, names)}")
+        chosen += matching
+    return chosen
+
+
+def _usual_columns(names: list[str], base: str, field: str) -> dict[str, list[str]]:
+    if base in names:
+        return {field: [base]}
+    if indexed := _numbered(names, base, _INDEXED):
+        return {field: indexed}
+    if not field.endswith("observations"):
+        return {}
+    keyed = [name for name in names if name.startswith(f"{base}.")]
+    bases = dict.fromkeys(match["base"] if (match := _BRACKETED.match(name)) else name for name in keyed)
+    return {
+        f"{field}.{unquote(name[len(base) + 1 :])}": [name] if name in keyed else _numbered(keyed, name, _BRACKETED)
+        for name in bases
+    }
+
+
+def is_numbered(name: str) -> bool:
+    """Whether a column is one of several that make up a field, by its name."""
+    return _INDEXED.match(name) is not None
+
+
+def _numbered(names: list[str], base: str, pattern: re.Pattern[str]) -> list[str]:
+    """Columns called ``base`` and a number, in the order of the numbers."""
+    found = {int(match["index"]): name for name in names if (match := pattern.match(name)) and match["base"] == base}
+    return [found[index] for index in sorted(found)]
+
+
+def table_stream(
+    blocks: Callable[[], Iterator[Block]], request: Request, source: str, note: Note | None = None
+) -> EpisodeStream:
+    """Episodes of a table that is read block by block.
+
+    Args:
+        blocks: iterates over the rows; the keys are fields as ``find_columns`` calls them.
+        request: the environment's spaces and id, where given.
+        source: for messages.
+        note: what ``ganq-irl`` said of the set when it wrote the file, if it did.
+
+    Raises:
+        DemoFormatError: there are no rows and no spaces.
+        IncompatibleSpaces: guessed spaces would not be supported.
+    """
+    first = next(blocks(), None)
+    fields = set(first or ())
+    # without any of these rows may come from anywhere, in any order
+    ordered = bool(fields & {"episode", "terminated", "truncated", "dones"} or _has_next(fields))
+    if note:
+        ordered = "next_observations" not in note.missing
+    missing = (() if "actions" in fields or first is None else ("actions",)) + (
+        () if ordered or first is None else ("next_observations",)
+    )
+    observation_space = note.observation_space if note else request.observation_space or _guess_observations(first, source)
+    action_space = note.action_space if note else request.action_space or _guess_actions(first, blocks, source)
+    env_id = note.env_id if note else request.env_id
+    whole = note is not None or not ordered or _has_next(fields)
+    dropped = {} if whole else {"last_steps": "dropped: their next observations are unknown"}
+
+    def episodes() -> Iterator[Trajectory]:
+        trajectories = (
+            fit(one, observation_space, action_space) for one in cut(blocks(), horizon_of(env_id), ordered=ordered)
+        )
+        return note.restored(trajectories, source) if note else trajectories
+
+    return EpisodeStream(
+        episodes=episodes,
+        observation_space=observation_space,
+        action_space=action_space,
+        env_id=env_id,
+        provenance=note.provenance if note else {"file": source, **dropped},
+        source=source,
+        missing=note.missing if note else missing,
+    )
+
+
+def guess_spaces(
+    trajectories: Callable[[], Iterator[Trajectory]], request: Request, source: str
+) -> tuple[spaces.Space, spaces.Space]:
+    """The spaces asked for, or else boxes (or a count of actions) that hold what the trajectories hold."""
+
+    def blocks() -> Iterator[Block]:
+        return ({**named_arrays(one.observations), "actions": one.actions} for one in trajectories())
+
+    first = next(blocks(), None) if request.observation_space is None or request.action_space is None else None
+    return (
+        request.observation_space or _guess_observations(first, source),
+        request.action_space or _guess_actions(first, blocks, source),
+    )
+
+
+def fit(trajectory: Trajectory, observation_space: spaces.Space, action_space: spaces.Space) -> Trajectory:
+    """A trajectory with the shapes of the spaces, where the numbers are as many, and whole numbers where they want those."""
+    wanted = named_spaces(observation_space)
+    arrays = {name: _fitted(array, wanted.get(name)) for name, array in named_arrays(trajectory.observations).items()}
+    observations: Observations = (
+        {name.removeprefix("observations."): array for name, array in arrays.items()}
+        if isinstance(trajectory.observations, dict)
+        else arrays["observations"]
+    )
+    actions = trajectory.actions
+    lacking = actions.ndim == 2 and actions.shape[1] == 0
+    return replace(trajectory, observations=observations, actions=actions if lacking else _fitted(actions, action_space))
+
+
+def _fitted(array: np.ndarray, space: spaces.Space | None) -> np.ndarray:
+    if space is None or space.shape is None:
+        return array
+    if array.shape[1:] != space.shape and array.size == len(array) * int(np.prod(space.shape)):
+        array = array.reshape(len(array), *space.shape)
+    counts = not isinstance(space, spaces.Box)
+    if counts and array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.rint(array)).all():
+        return array.astype(np.int64)
+    if isinstance(space, spaces.Box) and space.dtype == np.float32 and array.dtype == np.float64:
+        narrow = array.astype(np.float32)  # text knows one kind of float only
+        return narrow if np.array_equal(narrow, array, equal_nan=True) else array
+    return array
+
+
+def row_blocks(stream: EpisodeStream, note: Note) -> Iterator[Block]:
+    """The rows of a stream, about ``BLOCK_ROWS`` at a time; what rows cannot say goes into ``note``.
+
+    Columns: ``observations next_observations`` (or one for each key), ``actions rewards terminated truncated episode``.
+    Rewards that are missing are NaN.
+
+    Raises:
+        InvalidDemonstrations: a trajectory without transitions, which no row can stand for, or one that is not sound.
+    """
+    parts: list[Block] = []
+    rows = 0
+    for index, trajectory in sound_episodes(stream):
+        part = rows_of(trajectory, index, stream)
+        note.add(trajectory)
+        parts.append(part)
+        rows += len(trajectory)
+        if rows >= BLOCK_ROWS:
+            yield _joined(parts)
+            parts, rows = [], 0
+    if parts:
+        yield _joined(parts)
+
+
+def sound_episodes(stream: EpisodeStream) -> Iterator[tuple[int, Trajectory]]:
+    """Number and trajectory, if formats that know no others can hold it.
+
+    Raises:
+        InvalidDemonstrations: a trajectory without transitions, of other lengths or shapes, or of no numbers.
+    """
+    expected = set(named_spaces(stream.observation_space))
+    shapes: dict[str, tuple[int, ...]] = {}
+    for index, trajectory in enumerate(stream.episodes()):
+        where = f"{stream.source}: trajectory {index}"
+        check_lengths(trajectory, where, expected)
+        if not len(trajectory):
+            raise InvalidDemonstrations(f"{where} has no transitions, which this format cannot hold; leave it out")
+        for name, array in {**named_arrays(trajectory.observations), "actions": trajectory.actions}.items():
+            if array.dtype.kind not in NUMERIC or array.shape[1:] != shapes.setdefault(name, array.shape[1:]):
+                raise InvalidDemonstrations(
+                    f"{where}, {name}: {array.dtype} of shape {array.shape[1:]}, expected numbers of shape {shapes[name]}"
+                )
+        yield index, trajectory
+
+
+def rows_of(trajectory: Trajectory, index: int, stream: EpisodeStream) -> Block:
+    """One sound trajectory as columns of T rows."""
+    steps = len(trajectory)
+    block: Block = {}
+    for name, array in named_arrays(trajectory.observations).items():
+        block[name] = array[:-1]
+        if "next_observations" not in stream.missing:
+            block[f"next_{name}"] = array[1:]
+    if "actions" not in stream.missing:
+        block["actions"] = trajectory.actions
+    block["rewards"] = np.full(steps, np.nan) if trajectory.rewards is None else trajectory.rewards
+    last = np.arange(steps) == steps - 1
+    block |= {"terminated": last & trajectory.terminated, "truncated": last & trajectory.truncated}
+    return {**block, "episode": np.full(steps, index, np.int64)}
+
+
+def column_name(field: str) -> str:
+    """Name of a column that ``find_columns`` reads back: the key of a Dict observation is percent-encoded."""
+    base, dot, key = field.partition(".")
+    return base + dot + quote(key, safe="").replace(".", "%2E")
+
+
+def _joined(parts: list[Block]) -> Block:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _has_next(fields: set[str]) -> bool:
+    return any(field.partition(".")[0] == "next_observations" for field in fields)
+
+
+def _guess_observations(first: Block | None, source: str) -> spaces.Space:
+    if first is None:
+        raise _no_spaces(source)
+    keyed = {field.partition(".")[2]: array for field, array in first.items() if field.startswith("observations.")}
+    if keyed:
+        return spaces.Dict({key: _guess_box(array) for key, array in keyed.items()})
+    return _guess_box(first["observations"])
+
+
+def _guess_actions(first: Block | None, blocks: Callable[[], Iterator[Block]], source: str) -> spaces.Space:
+    if first is None:
+        raise _no_spaces(source)
+    actions = first.get("actions")
+    if actions is None:
+        return spaces.Box(-np.inf, np.inf, (0,), np.float32)
+    if actions.dtype.kind in "iub" and actions.reshape(len(actions), -1).shape[1] == 1:
+        largest = max(int(block["actions"].max(initial=0)) for block in blocks())
+        return spaces.Discrete(largest + 1)
+    return _guess_box(actions)
+
+
+def _guess_box(array: np.ndarray) -> spaces.Box:
+    if array.dtype == np.uint8:
+        return spaces.Box(0, 255, array.shape[1:], np.uint8)
+    dtype: Any = array.dtype.type if array.dtype.kind == "f" else np.float64
+    return spaces.Box(-np.inf, np.inf, array.shape[1:], dtype)
+
+
+def _no_spaces(source: str) -> DemoFormatError:
+    return DemoFormatError(f"{source} has no rows, so its spaces are unknown; name the environment with --env ID")

@@ -1,0 +1,137 @@
+"""CSV files with a header line and a row for each transition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
+from ganq_irl_demos.formats.arrays import join_columns
+from ganq_irl_demos.formats.cutting import Block
+from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.formats.notes import Note
+from ganq_irl_demos.formats.parquet import to_numpy
+from ganq_irl_demos.formats.tables import SYNONYMS, column_name, find_columns, row_blocks, table_stream
+from ganq_irl_demos.staging import replacing_file
+from ganq_irl_demos.streams import EpisodeStream, Request
+
+HEADER_BYTES = 1 << 20
+MAX_COLUMNS = 4096
+"""Columns written for one field; an image belongs into another format."""
+
+
+def recognise(path: Path) -> bool:
+    """Whether a file begins with a line of several names, parted by a comma, a semicolon or a tab."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        line, newline, _ = file.read(HEADER_BYTES).partition(b"\n")
+    text = line.decode("ascii", "replace").strip("\r\ufeff")
+    return bool(newline) and _delimiter(line) is not None and text.replace("\t", "").isprintable() and "\ufffd" not in text
+
+
+def _delimiter(line: bytes) -> str | None:
+    return next((mark for mark in (",", ";", "\t") if mark.encode() in line), None)
+
+
+def read(path: Path, request: Request) -> EpisodeStream:
+    """Read the columns that are fields of transitions.
+
+    Raises:
+        DemoFormatError: damaged, or a column that holds no numbers.
+    """
+    with open(path, "rb") as file:
+        delimiter = _delimiter(file.read(HEADER_BYTES).partition(b"\n")[0])
+    found = find_columns(_names(path, delimiter or ","), request.columns, str(path))
+
+    def blocks() -> Iterator[Block]:
+        import pyarrow as pa
+
+        wanted = sorted({name for columns in found.values() for name in columns})
+        try:
+            for batch in _open(path, delimiter or ",", wanted):
+                arrays = {name: _numbers(batch, name, str(path)) for name in wanted}
+                if len(batch):
+                    yield join_columns(arrays, found, str(path))
+        except (pa.ArrowException, OSError) as error:
+            raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); mend or export it again") from error
+
+    return table_stream(blocks, request, str(path))
+
+
+def _names(path: Path, delimiter: str) -> list[str]:
+    try:
+        names: list[str] = _open(path, delimiter).schema.names
+    except UnicodeDecodeError as error:
+        raise DemoFormatError(f"{path}: its first line is no text ({brief(error)}); mend or export it again") from error
+    return names
+
+
+def _open(path: Path, delimiter: str, wanted: list[str] | None = None) -> Any:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    # all as one kind: the first block does not tell whether a column of whole numbers has others further down
+    flags = {name for base in ("terminated", "truncated", "dones") for name in SYNONYMS[base]}
+    types = {name: pa.string() if name in flags else pa.float64() for name in wanted or ()}
+    convert = csv.ConvertOptions(include_columns=wanted, column_types=types) if wanted else None
+    try:
+        return csv.open_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=convert)
+    except (pa.ArrowException, OSError) as error:
+        raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); mend or export it again") from error
+
+
+def _numbers(batch: Any, name: str, source: str) -> np.ndarray:
+    import pyarrow as pa
+
+    column = batch.column(name)
+    if not pa.types.is_string(column.type):
+        return to_numpy(column, batch.schema.field(name), source)
+    words = np.char.lower(np.asarray(column.to_pylist(), dtype=str))
+    yes = np.isin(words, ["1", "1.0", "true", "yes"])
+    if not (yes | np.isin(words, ["0", "0.0", "false", "no", ""])).all():
+        raise DemoFormatError(f"{source}: column {name!r} holds {words[~yes][0]!r}, expected 0 or 1, true or false")
+    return yes
+
+
+def write(stream: EpisodeStream, path: Path) -> None:
+    """Write a row for each transition; every number is written with as many digits as bring it back.
+
+    Raises:
+        InvalidDemonstrations: a trajectory without transitions, or an observation of too many numbers for a line of text.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    with replacing_file(path) as scratch:
+        writer: Any = None
+        try:
+            for block in row_blocks(stream, Note.of(stream)):
+                columns = {name: _plain(array) for field, array in block.items() for name, array in _wide(field, array)}
+                batch = pa.RecordBatch.from_pydict(columns)
+                writer = writer or csv.CSVWriter(scratch, batch.schema)
+                writer.write_batch(batch)
+        finally:
+            if writer is not None:
+                writer.close()
+        if writer is None:
+            raise InvalidDemonstrations(f"{stream.source} holds no trajectories; an empty table could not be read again")
+
+
+def _wide(field: str, array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    if array.ndim == 1:
+        yield column_name(field), array
+        return
+    flat = array.reshape(len(array), -1)
+    if flat.shape[1] > MAX_COLUMNS:
+        raise InvalidDemonstrations(f"{field}: {flat.shape[1]} numbers a step are too many for CSV; write parquet or npz")
+    for index, column in enumerate(flat.T):
+        yield f"{column_name(field)}[{index}]", np.ascontiguousarray(column)
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """Numbers of the kinds that come back as they were: all digits of a double hold any narrower float."""
+    return array.astype(np.int8 if array.dtype == bool else np.float64 if array.dtype.kind == "f" else array.dtype)

@@ -1,0 +1,75 @@
+"""Demonstrations one episode at a time, for files larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gymnasium import spaces
+
+from ganq_irl_demos.trajectories import Demonstrations, Trajectory
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a reader is told besides the path.
+
+    Attributes:
+        observation_space: the environment's, for formats that carry none.
+        action_space: likewise.
+        env_id: Gymnasium id of the environment; it tells the time limit where a file does not tell it from a termination.
+        columns: field (``observations``, ``actions``, ...) -> names of the columns that hold it.
+        trust: whether a pickle may be opened, which can run code.
+        download: whether a data set that is not on this machine may be fetched.
+    """
+
+    observation_space: spaces.Space | None = None
+    action_space: spaces.Space | None = None
+    env_id: str | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    trust: bool = False
+    download: bool = False
+
+
+@dataclass(frozen=True)
+class EpisodeStream:
+    """What ``Demonstrations`` holds, but the trajectories are read again, one by one, each time they are asked for.
+
+    Attributes:
+        episodes: returns an iterator over the trajectories, from the first; a reader keeps no more than one block of them.
+        observation_space, action_space, env_id, provenance, source, missing: as in ``Demonstrations``.
+    """
+
+    episodes: Callable[[], Iterator[Trajectory]]
+    observation_space: spaces.Space
+    action_space: spaces.Space
+    env_id: str | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    source: str = "demonstrations"
+    missing: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(demonstrations: Demonstrations) -> EpisodeStream:
+        """Demonstrations in memory as a stream."""
+        return EpisodeStream(
+            episodes=lambda: iter(demonstrations),
+            observation_space=demonstrations.observation_space,
+            action_space=demonstrations.action_space,
+            env_id=demonstrations.env_id,
+            provenance=demonstrations.provenance,
+            source=demonstrations.source,
+            missing=demonstrations.missing,
+        )
+
+    def collect(self) -> Demonstrations:
+        """All trajectories in memory (or, where the format allows it, mapped from the file)."""
+        return Demonstrations(
+            trajectories=tuple(self.episodes()),
+            observation_space=self.observation_space,
+            action_space=self.action_space,
+            env_id=self.env_id,
+            provenance=self.provenance,
+            source=self.source,
+            missing=self.missing,
+        )

@@ -1,0 +1,215 @@
+"""Nothing that is read runs code, leads out of the file, or takes memory that the file does not deserve."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+from demo_examples import ACTIONS, OBSERVATIONS, make_demos, make_trajectory
+
+from ganq_irl.errors import DemoFormatError, GanqIrlError
+from ganq_irl_demos import FORMATS, load_demonstrations, save_demonstrations
+
+SPACES = {"observation_space": OBSERVATIONS, "action_space": ACTIONS}
+
+
+class Payload:
+    """Unpickling this makes a folder."""
+
+    def __init__(self, evidence):
+        self.evidence = str(evidence)
+
+    def __reduce__(self):
+        return os.mkdir, (self.evidence,)
+
+
+def test_a_replay_buffer_is_opened_on_trust_alone(tmp_path):
+    evidence, path = tmp_path / "evidence", tmp_path / "buffer.pkl"
+    path.write_bytes(pickle.dumps(Payload(evidence)))
+    with pytest.raises(DemoFormatError, match=r"is a pickle, which could run code and is never opened.*--trust"):
+        load_demonstrations(path)
+    assert not evidence.exists()
+    with pytest.raises(DemoFormatError, match=r"holds a NoneType, expected a ReplayBuffer"):
+        load_demonstrations(path, trust=True)
+    assert evidence.exists(), "the payload itself must work, or this test shows nothing"
+
+
+def test_objects_in_plain_arrays_are_not_touched(tmp_path):
+    evidence, path = tmp_path / "evidence", tmp_path / "plain.npz"
+    rows = {"obs": np.zeros((4, 3), np.float32), "acts": np.zeros((4, 1), np.float32), "dones": np.ones(4, bool)}
+    np.savez(path, **rows, infos=np.array([Payload(evidence)] * 4, dtype=object))
+    load_demonstrations(path, **SPACES, needs=())
+    np.savez(path, **{**rows, "acts": np.array([Payload(evidence)] * 4, dtype=object)})
+    with pytest.raises(DemoFormatError, match=r"acts\.npy holds object values; only plain numbers are read"):
+        load_demonstrations(path, **SPACES)
+    assert not evidence.exists()
+
+
+@pytest.fixture
+def hdf5():
+    return pytest.importorskip("h5py")
+
+
+def stored(name, tmp_path):
+    path = tmp_path / f"demos{FORMATS[name].suffix}"
+    save_demonstrations(make_demos(), path)
+    return path
+
+
+PLACES = {"d4rl": "actions", "robomimic": "data/demo_0/actions"}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_objects_and_links_in_hdf5_are_refused(name, tmp_path, hdf5):
+    place = PLACES[name]
+    other = tmp_path / "secret.hdf5"
+    with hdf5.File(other, "w") as file:
+        file["actions"] = np.ones((5, 1), np.float32)
+    planted = {
+        "object values": lambda file: file.create_dataset(place, data=[b"x"] * 5, dtype=hdf5.string_dtype()),
+        "is a link to elsewhere": lambda file: file.__setitem__(place, hdf5.ExternalLink(str(other), "actions")),
+        "another file": lambda file: file.create_virtual_dataset(place, virtual(hdf5, other), fillvalue=0),
+    }
+    for message, plant in planted.items():
+        path = stored(name, tmp_path)
+        with hdf5.File(path, "a") as file:
+            del file[place]
+            plant(file)
+        with pytest.raises(DemoFormatError, match=rf"demos.*{message}"):
+            load_demonstrations(path)
+
+
+def virtual(hdf5, other):
+    layout = hdf5.VirtualLayout((5, 1), "f4")
+    layout[:] = hdf5.VirtualSource(str(other), "actions", (5, 1))
+    return layout
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_hdf5_that_declares_more_than_it_holds_is_refused_before_memory_is_taken(name, tmp_path, hdf5):
+    path = stored(name, tmp_path)
+    with hdf5.File(path, "a") as file:
+        del file[PLACES[name]]
+        file.create_dataset(PLACES[name], shape=(10**12, 1), dtype="f8", chunks=(1024, 1))
+    with pytest.raises(DemoFormatError, match=r"demos.*(attack|differ in length|rows)"):
+        load_demonstrations(path)
+
+
+def test_infos_of_imitation_are_never_decoded(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    evidence = tmp_path / "evidence"
+    jsonpickled = json.dumps({"py/reduce": [{"py/function": "os.mkdir"}, {"py/tuple": [str(evidence)]}]})
+    rows = {"obs": [np.zeros((4, 3), np.float32)], "acts": [np.zeros((3, 1), np.float32)], "infos": [[jsonpickled] * 3]}
+    datasets.Dataset.from_dict({**rows, "terminal": [True], "rews": [np.ones(3)]}).save_to_disk(str(tmp_path / "planted"))
+    (trajectory,) = load_demonstrations(tmp_path / "planted", **SPACES)
+    assert trajectory.episode_return == 3
+    assert trajectory.terminated
+    assert not evidence.exists()
+
+
+def test_a_compressed_arrow_file_is_not_unpacked(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    folder = stored("imitation", tmp_path)
+    file = next(folder.glob("*.arrow"))
+    with pa.ipc.open_stream(file.read_bytes()) as reader:
+        table = reader.read_all()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    with pytest.raises(DemoFormatError, match="is compressed, which datasets never does"):
+        load_demonstrations(folder)
+
+
+def test_the_environment_that_minari_metadata_name_is_not_made(tmp_path):
+    pytest.importorskip("minari")
+    folder = stored("minari", tmp_path)
+    file = folder / "data" / "metadata.json"
+    metadata = json.loads(file.read_text())
+    (tmp_path / "evil.py").write_text(f"import os; os.mkdir({str(tmp_path / 'evidence')!r})")
+    spec = {"id": "Evil-v0", "entry_point": "evil:Env", "kwargs": {}, "additional_wrappers": [], "vector_entry_point": None}
+    file.write_text(json.dumps({**metadata, "env_spec": json.dumps(spec)}))
+    assert len(load_demonstrations(folder)) == 3
+    del metadata["observation_space"]
+    file.write_text(json.dumps({**metadata, "env_spec": json.dumps(spec)}))
+    with pytest.raises(DemoFormatError, match=r"holds no observation_space, and the environment .* is not made"):
+        load_demonstrations(folder)
+    assert not (tmp_path / "evidence").exists()
+
+
+def test_a_space_in_minari_metadata_that_fills_the_memory_is_refused(tmp_path):
+    pytest.importorskip("minari")
+    folder = stored("minari", tmp_path)
+    file = folder / "data" / "metadata.json"
+    space = {"type": "Box", "dtype": "float32", "shape": [10**6, 10**6], "low": 0, "high": 1}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "observation_space": json.dumps(space)}))
+    with pytest.raises(DemoFormatError, match="too large"):
+        load_demonstrations(folder)
+
+
+def test_links_in_a_minari_file_are_refused(tmp_path, hdf5):
+    pytest.importorskip("minari")
+    folder = stored("minari", tmp_path)
+    for place in ("episode_0/actions", "episode_1/infos/secret"):
+        with hdf5.File(folder / "data" / "main_data.hdf5", "a") as file:
+            if place in file:
+                del file[place]
+            file.require_group(place.rpartition("/")[0])
+            file[place] = hdf5.ExternalLink(str(tmp_path / "other.hdf5"), "actions")
+        with pytest.raises(DemoFormatError, match="is a link to elsewhere"):
+            load_demonstrations(folder)
+        with hdf5.File(folder / "data" / "main_data.hdf5", "a") as file:
+            del file[place]
+            file[place] = np.zeros((5, 1), np.float32)
+
+
+def test_files_outside_of_a_lerobot_folder_are_not_followed(tmp_path):
+    pytest.importorskip("pyarrow")
+    folder = stored("lerobot", tmp_path)
+    inside = folder / "data" / "chunk-000" / "file-000.parquet"
+    inside.rename(tmp_path / "secret.parquet")
+    inside.symlink_to(tmp_path / "secret.parquet")
+    with pytest.raises(DemoFormatError, match="leads out of the data set"):
+        load_demonstrations(folder)
+
+
+def test_a_lerobot_path_template_is_not_used(tmp_path):
+    pytest.importorskip("pyarrow")
+    folder = stored("lerobot", tmp_path)
+    file = folder / "meta" / "info.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "data_path": "/etc/{chunk_index.__class__}"}))
+    assert len(load_demonstrations(folder)) == 3
+
+
+@pytest.mark.parametrize("note", ["[]", "{", '{"seeds": 3}', "null", json.dumps({"a": "b" * 100})])
+def test_a_malformed_note_is_a_sentence(note, tmp_path):
+    path = stored("arrays", tmp_path)
+    with np.load(path) as file:
+        entries = {name: file[name] for name in file.files}
+    np.savez(path, **{**entries, "ganq_irl": np.frombuffer(note.encode(), np.uint8)})
+    with pytest.raises(DemoFormatError, match=r"what ganq-irl noted in it is malformed"):
+        load_demonstrations(path)
+
+
+def test_rows_that_the_note_does_not_know_are_refused(tmp_path):
+    path = stored("arrays", tmp_path)
+    longer = save_demonstrations(make_demos(*(make_trajectory(seed=i) for i in range(5))), tmp_path / "longer.arrays.npz")
+    entries = {}
+    for source in (longer, path):
+        with np.load(source) as file:
+            entries |= {name: file[name] for name in file.files if source == longer or name == "ganq_irl"}
+    np.savez(path, **entries)
+    with pytest.raises(DemoFormatError, match="holds 5 trajectories, but speaks of 3"):
+        load_demonstrations(path)
+
+
+def test_a_parquet_file_that_declares_too_much_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr("ganq_irl_demos.formats.limits.FREE_BYTES", 1 << 12)
+    monkeypatch.setattr("ganq_irl_demos.formats.limits.MAX_RATIO", 1)
+    constant = make_trajectory(5000, observations=np.zeros((5001, 3), np.float32), actions=np.zeros((5000, 1), np.float32))
+    path = save_demonstrations(make_demos(constant), tmp_path / "zeros.parquet")
+    with pytest.raises(GanqIrlError, match=r"zeros\.parquet has \d+ bytes but would unpack to \d+"):
+        load_demonstrations(path)
