@@ -13,6 +13,7 @@ replay buffer know of it, so that a policy trained in this way acts in the envir
 - *What it is worth.* A critic's value of s_a is one number, since s_a is one state where no action makes a difference.
   ``AbsorbingValue`` keeps the number and moves it as the generator's target network moves, by the same bootstrap.
 - *Who gets it.* The terminal transitions, as r(s_T, a_T) + γ V(s_a) when they are sampled; their bootstrap is 0 already.
+  SAC's entropy bonus ends with the episode, as it does without absorbing states.
 
 The paper found the number that V converges to, r(s_a) / (1 - γ), less stable when it is used at once: it is there long
 before the values of states that go on, which a generator's targets approach at their own pace.
@@ -43,20 +44,21 @@ def with_absorbing(batch: Batch) -> Batch:
 class AbsorbingValue:
     """V(s_a), as a target network of the generator would have it.
 
-    Starts at 0, where networks start, and moves whenever the targets do: V <- V + τ (r(s_a) + γ V - V).
+    Starts at 0, near which networks start, and moves whenever the targets do: V <- V + τ (r(s_a) + γ V - V). What targets do
+    before the first call of ``follow`` does not count: nothing is learned until then.
     """
 
     def __init__(self, generator: OffPolicyAlgorithm) -> None:
         self.generator = generator
         self.value = 0.0
-        self._n_moves = target_moves(generator)
+        self._n_moves: int | None = None
 
     def follow(self, reward: float) -> None:
         """Move as often as the generator's targets have since the last call; ``reward`` is today's r(s_a)."""
         n_moves = target_moves(self.generator)
-        tau: float = self.generator.tau
-        for _ in range(n_moves - self._n_moves):
-            self.value += tau * (reward + self.generator.gamma * self.value - self.value)
+        model: Any = self.generator  # tau is not of the base class, but all of them have one
+        for _ in range(0 if self._n_moves is None else n_moves - self._n_moves):
+            self.value += model.tau * (reward + model.gamma * self.value - self.value)
         self._n_moves = n_moves
 
     def beyond(self, dones: Tensor) -> Tensor:

@@ -1,0 +1,247 @@
+"""The absorbing state: what the replay holds, what the discriminator sees, and what an episode's end is worth."""
+
+import numpy as np
+import pytest
+import torch
+from absorbing_examples import counting, dac
+from scripted import CONTINUOUS, DISCRETE, OFF_POLICY, CountingEnv, demonstrations, flat, generator, imitator, vec_env
+from stable_baselines3.common.callbacks import BaseCallback
+
+from ganq_irl.algorithms import DAC
+from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, target_moves, with_absorbing
+from ganq_irl.discriminator import STATE_TRANSITION
+from ganq_irl.rewards import RewardModel
+from ganq_irl.types import Batch
+
+
+def some_batch(dones):
+    ones = torch.full((len(dones), 3), 1.5)
+    return Batch(ones, torch.full((len(dones), 1), 0.5), ones + 1, torch.tensor(dones, dtype=torch.float32))
+
+
+# Transitions.
+
+
+def test_each_terminal_row_brings_the_loop_of_the_absorbing_state():
+    batch = some_batch([0, 1, 0, 1, 1])
+    extended = with_absorbing(batch)
+    assert len(extended) == 8
+    assert extended.absorbing.tolist() == [0] * 5 + [1] * 3
+    assert torch.equal(extended.observations[:5], batch.observations)
+    assert torch.equal(extended.dones[:5], batch.dones)
+    for field in (extended.observations, extended.actions, extended.next_observations, extended.dones):
+        assert not field[5:].any()
+    assert len(with_absorbing(some_batch([0, 0]))) == 2
+
+
+def test_loops_of_dict_observations_and_discrete_actions():
+    rows = Batch({"a": torch.ones(2, 3), "b": torch.ones(2, dtype=torch.long)}, torch.ones(2).long(), {}, torch.ones(2))
+    assert not any(value.any() for value in (*loops(rows).observations.values(), loops(rows).actions))
+    assert loops(rows).actions.dtype == torch.long
+
+
+def test_an_epoch_of_demonstrations_has_one_loop_for_each_terminated_episode():
+    run = dac(absorbing=True)
+    terminated = [trajectory.terminated for trajectory in demonstrations(CountingEnv())]
+    assert 0 < sum(terminated) < len(terminated)
+    assert with_absorbing(run._demonstrations).absorbing.sum() == sum(terminated)
+
+
+def watched(run):
+    """Batches that the discriminator is given from now on."""
+    seen, update = [], run.learner.update
+    run.learner.update = lambda real, fake: seen.append((real, fake)) or update(real, fake)
+    return seen
+
+
+@pytest.mark.parametrize("name", ["sac", "dqn", "gan-q"])
+def test_the_discriminator_sees_loops_on_both_sides_and_the_replay_holds_none(name):
+    run = dac(name, absorbing=True)
+    seen = watched(run)
+    run.learn(70)
+    buffer = run.generator.replay_buffer
+    stored = buffer.next_observations[: buffer.size(), 0]
+    assert buffer.size() == 70
+    assert stored.shape[1:] == run.generator.observation_space.shape == (3,)
+    assert (stored[:, 2] > 0).all()  # each is a step of an episode
+    assert seen
+    for side in (0, 1):
+        loops_seen = sum(pair[side].absorbing.sum() for pair in seen)
+        assert loops_seen == sum(pair[side].dones.sum() for pair in seen) > 0
+        for pair in seen:
+            assert len(pair[side]) == 16 + pair[side].absorbing.sum()
+    # Episodes 1, 3, ... are cut by a time limit after four steps: no row of theirs is terminal.
+    fakes = Batch.cat([fake for _, fake in seen])
+    assert (fakes.next_observations[fakes.dones == 1][:, 2] == 3).all()
+    assert (fakes.next_observations[:, 2] == 4).any()
+
+
+def test_the_encoder_sees_the_bit_alone():
+    run = dac(absorbing=True, inputs=STATE_TRANSITION)
+    encoder = run.learner.discriminator.encoder
+    features = encoder(with_absorbing(some_batch([0, 1]))).features
+    assert encoder.dim == 7
+    assert features[:2, 6].tolist() == [0, 0]
+    assert features[:2, :6].abs().min() > 0
+    assert features[2].tolist() == [0] * 6 + [10]
+    plain = dac(inputs=STATE_TRANSITION).learner.discriminator.encoder
+    torch.testing.assert_close(plain(some_batch([0, 1])).features, features[:2, :6])
+    # A batch that says nothing of absorbing states has none.
+    torch.testing.assert_close(encoder(some_batch([0, 1])).features, features[:2])
+
+
+# The value.
+
+
+class Model:
+    """What AbsorbingValue looks at in a generator whose targets move at each gradient step."""
+
+    def __init__(self, tau, gamma):
+        self.tau, self.gamma, self._n_updates = tau, gamma, 100
+
+
+def test_the_value_follows_the_targets_by_their_own_bootstrap():
+    tau, gamma, reward = 0.1, 0.9, -2.0
+    model = Model(tau, gamma)
+    value = AbsorbingValue(model)
+    value.follow(reward)
+    assert value.value == 0  # what the targets did before is not counted
+    for n_moves in (1, 3, 6, 400):
+        model._n_updates = 100 + n_moves
+        value.follow(reward)
+        assert value.value == pytest.approx(reward / (1 - gamma) * (1 - (1 - tau * (1 - gamma)) ** n_moves))
+    assert value.value == pytest.approx(-20, rel=0.02)
+    value.follow(reward)
+    assert value.beyond(torch.tensor([0.0, 1.0])).tolist() == pytest.approx([0, 0.9 * value.value])
+
+
+def test_a_hard_copy_is_a_step_of_value_iteration():
+    model = Model(1.0, 0.5)
+    value = AbsorbingValue(model)
+    value.follow(1.0)
+    values = []
+    for reward in (1.0, 1.0, 3.0):
+        model._n_updates += 1
+        value.follow(reward)
+        values.append(value.value)
+    assert values == [1, 1.5, 3.75]
+
+
+def test_terminal_rewards_with_its_value_are_the_extended_decision_process():
+    """Value iteration with s_a as a state, and without it but with γ V(s_a) in the terminal rewards, agree."""
+    rng, gamma, of_absorbing = np.random.default_rng(0), 0.9, -0.7
+    rewards, ends = rng.normal(size=(5, 2)), rng.random((5, 2)) < 0.3
+    following = rng.integers(5, size=(5, 2))
+    extended, plain = np.zeros(6), np.zeros(5)
+    beyond = gamma * of_absorbing / (1 - gamma)
+    for _ in range(500):
+        backup = rewards + gamma * extended[np.where(ends, 5, following)]
+        extended = np.append(backup.max(axis=1), of_absorbing + gamma * extended[5])
+        plain = (rewards + np.where(ends, beyond, gamma * plain[following])).max(axis=1)
+    np.testing.assert_allclose(plain, extended[:5])
+
+
+class TargetsWatched(BaseCallback):
+    """How often the parameters of the target networks change."""
+
+    def __init__(self):
+        super().__init__()
+        self.n_moves, self.last = 0, None
+
+    def _on_step(self):
+        model = self.model
+        target = model.critic_target if hasattr(model, "critic_target") else getattr(model, "q_net_target", None)
+        target = flat(model.quantile_net_target if target is None else target)
+        self.n_moves += self.last is not None and not torch.equal(self.last, target)
+        self.last = target
+        return True
+
+
+@pytest.mark.parametrize("name", OFF_POLICY)
+def test_moves_of_the_targets_are_counted_as_the_generator_makes_them(name):
+    options = {} if name in CONTINUOUS else {"target_update_interval": 4}
+    model = counting(name, train_freq=1, learning_starts=20, **options)
+    callback = TargetsWatched()
+    run = dac(model=model, absorbing=True)
+    with pytest.warns(UserWarning, match="nothing is trained"):
+        run.learn(20)
+    before = target_moves(model)
+    run.learn(60, callback=callback, reset_num_timesteps=False)
+    assert callback.n_moves > 5
+    assert target_moves(model) - before - callback.n_moves in (0, 1)  # the last step's is not seen
+    if name in DISCRETE:
+        assert target_moves(model) == 20
+
+
+@pytest.mark.parametrize("name", ["sac", "dqn"])
+def test_terminal_transitions_are_paid_what_lies_beyond(name):
+    run = dac(name, absorbing=True).learn(70)
+    run.absorbing.value = -5.0
+    model = run.generator
+    samples = model.replay_buffer.sample(200)
+    ended = samples.dones.reshape(-1) == 1
+    assert ended.any()
+    assert not ended.all()
+    alone = run.recovered_reward()
+    rows = Batch(
+        samples.observations,
+        samples.actions * (2 if name == "sac" else 1),  # the replay's are scaled to [-1, 1]
+        samples.next_observations,
+        samples.dones.reshape(-1),
+    )
+    expected = alone.price(rows) - 5.0 * model.gamma * ended
+    torch.testing.assert_close(samples.rewards.reshape(-1), expected)
+    plain = dac(name).learn(70)
+    torch.testing.assert_close(plain.price(rows), plain.recovered_reward().price(rows))
+
+
+def test_n_step_returns_reach_beyond_their_end():
+    run = dac(model=counting("gan-q", n_steps=5), absorbing=True).learn(70)
+    run.absorbing.value = 10.0
+    model = run.generator
+    with torch.no_grad():
+        for parameter in run.learner.discriminator.parameters():
+            parameter.zero_()  # every transition is paid 0, and what lies beyond alone remains
+    samples = model.replay_buffer.sample(300)
+    steps = 3 - samples.observations[:, 2]  # to the end of an episode that terminates
+    ended = samples.dones.reshape(-1) == 1
+    assert set(steps[ended].tolist()) == {1, 2, 3}
+    torch.testing.assert_close(samples.rewards.reshape(-1), torch.where(ended, 10 * model.gamma**steps, 0.0))
+
+
+def test_the_value_moves_while_learning_by_the_reward_of_the_loop():
+    run = dac(absorbing=True, frozen=True)  # a reward that does not change
+    assert run.absorbing.value == 0
+    run.learn(120)
+    loop = loops(run._demonstrations[:1])
+    reward, tau, gamma = run.recovered_reward().price(loop).item(), run.generator.tau, run.generator.gamma
+    n_moves = run.absorbing._n_moves  # of those that the last round knew of
+    assert n_moves > 20
+    assert run.absorbing.value == pytest.approx(reward / (1 - gamma) * (1 - (1 - tau * (1 - gamma)) ** n_moves))
+    assert run.price(loop).item() == pytest.approx(reward)  # the loop itself is no end
+
+
+def test_an_end_that_the_expert_never_shows_is_worth_less_than_nothing():
+    worth = {}
+    for expert, policy in ((False, True), (True, False)):
+        scripts = ({"script": ((4, ended),)} for ended in (expert, policy))
+        shown = demonstrations(CountingEnv(**next(scripts)))
+        model = generator("sac", vec_env(CountingEnv, 1, **next(scripts)))
+        run = imitator("dac", model, shown, inputs=("observations",), absorbing=True, learning_rate=0.01).learn(300)
+        worth[expert] = run.absorbing.value
+    assert worth[False] < 0 < worth[True]
+
+
+def test_absorbing_runs_are_repeated_saved_and_loaded(tmp_path):
+    first, second = (dac(absorbing=True).learn(90) for _ in range(2))
+    assert first.absorbing.state_dict() == second.absorbing.state_dict()
+    assert torch.equal(flat(first.policy), flat(second.policy))
+    assert not torch.equal(flat(first.policy), flat(dac().learn(90).policy))
+    first.save(tmp_path / "run")
+    options = {"batch_size": 16, "hidden_sizes": (8,), "n_updates": 2}
+    loaded = DAC.load(tmp_path / "run", counting("sac"), demonstrations(CountingEnv()), absorbing=True, **options)
+    assert loaded.absorbing.state_dict() == first.absorbing.state_dict()
+    rows = first._demonstrations
+    assert torch.equal(loaded.price(rows), first.price(rows))
+    first.recovered_reward().save(tmp_path / "reward")
+    assert torch.equal(RewardModel.load(tmp_path / "reward").price(rows), first.recovered_reward().price(rows))

@@ -1,0 +1,96 @@
+"""FAIRL, WAIL, GAIfO and VAIL: what each makes of GAIL's parts."""
+
+import inspect
+
+import pytest
+import torch
+from scripted import demonstrations, generator, imitator
+from stable_baselines3.common.logger import KVWriter, Logger
+
+from ganq_irl.algorithms import ALGORITHMS
+from ganq_irl.algorithms.settings import keyword_options
+from ganq_irl.discriminator import BottleneckDiscriminator
+from ganq_irl.errors import ConfigurationError
+from ganq_irl.types import Batch
+
+
+def logit(run, rows):
+    return run.learner.discriminator.score(run.learner.discriminator.encode(rows))
+
+
+def trained(algorithm, **options):
+    """With scores that are not all near 0."""
+    run = imitator(algorithm, generator("ppo"), learning_rate=0.01, **options).learn(128)
+    rows = run._demonstrations
+    with torch.no_grad():
+        score = logit(run, rows)
+    assert score.std() > 1e-3
+    return run, rows, score
+
+
+def test_fairl_pays_minus_the_log_ratio_times_the_ratio():
+    run, rows, score = trained("fairl")
+    torch.testing.assert_close(run.price(rows), -score * torch.exp(score))
+    assert run.learner.loss.name == "bce"
+
+
+def test_wail_pays_a_wasserstein_critics_score():
+    run, rows, score = trained("wail")
+    torch.testing.assert_close(run.price(rows), score)
+    (stabilizer,) = run.learner.stabilizers
+    assert stabilizer.settings() == {"name": "gradient-penalty", "weight": 10.0}
+    real, fake = torch.tensor([2.0]), torch.tensor([-1.0])
+    assert (run.learner.loss.real(real) + run.learner.loss.fake(fake)).item() == -3
+    with pytest.raises(ConfigurationError, match="use the reward 'score'"):
+        imitator("wail", generator("ppo"), reward="logit")
+
+
+def test_gaifo_sees_states_and_what_follows_them():
+    run, rows, score = trained("gaifo")
+    assert run.learner.discriminator.encoder.fields == ("observations", "next_observations")
+    torch.testing.assert_close(run.price(rows), score)
+    for change, same in (({"actions": rows.actions + 1}, True), ({"next_observations": rows.observations}, False)):
+        fields = {"observations": rows.observations, "actions": rows.actions, "next_observations": rows.next_observations}
+        assert torch.equal(run.price(Batch(**{**fields, **change}, dones=rows.dones)), run.price(rows)) == same
+    with pytest.raises(ConfigurationError, match="leave out 'actions', or use GAIL"):
+        imitator("gaifo", generator("ppo"), inputs=("observations", "actions"))
+
+
+def test_vail_pays_by_the_mean_code():
+    run, rows, _ = trained("vail", code_size=4)
+    discriminator = run.learner.discriminator
+    assert isinstance(discriminator, BottleneckDiscriminator)
+    with torch.no_grad():
+        outputs = discriminator.network(discriminator.encode(rows).features)
+        expected = discriminator.network.decision(outputs[:, :4]).squeeze(1)
+    torch.testing.assert_close(run.price(rows), expected)
+    assert torch.equal(run.price(rows), run.price(rows))
+
+
+def test_vail_raises_the_price_of_information_and_logs_it():
+    class Memory(KVWriter):
+        rows: list = []  # noqa: RUF012
+
+        def write(self, key_values, key_excluded, step=0):
+            self.rows.append(dict(key_values))
+
+        def close(self):
+            pass
+
+    model = generator("ppo")
+    model.set_logger(Logger(None, [Memory()]))
+    run = imitator("vail", model, capacity=0.0, beta_rate=0.5, stabilizers=["label-smoothing"]).learn(192)
+    assert [stabilizer.name for stabilizer in run.learner.stabilizers] == ["label-smoothing", "information"]
+    logged = [row for row in Memory.rows if "discriminator/beta" in row]
+    assert logged[-1]["discriminator/beta"] > logged[0]["discriminator/beta"] > 0.1
+    assert logged[0]["discriminator/information"] > 0
+
+
+def test_options_of_the_class_behind_are_options():
+    gail = keyword_options(ALGORITHMS["gail"])
+    for name, own in {"fairl": set(), "wail": set(), "gaifo": set(), "vail": {"capacity", "beta_rate", "code_size"}}.items():
+        assert keyword_options(ALGORITHMS[name]) == gail | own
+    assert keyword_options(ALGORITHMS["airl"]) == set(inspect.signature(ALGORITHMS["airl"]).parameters)
+    assert "normalize_values" not in keyword_options(ALGORITHMS["dac"])
+    with pytest.raises(TypeError, match="absorbing"):
+        ALGORITHMS["fairl"](generator("ppo"), demonstrations(), batch_size=16, absorbing=True)

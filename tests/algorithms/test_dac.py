@@ -1,0 +1,88 @@
+"""Discriminator-actor-critic: its defaults, its inputs and its pace."""
+
+import inspect
+
+import pytest
+import torch
+from absorbing_examples import counting, dac
+from scripted import CountingEnv, demonstrations, generator
+from stable_baselines3.common.logger import Logger
+
+from ganq_irl.algorithms import DAC
+from ganq_irl.algorithms.settings import updates_due
+from ganq_irl.discriminator import STATE_TRANSITION
+from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
+from ganq_irl.types import Batch
+
+
+def test_the_defaults_are_those_that_learned_pendulum_from_one_demonstration():
+    given = {key: parameter.default for key, parameter in inspect.signature(DAC).parameters.items()}
+    assert (given["reward"], given["loss"], given["n_updates"], given["learning_rate"]) == ("logit", "bce", 1, 1e-3)
+    (stabilizer,) = DAC(counting("sac"), demonstrations(CountingEnv()), batch_size=16).learner.stabilizers
+    assert stabilizer.settings() == {"name": "r1", "weight": 10.0}
+
+
+def test_the_reward_is_the_discriminators_logit():
+    run = dac()
+    rows = run._demonstrations
+    network = run.learner.discriminator.network
+    features = torch.cat([rows.observations, rows.actions], dim=1)
+    features = (features - features.mean(dim=0)) / torch.where(
+        features.std(dim=0, correction=0) > 1e-6, features.std(dim=0, correction=0), torch.ones(4)
+    )
+    torch.testing.assert_close(run.price(rows), network(features))
+
+
+def test_an_on_policy_generator_is_refused_before_anything_is_loaded():
+    with pytest.raises(UnsupportedGenerator, match=r"PPO has none: use sac, td3 or ddpg .*, or GAIL with this generator"):
+        DAC(generator("ppo"), "no such demonstrations")
+
+
+@pytest.mark.parametrize("inputs", [("observations",), STATE_TRANSITION])
+def test_it_learns_from_observations_alone(inputs):
+    run = dac(inputs=inputs).learn(80)
+    rows = run._demonstrations
+    other = Batch(rows.observations, torch.zeros_like(rows.actions), rows.next_observations, rows.dones)
+    assert torch.equal(run.price(rows), run.price(other))
+    assert run.price(rows).std() > 0
+
+
+# The pace of the discriminator.
+
+
+@pytest.mark.parametrize(
+    ("n_updates", "expected"), [(1, [1] * 6), (3, [3] * 6), (0.5, [0, 1, 0, 1, 0, 1]), (0.25, [0, 0, 0, 1, 0, 0])]
+)
+def test_updates_fall_due_evenly(n_updates, expected):
+    assert [updates_due(n_updates, n_rounds) for n_rounds in range(6)] == expected
+
+
+def test_one_update_every_second_step_of_the_generator():
+    model = counting("sac", train_freq=1)
+    run = dac(model=model, n_updates=0.5).learn(60)
+    assert model._n_updates == 20
+    assert run.learner.n_updates == 10
+
+
+def test_a_loaded_run_keeps_the_rhythm(tmp_path):
+    run = dac(n_updates=0.5).learn(46)  # rounds of two steps from 40 on: three, of which the third has no update
+    assert (run._n_rounds, run.learner.n_updates) == (3, 1)
+    run.save(tmp_path / "run")
+    loaded = DAC.load(
+        tmp_path / "run",
+        counting("sac"),
+        demonstrations(CountingEnv()),
+        batch_size=16,
+        hidden_sizes=(8,),
+        n_updates=0.5,
+    )
+    rows = run._demonstrations
+    loaded.generator.set_logger(Logger(None, []))
+    loaded.train(lambda n, size: (rows[torch.arange(size) % len(rows)] for _ in range(n)), 1.0)
+    assert loaded.learner.n_updates == 2
+
+
+@pytest.mark.parametrize("n_updates", [0, 0.0, -0.5, 1.5, "2", True])
+def test_other_paces_are_refused(n_updates):
+    with pytest.raises(ConfigurationError, match="n_updates: given"):
+        dac(n_updates=n_updates)
