@@ -12,6 +12,7 @@ COMMANDS = {
     "demos": "List, record, inspect and check demonstrations.",
     "train": "Train a policy by imitation, or by reinforcement learning.",
     "evaluate": "Measure the true return of a run's policy.",
+    "compare": "Compare methods over environments, demonstrations and seeds.",
 }
 
 

@@ -104,7 +104,9 @@ def _first_seed(grid: GridConfig, method: Method, env: str) -> list[Cell]:
 
 
 def _base_settings(grid: GridConfig, method: Method, env: str, n_demos: int | None) -> dict[str, Any]:
-    settings = merged({"device": "cpu", **grid.shared}, grid.methods.get(method.name, {}))
+    settings = merged({"device": "cpu"}, grid.shared)
+    for name in dict.fromkeys((replace(method, control=None).name, method.name)):  # a control has what it is a control of
+        settings = merged(settings, grid.methods.get(name, {}))
     if not method.counts_steps:
         settings.pop("timesteps", None)
         settings = merged(settings, {"evaluation": {"every": 0}})

@@ -13,7 +13,7 @@ import tomli_w
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.experiment.config import ExperimentConfig, without_none
 from ganq_irl.experiment.methods import parse_method
-from ganq_irl.experiment.resolve import merged, parse_assignment, read_toml
+from ganq_irl.experiment.resolve import merged, parse_assignment, read_toml, toml_value
 
 GRID_FILE = "grid.toml"
 DEFAULT_DEMOS, DEFAULT_SEEDS = (10,), 5
@@ -33,7 +33,7 @@ class GridConfig:
         n_demos: numbers of demonstrations; they matter to methods that imitate.
         seeds: seeds; each decides networks, environments and the draw of demonstrations.
         vary: setting -> its values: a dotted key of a run's settings, or ``stabilizer``.
-        methods: settings of one method, by its name in ``algos``.
+        methods: settings of one method, by its name; those of ``gail`` hold for its control ``gail:frozen`` as well.
         shared: settings of every run, with the keys of ``ganq-irl train``. ``demos`` may be a table from environment to
             demonstrations; where it is absent the shipped ones are taken.
     """
@@ -80,8 +80,7 @@ def parse_grid(settings: Mapping[str, Any]) -> GridConfig:
     if not isinstance(methods, Mapping) or not all(isinstance(table, Mapping) for table in methods.values()):
         raise ConfigurationError(f"methods: given {methods!r}; expected a table for each method, such as [methods.gail]")
     for name in methods:
-        if name not in algos:
-            raise ConfigurationError(f"methods.{name}: not a method of this grid; {nearest(name, algos)}")
+        parse_method(name)  # one that this grid leaves out may have settings; one that does not exist is a mistake
     return GridConfig(
         algos=algos,
         env=_strings(settings, "env", "--env CartPole-v1"),
@@ -91,6 +90,23 @@ def parse_grid(settings: Mapping[str, Any]) -> GridConfig:
         methods={name: dict(table) for name, table in methods.items()},
         shared={key: value for key, value in settings.items() if key not in _AXES},
     )
+
+
+def parse_variation(text: str) -> dict[str, list[Any]]:
+    """``KEY=A,B`` as a setting and its values, each TOML where it is TOML and text where it is not.
+
+    >>> parse_variation("generator_kwargs.gamma=0.9,0.99")
+    {'generator_kwargs.gamma': [0.9, 0.99]}
+
+    Raises:
+        ConfigurationError: there is no ``=``, or a value is missing.
+    """
+    key, separator, values = text.partition("=")
+    if not separator or not key.strip() or not values.strip():
+        raise ConfigurationError(f"--vary {text!r}: expected key=value,value, such as stabilizer=none,all")
+    if values.strip().startswith("["):
+        return {key.strip(): list(toml_value(values.strip()))}
+    return {key.strip(): [toml_value(value.strip()) for value in values.split(",")]}
 
 
 def _strings(settings: Mapping[str, Any], key: str, example: str) -> tuple[str, ...]:

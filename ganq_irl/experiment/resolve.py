@@ -68,7 +68,7 @@ def parse_assignment(text: str) -> dict[str, Any]:
     names = [name.strip() for name in key.split(".")]
     if not separator or not all(names):
         raise ConfigurationError(f"--set {text!r}: expected key=value, such as generator_kwargs.gamma=0.97")
-    nested = _toml_value(value.strip())
+    nested = toml_value(value.strip())
     for name in reversed(names):
         nested = {name: nested}
     return nested
@@ -87,7 +87,8 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-def _toml_value(text: str) -> Any:
+def toml_value(text: str) -> Any:
+    """A value as TOML reads it, or the text itself where it is not TOML."""
     try:
         document = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:

@@ -128,7 +128,7 @@ def _limits(comparison: Comparison) -> list[str]:
     limits = []
     if len({row.contender.protocol for row in rows}) == len(PROTOCOLS):
         limits.append(
-            "The protocols answer different questions: with the reward known a method is told what the others have to infer; "
+            "The protocols answer different questions: with the reward known a method is told what the others must infer; "
             "neither's figures are a yardstick for the other's."
         )
     failed, missing = sum(row.failed for row in rows), sum(row.missing for row in rows)

@@ -49,7 +49,8 @@ def test_unknown_methods(name, message):
         ({"seeds": 0}, "seeds: given 0"),
         ({"seeds": [1, 1]}, "seeds: 1 is given twice"),
         ({"vary": {"n_envs": 2}}, "a list of values"),
-        ({"methods": {"gial": {}}}, "methods.gial: not a method of this grid; did you mean 'gail'"),
+        ({"methods": {"gial": {}}}, "unknown algorithm 'gial'; did you mean 'gail'"),
+        ({"methods": {"gail": 3}}, "a table for each method"),
     ],
 )
 def test_wrong_requests(changes, message):
@@ -80,9 +81,12 @@ def test_methods_that_see_no_demonstrations_run_once_for_all_numbers_of_them():
 
 
 def test_settings_of_one_method_and_of_all():
-    settings = {"methods": {"gail": {"generator_kwargs": {"gamma": 0.5}}}, "n_envs": 2, "seeds": 1}
-    gan_q, gail = make_cells(parse_grid(SMALL | settings))
-    assert gail.config.generator_kwargs["gamma"] == 0.5
+    methods = {"gail": {"generator_kwargs": {"gamma": 0.5}}, "airl": {}, "gail:frozen": {"adversary": {"n_updates": 1}}}
+    settings = {"algos": ["gan-q", "gail", "gail:frozen"], "methods": methods, "n_envs": 2, "seeds": 1}
+    gan_q, gail, control = make_cells(parse_grid(SMALL | settings))
+    assert gail.config.generator_kwargs["gamma"] == control.config.generator_kwargs["gamma"] == 0.5
+    assert "n_updates" not in gail.config.adversary
+    assert control.config.adversary["n_updates"] == 1
     assert "gamma" not in gan_q.config.generator_kwargs
     assert gan_q.config.n_envs == gail.config.n_envs == 2
 

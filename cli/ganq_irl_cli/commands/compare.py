@@ -1,0 +1,128 @@
+"""``ganq-irl compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganq_irl_cli import groups, options, session
+
+if TYPE_CHECKING:
+    from ganq_irl.experiment.grid_runner import Engine
+
+
+@click.command("compare")
+@click.option("--algos", metavar="A,B", help="Methods: an ALGO of `train`, ALGO+GENERATOR, or ALGO:frozen for the control.")
+@click.option("--env", multiple=True, metavar="ID", help="Gymnasium id of an environment; may be given several times.")
+@click.option("--n-demos", metavar="1,4,10", help="Numbers of demonstrations, for methods that imitate.  [default: 10]")
+@click.option("--seeds", metavar="N", help="Number of seeds, or the seeds, such as 7,8,9.  [default: 5]")
+@click.option("--timesteps", type=int, metavar="N", help="Environment steps of a run.  [default: each preset's own]")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Processes at a time, one thread each.  [default: 1]"
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    help="Where runs go: processes here, or a Ray cluster.  [default: local]",
+)
+@click.option(
+    "--gpus-per-run", type=click.FloatRange(min=0), default=0.0, metavar="X", help="GPUs that Ray reserves.  [default: 0]"
+)
+@click.option(
+    "--vary", multiple=True, metavar="KEY=A,B", help="Values of a setting to compare; stabilizer=survey tries every trick."
+)
+@click.option("--device", metavar="DEVICE", help="cpu, cuda or auto.  [default: cpu]")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting of every run, or methods.ALGO.KEY=VALUE."
+)
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="The request as a file.  [default: the one that DIR holds already]",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs/compare"), metavar="DIR", help="[default: runs/compare]"
+)
+@options.as_json
+def command(
+    algos: str | None,
+    env: tuple[str, ...],
+    n_demos: str | None,
+    seeds: str | None,
+    vary: tuple[str, ...],
+    jobs: int,
+    engine: str,
+    gpus_per_run: float,
+    assignments: tuple[str, ...],
+    file: Path | None,
+    out: Path,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    r"""Compare methods over environments, numbers of demonstrations and seeds, with intervals.
+
+    Every run has a directory of its own in DIR. Killed and started again, it goes on where it was; what failed is tried
+    again; more seeds or methods run only what is new.
+
+    \b
+    ganq-irl compare --algos gan-q,dqn,bc,gail,gail:frozen --env CartPole-v1 --n-demos 1,10 --seeds 5 --jobs 4 --out DIR
+    ganq-irl compare --algos gan-q,gail,airl --env CartPole-v1 --vary stabilizer=survey --out DIR
+    ganq-irl compare --out DIR --seeds 10         (the same, five seeds more)
+    """
+    with session.working():
+        from ganq_irl.experiment.compare import conclude
+        from ganq_irl.experiment.grid_config import GRID_FILE, parse_variation, resolve_grid
+        from ganq_irl.experiment.grid_runner import run_grid
+        from ganq_irl.experiment.resolve import merged
+
+        flags: dict[str, Any] = {"algos": _names(algos), "env": list(env) or None, **settings}
+        flags |= {"n_demos": _numbers("--n-demos", n_demos), "seeds": _seeds(seeds)}
+        for text in vary:
+            flags = merged(flags, {"vary": parse_variation(text)})
+        if file is None and (out / GRID_FILE).is_file():
+            file = out / GRID_FILE
+        grid = resolve_grid(flags, assignments=assignments, file=file)
+        run = run_grid(grid, out, engine=_engine(engine, gpus_per_run), jobs=jobs)
+        conclusion = conclude(out)
+    if as_json:
+        session.print_json(conclusion.to_json())
+    else:
+        click.echo(conclusion.text())
+    if run.failures:
+        raise click.exceptions.Exit(groups.FAILED)
+
+
+def _engine(name: str, gpus_per_run: float) -> Engine | None:
+    if name == "local":
+        if gpus_per_run:
+            raise click.UsageError("--gpus-per-run reserves GPUs of a Ray cluster; give --engine ray, or leave it out")
+        return None
+    from ganq_irl.experiment.ray_engine import ray_engine
+
+    return ray_engine(gpus_per_run)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def _numbers(option: str, text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise click.UsageError(
+            f"{option}: given {text!r}; expected whole numbers with commas between, such as 1,4,10"
+        ) from None
+
+
+def _seeds(text: str | None) -> int | list[int] | None:
+    """A number of seeds, or, with a comma, the seeds themselves."""
+    numbers = _numbers("--seeds", text)
+    return numbers[0] if text is not None and "," not in text and numbers else numbers

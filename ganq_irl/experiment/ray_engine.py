@@ -1,0 +1,74 @@
+"""The cells of a grid on a Ray cluster: resume, failures and results are those of every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ganq_irl.errors import MissingDependency
+from ganq_irl.experiment.cell_runs import record_failure, run_cell
+from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.experiment.grid_runner import Engine
+from ganq_irl.experiment.workers import Outcome
+
+
+def ray_engine(gpus_per_run: float = 0.0) -> Engine:
+    """An engine that sends each run to a Ray cluster: the one that is there, else one that it starts on this machine.
+
+    Runs write to the grid's folder themselves, so that every node has to see it, at the same path.
+
+    Args:
+        gpus_per_run: GPUs that each run reserves, a part of one or several; runs use them with ``--device cuda``.
+
+    Raises:
+        MissingDependency: Ray is not installed.
+    """
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise MissingDependency("Ray is not installed; install it with: pip install 'ganq-irl[ray]'") from error
+
+    def engine(runs: Mapping[Path, ExperimentConfig]) -> Iterator[Outcome]:
+        started_here = not ray.is_initialized()
+        if started_here:
+            _connect(ray)
+        # A run whose process died is a failed cell like any other; the next start tries it again.
+        remote = ray.remote(num_cpus=1, num_gpus=gpus_per_run, max_retries=0)(_run)
+        waiting = {remote.remote(folder.resolve(), config): folder for folder, config in runs.items()}
+        try:
+            while waiting:
+                (finished,), _ = ray.wait(list(waiting), num_returns=1)
+                folder = waiting.pop(finished)
+                yield folder, _outcome(ray, finished, folder)
+        finally:
+            for reference in waiting:
+                ray.cancel(reference, force=True)
+            if started_here:
+                ray.shutdown()
+
+    return engine
+
+
+def _connect(ray: Any) -> None:
+    """Join the running cluster, such as ``ray start --head`` makes, or start one here."""
+    try:
+        ray.init(address="auto", log_to_driver=False)
+    except ConnectionError:
+        ray.init(include_dashboard=False, log_to_driver=False)
+
+
+def _outcome(ray: Any, reference: Any, folder: Path) -> str | None:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayError as error:
+        message = f"Ray lost the run: {str(error).strip().splitlines()[0]}"
+        record_failure(folder, message)
+        return message
+
+
+def _run(folder: Path, config: ExperimentConfig) -> str | None:
+    import torch
+
+    torch.set_num_threads(1)
+    return run_cell(folder, config)
