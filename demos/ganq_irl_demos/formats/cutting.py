@@ -63,7 +63,8 @@ def _boundaries(block: Block) -> np.ndarray:
     ended = np.zeros(_rows(block) - 1, bool)
     for name in ("terminated", "truncated", "dones"):
         if name in block:
-            ended |= block[name][:-1].reshape(len(ended), -1).astype(bool).any(axis=1)
+            flags = block[name][:-1].astype(bool)
+            ended |= flags.any(axis=tuple(range(1, flags.ndim)))
     if "truncated" not in block:
         for name in [name for name in block if name.partition(".")[0] == "next_observations"]:
             ended |= ~_same(block[name][:-1], block[name.removeprefix("next_")][1:])
@@ -72,7 +73,7 @@ def _boundaries(block: Block) -> np.ndarray:
 
 def _same(ends: np.ndarray, begins: np.ndarray) -> np.ndarray:
     equal = (ends == begins) | ((ends != ends) & (begins != begins))  # NaN meets NaN: for the checks to find, not a cut
-    return equal.reshape(len(equal), int(np.prod(equal.shape[1:]))).all(axis=1)
+    return equal.all(axis=tuple(range(1, equal.ndim)))
 
 
 def _trajectories(pieces: list[Block], horizon: int | None, ordered: bool) -> Iterator[Trajectory]:
@@ -102,7 +103,7 @@ def _end(block: Block, horizon: int | None) -> tuple[bool, bool]:
         truncated = flags.get("truncated", False) or ("truncated" not in flags and not flags["terminated"] and at_limit)
         return flags["terminated"], truncated
     if "dones" in flags:
-        truncated = flags.get("truncated", flags["dones"] and at_limit)
+        truncated = flags.get("truncated", at_limit)
         return flags["dones"] and not truncated, truncated
     return False, flags.get("truncated", at_limit)
 

@@ -154,7 +154,7 @@ def _storage(metadata: Mapping[str, Any], folder: Path, observation_space: Any, 
     needed({"hdf5": "h5py"}.get(kind, "pyarrow"), "minari", f"reading Minari's {kind} files")
     try:
         encoded = bool(metadata.get("jpeg_encoding", True))
-        return get_minari_storage(kind)(folder, observation_space, action_space, jpeg_encoding=encoded)
+        return get_minari_storage(kind)(folder.resolve(), observation_space, action_space, jpeg_encoding=encoded)
     except _UNREADABLE as error:
         raise DemoFormatError(f"{folder}: {brief(error)}; copy the data set again") from error
 
@@ -253,7 +253,7 @@ def write(stream: EpisodeStream, path: Path) -> None:
         raise InvalidDemonstrations(f"{bad[0]!r}: the key cannot be a name in HDF5; write npz, or rename it")
     name, folder = _target(path)
     with replacing_folder(folder) as scratch:
-        _write_data(stream, name, scratch / "data")
+        _write_data(stream, name, scratch.resolve() / "data")
 
 
 def _target(path: Path) -> tuple[str, Path]:

@@ -105,7 +105,7 @@ def _numbered(names: list[str], base: str, pattern: re.Pattern[str]) -> list[str
 
 
 def table_stream(
-    blocks: Callable[[], Iterator[Block]], request: Request, source: str, note: Note | None = None
+    blocks: Callable[[], Iterator[Block]], request: Request, source: str, note: Note | None = None, *, is_text: bool = False
 ) -> EpisodeStream:
     """Episodes of a table that is read block by block.
 
@@ -114,6 +114,7 @@ def table_stream(
         request: the environment's spaces and id, where given.
         source: for messages.
         note: what ``ganq-irl`` said of the set when it wrote the file, if it did.
+        is_text: whether numbers were written as text, which does not say how wide they are.
 
     Raises:
         DemoFormatError: there are no rows and no spaces.
@@ -136,7 +137,8 @@ def table_stream(
 
     def episodes() -> Iterator[Trajectory]:
         trajectories = (
-            fit(one, observation_space, action_space) for one in cut(blocks(), horizon_of(env_id), ordered=ordered)
+            fit(one, observation_space, action_space, is_text=is_text)
+            for one in cut(blocks(), horizon_of(env_id), ordered=ordered)
         )
         return note.restored(trajectories, source) if note else trajectories
 
@@ -166,10 +168,17 @@ def guess_spaces(
     )
 
 
-def fit(trajectory: Trajectory, observation_space: spaces.Space, action_space: spaces.Space) -> Trajectory:
-    """A trajectory with the shapes of the spaces, where the numbers are as many, and whole numbers where they want those."""
+def fit(
+    trajectory: Trajectory, observation_space: spaces.Space, action_space: spaces.Space, *, is_text: bool = False
+) -> Trajectory:
+    """A trajectory with the shapes of the spaces, where the numbers are as many, and whole numbers where they want those.
+
+    Text has one kind of float only, so what ``is_text`` takes the dtype of its Box.
+    """
     wanted = named_spaces(observation_space)
-    arrays = {name: _fitted(array, wanted.get(name)) for name, array in named_arrays(trajectory.observations).items()}
+    arrays = {
+        name: _fitted(array, wanted.get(name), is_text) for name, array in named_arrays(trajectory.observations).items()
+    }
     observations: Observations = (
         {name.removeprefix("observations."): array for name, array in arrays.items()}
         if isinstance(trajectory.observations, dict)
@@ -177,10 +186,12 @@ def fit(trajectory: Trajectory, observation_space: spaces.Space, action_space: s
     )
     actions = trajectory.actions
     lacking = actions.ndim == 2 and actions.shape[1] == 0
-    return replace(trajectory, observations=observations, actions=actions if lacking else _fitted(actions, action_space))
+    return replace(
+        trajectory, observations=observations, actions=actions if lacking else _fitted(actions, action_space, is_text)
+    )
 
 
-def _fitted(array: np.ndarray, space: spaces.Space | None) -> np.ndarray:
+def _fitted(array: np.ndarray, space: spaces.Space | None, is_text: bool) -> np.ndarray:
     if space is None or space.shape is None:
         return array
     if array.shape[1:] != space.shape and array.size == len(array) * int(np.prod(space.shape)):
@@ -188,9 +199,8 @@ def _fitted(array: np.ndarray, space: spaces.Space | None) -> np.ndarray:
     counts = not isinstance(space, spaces.Box)
     if counts and array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.rint(array)).all():
         return array.astype(np.int64)
-    if isinstance(space, spaces.Box) and space.dtype == np.float32 and array.dtype == np.float64:
-        narrow = array.astype(np.float32)  # text knows one kind of float only
-        return narrow if np.array_equal(narrow, array, equal_nan=True) else array
+    if is_text and isinstance(space, spaces.Box) and np.dtype(space.dtype).kind == "f":
+        return array.astype(space.dtype)
     return array
 
 

@@ -59,7 +59,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
         except (pa.ArrowException, OSError) as error:
             raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); mend or export it again") from error
 
-    return table_stream(blocks, request, str(path))
+    return table_stream(blocks, request, str(path), is_text=True)
 
 
 def _names(path: Path, delimiter: str) -> list[str]:

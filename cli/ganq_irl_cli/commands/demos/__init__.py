@@ -7,6 +7,9 @@ from ganq_irl_cli.groups import LazyGroup
 COMMANDS = {
     "list": "Show the shipped demonstrations.",
     "record": "Record episodes of a trained policy.",
+    "import": "Bring demonstrations of another library into .npz.",
+    "export": "Write demonstrations in the format of another library.",
+    "convert": "Turn demonstrations of any format into any other.",
     "inspect": "Summarise demonstrations: returns, lengths, ranges, origin.",
     "check": "Look for mistakes, down to trajectory, step and field.",
 }
@@ -14,4 +17,4 @@ COMMANDS = {
 
 @click.group("demos", cls=LazyGroup, package="ganq_irl_cli.commands.demos", table=COMMANDS)
 def command() -> None:
-    """List, record, inspect and check demonstrations."""
+    """List, record, import, export, convert, inspect and check demonstrations."""

@@ -1,0 +1,102 @@
+"""Demonstrations from one format into another, an episode at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ganq_irl.errors import ConfigurationError
+from ganq_irl_demos.catalog import catalog
+from ganq_irl_demos.formats import format_of, mix, named_format, suffix_format
+from ganq_irl_demos.loading import open_demonstrations
+from ganq_irl_demos.streams import Request
+from ganq_irl_demos.trajectories import Trajectory
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was converted.
+
+    Attributes:
+        source, out: from where to where.
+        read_as, written_as: names of the formats.
+        episodes, transitions: how many.
+        missing: what the demonstrations lack, see ``Demonstrations.missing``.
+        notes: sentences about what was guessed, dropped, or will not be read back.
+    """
+
+    source: str
+    out: str
+    read_as: str
+    written_as: str
+    episodes: int
+    transitions: int
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def convert_demonstrations(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    read_as: str | None = None,
+    write_as: str | None = None,
+    request: Request | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Conversion:
+    """Convert a set of any size: no more than a block of it is in memory.
+
+    Args:
+        source: a catalog name, a file or folder, or ``minari:ID``.
+        out: file or folder to write, which must not exist.
+        read_as: format of the source; by default its content tells.
+        write_as: format to write; by default the ending of ``out`` tells.
+        request: the environment's spaces and id, columns, trust.
+        progress: called with the number of transitions of each episode written.
+
+    Raises:
+        ConfigurationError: ``out`` exists.
+        GanqIrlError: as ``load_demonstrations`` and ``save_demonstrations``.
+    """
+    request = request or Request()
+    target = Path(out)
+    chosen = suffix_format(target) if write_as is None else named_format(write_as)
+    if target.exists():
+        raise ConfigurationError(f"{out} exists; choose another name")
+    stream = open_demonstrations(source, request, read_as)
+    counts = [0, 0]
+
+    def counted() -> Iterator[Trajectory]:
+        counts[:] = 0, 0  # a writer may go over the episodes more than once
+        for trajectory in stream.episodes():
+            yield trajectory
+            counts[0] += 1
+            counts[1] += len(trajectory)
+            if progress is not None:
+                progress(len(trajectory))
+
+    chosen.write(replace(stream, episodes=counted), target)
+    guessed = request.observation_space is None and stream.env_id is None
+    notes = [
+        "its spaces were taken from its numbers, since neither it nor --env names an environment" if guessed else "",
+        f"last_steps {stream.provenance['last_steps']}" if "last_steps" in stream.provenance else "",
+        f"{chosen.name} will not give back {chosen.loses}" if ";" in chosen.loses else "",
+    ]
+    return Conversion(
+        source=os.fspath(source),
+        out=str(out),
+        read_as=_read_as(os.fspath(source), read_as),
+        written_as=chosen.name,
+        episodes=counts[0],
+        transitions=counts[1],
+        missing=stream.missing,
+        notes=tuple(note for note in notes if note),
+    )
+
+
+def _read_as(source: str, read_as: str | None) -> str:
+    if source in catalog():
+        return "npz"
+    return "mix" if mix.recognise(Path(source)) else format_of(Path(source), read_as).name

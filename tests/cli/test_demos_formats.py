@@ -1,0 +1,109 @@
+"""From the file of another library to a trained policy, and back, in one command each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ganq_irl_cli import main
+from ganq_irl_demos import FORMATS, load_demonstrations
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "demos"))  # for the writers, which the room of demonstrations owns
+
+from foreign import WRITERS, episodes
+
+CLONE = [
+    "train",
+    "bc",
+    "--env",
+    "Pendulum-v1",
+    "--device",
+    "cpu",
+    "--set",
+    "bc.n_updates=2",
+    "--set",
+    "evaluation.episodes=1",
+]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args):
+        return CliRunner().invoke(main, list(map(str, args)))
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return episodes()
+
+
+@pytest.mark.parametrize("name", [name for name in WRITERS if name != "replay buffer"])
+def test_a_file_of_another_library_trains_a_policy(name, run, recorded, tmp_path):
+    path = WRITERS[name][0](recorded, tmp_path)
+    result = run(*CLONE, "--demos", path, "--out", "run")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "run" / "policy").is_dir()
+
+
+def test_import_by_content_and_train(run, recorded, tmp_path):
+    path = WRITERS["d4rl"][0](recorded, tmp_path)
+    result = run("demos", "import", path, "--env", "Pendulum-v1", "--json")
+    assert result.exit_code == 0, result.stderr
+    content = json.loads(result.stdout)
+    assert (content["out"], content["read_as"], content["transitions"]) == ("pendulum-random-v0.npz", "d4rl", 600)
+    assert run(*CLONE, "--demos", content["out"], "--out", "run").exit_code == 0
+    again = run("demos", "import", path)
+    assert again.exit_code == 2
+    assert "exists; choose another name" in again.stderr
+
+
+def test_a_replay_buffer_needs_trust(run, recorded, tmp_path):
+    path = WRITERS["replay buffer"][0](recorded, tmp_path)
+    for args in (["demos", "import", path], [*CLONE, "--demos", path], ["demos", "check", path], ["demos", "inspect", path]):
+        result = run(*args)
+        assert result.exit_code == 2
+        assert "is a pickle, which could run code" in result.stderr
+    assert run("demos", "import", path, "--trust", "--out", "mine.npz").exit_code == 0
+    assert len(load_demonstrations("mine.npz")) == 3
+
+
+@pytest.mark.parametrize("name", [name for name, known in FORMATS.items() if known.suffix])
+def test_export_and_convert_back(name, run, tmp_path):
+    pytest.importorskip({"hdf5": "h5py", "minari": "minari"}.get(FORMATS[name].extra, "json"))
+    out = f"shipped{FORMATS[name].suffix}"
+    result = run("demos", "export", "pendulum", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert f"npz -> {name}" in result.stdout
+    assert ("will not give back" in result.stderr) == (";" in FORMATS[name].loses)
+    back = run("demos", "convert", out, "--out", "back.npz", "--env", "Pendulum-v1")
+    assert back.exit_code == 0, back.stderr
+    original, returned = load_demonstrations("pendulum"), load_demonstrations("back.npz")
+    assert returned.n_transitions == original.n_transitions
+    if "dtypes" not in FORMATS[name].loses:
+        assert returned.checksum == original.checksum
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["import", "nowhere.hdf5"], "nowhere.hdf5 is missing"),
+        (["import", "pendulum", "--columns", "obs"], "expected FIELD=NAME"),
+        (["import", "pendulum", "--out", "x.xyz"], "known: *.npz"),
+        (["export", "pendulum", "--format", "nzp", "--out", "x"], "did you mean 'npz'"),
+        (["convert", "pendulum", "--out", "x.npz", "--env", "Pendulm-v1"], "Pendulum"),
+        (["export", "pendulum"], "--out"),
+    ],
+)
+def test_wrong_requests_leave_nothing(args, expected, run):
+    result = run("demos", *args)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert not list(Path().iterdir())
