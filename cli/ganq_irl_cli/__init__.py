@@ -11,6 +11,7 @@ COMMANDS = {
     "quickstart": "See it work: imitate an expert, recover its reward.",
     "demos": "List, record, inspect and check demonstrations.",
     "train": "Train a policy by imitation, or by reinforcement learning.",
+    "reward": "Look at a recovered reward, compare, export it, retrain on it.",
     "evaluate": "Measure the true return of a run's policy.",
     "compare": "Compare methods over environments, demonstrations and seeds.",
 }

@@ -56,6 +56,11 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
+def number(value: float | None) -> str:
+    """A correlation or the like to two places; a dash where there is none."""
+    return "-" if value is None else f"{value:.2f}"
+
+
 def spread(returns: Any) -> str:
     """Mean, standard deviation and range of returns in a few words."""
     if returns is None:

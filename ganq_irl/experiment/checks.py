@@ -135,6 +135,11 @@ def _check_roles(config: ExperimentConfig) -> None:
             f"{algo} learns from the environment's reward and would ignore the demonstrations {config.demos!r}; "
             f"leave them out, or train gail or airl with --generator {algo}"
         )
+    if imitation and config.reward is not None:
+        raise ConfigurationError(
+            f"{algo} learns from demonstrations and would ignore the reward {config.reward!r}; leave it out, or train a "
+            "generator on it, such as ppo"
+        )
     if algo not in ALGORITHMS and config.generator is not None:
         what = "bc fits the demonstrations and has no generator" if algo == "bc" else f"{algo} is its own generator"
         raise ConfigurationError(f"{what}; leave out generator={config.generator!r}, or train gail or airl with it")

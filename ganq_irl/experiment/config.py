@@ -44,6 +44,7 @@ class ExperimentConfig:
         n_trajectories: number of trajectories drawn from them with ``seed``; all of them where absent.
         generator: SB3 algorithm that an imitation algorithm trains; ppo by default, for dac, sqil and iq-learn sac or, where
             actions are discrete, dqn.
+        reward: a run, or a folder of a recovered reward, that pays the generator instead of the environment.
         timesteps: environment steps; bc counts updates instead, ``bc.n_updates``.
         seed: seeds environments, networks, the draw of trajectories, and everything else of the run.
         device: auto, cpu or cuda.
@@ -64,6 +65,7 @@ class ExperimentConfig:
     demos: str | None = None
     n_trajectories: int | None = None
     generator: str | None = None
+    reward: str | None = None
     timesteps: int | None = None
     seed: int = 0
     device: str = "auto"

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 import ganq_irl.environments  # noqa: F401  registers our own
 from ganq_irl.errors import ConfigurationError, MissingDependency
+from ganq_irl.rewards import RewardFunction, VecRewardWrapper
 from ganq_irl.spaces import space_to_json
 
 _EXTRAS = {"box2d": "box2d", "mujoco": "mujoco"}
@@ -51,13 +52,21 @@ def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.E
 
 
 def make_training_env(
-    env_id: str, n_envs: int, *, seed: int, env_kwargs: Mapping[str, Any] | None = None, normalize_observations: bool = False
+    env_id: str,
+    n_envs: int,
+    *,
+    seed: int,
+    env_kwargs: Mapping[str, Any] | None = None,
+    normalize_observations: bool = False,
+    reward: RewardFunction | None = None,
 ) -> VecEnv:
     """Monitored environments in one process, seeded ``seed``, ``seed + 1``, ...
 
     ``normalize_observations`` wraps them in VecNormalize and leaves rewards as they are: a learned reward
-    is priced elsewhere.
+    is priced elsewhere. ``reward`` pays instead of the environments' own, which their monitors still report.
     """
     probe_env(env_id, env_kwargs).close()
-    env = make_vec_env(env_id, n_envs, seed=seed, env_kwargs=dict(env_kwargs or {}))
+    env: VecEnv = make_vec_env(env_id, n_envs, seed=seed, env_kwargs=dict(env_kwargs or {}))
+    if reward is not None:
+        env = VecRewardWrapper(env, reward)
     return VecNormalize(env, norm_obs=True, norm_reward=False) if normalize_observations else env

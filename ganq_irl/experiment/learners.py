@@ -21,6 +21,7 @@ from ganq_irl.experiment.callbacks import PeriodicEvaluation, ProgressBar
 from ganq_irl.experiment.checks import ADVERSARIAL, acting_generator
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.envs import make_training_env, probe_env
+from ganq_irl.experiment.rewards import load_reward
 from ganq_irl.experiment.run_directory import BEST_POLICY, POLICY, REWARD
 from ganq_irl.generators.factory import build_generator
 from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
@@ -69,6 +70,7 @@ def build_learner(config: ExperimentConfig) -> Learner:
         seed=config.seed,
         env_kwargs=config.env_kwargs,
         normalize_observations=config.normalize_observations,
+        reward=None if config.reward is None else load_reward(config.reward),
     )
     generator = build_generator(name, env, seed=config.seed, device=config.device, **config.generator_kwargs)
     describe_policy(generator)  # a policy that cannot be saved is refused now, not after training

@@ -40,7 +40,7 @@ def check_run_values(
     Raises:
         ConfigurationError: no return is known, see ``monte_carlo_returns``.
     """
-    if config.algo in IMITATION or not has_action_values(policy.policy):
+    if config.algo in IMITATION or config.reward is not None or not has_action_values(policy.policy):
         return None
     visits = monte_carlo_returns(
         policy,

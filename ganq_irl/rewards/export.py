@@ -98,7 +98,8 @@ def export_onnx(model: RewardModel, path: Path | str) -> float:
 
     def exported(*tensors: Tensor) -> np.ndarray:
         given = {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True) if name in taken}
-        return np.asarray(evaluator.run(None, given)[0])
+        outputs: Any = evaluator.run(None, given)
+        return outputs[0]
 
     difference = _checked(model, priced, exported, "ONNX")
     replace_file(Path(path), content.getvalue())

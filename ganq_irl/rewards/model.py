@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 from ganq_irl.discriminator import BaseDiscriminator, build_discriminator, build_loss, build_stabilizer
 from ganq_irl.errors import ConfigurationError, StorageError
-from ganq_irl.rewards.forms import build_reward_form
+from ganq_irl.rewards.forms import build_reward_form, log_ratio
 from ganq_irl.spaces import in_layout_of, space_from_json, space_to_json
 from ganq_irl.storage import load_folder, save_folder
 from ganq_irl.types import Batch
@@ -102,6 +102,23 @@ class RewardModel:
         batch = Batch(observations, torch.as_tensor(actions), next_observations, torch.as_tensor(dones).float())
         rewards = self.price(batch)
         return rewards if given_tensors else rewards.cpu().numpy()
+
+    @torch.no_grad()
+    def probability(self, batch: Batch) -> torch.Tensor:
+        """D, the discriminator's probability that each transition is an expert's, ``(batch,)``.
+
+        Args:
+            batch: for AIRL with ``log_probs`` of the policy that it was trained against.
+
+        Raises:
+            ConfigurationError: the loss states no probability, or AIRL's log π is missing.
+        """
+        states_it = self.discriminator.states_log_ratio
+        if not (states_it or self.loss.has_log_ratio):
+            raise ConfigurationError(f"a discriminator trained with the loss {self.loss.name!r} gives no probabilities")
+        if states_it and batch.log_probs is None:
+            raise ConfigurationError("AIRL's D depends on the policy: give a batch with log_probs")
+        return torch.sigmoid(log_ratio(self.discriminator, self.loss, self.discriminator.encode(batch.to(self.device))))
 
     def save(self, folder: str | Path) -> None:
         """Write ``config.json`` and ``tensors.safetensors``, atomically."""

@@ -1,0 +1,70 @@
+"""``ganq-irl reward compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganq_irl_cli import options, session
+
+
+@click.command("compare")
+@click.argument("runs", type=click.Path(path_type=Path), metavar="RUN [RUN ...]", nargs=-1, required=True)
+@options.env
+@click.option("--episodes", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Episodes to play.")
+@click.option(
+    "--discount",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.99,
+    show_default=True,
+    metavar="γ",
+    help="Discount of EPIC.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.json", help="Write the result there, too."
+)
+@options.seed
+@options.as_json
+def command(
+    runs: tuple[Path, ...],
+    env: str | None,
+    episodes: int,
+    discount: float,
+    out: Path | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Compare the rewards of RUNs with each other and, where its formula is known, with the environment's own.
+
+    EPIC is blind to shaping by potentials and to positive factors; 0 is the same, 0.71 unrelated, 1 opposite. Its coverage
+    is what the first RUN's policy, its demonstrations and random actions visit, as are the transitions of the correlations.
+    """
+    with session.working():
+        from ganq_irl.experiment.reward_comparison import compare_stored
+        from ganq_irl.experiment.run_directory import write_json
+
+        content = compare_stored(runs, env, episodes=episodes, discount=discount, seed=seed or 0)
+        if out is not None:
+            write_json(out, content)
+    if as_json:
+        session.print_json(content)
+    else:
+        click.echo(_text(content))
+
+
+def _text(content: dict[str, Any]) -> str:
+    epic, correlations = content["epic"], content["correlations"]
+    names = list(next(iter(epic.values())))
+    distances = [("EPIC", *names), *((name, *(f"{row[other]:.3f}" for other in names)) for name, row in epic.items())]
+    text = session.table(distances)
+    origins = list(next(iter(correlations.values())))
+    if origins:
+        header = ("with the true reward: Pearson / Spearman", *origins)
+        cells = [
+            (name, *(" / ".join(map(session.number, row[origin].values())) for origin in origins))
+            for name, row in correlations.items()
+        ]
+        text += "\n\n" + session.table([header, *cells])
+    return text

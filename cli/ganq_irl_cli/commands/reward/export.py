@@ -1,0 +1,38 @@
+"""``ganq-irl reward export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ganq_irl_cli import options, session
+
+SUFFIXES = (".onnx", ".pt2")
+
+
+@click.command("export")
+@options.run_folder
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("reward.onnx"),
+    show_default=True,
+    metavar="FILE",
+    help="File to write: .onnx for ONNX, .pt2 for torch.export.",
+)
+@options.as_json
+def command(run: Path, out: Path, as_json: bool) -> None:
+    """Write the reward of RUN for other runtimes, checked against the original to 1e-5 as it is written."""
+    if out.suffix not in SUFFIXES:
+        raise click.BadParameter(f"{out} ends in neither {' nor '.join(SUFFIXES)}", param_hint="--out")
+    with session.working():
+        from ganq_irl.experiment.rewards import load_exportable
+        from ganq_irl.rewards.export import export_onnx, export_torch
+
+        reward = load_exportable(run)
+        difference = (export_onnx if out.suffix == ".onnx" else export_torch)(reward, out)
+    if as_json:
+        session.print_json({"reward": str(run), "file": str(out), "difference": difference})
+    else:
+        click.echo(f"{out}, which differs from the original by {difference:.1g} of its scale at most")

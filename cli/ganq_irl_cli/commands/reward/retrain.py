@@ -1,0 +1,38 @@
+"""``ganq-irl reward retrain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganq_irl_cli import options, session
+
+
+@click.command("retrain")
+@options.run_folder
+@click.option("--algo", metavar="ALGO", help="What to train: ppo, sac, gan-q, ...  [default: the run's generator]")
+@options.env
+@click.option("--timesteps", type=int, metavar="N", help="Environment steps.  [default: the run's]")
+@options.seed
+@options.device
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, such as generator_kwargs.gamma=0.97."
+)
+@options.as_json
+def command(run: Path, out: Path | None, assignments: tuple[str, ...], as_json: bool, **flags: Any) -> None:
+    """Train a fresh policy on the reward of RUN and measure its true return: what the reward is worth by itself.
+
+    The same as `ganq-irl train ALGO --reward RUN` with RUN's own environment and generator.
+    """
+    with session.working():
+        from ganq_irl.experiment import run_experiment
+        from ganq_irl.experiment.rewards import retraining_config
+
+        result = run_experiment(retraining_config(run, flags, assignments), out)
+    if as_json:
+        session.print_json({"run": str(result.folder), "reward": str(run), **result.evaluation.to_json()})
+    else:
+        click.echo(f"{session.describe(result.evaluation)}\n{result.folder}")

@@ -1,0 +1,71 @@
+"""``ganq-irl reward show``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganq_irl_cli import options, session
+
+
+@click.command("show")
+@options.run_folder
+@options.env
+@click.option("--episodes", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Episodes to play.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Draw map.png, episode.png and calibration.png there, as far as they can be drawn.",
+)
+@click.option(
+    "--dimensions",
+    type=click.IntRange(min=0),
+    nargs=2,
+    default=(0, 1),
+    show_default=True,
+    metavar="X Y",
+    help="Numbers of the state that span the map.",
+)
+@options.seed
+@options.as_json
+def command(
+    run: Path,
+    env: str | None,
+    episodes: int,
+    out: Path | None,
+    dimensions: tuple[int, int],
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Say where the reward of RUN comes from and how it correlates with the environment's own."""
+    with session.working():
+        from ganq_irl.experiment.reward_comparison import correlations, gather_transitions
+        from ganq_irl.experiment.reward_pictures import draw_reward
+        from ganq_irl.experiment.rewards import describe_reward, read_reward
+
+        stored = read_reward(run)
+        content: dict[str, Any] = describe_reward(stored)
+        transitions = {}
+        if env is not None or stored.env is not None:
+            transitions = gather_transitions(stored, env, episodes=episodes, seed=seed or 0)
+            content["correlations"] = correlations(stored.reward, transitions)
+        if out is not None:
+            content["pictures"] = [str(path) for path in draw_reward(stored, env, transitions, out, dimensions)]
+    if as_json:
+        session.print_json(content)
+    else:
+        click.echo(_text(content))
+
+
+def _text(content: dict[str, Any]) -> str:
+    plain = {key: value for key, value in content.items() if key not in ("provenance", "correlations", "pictures")}
+    rows = [(key, str(value)) for key, value in {**plain, **content["provenance"]}.items()]
+    for origin, found in content.get("correlations", {}).items():
+        told = ", ".join(f"{name} {session.number(value)}" for name, value in found.items())
+        rows.append((f"with the true reward, {origin}", told))
+    if "pictures" in content:
+        rows.append(("pictures", ", ".join(content["pictures"])))
+    return session.table(rows)

@@ -1,0 +1,104 @@
+"""Maximum causal entropy IRL where the tables are known: the exact answer that sampled methods are held to.
+
+imitation's ``MCEIRL`` solves the same problem, but not exactly once rewards are discounted: release 1.0.1 then sets the
+discounted visits of an *undiscounted* policy against the demonstrations', and counts one state after the last action that a
+reward can still influence. So its soft backup serves as a check in the tests, and the problem is solved here, over an
+infinite horizon, as the discounted agents of this toolkit see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from ganq_irl.environments.tabular import TabularEnv
+from ganq_irl.environments.value_iteration import check_discount
+from ganq_irl.errors import ConfigurationError, TrainingDiverged
+from ganq_irl.rewards.functions import FunctionReward, tabular_reward
+
+_TOLERANCE = 1e-10  # of values, absolute and relative
+
+
+def soft_policy(env: TabularEnv, rewards: np.ndarray, discount: float) -> np.ndarray:
+    """The MaxEnt policy of rewards ``(S, A)``: π(a|s) = exp(Q(s,a) - V(s)), ``(S, A)`` (Ziebart, 2010, chapter 9).
+
+    Q = R + γ P V and V(s) = log Σ exp Q(s,a), iterated to the fixed point; the temperature is 1, as AIRL's is.
+    """
+    check_discount(discount)
+    return _soft_solution(env, rewards, discount)[1]
+
+
+def occupancy(env: TabularEnv, policy: np.ndarray, discount: float) -> np.ndarray:
+    """Expected discounted visits of each state by a policy ``(S, A)``, from the start: ``(S,)``, which sum to 1/(1-γ)."""
+    moves = np.einsum("sa,sat->st", policy, env.P)
+    return np.linalg.solve(np.eye(len(moves)) - discount * moves.T, np.eye(len(moves))[env.start])
+
+
+def demonstrated_occupancy(episodes: Iterable[np.ndarray], n_states: int, discount: float) -> np.ndarray:
+    """Discounted visits averaged over episodes, each given by its states, and scaled to sum to 1/(1-γ): ``(S,)``."""
+    visits = [np.bincount(states, discount ** np.arange(len(states)), n_states) for states in episodes]
+    mean = np.mean(visits, axis=0)
+    return mean / mean.sum() / (1 - discount)
+
+
+def maxent_irl(
+    env: TabularEnv, visits: np.ndarray, discount: float, *, l2: float = 0.0, max_iterations: int = 2000
+) -> FunctionReward:
+    """The reward of states under which the MaxEnt policy visits states as the demonstrations do.
+
+    Minimises V(s_0) - Σ_s visits(s) r(s), the negative log-likelihood of the demonstrations; it is convex, its gradient is
+    the difference of the two occupancies, and nothing is sampled. The reward is unique up to a constant; its mean is 0.
+
+    Args:
+        env: without terminal states; its own rewards are not looked at.
+        visits: of the demonstrations, discounted, ``(S,)``: ``occupancy`` or ``demonstrated_occupancy``.
+        discount: γ in [0, 1).
+        l2: weight of Σ r²/2, which keeps the reward finite where demonstrations never visit a state.
+        max_iterations: of L-BFGS.
+
+    Raises:
+        ConfigurationError: the environment has terminal states, γ is out of its range, or a state is never visited and
+            ``l2`` is 0, so that no reward is low enough for it.
+        TrainingDiverged: the minimum was not reached.
+    """
+    check_discount(discount)
+    _check(env, visits, l2)
+
+    def loss(rewards: np.ndarray) -> tuple[float, np.ndarray]:
+        values, policy = _soft_solution(env, np.repeat(rewards[:, None], env.R.shape[1], axis=1), discount)
+        gradient = occupancy(env, policy, discount) - visits
+        return values[env.start] - visits @ rewards + l2 / 2 * rewards @ rewards, gradient + l2 * rewards
+
+    start = np.zeros(len(visits))
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": max_iterations, "gtol": 1e-8, "ftol": 0})
+    gap = float(np.abs(loss(found.x)[1]).max())
+    if not gap < 1e-4:
+        raise TrainingDiverged(f"MaxEnt IRL ended {gap:.2g} from the demonstrations' visits; raise max_iterations, or l2")
+    return tabular_reward(found.x - found.x.mean(), n_actions=env.R.shape[1])
+
+
+def _soft_solution(env: TabularEnv, rewards: np.ndarray, discount: float) -> tuple[np.ndarray, np.ndarray]:
+    values, change = np.zeros(len(rewards)), np.inf
+    q_values = rewards
+    while discount * change > (1 - discount) * _TOLERANCE * (1 + np.abs(values).max()):
+        q_values = rewards + discount * env.P @ values
+        improved = logsumexp(q_values, axis=1)
+        change, values = np.abs(improved - values).max(), improved
+    return values, np.exp(q_values - logsumexp(q_values, axis=1, keepdims=True))
+
+
+def _check(env: TabularEnv, visits: np.ndarray, l2: float) -> None:
+    if env.terminal.any() or np.shape(visits) != env.terminal.shape:
+        raise ConfigurationError(
+            f"MaxEnt IRL: given {env.terminal.sum()} terminal states, and visits of shape {np.shape(visits)} for "
+            f"{len(env.terminal)} states; expected no terminal state (let the end be a state to stay in) and one number each"
+        )
+    unvisited = np.flatnonzero(np.asarray(visits) <= 0).tolist()
+    if l2 == 0 and unvisited:
+        raise ConfigurationError(
+            f"the demonstrations never visit the states {unvisited}: no reward is low enough for them; give more "
+            "demonstrations, or l2 such as 1e-3"
+        )

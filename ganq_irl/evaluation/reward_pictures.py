@@ -1,0 +1,199 @@
+"""Pictures of a recovered reward: over two dimensions of the state, along an episode, and its discriminator's calibration.
+
+Recovered rewards have neither a zero nor a unit, so that each is drawn in units of its own deviation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
+from ganq_irl.rewards import RewardFunction, rewards_of
+from ganq_irl.types import Batch
+
+GRID = 41
+
+
+def reward_map(
+    reward: RewardFunction,
+    visited: Batch,
+    dimensions: tuple[int, int] = (0, 1),
+    *,
+    average: bool = True,
+    action: Any = None,
+    n_grid: int = GRID,
+    n_states: int = 64,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A reward over two dimensions of the state, from the lowest to the highest value visited.
+
+    At each point the two dimensions of visited states are replaced; what is left of them, how far they moved to their next
+    state, and their actions stay, and the rewards of them all are averaged.
+
+    Args:
+        reward: over flat Box observations.
+        visited: transitions that the other dimensions and the actions are taken from.
+        dimensions: indices of the state's numbers: x and y.
+        average: over up to ``n_states`` visited states; False fixes the other dimensions at their median.
+        action: one action for all, instead of those visited.
+        n_grid: points on either axis.
+        n_states: visited states that are averaged over, evenly spaced among the rows.
+
+    Returns:
+        x ``(n_grid,)``, y ``(n_grid,)`` and the rewards ``(n_grid, n_grid)``, rows along y.
+
+    Raises:
+        IncompatibleSpaces: observations are not vectors of at least two numbers.
+        ConfigurationError: the dimensions are not two different ones of them, or no transition is given.
+    """
+    states, following = _vectors(reward, visited, dimensions)
+    chosen = np.unique(np.linspace(0, len(states) - 1, n_states).astype(int))
+    here, steps, actions = states[chosen], following[chosen] - states[chosen], visited.actions.cpu()[chosen]
+    if not average:
+        here = np.median(states, axis=0, keepdims=True).repeat(len(chosen), axis=0)
+    if action is not None:
+        actions = torch.as_tensor(np.asarray(action)).expand(len(chosen), *np.shape(action))
+    x, y = (np.linspace(states[:, d].min(), states[:, d].max(), n_grid) for d in dimensions)
+    points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)  # (n_grid², 2), y slowest
+    moved = np.repeat(here[None], len(points), axis=0)  # (n_grid², n_chosen, state)
+    moved[..., list(dimensions)] = points[:, None]
+    batch = Batch(
+        _tensor(moved.reshape(-1, states.shape[1])),
+        actions.repeat(len(points), *[1] * (actions.ndim - 1)),
+        _tensor((moved + steps).reshape(-1, states.shape[1])),
+        torch.zeros(moved.shape[0] * moved.shape[1]),
+    )
+    return x, y, rewards_of(reward, batch).reshape(n_grid, n_grid, -1).mean(axis=2)
+
+
+def plot_reward_maps(
+    rewards: Mapping[str, RewardFunction],
+    visited: Batch,
+    dimensions: tuple[int, int] = (0, 1),
+    *,
+    demonstrations: np.ndarray | None = None,
+    names: tuple[str, str] | None = None,
+    **options: Any,
+) -> Figure:
+    """Draw rewards side by side as heat maps, such as a recovered one beside the true one.
+
+    Args:
+        rewards: title -> reward.
+        visited: as in ``reward_map``.
+        dimensions: as in ``reward_map``.
+        demonstrations: states ``(n, width)``, drawn over as dots.
+        names: of the two axes.
+        options: ``average``, ``action``, ``n_grid`` and ``n_states`` of ``reward_map``.
+
+    Raises:
+        IncompatibleSpaces: as ``reward_map``.
+        ConfigurationError: as ``reward_map``.
+    """
+    figure = Figure(figsize=(4 * len(rewards), 3.6), layout="constrained")
+    labels = names or tuple(f"state[{d}]" for d in dimensions)
+    for axes, (title, reward) in zip(figure.subplots(1, len(rewards), squeeze=False)[0], rewards.items(), strict=True):
+        x, y, values = reward_map(reward, visited, dimensions, **options)
+        image = axes.pcolormesh(x, y, _standardized(values), shading="nearest", cmap="viridis", rasterized=True)
+        if demonstrations is not None:
+            axes.plot(*demonstrations[:, list(dimensions)].T, ".", color="white", markersize=1.5, alpha=0.4)
+        axes.set(title=title, xlabel=labels[0], ylabel=labels[1], xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+        axes.label_outer()
+        figure.colorbar(image, ax=axes)
+    return figure
+
+
+def plot_rewards_along_episode(rewards: Mapping[str, np.ndarray], axes: Axes | None = None) -> Figure:
+    """Draw rewards of one episode step by step.
+
+    Args:
+        rewards: name -> ``(n_steps,)``, such as the recovered and the true ones.
+        axes: draw here.
+    """
+    axes = Figure(figsize=(7, 3.2), layout="constrained").subplots() if axes is None else axes
+    for name, values in rewards.items():
+        axes.plot(_standardized(np.asarray(values, float)), label=name, linewidth=1)
+    axes.set(xlabel="step", ylabel="reward, in deviations", title="reward along an episode")
+    axes.legend(frameon=False)
+    return _figure_of(axes)
+
+
+def reliability(probabilities: np.ndarray, is_real: np.ndarray, bins: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How often a discriminator is right where it says p (Guo et al., 2017, section 2), in ``bins`` equal intervals of p.
+
+    Args:
+        probabilities: D, ``(n,)`` in [0, 1].
+        is_real: ``(n,)`` bool; as many real rows as fake ones make the balance that D is trained on.
+        bins: intervals; empty ones are left out.
+
+    Returns:
+        Mean D, share of real rows, and number of rows of each interval.
+    """
+    index = np.minimum((probabilities * bins).astype(int), bins - 1)
+    counts = np.bincount(index, minlength=bins)
+    kept = counts > 0
+    said, real = (np.bincount(index, values, bins)[kept] / counts[kept] for values in (probabilities, is_real))
+    return said, real, counts[kept]
+
+
+def calibration_error(probabilities: np.ndarray, is_real: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error, the mean |share of real rows - D| over rows: 0 to 1."""
+    said, real, counts = reliability(probabilities, is_real, bins)
+    return float(np.abs(real - said) @ counts / counts.sum())
+
+
+def plot_calibration(probabilities: np.ndarray, is_real: np.ndarray, axes: Axes | None = None, bins: int = 10) -> Figure:
+    """Draw the reliability curve of a discriminator, and the diagonal of a calibrated one.
+
+    A discriminator that an imitator has won against says 1/2 everywhere and is calibrated; one that is sure of itself and
+    wrong tells that its reward was fitted to few transitions.
+
+    Args:
+        probabilities: D of real and fake rows, ``(n,)``.
+        is_real: ``(n,)`` bool.
+        axes: draw here.
+        bins: as in ``reliability``.
+    """
+    axes = Figure(figsize=(4.2, 3.8), layout="constrained").subplots() if axes is None else axes
+    said, real, counts = reliability(probabilities, is_real, bins)
+    axes.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1)
+    axes.plot(said, real, color="tab:blue", linewidth=1)
+    axes.scatter(said, real, s=10 + 150 * counts / counts.max(), color="tab:blue", alpha=0.6)
+    error = calibration_error(probabilities, is_real, bins)
+    axes.set(xlabel="D, said to be real", ylabel="share that is real", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.set_title(f"calibration of the discriminator, error {error:.2f}")
+    return _figure_of(axes)
+
+
+def _vectors(reward: RewardFunction, visited: Batch, dimensions: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    space = reward.observation_space
+    if not isinstance(space, spaces.Box) or len(space.shape) != 1 or space.shape[0] < 2:
+        raise IncompatibleSpaces(f"a map of the reward needs states of two numbers or more in a row; given {space}")
+    if len(set(dimensions)) != 2 or not all(0 <= d < space.shape[0] for d in dimensions) or len(visited) == 0:
+        raise ConfigurationError(
+            f"given dimensions {tuple(dimensions)} and {len(visited)} transitions; expected two different dimensions from 0 "
+            f"to {space.shape[0] - 1}, and transitions to take the others from"
+        )
+    assert isinstance(visited.observations, Tensor)
+    assert isinstance(visited.next_observations, Tensor)
+    return visited.observations.cpu().double().numpy(), visited.next_observations.cpu().double().numpy()
+
+
+def _tensor(states: np.ndarray) -> Tensor:
+    return torch.as_tensor(states.astype(np.float32))
+
+
+def _standardized(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean()) / (values.std() + 1e-12)
+
+
+def _figure_of(axes: Axes) -> Figure:
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    return figure
