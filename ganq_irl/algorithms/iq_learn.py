@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,11 +13,13 @@ import torch
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 
 from ganq_irl.algorithms.imitation import OffPolicyImitation
 from ganq_irl.algorithms.iq_objective import IQObjective
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.algorithms.iq_updates import IQUpdate, SoftActorCriticUpdate, SoftQUpdate
+from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.algorithms.settings import Schedule
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.policy_store import acting_policy
@@ -82,6 +84,7 @@ class IQLearn(OffPolicyImitation):
             self.update = SoftQUpdate(*arguments, temperature=temperature, rng=self._rng)
         else:
             _refuse("temperature", temperature, "SAC's is its ent_coef; set that one of the generator")
+            _warn_of_automatic_entropy(generator)
             self.update = SoftActorCriticUpdate(*arguments, actor_learning_rate=actor_learning_rate)
 
     def _checked(self, generator: BaseAlgorithm) -> OffPolicyAlgorithm:
@@ -135,7 +138,7 @@ class IQLearn(OffPolicyImitation):
             "demonstrations_sha256": self.demonstrations_checksum,
             "seed": self.seed,
         }
-        policy = replace(acting, policy=copy.deepcopy(acting.policy))
+        policy = replace(acting, policy=_copy(acting.policy))
         return SoftQReward(policy, self.generator.gamma, self._temperature, provenance)
 
     @property
@@ -151,6 +154,23 @@ class IQLearn(OffPolicyImitation):
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         super()._load_state_dict(state)
         self._rng.set_state(state["rng"].cpu())
+
+
+def _copy(policy: BasePolicy) -> BasePolicy:
+    """Rebuilt, since gSDE's matrices cannot be deep-copied."""
+    with seeded_torch(0):  # its random weights do not stay
+        copied = type(policy)(**policy._get_constructor_parameters()).to(policy.device)
+    copied.load_state_dict(policy.state_dict())
+    return copied
+
+
+def _warn_of_automatic_entropy(model: Any) -> None:
+    if model.ent_coef_optimizer is not None:
+        warnings.warn(
+            "SAC learns its entropy coefficient here, which the authors of IQ-Learn found to keep it from converging; "
+            "give the generator a fixed one, such as ent_coef=0.01",
+            stacklevel=3,
+        )
 
 
 def _refuse(setting: str, given: Any, why: str) -> None:

@@ -41,8 +41,11 @@ class IQUpdate(ABC):
         for step in range(gradient_steps):
             replayed = model.replay_buffer.sample(batch_size, env=env)
             metrics = self._step(joined(self.expert.draw(batch_size, env), replayed), batch_size, step)
-        model._n_updates += gradient_steps
-        self._log(metrics)
+            model._n_updates += 1
+            self._require_finite(metrics)
+        model.logger.record("train/n_updates", model._n_updates, exclude="tensorboard")
+        for key, value in metrics.items():
+            model.logger.record(f"train/{key}", float(value))
 
     @abstractmethod
     def _update_learning_rates(self) -> None:
@@ -55,16 +58,14 @@ class IQUpdate(ABC):
     def _continuations(self, data: Any, next_values: Tensor) -> Tensor:
         return self.model.gamma * (1 - data.dones.reshape(-1)) * next_values
 
-    def _log(self, metrics: Metrics) -> None:
+    def _require_finite(self, metrics: Metrics) -> None:
+        """Raise at once: a step later SAC's own distribution would, in a sentence about its parameters."""
         values = {key: float(value) for key, value in metrics.items()}
         if not np.isfinite(list(values.values())).all():
             raise TrainingDiverged(
                 f"IQ-Learn's losses are no longer finite after {self.model._n_updates} updates: {values}; lower the "
                 "generator's learning_rate, or regularize='both'"
             )
-        self.model.logger.record("train/n_updates", self.model._n_updates, exclude="tensorboard")
-        for key, value in values.items():
-            self.model.logger.record(f"train/{key}", value)
 
     @staticmethod
     def _metrics(loss: Tensor, rewards: Tensor, values: Tensor, n_expert: int) -> Metrics:
