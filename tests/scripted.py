@@ -13,7 +13,7 @@ from ganq_irl.algorithms import ALGORITHMS
 from ganq_irl.generators.factory import build_generator
 from ganq_irl_demos import random_policy, record_episodes
 
-ON_POLICY = ("ppo", "a2c", "trpo")
+ON_POLICY = ("ppo", "fast-ppo", "a2c", "trpo")
 CONTINUOUS = ("sac", "td3", "ddpg", "gan-q-continuous")
 DISCRETE = ("dqn", "qrdqn", "gan-q")
 OFF_POLICY = (*CONTINUOUS, *DISCRETE)
@@ -149,7 +149,7 @@ def generator(name, env=None, seed=0, **options):
     small = {"policy_kwargs": {"net_arch": [8]}}
     if name in ON_POLICY:
         small |= {"n_steps": 32} | ({} if name == "a2c" else {"batch_size": 32})
-        small |= {"n_epochs": 2} if name == "ppo" else {}
+        small |= {"n_epochs": 2} if name in ("ppo", "fast-ppo") else {}
     else:
         small |= {"buffer_size": 400, "learning_starts": 40, "batch_size": 16, "train_freq": 2, "gradient_steps": 1}
     return build_generator(name, walk(name) if env is None else env, seed=seed, device="cpu", **{**small, **options})

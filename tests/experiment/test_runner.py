@@ -16,7 +16,7 @@ from ganq_irl.generators.factory import GENERATORS
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
 
 CONTINUOUS = {"sac", "td3", "ddpg", "gan-q-continuous"}
-ON_POLICY = {"ppo", "a2c", "trpo"}
+ON_POLICY = {"ppo", "fast-ppo", "a2c", "trpo"}
 SMALL = {"policy_kwargs": {"net_arch": [8]}}
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")

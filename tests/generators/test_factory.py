@@ -30,7 +30,7 @@ def test_every_generator_is_built_from_plain_values_and_learns(name):
         "learning_rate": {"initial": 1e-3, "final": 1e-4},
         "policy_kwargs": {"net_arch": [8], "activation_fn": "ELU"},
     }
-    on_policy = name in ("ppo", "a2c", "trpo")
+    on_policy = name in ("ppo", "fast-ppo", "a2c", "trpo")
     options |= {"n_steps": 16} if on_policy else {"learning_starts": 8, "train_freq": [4, "step"], "buffer_size": 100}
     model = build_generator(name, env_for(name), seed=1, device="cpu", **options)
     model.learn(32)

@@ -172,7 +172,7 @@ class FastPPO(PPO):
         record("train/loss", loss.total(epochs[-1]))
         record("train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten()))
         if hasattr(self.policy, "log_std"):
-            record("train/std", float(self.policy.log_std.exp().mean()))
+            record("train/std", self.policy.log_std.exp().mean().item())
         record("train/n_updates", self._n_updates, exclude="tensorboard")
         record("train/clip_range", loss.clip_range)
         if loss.clip_range_vf is not None:

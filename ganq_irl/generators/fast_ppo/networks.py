@@ -67,7 +67,7 @@ class Mlp:
 def gradients_in_one_vector(parameters: Iterable[nn.Parameter]) -> Tensor:
     """Make the ``.grad`` of every parameter a piece of one vector, so that norm and clipping are one operation each."""
     parameters = list(parameters)
-    vector = torch.zeros(sum(map(torch.numel, parameters)), device=parameters[0].device)
+    vector = parameters[0].new_zeros(sum(map(torch.numel, parameters)), requires_grad=False)
     for parameter, piece in zip(parameters, vector.split([p.numel() for p in parameters]), strict=True):
         parameter.grad = piece.view_as(parameter)
     return vector

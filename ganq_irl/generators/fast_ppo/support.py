@@ -67,7 +67,7 @@ def _reasons_of_class(policy: ActorCriticPolicy) -> Iterator[str]:
     for name in _METHODS:
         # static: a method of the class, or one that was put on this instance
         if inspect.getattr_static(policy, name) is not inspect.getattr_static(ActorCriticPolicy, name):
-            yield f"{type(policy).__name__} has a {name} of its own"
+            yield f"{type(policy).__name__} overrides {name}"
     for extractor in (policy.pi_features_extractor, policy.vf_features_extractor):
         if type(extractor) is not FlattenExtractor:
             yield f"a features extractor of class {type(extractor).__name__}"
