@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ganq_irl_demos.catalog import CatalogEntry, catalog, reference_returns
 
 if TYPE_CHECKING:
-    from ganq_irl_demos.checking import check_demonstrations, require_valid
+    from ganq_irl_demos.checking import check_demonstrations, examine_demonstrations, require_valid
+    from ganq_irl_demos.converting import convert_demonstrations
     from ganq_irl_demos.findings import Finding
     from ganq_irl_demos.formats import FORMATS
     from ganq_irl_demos.formats.imitation import to_imitation
@@ -28,6 +29,8 @@ _LAZY = {
     "Finding": "findings",
     "Trajectory": "trajectories",
     "check_demonstrations": "checking",
+    "convert_demonstrations": "converting",
+    "examine_demonstrations": "checking",
     "load_demonstrations": "loading",
     "plot_summary": "plotting",
     "random_policy": "recording",
@@ -46,6 +49,8 @@ __all__ = [
     "Trajectory",
     "catalog",
     "check_demonstrations",
+    "convert_demonstrations",
+    "examine_demonstrations",
     "load_demonstrations",
     "plot_summary",
     "random_policy",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import gymnasium as gym
 from gymnasium import spaces
 
 from ganq_irl.errors import IncompatibleSpaces, InvalidDemonstrations
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos.catalog import same_environment
 from ganq_irl_demos.findings import Finding
+from ganq_irl_demos.replaying import check_replay
+from ganq_irl_demos.rules_of_quality import check_quality
 from ganq_irl_demos.rules_of_structure import check_structure
 from ganq_irl_demos.rules_of_values import Rows, check_actions, check_observations, check_rewards
 from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
@@ -49,13 +53,39 @@ def check_demonstrations(
     action_space, also_different = _expected(demos.action_space, action_space, "actions")
     structure = [] if len(demos) else [_empty()]
     for index, trajectory in enumerate(demos):
-        structure += check_structure(trajectory, index, observation_space, action_space)
+        structure += check_structure(trajectory, index, observation_space, action_space, demos.missing)
     sound = sorted(set(range(len(demos))) - {finding.trajectory for finding in structure if finding.severity == "error"})
     findings = [*_check_environment(demos, env_id), *different, *also_different, *structure]
     findings += [*_check_ends(demos, max_episode_steps), *_check_duplicates(demos, sound), *_check_some_rewarded(demos)]
     if sound:
         findings += _check_values(demos, sound, observation_space, action_space)
-    return sorted(findings, key=lambda finding: (finding.severity, -1 if finding.trajectory is None else finding.trajectory))
+    return _in_order(findings)
+
+
+def examine_demonstrations(demos: Demonstrations, *, env: gym.Env | None = None, replayed: int = 3) -> list[Finding]:
+    """Everything that ``check_demonstrations`` asks, and what takes longer or is only worth a look.
+
+    More warnings: values far out, dimensions on different scales, saturated actions, mixed horizons, terminations that look
+    like a time limit, returns against random and expert; with an environment, episodes that go another way when replayed.
+
+    Args:
+        demos: the demonstrations.
+        env: the environment that they are meant for.
+        replayed: how many episodes to replay in it.
+
+    Returns:
+        Errors first, each group by trajectory.
+    """
+    expected: dict[str, Any] = {}
+    if env is not None:
+        expected = {"observation_space": env.observation_space, "action_space": env.action_space}
+        if env.spec is not None:
+            expected |= {"env_id": env.spec.id, "max_episode_steps": env.spec.max_episode_steps}
+    findings = check_demonstrations(demos, **expected)
+    if not any(finding.severity == "error" for finding in findings):
+        findings += check_quality(demos)
+        findings += check_replay(demos, env, episodes=replayed) if env is not None else []
+    return _in_order(findings)
 
 
 def require_valid(
@@ -84,6 +114,10 @@ def require_valid(
     lines = [f"{demos.source}: {finding}" for finding in errors[:SHOWN]]
     lines += [f"... and {len(errors) - SHOWN} more errors"] if len(errors) > SHOWN else []
     raise InvalidDemonstrations("\n".join(lines))
+
+
+def _in_order(findings: list[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: (finding.severity, -1 if finding.trajectory is None else finding.trajectory))
 
 
 def _expected(own: spaces.Space, asked: spaces.Space | None, field: str) -> tuple[spaces.Space, list[Finding]]:
@@ -158,7 +192,8 @@ def _check_values(
     observations = {index: named_arrays(demos[index].observations) for index in sound}
     for name, space in named_spaces(observation_space).items():
         yield from check_observations(Rows.of({index: observations[index][name] for index in sound}, name), space)
-    yield from check_actions(Rows.of({index: demos[index].actions for index in sound}, "actions"), action_space)
+    if "actions" not in demos.missing:
+        yield from check_actions(Rows.of({index: demos[index].actions for index in sound}, "actions"), action_space)
     rewards = {index: rewards for index in sound if (rewards := demos[index].rewards) is not None}
     if rewards:
         yield from check_rewards(Rows.of(rewards, "rewards"))

@@ -44,7 +44,7 @@ def convert_demonstrations(
     read_as: str | None = None,
     write_as: str | None = None,
     request: Request | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Conversion:
     """Convert a set of any size: no more than a block of it is in memory.
 

@@ -12,7 +12,11 @@ from ganq_irl_demos.trajectories import Trajectory, named_arrays, named_spaces
 
 
 def check_structure(
-    trajectory: Trajectory, index: int, observation_space: spaces.Space, action_space: spaces.Space
+    trajectory: Trajectory,
+    index: int,
+    observation_space: spaces.Space,
+    action_space: spaces.Space,
+    missing: tuple[str, ...] = (),
 ) -> Iterator[Finding]:
     """Findings about one trajectory, all of them errors; its values can be judged only when there are none."""
     arrays, expected = named_arrays(trajectory.observations), named_spaces(observation_space)
@@ -22,7 +26,8 @@ def check_structure(
     shared = sorted(expected.keys() & arrays.keys())
     for name in shared:
         yield from _check_array(arrays[name], index, name, expected[name])
-    yield from _check_array(trajectory.actions, index, "actions", action_space)
+    if "actions" not in missing:
+        yield from _check_array(trajectory.actions, index, "actions", action_space)
     if trajectory.rewards is not None:
         yield from _check_rewards(trajectory.rewards, index)
     if trajectory.actions.ndim:  # otherwise there is no T to compare with

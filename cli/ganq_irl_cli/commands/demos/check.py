@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ganq_irl_cli import options, session
+from ganq_irl_cli.commands.demos import _sources
 from ganq_irl_cli.groups import WRONG_REQUEST
+
+if TYPE_CHECKING:
+    from ganq_irl_demos import Demonstrations, Finding
 
 
 @click.command("check")
@@ -16,41 +20,59 @@ from ganq_irl_cli.groups import WRONG_REQUEST
 @click.option(
     "--env", metavar="ID", help="Check against this environment.  [default: the one they were recorded in, if known]"
 )
+@click.option(
+    "--replay",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Episodes to live through again from their seeds, to see whether they are of this environment.",
+)
 @options.as_json
 @click.pass_context
-def command(context: click.Context, demonstrations: str, env: str | None, as_json: bool) -> None:
+def command(context: click.Context, demonstrations: str, env: str | None, replay: int, as_json: bool) -> None:
     """Look for mistakes in shipped demonstrations or a file; each is named by trajectory, step and field.
 
     Exit code 0 when nothing is wrong (warnings may be printed), 2 when the demonstrations cannot be used.
     """
     with session.working(torch_threads=False):
-        from ganq_irl_demos import check_demonstrations, load_demonstrations
+        from ganq_irl_demos import examine_demonstrations
 
-        loaded = load_demonstrations(demonstrations)
-        findings = check_demonstrations(loaded, **_expected(env, loaded.env_id))
+        loaded = _sources.load(demonstrations, env)
+        made = _sources.make(env or loaded.env_id, required=env is not None)
+        findings = examine_demonstrations(loaded, env=made, replayed=replay)
+        if made is not None:
+            made.close()
     wrong = any(finding.severity == "error" for finding in findings)
     if as_json:
         listed = [dataclasses.asdict(finding) for finding in findings]
-        session.print_json({"source": loaded.source, "valid": not wrong, "findings": listed})
+        session.print_json(
+            {"source": loaded.source, "valid": not wrong, "missing": list(loaded.missing), "findings": listed}
+        )
     else:
-        for finding in findings:
-            click.echo(f"{finding.severity}: {loaded.source}: {finding}", err=finding.severity == "error")
-        if not wrong:
-            click.echo(f"{loaded.source}: {len(loaded)} trajectories, nothing wrong")
+        click.echo(_text(loaded, findings, wrong), err=wrong)
     context.exit(WRONG_REQUEST if wrong else 0)
 
 
-def _expected(asked: str | None, recorded: str | None) -> dict[str, Any]:
-    """What the environment expects; nothing where none was asked for and the recorded one is not installed here."""
-    import gymnasium as gym
-
-    import ganq_irl.environments  # noqa: F401
-    from ganq_irl.experiment.envs import probe_env
-
-    if asked is None and (recorded is None or recorded not in gym.registry):
-        return {}
-    env = probe_env(asked or recorded or "")
-    limit = env.spec.max_episode_steps if env.spec is not None else None
-    spaces = {"observation_space": env.observation_space, "action_space": env.action_space}
-    env.close()
-    return {**spaces, "env_id": asked or recorded, "max_episode_steps": limit}
+def _text(loaded: Demonstrations, findings: list[Finding], wrong: bool) -> str:
+    """A table of the findings, and a last line that sums them up."""
+    rows = [
+        (
+            finding.severity,
+            "" if finding.trajectory is None else f"trajectory {finding.trajectory}",
+            "" if finding.step is None else f"step {finding.step}",
+            finding.field,
+            finding.rule,
+            finding.message,
+        )
+        for finding in findings
+    ]
+    lines = [session.table([("severity", "trajectory", "step", "field", "rule", "what"), *rows])] if rows else []
+    lines += [
+        f"there are no {name.replace('_', ' ')}: only algorithms that need none can learn from this"
+        for name in loaded.missing
+    ]
+    errors = sum(finding.severity == "error" for finding in findings)
+    verdict = f"{errors} errors" if wrong else "nothing wrong"
+    verdict += f", {len(findings) - errors} warnings" if len(findings) > errors else ""
+    return "\n".join([*lines, f"{loaded.source}: {len(loaded)} trajectories, {verdict}"])

@@ -1,0 +1,127 @@
+"""Rules on what a set as a whole says of itself: nothing here forbids learning, everything here is worth a look."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl_demos.catalog import reference_returns
+from ganq_irl_demos.findings import Finding
+from ganq_irl_demos.rules_of_values import Rows
+from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
+
+FAR = 20
+"""A value is far when it lies this many times the middle 98 % of its dimension away from them."""
+
+SCALE_RATIO = 1e3
+"""Dimensions whose usual sizes differ by more are on different scales."""
+
+SATURATED = 0.5
+"""A larger share of actions at a bound means that the bound cuts them off, or that the expert only switches."""
+
+AT_BOUND = 1e-3
+"""How near to a bound counts as at it, relative to the range."""
+
+POOR = 0.5
+"""Demonstrations less than this part of the way from random to expert are poor."""
+
+ALIKE = 0.25
+"""A larger share of episodes that end at the very same, last step is no coincidence."""
+
+SAMPLE = 200_000
+"""Rows that quantiles are taken of, evenly spread over the set."""
+
+
+def check_quality(demos: Demonstrations) -> Iterator[Finding]:
+    """Findings, all of them warnings, about a set of sound structure."""
+    if not demos.n_transitions:
+        return
+    for name in named_spaces(demos.observation_space):
+        arrays = {index: named_arrays(one.observations)[name] for index, one in enumerate(demos)}
+        yield from _check_spread(Rows.of(arrays, name))
+    if "actions" not in demos.missing:
+        yield from _check_saturation(demos)
+    yield from _check_lengths(demos)
+    yield from _check_returns(demos)
+
+
+def _check_spread(rows: Rows) -> Iterator[Finding]:
+    """Lonely values, and dimensions on different scales; for floats only."""
+    if rows.values.dtype.kind != "f" or not rows.values.size:
+        return
+    chosen = rows.values[:: -(-len(rows.values) // SAMPLE)]
+    low, middle, high = np.nanquantile(np.where(np.isfinite(chosen), chosen, np.nan), [0.01, 0.5, 0.99], axis=0)
+    width = high - low
+    with np.errstate(invalid="ignore"):
+        outside = (rows.values < low - FAR * width) | (rows.values > high + FAR * width)
+    outside &= np.isfinite(rows.values) & (width > 0)
+    expected = f"more than {FAR} times as far out as 98 % of the values are apart; a glitch of the recording?"
+    yield from rows.findings(outside, "warning", "far-out", expected)
+    sizes = np.maximum(width, np.abs(middle))
+    sizes = sizes[np.isfinite(sizes) & (width > 0)]
+    if sizes.size > 1 and sizes.max() > SCALE_RATIO * sizes.min():
+        message = (
+            f"sizes of dimensions range from {sizes.min():.2g} to {sizes.max():.2g}; normalise observations when learning"
+        )
+        yield Finding("warning", None, None, rows.field, "scale", message)
+
+
+def _check_saturation(demos: Demonstrations) -> Iterator[Finding]:
+    space = demos.action_space
+    if not isinstance(space, spaces.Box):
+        return
+    actions = np.concatenate([one.actions.reshape(len(one), -1) for one in demos])
+    low, high = space.low.reshape(-1), space.high.reshape(-1)
+    margin = np.where(np.isfinite(high - low), AT_BOUND * (high - low), 0)
+    share = ((actions <= low + margin) | (actions >= high - margin)).mean(axis=0)
+    for dimension in np.flatnonzero(share > SATURATED):
+        message = (
+            f"{share[dimension]:.0%} of the actions in dimension {dimension} lie at the bounds of {space}; were they cut "
+            "off there, or scaled for other bounds? A Gaussian policy imitates them badly"
+        )
+        yield Finding("warning", None, None, "actions", "saturation", message)
+
+
+def _check_lengths(demos: Demonstrations) -> Iterator[Finding]:
+    """Time limits that contradict each other, and terminations that look like a time limit."""
+    lengths = np.array([len(one) for one in demos])
+    cut = Counter(len(one) for one in demos if one.truncated and not one.terminated)
+    if len(cut) > 1:
+        listed = ", ".join(f"{steps} ({count})" for steps, count in cut.most_common(5))
+        odd = next(index for index, one in enumerate(demos) if len(one) in cut and len(one) != max(cut) and one.truncated)
+        message = (
+            f"episodes were truncated after different numbers of steps: {listed}; were they recorded with one time limit?"
+        )
+        yield Finding("warning", odd, int(lengths[odd]), "lengths", "horizon-mix", message)
+    longest = int(lengths.max())
+    ended = [index for index, one in enumerate(demos) if one.terminated and not one.truncated and len(one) == longest]
+    if not cut and len(ended) > max(1, ALIKE * len(demos)) and longest > 1 and len(set(lengths.tolist())) > 1:
+        message = (
+            f"{len(ended)} episodes terminated after exactly {longest} steps, and none went on longer; if that is a time "
+            "limit, they were truncated (learners take a termination for the end of all reward)"
+        )
+        yield Finding("warning", ended[0], longest - 1, "terminated", "time-limit", message)
+
+
+def _check_returns(demos: Demonstrations) -> Iterator[Finding]:
+    """Where the task is known: how far from random to expert the demonstrations get."""
+    references = reference_returns(demos.env_id) if demos.env_id else None
+    if references is None or demos.returns is None:
+        return
+    random, expert = references
+    scores = (demos.returns - random) / (expert - random)
+    worst = int(np.argmin(scores))
+    given = f"mean return {demos.returns.mean():.4g}, where random actions get {random:.4g} and an expert {expert:.4g}"
+    if scores.mean() < POOR:
+        advice = "; an imitator will be no better than what it is shown"
+        yield Finding("warning", worst, None, "rewards", "poor", f"{given}{advice}")
+    elif scores.min() < POOR:
+        count = int((scores < POOR).sum())
+        message = f"return {demos.returns[worst]:.4g} ({given}); {count} such, mixed with better ones: leave them out?"
+        yield Finding("warning", worst, None, "rewards", "mixed-quality", message)
+    elif scores.mean() > 2:
+        message = f"{given}; is it the same task, with the same reward?"
+        yield Finding("warning", None, None, "rewards", "too-good", message)
