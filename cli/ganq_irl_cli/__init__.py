@@ -14,6 +14,7 @@ COMMANDS = {
     "reward": "Look at a recovered reward, compare, export it, retrain on it.",
     "evaluate": "Measure the true return of a run's policy.",
     "compare": "Compare methods over environments, demonstrations and seeds.",
+    "report": "One page about a comparison, to open in a browser.",
 }
 
 

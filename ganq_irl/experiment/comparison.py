@@ -45,8 +45,8 @@ class Contender:
 
     @property
     def label(self) -> str:
-        """Name and number of demonstrations."""
-        return self.name if self.n_demos is None else f"{self.name}, {self.n_demos} demos"
+        """Name, and number of demonstrations n."""
+        return self.name if self.n_demos is None else f"{self.name}, n={self.n_demos}"
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ FEW_RUNS = 5
 
 
 def write_verdict(comparison: Comparison) -> list[str]:
-    """One sentence or two a finding: who wins each contest, what the control says, and what is left open."""
+    """A paragraph for each contest and environment, with who wins and what the control says; then what limits all of it."""
     sentences: list[str] = []
     for contest in contests(row.contender for row in comparison.rows):
         rows = [row for row in comparison.rows if row.contender.contest == contest]
         duels = [duel for duel in comparison.duels if duel.first.contest == contest]
         for env in _places(rows):
-            sentences += _findings(contest, env, [row for row in rows if row.env == env], duels)
+            sentences.append(" ".join(_findings(contest, env, [row for row in rows if row.env == env], duels)))
     return [*sentences, *_limits(comparison)]
 
 
@@ -40,9 +40,13 @@ def _findings(contest: tuple[str, int | None], env: str, rows: list[Row], duels:
     levels = {index: level for index, row in enumerate(rows) if (level := _level(row)) is not None}
     if not levels:
         return [f"{place}: no run has ended well."]
-    scored, best = [rows[index] for index in levels], rows[max(levels, key=lambda index: levels[index])]
-    sentences = [f"{place}: {best.contender.name} is highest, at {_reached(best)}.", *_standing(best, scored, duels)]
-    return [*sentences, *_against_control(scored, duels)]
+    scored = [rows[index] for index in levels]
+    best, *level = [rows[index] for index in levels if levels[index] == max(levels.values())]
+    if level:
+        names = ", ".join(row.contender.name for row in (best, *level))
+        return [f"{place}: {names} are level, at {_reached(best)}.", *_against_control(scored, duels)]
+    highest = f"{place}: {best.contender.name} is highest, at {_reached(best)}."
+    return [highest, *_standing(best, scored, duels), *_against_control(scored, duels)]
 
 
 def _level(row: Row) -> float | None:
@@ -115,8 +119,8 @@ def _against_control(rows: Sequence[Row], duels: Sequence[Duel]) -> list[str]:
         name = control.contender.name
         if unproven:
             sentences.append(
-                f"{', '.join(unproven)}: not shown to end above the control {name}, whose discriminator never learns, so "
-                "that the score says nothing about imitation."
+                f"Not shown to end above the control {name}, whose discriminator never learns: {', '.join(unproven)}; a "
+                "score like theirs takes no imitation."
             )
         else:
             sentences.append(f"Every other method ends above the control {name}, whose discriminator never learns.")

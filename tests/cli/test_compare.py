@@ -65,6 +65,19 @@ def test_a_grid_its_tables_and_one_more_seed(request_file, tmp_path, monkeypatch
     assert not (out / "cells/CartPole-v1/gail-n1/seed1").exists()
 
 
+def test_the_page_of_a_grid(request_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(grid_runner, "run_locally", in_this_process)
+    out, page = tmp_path / "out", tmp_path / "page.html"
+    CliRunner().invoke(main, ["compare", "--config", str(request_file), "--algos", "bc", "--out", str(out)])
+    result = CliRunner().invoke(main, ["report", str(out), "--out", str(page), "--no-pictures", "--json"])
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == {"report": str(page)}
+    assert "Protocol: demonstrations only, 1 demonstration" in page.read_text(encoding="utf-8")
+    wrong = CliRunner().invoke(main, ["report", str(tmp_path / "other")])
+    assert wrong.exit_code == 2
+    assert "holds no grid.toml" in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -48,7 +48,7 @@ def test_only_those_that_are_shown_the_same_meet():
         *(runs(name, GOOD, n_demos=n) for name in ("bc", "gail") for n in (1, 4)),
     )
     pairs = {(duel.first.label, duel.second.label) for duel in comparison.duels}
-    assert pairs == {("gan-q", "dqn"), ("bc, 1 demos", "gail, 1 demos"), ("bc, 4 demos", "gail, 4 demos")}
+    assert pairs == {("gan-q", "dqn"), ("bc, n=1", "gail, n=1"), ("bc, n=4", "gail, n=4")}
 
 
 def test_several_environments_are_pooled_normalised():
@@ -70,7 +70,7 @@ def test_the_verdict_names_the_winner_whom_it_beats_and_who_is_close():
 def test_the_verdict_says_what_the_control_says():
     control = runs("gail:frozen", GOOD, n_demos=1)
     text = " ".join(write_verdict(compared(runs("gail", GOOD, n_demos=1), control)))
-    assert "gail: not shown to end above the control gail:frozen" in text
+    assert "Not shown to end above the control gail:frozen, whose discriminator never learns: gail;" in text
     text = " ".join(write_verdict(compared(runs("gail", GOOD, n_demos=1), runs("gail:frozen", BAD, n_demos=1))))
     assert "Every other method ends above the control gail:frozen" in text
 
@@ -95,6 +95,13 @@ def test_the_verdict_says_what_is_missing():
 def test_a_score_of_zero_can_be_the_highest():
     (first, *_) = write_verdict(compared(runs("gan-q", [0, 0]), runs("dqn", [-5, -5])))
     assert "gan-q is highest, at a return of 0" in first
+
+
+def test_those_that_are_level_are_named_together():
+    (first, *_) = write_verdict(
+        compared(runs("gan-q", [-200, -200]), runs("dqn", [-200, -200]), runs("qrdqn", [-201, -201]))
+    )
+    assert "gan-q, dqn are level, at a return of -200" in first
 
 
 def test_numbers_with_and_without_interval():

@@ -1,0 +1,30 @@
+"""``ganq-irl report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ganq_irl_cli import options, session
+
+
+@click.command("report")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.html", help="The page.  [default: DIR/report.html]")
+@click.option(
+    "--pictures/--no-pictures",
+    default=True,
+    help="Play a few episodes of single runs, to draw their values and rewards.  [default: --pictures]",
+)
+@options.as_json
+def command(folder: Path, out: Path | None, pictures: bool, as_json: bool) -> None:
+    """Write one page about the comparison in DIR: verdict, curves, profiles, tables, configurations. It needs no network."""
+    with session.working():
+        from ganq_irl.experiment.report import write_report
+
+        page = write_report(folder, out, pictures=pictures)
+    if as_json:
+        session.print_json({"report": str(page)})
+    else:
+        click.echo(page)
