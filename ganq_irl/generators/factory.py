@@ -25,6 +25,7 @@ from ganq_irl.generators.schedules import parse_schedule
 
 GENERATORS: dict[str, str] = {
     "ppo": "stable_baselines3:PPO",
+    "fast-ppo": "ganq_irl.generators.fast_ppo:FastPPO",
     "a2c": "stable_baselines3:A2C",
     "trpo": "sb3_contrib:TRPO",
     "sac": "stable_baselines3:SAC",
@@ -32,7 +33,6 @@ GENERATORS: dict[str, str] = {
     "ddpg": "stable_baselines3:DDPG",
     "dqn": "stable_baselines3:DQN",
     "qrdqn": "sb3_contrib:QRDQN",
-    "fast-ppo": "ganq_irl.generators.fast_ppo:FastPPO",
 }
 """Name on the command line -> ``module:class``; ``register_generator`` adds to it."""
 

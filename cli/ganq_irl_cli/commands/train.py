@@ -49,7 +49,7 @@ def command(
 
     \b
     ALGO by imitation:       gail airl dac fairl wail vail gaifo sqil iq-learn bc
-    ALGO by reinforcement:   gan-q gan-q-continuous ppo a2c trpo sac td3 ddpg dqn qrdqn
+    ALGO by reinforcement:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac td3 ddpg dqn qrdqn
 
     Settings come from, first wins: flags, --set, --config, preset, defaults. To repeat a run, give its own config.toml.
     """
