@@ -1,4 +1,4 @@
-"""What every algorithm keeps, with every generator it allows, every loss and every reward form."""
+"""What every adversarial algorithm keeps, with every generator it allows, every loss and every reward form."""
 
 import json
 import pickle
@@ -9,17 +9,18 @@ import torch
 from scripted import HAVE_NO_LOG_PROB, OFF_POLICY, ON_POLICY, demonstrations_for, flat, generator, imitator
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from ganq_irl.algorithms import ALGORITHMS
+from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation
 from ganq_irl.discriminator import LOSSES
 from ganq_irl.errors import ConfigurationError, StorageError, UnsupportedGenerator
 from ganq_irl.rewards import REWARD_FORMS, RewardModel
 from ganq_irl.storage import CONFIG_FILE, TENSORS_FILE, load_folder, save_folder
 
+ADVERSARIAL = [name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation)]
 ALIKE = ("fairl", "wail", "vail", "gaifo")
 """Compositions of GAIL's parts: what they do with a generator is GAIL's, and one of each kind is enough."""
 EVERY = [
     (algorithm, name)
-    for algorithm in ALGORITHMS
+    for algorithm in ADVERSARIAL
     for name in (("ppo", "sac", "dqn") if algorithm in ALIKE else (*ON_POLICY, *OFF_POLICY))
 ]
 REFUSED = [("airl", name) for name in HAVE_NO_LOG_PROB] + [("dac", name) for name in ON_POLICY]

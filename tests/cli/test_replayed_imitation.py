@@ -1,0 +1,111 @@
+"""SQIL and IQ-Learn from the command line."""
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from ganq_irl.algorithms.iq_reward import SoftQReward
+from ganq_irl.experiment import load_run
+from ganq_irl_cli import main
+
+QUICK = ["--device", "cpu", "--set", "evaluation.episodes=2", "--set", "generator_kwargs.policy_kwargs.net_arch=[8]"]
+QUICK += ["--set", "generator_kwargs.learning_starts=64", "--set", "generator_kwargs.batch_size=16"]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        result = CliRunner().invoke(main, list(arguments))
+        assert result.exit_code == 0, result.stderr
+        return result
+
+    return run
+
+
+@pytest.mark.parametrize("algo", ["sqil", "iq-learn"])
+@pytest.mark.parametrize(("demos", "generator", "algorithm"), [("pendulum", "sac", "SAC"), ("cartpole", "dqn", "DQN")])
+def test_train_and_evaluate(call, algo, demos, generator, algorithm):
+    options = ["--demos", demos, "--n-trajectories", "1", "--timesteps", "200", "--preset", "none", *QUICK]
+    options += ["--set", "generator_kwargs.ent_coef=0.1"] if generator == "sac" else []
+    content = json.loads(call("train", algo, "--out", "run", *options, "--json").stdout)
+    assert content["warning"] is None
+    run = load_run("run")
+    assert run.config.generator == generator  # by the action space, since none was named
+    assert run.policy("cpu").algorithm == algorithm
+    assert json.loads(call("evaluate", "run", "--device", "cpu", "--json").stdout)["episodes"] == 2
+    assert os.path.isdir("run/reward") == (algo == "iq-learn")  # SQIL learns none
+    if algo == "iq-learn":
+        reward = SoftQReward.load("run/reward")
+        observations = np.zeros((3, *reward.observation_space.shape), np.float32)
+        actions = np.zeros((3, *reward.action_space.shape), int if generator == "dqn" else np.float32)
+        assert np.isfinite(reward.reward(observations, actions, observations, np.zeros(3, np.float32))).all()
+
+
+@pytest.mark.parametrize("generator", ["td3", "ddpg", "gan-q-continuous"])
+def test_sqil_on_other_generators(call, generator):
+    small = [*QUICK, *(["--set", "generator_kwargs.critic_hidden_sizes=[8]"] if "gan" in generator else [])]
+    call("train", "sqil", "--demos", "pendulum", "--generator", generator, "--timesteps", "150", "--preset", "none", *small)
+
+
+def test_settings_of_iq_learn_and_a_repetition(call):
+    sets = [
+        "imitation.loss=v0",
+        "imitation.actor_learning_rate={ initial = 1e-4, final = 0.0 }",
+        "generator_kwargs.ent_coef=0.1",
+    ]
+    options = [word for one in sets for word in ("--set", one)]
+    call(
+        "train",
+        "iq-learn",
+        "--demos",
+        "pendulum",
+        "--timesteps",
+        "150",
+        "--preset",
+        "none",
+        "--out",
+        "first",
+        *options,
+        *QUICK,
+    )
+    config = tomllib.loads(Path("first/config.toml").read_text())
+    assert config["imitation"] == {"loss": "v0", "actor_learning_rate": {"initial": 1e-4, "final": 0.0}}
+    call("train", "iq-learn", "--config", "first/config.toml", "--out", "second")
+    for part in ("policy", "reward"):
+        first, second = (Path(name, part, "tensors.safetensors").read_bytes() for name in ("first", "second"))
+        assert first == second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["sqil", "--env", "Pendulum-v1"],
+            "sqil needs demonstrations: give --demos NAME-or-FILE (shipped for Pendulum-v1: ",
+        ),
+        (["sqil", "--demos", "pendulum", "--generator", "ppo"], "use an off-policy generator"),
+        (["iq-learn", "--demos", "pendulum", "--generator", "td3"], "use sac for continuous actions or dqn"),
+        (["iq-learn", "--demos", "pendulum", "--generator", "dqn"], "dqn needs a Discrete action space"),
+        (["iq-learn", "--demos", "pendulum", "--set", "imitation.los=value"], "did you mean 'loss'"),
+        (["iq-learn", "--demos", "pendulum", "--set", "imitation.loss=values"], "loss: unknown 'values'"),
+        (["iq-learn", "--demos", "pendulum", "--set", "imitation.chi2_alpha=high"], "[imitation]"),
+        (["sqil", "--demos", "pendulum", "--set", "imitation.loss=value"], "unknown setting 'imitation.loss' for sqil"),
+        (["sqil", "--demos", "pendulum", "--set", "adversary.loss=bce"], "sqil has no use for the setting 'adversary'"),
+        (["gail", "--demos", "pendulum", "--set", "imitation.loss=v0"], "gail has no use for the setting 'imitation'"),
+        (["sqil", "--demos", "pendulum", "--control", "frozen"], "sqil has no use for the setting 'control'"),
+        (["iq_learn", "--demos", "pendulum"], "did you mean 'iq-learn'"),
+    ],
+)
+def test_requests_that_cannot_be_met_say_what_can(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["train", *arguments])
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert not os.listdir(tmp_path)
