@@ -45,6 +45,10 @@ class StorageError(GanqIrlError):
     """A saved artefact (reward, policy, checkpoint) is missing, truncated, altered or of a newer schema."""
 
 
+class CheckpointFailed(GanqIrlError):
+    """A checkpoint could not be written: the disk is full, or the folder is read-only."""
+
+
 class TrainingDiverged(GanqIrlError):
     """A loss, score or parameter stopped being finite."""
 

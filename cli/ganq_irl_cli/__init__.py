@@ -12,6 +12,7 @@ COMMANDS = {
     "demos": "List, record, inspect and check demonstrations.",
     "train": "Train a policy by imitation, or by reinforcement learning.",
     "reward": "Look at a recovered reward, compare, export it, retrain on it.",
+    "resume": "Go on with a run that was interrupted.",
     "evaluate": "Measure the true return of a run's policy.",
     "compare": "Compare methods over environments, demonstrations and seeds.",
     "report": "One page about a comparison, to open in a browser.",

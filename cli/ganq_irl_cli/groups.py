@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from ganq_irl.errors import GanqIrlError, TrainingDiverged
+from ganq_irl.errors import CheckpointFailed, GanqIrlError, TrainingDiverged
 
 FAILED, WRONG_REQUEST, INTERRUPTED = 1, 2, 130
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 
 
 class LazyGroup(click.Group):
@@ -57,8 +58,8 @@ class RootGroup(LazyGroup):
         """Run the command; a failure becomes a line or two on stderr and an exit code."""
         try:
             return super().invoke(ctx)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("interrupted", err=True)
+        except (KeyboardInterrupt, click.Abort) as error:
+            click.echo(str(error) or "interrupted", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except (click.ClickException, click.exceptions.Exit):
             raise
@@ -78,9 +79,11 @@ class _WrongRequest(click.ClickException):
 
 
 def _failure(error: Exception) -> click.ClickException:
-    if isinstance(error, TrainingDiverged):
+    if isinstance(error, TrainingDiverged | CheckpointFailed):
         return _Failed(str(error))
     if isinstance(error, GanqIrlError):
         return _WrongRequest(str(error))
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        return _Failed(f"cannot write {error.filename or 'a file'}: {error.strerror}; make room, or choose another folder")
     first_line = (str(error).strip().splitlines() or [""])[0]
     return _Failed(f"{type(error).__name__}: {first_line}\n`ganq-irl --debug ...` shows where it failed.")

@@ -4,7 +4,7 @@ from ganq_irl.experiment.config import EvaluationConfig, ExperimentConfig
 from ganq_irl.experiment.presets import load_presets
 from ganq_irl.experiment.resolve import resolve_config
 from ganq_irl.experiment.run_directory import Run, load_run
-from ganq_irl.experiment.runner import RunResult, run_experiment
+from ganq_irl.experiment.runner import RunResult, resume_experiment, run_experiment
 
 __all__ = [
     "EvaluationConfig",
@@ -14,5 +14,6 @@ __all__ = [
     "load_presets",
     "load_run",
     "resolve_config",
+    "resume_experiment",
     "run_experiment",
 ]

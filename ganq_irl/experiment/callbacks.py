@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -42,6 +43,7 @@ class PeriodicEvaluation(BaseCallback):
         super().__init__()
         self.config, self.best_folder = config, best_folder
         self.best, self._next = -np.inf, config.evaluation.every
+        self.last: float | None = None
 
     def _on_step(self) -> bool:
         if self.num_timesteps >= self._next:
@@ -65,4 +67,12 @@ class PeriodicEvaluation(BaseCallback):
         self.logger.dump(self.num_timesteps)
         if self.best_folder is not None and mean > self.best:
             save_policy(self.model, self.best_folder)
-        self.best = max(self.best, mean)
+        self.best, self.last = max(self.best, mean), mean
+
+    def state_dict(self) -> dict[str, Any]:
+        """When the next evaluation is due, and what the last and the best one found."""
+        return {"best": self.best, "last": self.last, "next": self._next}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.best, self.last, self._next = state["best"], state["last"], state["next"]

@@ -105,11 +105,17 @@ def _check_numbers(config: ExperimentConfig) -> None:
         "n_envs": config.n_envs,
         "n_trajectories": config.n_trajectories,
         "evaluation.episodes": config.evaluation.episodes,
+        "keep_checkpoints": config.keep_checkpoints,
     }
     for name, value in at_least_one.items():
         if value is not None and value < 1:
             raise ConfigurationError(f"{name}: given {value}; expected at least 1")
-    for name, value in {"seed": config.seed, "evaluation.every": config.evaluation.every}.items():
+    at_least_zero = {
+        "seed": config.seed,
+        "evaluation.every": config.evaluation.every,
+        "checkpoint_every": config.checkpoint_every,
+    }
+    for name, value in at_least_zero.items():
         if value < 0:
             raise ConfigurationError(f"{name}: given {value}; expected 0 or more")
 
@@ -152,6 +158,7 @@ def _check_roles(config: ExperimentConfig) -> None:
         "generator_kwargs": algo == "bc" and bool(config.generator_kwargs),
         "normalize_observations": algo == "bc" and config.normalize_observations,
         "evaluation.every": algo == "bc" and config.evaluation.every > 0,
+        "checkpoint_every": algo == "bc" and config.checkpoint_every > 0,
     }
     for name, is_unused in unused.items():
         if is_unused:

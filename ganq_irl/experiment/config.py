@@ -51,6 +51,8 @@ class ExperimentConfig:
         n_envs: environments that are stepped together.
         normalize_observations: running mean and deviation of observations for the policy (VecNormalize).
         control: ``frozen`` keeps the discriminator at its random initial weights, to see what imitation adds.
+        checkpoint_every: environment steps between checkpoints; 0 makes one only when the run is interrupted.
+        keep_checkpoints: checkpoints kept: the last ones, beside the best evaluated.
         preset: preset whose settings are included, or "none".
         env_kwargs: keywords of the environment.
         generator_kwargs: keywords of the SB3 algorithm.
@@ -72,6 +74,8 @@ class ExperimentConfig:
     n_envs: int = 1
     normalize_observations: bool = False
     control: Literal["none", "frozen"] = "none"
+    checkpoint_every: int = 0
+    keep_checkpoints: int = 2
     preset: str = "none"
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     generator_kwargs: dict[str, Any] = field(default_factory=dict)

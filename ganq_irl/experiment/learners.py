@@ -11,18 +11,20 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecEnv
 from tqdm import tqdm
 
 from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
 from ganq_irl.evaluation.statistics import RewardSign
 from ganq_irl.experiment.callbacks import PeriodicEvaluation, ProgressBar
+from ganq_irl.experiment.checkpoints import Checkpoint, Checkpointing, CheckpointStore, Interrupts, Parts, open_log
 from ganq_irl.experiment.checks import ADVERSARIAL, acting_generator
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.envs import make_training_env, probe_env
+from ganq_irl.experiment.guards import DiscriminatorWatch, FiniteGuard, explaining_divergence
 from ganq_irl.experiment.rewards import load_reward
-from ganq_irl.experiment.run_directory import BEST_POLICY, POLICY, REWARD
+from ganq_irl.experiment.run_directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
 from ganq_irl.generators.factory import build_generator
 from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
 from ganq_irl.generators.schedules import parse_schedule
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
 class Learner(Protocol):
     """A run's object of training."""
 
-    def learn(self, folder: Path, progress_bar: bool, callback: BaseCallback | None) -> None:
-        """Train to the end, logging to ``folder``."""
+    def learn(
+        self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
+    ) -> None:
+        """Train to the end, logging to ``folder``; from a checkpoint, if one is given."""
 
     def save(self, folder: Path) -> None:
         """Write ``policy/``, and ``reward/`` where there is one."""
@@ -114,21 +118,42 @@ class _Training:
     imitator: Any | None
     demonstrations: Demonstrations | None
 
-    def learn(self, folder: Path, progress_bar: bool, callback: BaseCallback | None) -> None:
+    def learn(
+        self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
+    ) -> None:
         config = self.config
         assert config.timesteps is not None
-        callbacks: list[BaseCallback] = [] if callback is None else [callback]
+        callbacks: list[BaseCallback] = [FiniteGuard(self.imitator), *([] if callback is None else [callback])]
+        if config.algo in ADVERSARIAL and config.control != "frozen":
+            callbacks.append(DiscriminatorWatch())
         if config.evaluation.every:
             callbacks.append(PeriodicEvaluation(config, folder / BEST_POLICY if config.evaluation.keep_best else None))
-        logger = configure(str(folder), ["csv", "tensorboard"])
+        logger = open_log(folder, checkpoint)
         self.generator.set_logger(logger)
         with contextlib.ExitStack() as stack:
             stack.callback(logger.close)
+            interrupts = stack.enter_context(Interrupts())
+            checkpointing = self._checkpointing(folder, callbacks, interrupts, checkpoint)
+            stack.enter_context(explaining_divergence(self.generator, self.imitator, folder, checkpointing))
+            callbacks.append(checkpointing)
             if progress_bar:
                 bar = stack.enter_context(tqdm(total=config.timesteps, desc=config.algo, unit="step", unit_scale=True))
                 callbacks.append(ProgressBar(bar))
             (self.imitator or self.generator).learn(config.timesteps, callback=CallbackList(callbacks))
         _require_finite(self.generator.policy)
+
+    def _checkpointing(
+        self, folder: Path, callbacks: list[BaseCallback], interrupts: Interrupts, checkpoint: Checkpoint | None
+    ) -> Checkpointing:
+        config = self.config
+
+        def make_envs() -> VecEnv:
+            return make_training_env(config.env, config.n_envs, seed=config.seed, env_kwargs=config.env_kwargs)
+
+        parts = Parts(folder, self.imitator, tuple(callbacks), make_envs, config.seed)
+        store = CheckpointStore(folder / CHECKPOINTS, config.keep_checkpoints)
+        store.clean()
+        return Checkpointing(parts, store, config.checkpoint_every, interrupts, checkpoint)
 
     def save(self, folder: Path) -> None:
         save_policy(self.generator, folder / POLICY)
@@ -166,7 +191,9 @@ class _Cloning:
         )
         describe_policy(self.learner.policy)
 
-    def learn(self, folder: Path, progress_bar: bool, callback: BaseCallback | None) -> None:
+    def learn(
+        self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
+    ) -> None:
         self.learner.train(progress_bar=progress_bar, **self.training)
         _require_finite(self.learner.policy)
 

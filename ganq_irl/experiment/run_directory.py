@@ -1,13 +1,14 @@
 """A run on disk.
 
-``config.toml``, ``run.json``, ``progress.csv``, TensorBoard events, ``policy/``, ``reward/``, ``evaluation.json``.
+``config.toml``, ``run.json``, ``progress.csv``, TensorBoard events, ``policy/``, ``reward/``, ``evaluation.json``,
+``checkpoints/``. While a run is trained its process holds ``.lock``.
 """
 
 from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from ganq_irl.errors import RunDirectoryError
 from ganq_irl.experiment.config import ExperimentConfig, parse_config
@@ -26,7 +28,8 @@ from ganq_irl.generators.policy_store import StoredPolicy, load_policy
 from ganq_irl.storage import replace_file
 
 CONFIG, INFO, PROGRESS, EVALUATION = "config.toml", "run.json", "progress.csv", "evaluation.json"
-POLICY, BEST_POLICY, REWARD = "policy", "policy_best", "reward"
+POLICY, BEST_POLICY, REWARD, CHECKPOINTS = "policy", "policy_best", "reward", "checkpoints"
+LOCK = ".lock"
 _PACKAGES = ("ganq-irl", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy", "imitation")
 
 
@@ -86,7 +89,7 @@ def require_vacant(folder: Path) -> None:
     Raises:
         RunDirectoryError: the folder holds something, or is a file.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
         raise RunDirectoryError(f"{folder} is not empty; choose another --out, or move it away")
 
 
@@ -98,8 +101,37 @@ def default_folder(config: ExperimentConfig) -> Path:
 
 
 @contextmanager
-def recording_run(folder: Path, config: ExperimentConfig, device: str) -> Iterator[dict[str, float]]:
+def locked(folder: Path) -> Iterator[None]:
+    """Let no other process train in a run directory; the lock goes with the process, however that ends.
+
+    Raises:
+        RunDirectoryError: another one does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunDirectoryError(
+            f"another process is training in {folder}; wait until it is done, or end it, or choose another --out"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def recording_run(
+    folder: Path, config: ExperimentConfig, device: str, resumed: Mapping[str, Any] | None = None
+) -> Iterator[dict[str, float]]:
     """Write ``config.toml``, and ``run.json`` as it stands before, while and after the block runs.
+
+    Args:
+        folder: the run directory.
+        config: the settings.
+        device: that the run computes on.
+        resumed: ``run.json`` of the run that is gone on with, whose settings stay as they are.
 
     Yields:
         A dict for timings in seconds, which end up in ``run.json``.
@@ -108,7 +140,12 @@ def recording_run(folder: Path, config: ExperimentConfig, device: str) -> Iterat
     info = {"status": "running", "started": _now(), "preset": config.preset, "seed": config.seed, "device": device}
     info |= {"threads": torch.get_num_threads(), "versions": versions()}
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / CONFIG, config.to_toml().encode())
+    if resumed is None:
+        replace_file(folder / CONFIG, config.to_toml().encode())
+    else:
+        before = resumed.get("resumed", [])
+        info |= {key: resumed[key] for key in ("started", "preset") if key in resumed}
+        info["resumed"] = [*(before if isinstance(before, list) else []), _now()]
     write_json(folder / INFO, info)
     try:
         yield seconds

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import get_device
 
+from ganq_irl.errors import RunDirectoryError
 from ganq_irl.evaluation import Evaluation, evaluate_returns, length_bias_warning, summarize
+from ganq_irl.experiment.checkpoints import Checkpoint, CheckpointStore
 from ganq_irl.experiment.checks import check_config
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.learners import Learner, build_learner
-from ganq_irl.experiment.run_directory import EVALUATION, default_folder, recording_run, require_vacant, write_json
+from ganq_irl.experiment.run_directory import (
+    CHECKPOINTS,
+    CONFIG,
+    EVALUATION,
+    default_folder,
+    load_run,
+    locked,
+    recording_run,
+    require_vacant,
+    versions,
+    write_json,
+)
 from ganq_irl.generators.policy_store import StoredPolicy
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,7 +64,7 @@ def run_experiment(
     """Train, save and evaluate.
 
     Nothing is written before everything that the settings ask for has been built, so that a wrong request leaves nothing.
-    An interrupted run keeps the policy that it had.
+    An interrupted run keeps the policy that it had, and is gone on with by ``resume_experiment``.
 
     Args:
         config: the settings.
@@ -56,17 +73,57 @@ def run_experiment(
         callback: an SB3 callback of your own, called at every environment step (not by BC, which takes none).
 
     Raises:
-        RunDirectoryError: ``out`` is not empty.
+        RunDirectoryError: ``out`` is not empty, or another process is training in it.
+        CheckpointFailed: the disk is full.
         GanqIrlError: the settings, demonstrations or environment do not fit together.
     """
     config = check_config(config)
     folder = Path(out) if out is not None else default_folder(config)
     require_vacant(folder)
     learner = build_learner(config)
-    with recording_run(folder, config, str(get_device(config.device))) as seconds:
+    with locked(folder):
+        require_vacant(folder)  # another process may have begun while this one was building
+        return _trained(folder, config, learner, progress_bar, callback)
+
+
+def resume_experiment(folder: Path | str, *, progress_bar: bool = True, callback: BaseCallback | None = None) -> RunResult:
+    """Go on with a run from its newest checkpoint that is whole, to the end that its settings ask for.
+
+    On a CPU, with the versions that began it, the run ends as if it had never stopped, bit for bit.
+
+    Args:
+        folder: the run directory.
+        progress_bar: show one on stderr.
+        callback: as in ``run_experiment``; the checkpoint gives it the state that it had.
+
+    Raises:
+        RunDirectoryError: it is none, its run is finished, it holds no checkpoint, or another process is training in it.
+        GanqIrlError: settings, demonstrations or environment are no longer what they were.
+    """
+    run = load_run(folder)
+    if run.info.get("status") == "finished":
+        raise RunDirectoryError(f"{run.folder} is finished; train another with --config {run.folder / CONFIG}")
+    with locked(run.folder):
+        checkpoint = CheckpointStore(run.folder / CHECKPOINTS).newest()
+        if run.info.get("versions", {}) != versions():
+            _log.warning("%s began with other versions of its packages: it goes on, but not bit for bit", run.folder)
+        learner = build_learner(check_config(run.config))
+        return _trained(run.folder, run.config, learner, progress_bar, callback, (run.info, checkpoint))
+
+
+def _trained(
+    folder: Path,
+    config: ExperimentConfig,
+    learner: Learner,
+    progress_bar: bool,
+    callback: BaseCallback | None,
+    resumed: tuple[Mapping[str, Any], Checkpoint] | None = None,
+) -> RunResult:
+    info, checkpoint = resumed or (None, None)
+    with recording_run(folder, config, str(get_device(config.device)), info) as seconds:
         try:
             with _timed(seconds, "train"):
-                learner.learn(folder, progress_bar, callback)
+                learner.learn(folder, progress_bar, callback, checkpoint)
         except KeyboardInterrupt:
             learner.save(folder)
             raise

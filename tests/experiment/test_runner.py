@@ -81,7 +81,8 @@ def test_what_a_run_directory_holds(tmp_path):
     config = config_of("ppo", evaluation={"episodes": 2, "every": 100, "keep_best": True}, normalize_observations=True)
     result = run_experiment(config, tmp_path / "run", progress_bar=False)
     names = {path.name.split(".")[0] if "tfevents" in path.name else path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"config.toml", "run.json", "progress.csv", "events", "policy", "policy_best", "evaluation.json"}
+    written = {"config.toml", "run.json", "progress.csv", "events", "policy", "policy_best", "evaluation.json"}
+    assert names == {".lock", *written}
     info = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (info["status"], info["seed"], info["device"]) == ("finished", 3, "cpu")
     assert {"python", "torch", "stable-baselines3", "gymnasium", "numpy", "ganq-irl"} <= info["versions"].keys()

@@ -41,6 +41,9 @@ from ganq_irl_cli import options, session
 @click.option(
     "--control", metavar="frozen", help="frozen: leave the discriminator at its random weights, to see what imitation adds."
 )
+@click.option(
+    "--checkpoint-every", type=int, metavar="N", help="Steps between checkpoints, for `resume`.  [default: if interrupted]"
+)
 @options.as_json
 def command(
     algo: str, out: Path | None, file: Path | None, assignments: tuple[str, ...], as_json: bool, **flags: Any

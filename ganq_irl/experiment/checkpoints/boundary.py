@@ -1,0 +1,47 @@
+"""Where an environment cannot give its state, a checkpoint is an episode boundary, for the run itself and when resumed.
+
+Both leave their environments there, make new ones, and reset them with a seed that depends on the run's seed and the step
+alone: from then on they meet the same episodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+MakeEnvs = Callable[[], VecEnv]
+
+
+def begin_episodes(model: BaseAlgorithm, make_envs: MakeEnvs, seed: int) -> None:
+    """Replace the environments and begin an episode in each; the episodes under way end as if cut by a time limit."""
+    replace_simulators(model, make_envs, seed)
+    env: Any = model.env
+    model._last_obs = env.reset()
+    model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
+    if model._vec_normalize_env is not None:
+        model._last_original_obs = model._vec_normalize_env.get_original_obs()
+    if model.action_noise is not None:
+        model.action_noise.reset()
+    buffer = getattr(model, "replay_buffer", None)
+    if buffer is not None and buffer.size():
+        newest = buffer.pos - 1
+        buffer.timeouts[newest, buffer.dones[newest] == 0] = 1  # n-step returns go no further than this
+
+
+def replace_simulators(model: BaseAlgorithm, make_envs: MakeEnvs, seed: int) -> None:
+    """Put new environments in the place of the old ones, seeded at their next reset."""
+    env: Any = model.env
+    base = env.unwrapped
+    for old in base.envs:
+        old.close()
+    base.envs = make_envs().unwrapped.envs  # type: ignore[attr-defined]  # of one process, as those before
+    base.seed(seed % 2**31)
+
+
+def boundary_seed(run_seed: int, step: int) -> int:
+    """Seed of the episodes that begin at a step."""
+    return int(np.random.SeedSequence([run_seed, step]).generate_state(1)[0])

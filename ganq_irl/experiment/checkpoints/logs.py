@@ -1,0 +1,75 @@
+"""The files of a run's log, continued where a checkpoint was made: no row twice, and none missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.logger import CSVOutputFormat, Logger, configure
+
+from ganq_irl.experiment.checkpoints.files import PROGRESS, Checkpoint
+
+_ITERATIONS = "time/iterations"
+
+
+class RunLogger(Logger):
+    """SB3's logger, in whose rows the iterations of a resumed run go on from those before.
+
+    SB3 counts them in a local variable of ``learn``.
+
+    Attributes:
+        iterations: of all of the run so far.
+    """
+
+    def __init__(self, logger: Logger, iterations: int = 0) -> None:
+        super().__init__(logger.dir, logger.output_formats)
+        self._before = self.iterations = iterations
+
+    def record(self, key: str, value: Any, exclude: str | tuple[str, ...] | None = None) -> None:
+        """As SB3's."""
+        if key == _ITERATIONS:
+            value = self.iterations = self._before + value
+        super().record(key, value, exclude)
+
+
+def open_log(folder: Path, checkpoint: Checkpoint | None = None) -> RunLogger:
+    """SB3's logger to ``progress.csv`` and TensorBoard events.
+
+    Args:
+        folder: the run directory.
+        checkpoint: rows and events after it are dropped, since they will be written again.
+    """
+    if checkpoint is None:
+        return RunLogger(configure(str(folder), ["csv", "tensorboard"]))
+    _cut_events(folder, checkpoint.info["events"])
+    logger = configure(str(folder), ["csv", "tensorboard"])
+    text = checkpoint.progress().decode()
+    table = _csv(logger)
+    table.keys = text.partition("\n")[0].split(",") if text else []
+    table.file.write(text)
+    table.file.flush()
+    return RunLogger(logger, int(checkpoint.info["iterations"]))
+
+
+def log_position(folder: Path, logger: Logger) -> tuple[bytes, dict[str, int], int]:
+    """``progress.csv`` as it is, the sizes of TensorBoard's files, and the number of on-policy iterations."""
+    table = _csv(logger)
+    table.file.flush()
+    events = {path.name: path.stat().st_size for path in sorted(folder.glob("events.out.tfevents.*"))}
+    iterations = logger.iterations if isinstance(logger, RunLogger) else 0
+    return (folder / PROGRESS).read_bytes(), events, iterations
+
+
+def _cut_events(folder: Path, sizes: dict[str, Any]) -> None:
+    """Cut TensorBoard's files where they were; each of its records was whole then."""
+    for path in folder.glob("events.out.tfevents.*"):
+        size = sizes.get(path.name)
+        if size is None:
+            path.unlink()
+        elif path.stat().st_size > size:
+            with open(path, "r+b") as file:
+                file.truncate(size)
+
+
+def _csv(logger: Logger) -> CSVOutputFormat:
+    return next(output for output in logger.output_formats if isinstance(output, CSVOutputFormat))

@@ -1,0 +1,148 @@
+"""Arrays, random states and nested values as what ``ganq_irl.storage.flatten_state`` writes: JSON and tensors, no pickling.
+
+What JSON and tensors alone cannot tell apart is marked by a dict of one reserved key: an array with its dtype, a scalar of
+numpy's, a long list of numbers, a generator of random numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.envs.registration import EnvSpec
+from torch import Tensor
+
+from ganq_irl.errors import StorageError
+
+ARRAY, SCALAR, FLOATS, INTEGERS, GENERATOR, LEFT = "<array>", "<scalar>", "<floats>", "<integers>", "<generator>", "<left>"
+_RESERVED = {ARRAY, SCALAR, FLOATS, INTEGERS, GENERATOR, LEFT}
+_BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
+_MANY = 32
+"""A list of numbers longer than this one is stored as a tensor."""
+_CONSTANTS = (type, types.ModuleType, types.BuiltinFunctionType, enum.Enum, EnvSpec, np.dtype)
+
+
+class NotPlain(ValueError):
+    """A value that plain data cannot describe."""
+
+
+def pack(value: Any) -> Any:
+    """The value as nested dicts, lists, tuples, tensors and JSON scalars; arrays are not copied.
+
+    Raises:
+        NotPlain: it holds an object of another kind.
+    """
+    match value:
+        case None | bool() | str():
+            return value
+        case Tensor():
+            return value.detach()
+        case np.generic():  # before float: numpy's float64 is one
+            return {SCALAR: pack(np.asarray(value))}
+        case int() | float() if type(value) in (int, float):
+            return value
+        case np.ndarray():
+            return _pack_array(value)
+        case np.random.Generator():
+            return {GENERATOR: type(value.bit_generator).__name__, "state": pack(value.bit_generator.state)}
+        case list() | tuple() if type(value) in (list, tuple):
+            return _pack_list(value)
+        case Mapping() if type(value) in (dict, OrderedDict):
+            return _pack_dict(value)
+    if is_constant(value):
+        return {LEFT: True}
+    raise NotPlain(f"a {type(value).__module__}.{type(value).__qualname__}")
+
+
+def is_constant(value: Any) -> bool:
+    """Whether an object cannot change while a program runs, so that it need not be stored where it is built alike."""
+    is_frozen = dataclasses.is_dataclass(value) and value.__dataclass_params__.frozen  # type: ignore[union-attr]
+    is_function = isinstance(value, types.FunctionType) and value.__closure__ is None
+    return is_frozen or is_function or isinstance(value, _CONSTANTS)
+
+
+def _pack_array(array: np.ndarray) -> dict[str, Any]:
+    if array.dtype.kind not in "biufcSU":
+        raise NotPlain(f"an array of {array.dtype}")
+    raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    if not raw.flags.writeable:  # torch warns about memory that it must not write to
+        raw = raw.copy()
+    return {ARRAY: array.dtype.str, "shape": tuple(array.shape), "bytes": torch.from_numpy(raw)}
+
+
+def _pack_list(values: list | tuple) -> Any:
+    if len(values) > _MANY:
+        kinds = {type(value) for value in values}
+        marker = {float: FLOATS, int: INTEGERS}.get(kinds.pop()) if len(kinds) == 1 else None
+        if marker == FLOATS or (marker == INTEGERS and all(abs(value) < 2**63 for value in values)):
+            dtype = torch.float64 if marker == FLOATS else torch.int64
+            return {marker: torch.tensor(values, dtype=dtype), "tuple": isinstance(values, tuple)}
+    return type(values)(pack(value) for value in values)
+
+
+def _pack_dict(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    for key in values:
+        if type(key) not in (str, int) or key in _RESERVED:
+            raise NotPlain(f"the key {key!r}")
+    return {key: pack(value) for key, value in values.items()}
+
+
+def unpack(value: Any, present: Any = None) -> Any:
+    """The inverse of ``pack``, in memory of its own. Constants, which were not stored, are taken from ``present``.
+
+    Args:
+        value: what ``pack`` gave.
+        present: the value that is to be replaced, built alike.
+
+    Raises:
+        StorageError: the value is malformed.
+    """
+    match value:
+        case {"<left>": True}:
+            return present
+        case {"<array>": str(dtype), "shape": tuple(shape), "bytes": Tensor() as raw}:
+            return _unpack_array(dtype, shape, raw)
+        case {"<scalar>": inner}:
+            return unpack(inner)[()]
+        case {"<floats>": Tensor() as numbers, "tuple": bool(is_tuple)}:
+            return tuple(numbers.tolist()) if is_tuple else numbers.tolist()
+        case {"<integers>": Tensor() as numbers, "tuple": bool(is_tuple)}:
+            return tuple(numbers.tolist()) if is_tuple else numbers.tolist()
+        case {"<generator>": str(name), "state": state} if name in _BIT_GENERATORS:
+            bit_generator = getattr(np.random, name)()
+            set_bit_generator(bit_generator, unpack(state))
+            return np.random.Generator(bit_generator)
+        case Tensor():
+            return value.clone()
+        case dict():
+            known = present if isinstance(present, Mapping) else {}
+            return {key: unpack(entry, known.get(key)) for key, entry in value.items()}
+        case list() | tuple():
+            same = isinstance(present, list | tuple) and len(present) == len(value)
+            return type(value)(unpack(entry, present[i] if same else None) for i, entry in enumerate(value))
+    return value
+
+
+def set_bit_generator(bit_generator: Any, state: Any) -> None:
+    """Set the state of one of numpy's bit generators.
+
+    Raises:
+        StorageError: it is none of this one.
+    """
+    try:
+        bit_generator.state = state
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"the state of a random generator is malformed: {error}") from error
+
+
+def _unpack_array(dtype: str, shape: tuple[Any, ...], raw: Tensor) -> np.ndarray:
+    try:
+        return raw.numpy().view(np.uint8).copy().view(np.dtype(dtype)).reshape(shape)
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"an array is malformed: {error}") from error

@@ -1,0 +1,164 @@
+"""What watches a run as it learns: a number that is not finite ends it, a discriminator that stopped playing is reported."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+from ganq_irl.errors import GanqIrlError, TrainingDiverged
+
+_log = logging.getLogger(__name__)
+
+PARAMETERS_EVERY = 1000
+"""Environment steps between looks at all parameters and gradients; losses and rewards are always looked at."""
+
+WON, GIVEN_UP = 0.99, 0.525
+"""Mean accuracy of both sides, averaged over about ``HORIZON`` rounds, from which, and up to which, it is reported."""
+BACK_BELOW, BACK_ABOVE = 0.97, 0.55
+"""Where the report counts as settled, so that the next one is news."""
+HORIZON = 10
+
+_ADVICE = {
+    "won": "it tells demonstrations from the policy almost without error, so that its score says little about what would be "
+    "better; try a stabilizer (gradient-penalty, spectral-norm, instance-noise), a lower adversary.learning_rate, or a "
+    "smaller adversary.n_updates",
+    "given up": "it does no better than guessing: either the policy cannot be told from the demonstrations any more (then "
+    "evaluations are as high as the demonstrations' return), or the discriminator cannot learn; try a higher "
+    "adversary.learning_rate or adversary.n_updates, weaker stabilizers, or more inputs",
+}
+
+
+class FiniteGuard(BaseCallback):
+    """End the run where a loss, a gradient, a reward or a parameter is no longer finite.
+
+    Args:
+        imitator: the imitation algorithm around the model, if there is one.
+    """
+
+    def __init__(self, imitator: Any | None = None) -> None:
+        super().__init__()
+        self.imitator, self._next = imitator, 0
+
+    def _on_step(self) -> bool:
+        rewards = self.locals["rewards"]
+        if not np.isfinite(rewards).all():
+            raise TrainingDiverged(f"the environment's reward is {rewards[~np.isfinite(rewards)][0]}; look at its step()")
+        return True
+
+    def _on_rollout_start(self) -> None:
+        for key, value in self.logger.name_to_value.items():
+            if "loss" in key and isinstance(value, int | float | np.floating) and not math.isfinite(value):
+                check_finite(self.model, self.imitator)  # what it comes from says more
+                raise TrainingDiverged(f"the loss {key} is {value}; {_REMEDY}")
+        if self.num_timesteps >= self._next:
+            check_finite(self.model, self.imitator)
+            self._next = self.num_timesteps + PARAMETERS_EVERY
+
+
+_REMEDY = "lower the learning rate, or clip gradients"
+
+
+def check_finite(model: BaseAlgorithm, imitator: Any | None = None) -> None:
+    """Look at every parameter of policy and discriminator, and at the last gradient of each.
+
+    Raises:
+        TrainingDiverged: naming the first that is not finite, gradients first.
+    """
+    learner = getattr(imitator, "learner", None) or getattr(model, "learner", None)
+    networks = {"policy": model.policy} | ({"discriminator": learner.discriminator} if learner is not None else {})
+    for owner, network in networks.items():
+        parameters = list(network.named_parameters())
+        for kind, tensors in (
+            ("gradient", [(name, parameter.grad) for name, parameter in parameters]),
+            ("parameter", parameters),
+        ):
+            for name, tensor in tensors:
+                if tensor is not None and not torch.isfinite(tensor).all():
+                    raise TrainingDiverged(f"the {owner}'s {kind} {name} is not finite; {_REMEDY}")
+
+
+@contextmanager
+def explaining_divergence(model: BaseAlgorithm, imitator: Any | None, folder: Path, checkpoints: Any) -> Iterator[None]:
+    """Say of a divergence at which step it was, and which checkpoint is the last good one.
+
+    Networks that are no longer finite fail in many ways, some of them far from the cause: those are divergences too.
+
+    Args:
+        model: what learns.
+        imitator: the imitation algorithm around it.
+        folder: the run directory.
+        checkpoints: the callback that makes them.
+    """
+    try:
+        yield
+    except GanqIrlError as error:
+        if not isinstance(error, TrainingDiverged):
+            raise
+        raise TrainingDiverged(_explained(str(error), model, folder, checkpoints)) from error
+    except (ValueError, RuntimeError) as error:
+        try:
+            check_finite(model, imitator)
+        except TrainingDiverged as divergence:
+            raise TrainingDiverged(_explained(str(divergence), model, folder, checkpoints)) from error
+        raise
+
+
+def _explained(message: str, model: BaseAlgorithm, folder: Path, checkpoints: Any) -> str:
+    good = checkpoints.latest
+    last = f"the last good checkpoint is {good.folder}" if good is not None else f"{folder} holds no checkpoint yet"
+    return f"diverged at step {model.num_timesteps}: {message}; {last}"
+
+
+class DiscriminatorWatch(BaseCallback):
+    """Log a warning when a discriminator has won or has given up, with what to try."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._accuracy, self._rounds, self._reported = 0.75, 0, ""
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        values = self.logger.name_to_value
+        sides = [values.get(f"discriminator/{side}_accuracy") for side in ("real", "fake")]
+        if None in sides:
+            return
+        self._rounds += 1
+        self._accuracy += (float(np.mean(sides)) - self._accuracy) / min(self._rounds, HORIZON)  # type: ignore[arg-type]
+        if self._rounds >= HORIZON:
+            self._report(self._verdict())
+
+    def _verdict(self) -> str:
+        accuracy = self._accuracy
+        if self._reported and (GIVEN_UP < accuracy < BACK_ABOVE or BACK_BELOW < accuracy < WON):
+            return self._reported
+        return "won" if accuracy >= WON else "given up" if accuracy <= GIVEN_UP else ""
+
+    def _report(self, verdict: str) -> None:
+        if verdict and verdict != self._reported:
+            _log.warning(
+                "step %d: the discriminator has %s (accuracy %.3f): %s",
+                self.num_timesteps,
+                verdict,
+                self._accuracy,
+                _ADVICE[verdict],
+            )
+        self._reported = verdict
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers."""
+        return {"accuracy": self._accuracy, "rounds": self._rounds, "reported": self._reported}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore it."""
+        self._accuracy, self._rounds, self._reported = state["accuracy"], state["rounds"], state["reported"]
