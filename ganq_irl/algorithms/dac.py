@@ -66,7 +66,7 @@ class DAC(AdversarialImitation):
         activation: str = "relu",
         stabilizers: Sequence[StabilizerSpec] = (R1,),
         n_updates: float = 1,
-        batch_size: int = 256,
+        batch_size: int = 64,
         learning_rate: Schedule = 1e-3,
         absorbing: bool = False,
         frozen: bool = False,

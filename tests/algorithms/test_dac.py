@@ -18,6 +18,7 @@ from ganq_irl.types import Batch
 def test_the_defaults_are_those_that_learned_pendulum_from_one_demonstration():
     given = {key: parameter.default for key, parameter in inspect.signature(DAC).parameters.items()}
     assert (given["reward"], given["loss"], given["n_updates"], given["learning_rate"]) == ("logit", "bce", 1, 1e-3)
+    assert given["batch_size"] == 64
     (stabilizer,) = DAC(counting("sac"), demonstrations(CountingEnv()), batch_size=16).learner.stabilizers
     assert stabilizer.settings() == {"name": "r1", "weight": 10.0}
 
