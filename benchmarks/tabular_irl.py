@@ -1,6 +1,6 @@
 """AIRL's state-only reward beside exact MaxEnt IRL where every table is known: chain, gridworld, windy gridworld.
 
-python benchmarks/tabular_irl.py [--timesteps 40000] [--out benchmarks/results/tabular-irl.md]
+python benchmarks/tabular_irl.py [--timesteps 20000] [--out benchmarks/results/tabular-irl.md]
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ganq_irl_demos import Demonstrations, record_episodes
 
 ENVS: dict[str, Callable[[], TabularEnv]] = {"chain": chain, "gridworld": gridworld, "windy gridworld": windy_gridworld}
 GAMMA, HORIZON, N_EPISODES = 0.9, 50, 100
+COLUMNS = ("environment", "reward", "EPIC to true", "STARC to true", "EPIC to exact", "Pearson", "regret", "gap")
 
 
 class TablePolicy:
@@ -87,16 +88,13 @@ def gap_up_to_a_constant(env: TabularEnv, recovered: RewardFunction) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--timesteps", type=int, default=40_000)
+    parser.add_argument("--timesteps", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     start = time.perf_counter()
-    lines = [
-        "| environment | reward | EPIC to true | STARC to true | EPIC to exact | Pearson | regret | gap |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|---|---" + "|--:" * (len(COLUMNS) - 2) + "|"]
     for name, make in ENVS.items():
         env, demos = make(), demonstrate(make(), options.seed)
         exact = maxent_irl(env, occupancy(env, soft_policy(env, env.R, GAMMA), GAMMA), GAMMA)
@@ -109,11 +107,10 @@ def main() -> None:
         }
         for title, reward in rewards.items():
             cells = [*row(env, reward, exact), gap_up_to_a_constant(env, reward)]
-            lines.append(f"| {name} | {title} | " + " | ".join(f"{value:.3f}" for value in cells) + " |")
+            lines.append(f"| {name} | {title} | " + " | ".join(f"{max(value, 0.0):.3f}" for value in cells) + " |")
             print(lines[-1], flush=True)
-    lines.append(
-        f"\n{options.timesteps} steps of PPO, seed {options.seed}, {time.perf_counter() - start:.0f} s on one core."
-    )
+    seconds = time.perf_counter() - start
+    lines.append(f"\n{options.timesteps} steps of PPO, seed {options.seed}, {seconds:.0f} s on one core.")
     print("\n".join(lines))
     if options.out is not None:
         options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from ganq_irl.errors import ConfigurationError
 from ganq_irl.evaluation import RandomPolicy
 from ganq_irl.experiment.envs import probe_env
 from ganq_irl.experiment.rewards import StoredReward, env_kwargs_of, read_reward
-from ganq_irl.rewards import Coverage, FunctionReward, RewardFunction, epic_distance, pearson, rewards_of, spearman
+from ganq_irl.rewards import Coverage, FunctionReward, RewardFunction, epic_distances, pearson, rewards_of, spearman
 from ganq_irl.rewards.wrappers import check_fits
 from ganq_irl.types import Batch
 
@@ -134,11 +134,8 @@ def compare_rewards(
     smallest = min(len(one.batch) for one in transitions.values())
     drawn = [one.batch[torch.as_tensor(rng.permutation(len(one.batch))[:smallest])] for one in transitions.values()]
     coverage = Coverage.sampled(Batch.cat(drawn), rng)
-    everyone = {**rewards, **({} if true is None else {TRUE: true})}
-    epic = {
-        name: {other: round(epic_distance(first, second, coverage, discount), 4) for other, second in everyone.items()}
-        for name, first in rewards.items()
-    }
+    distances = epic_distances({**rewards, **({} if true is None else {TRUE: true})}, coverage, discount)
+    epic = {name: {other: round(value, 4) for other, value in distances[name].items()} for name in rewards}
     related = {name: correlations(reward, transitions) for name, reward in rewards.items()}
     return {"discount": discount, "epic": epic, "correlations": related}
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ganq_irl.rewards.comparison import Coverage, canonical_reward, epic_distance, pearson, pearson_distance, spearman
+from ganq_irl.rewards.comparison import (
+    Coverage,
+    canonical_reward,
+    epic_distance,
+    epic_distances,
+    pearson,
+    pearson_distance,
+    spearman,
+)
 from ganq_irl.rewards.forms import REWARD_FORMS, RewardForm, build_reward_form, log_ratio
 from ganq_irl.rewards.functions import FunctionReward, RewardFunction, rewards_of, tabular_reward
 from ganq_irl.rewards.model import RewardModel
@@ -21,6 +29,7 @@ __all__ = [
     "build_reward_form",
     "canonical_reward",
     "epic_distance",
+    "epic_distances",
     "log_ratio",
     "pearson",
     "pearson_distance",

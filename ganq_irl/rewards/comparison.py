@@ -10,7 +10,7 @@ bonus counts as a difference. Where no transition given terminates, all is as in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,9 +103,15 @@ def epic_distance(first: RewardFunction, second: RewardFunction, coverage: Cover
         coverage: what the distance is relative to; distances of different coverages do not compare.
         discount: γ in [0, 1), the environment's.
     """
-    canonical = [canonical_reward(reward, coverage, discount) for reward in (first, second)]
-    largest = [np.abs(rewards_of(reward, coverage.transitions)).max() for reward in (first, second)]
-    return pearson_distance(*(_without_noise(values, scale) for values, scale in zip(canonical, largest, strict=True)))
+    return pearson_distance(*(_canonical_without_noise(reward, coverage, discount) for reward in (first, second)))
+
+
+def epic_distances(
+    rewards: Mapping[str, RewardFunction], coverage: Coverage, discount: float
+) -> dict[str, dict[str, float]]:
+    """``epic_distance`` between every two of several rewards, each made canonical once: name -> name -> distance."""
+    canonical = {name: _canonical_without_noise(reward, coverage, discount) for name, reward in rewards.items()}
+    return {a: {b: pearson_distance(first, second) for b, second in canonical.items()} for a, first in canonical.items()}
 
 
 def pearson_distance(first: np.ndarray, second: np.ndarray) -> float:
@@ -131,7 +137,9 @@ def _unless_constant(first: np.ndarray, second: np.ndarray, correlation: Callabl
     return None if is_constant else correlation()
 
 
-def _without_noise(canonical: np.ndarray, scale: float) -> np.ndarray:
+def _canonical_without_noise(reward: RewardFunction, coverage: Coverage, discount: float) -> np.ndarray:
+    canonical = canonical_reward(reward, coverage, discount)
+    scale = np.abs(rewards_of(reward, coverage.transitions)).max()
     return np.zeros_like(canonical) if np.ptp(canonical) <= _NEGLIGIBLE * scale else canonical
 
 

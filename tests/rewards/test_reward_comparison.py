@@ -16,6 +16,7 @@ from ganq_irl.rewards import (
     RewardModel,
     canonical_reward,
     epic_distance,
+    epic_distances,
     pearson,
     pearson_distance,
     rewards_of,
@@ -121,6 +122,15 @@ def test_airls_f_and_g_are_the_same_reward():
     g, f = RewardModel(discriminator, "g"), RewardModel(discriminator, "f")
     assert epic_distance(g, f, coverage, discriminator.discount) < 5e-3
     assert epic_distance(g, f, coverage, 0.3) > 0.05
+
+
+def test_several_distances_at_once_are_those_of_pairs():
+    rewards = {name: tabular_reward(random_table(seed)) for seed, name in enumerate("abc")}
+    coverage = enumerated_coverage(small_mdp())
+    distances = epic_distances(rewards, coverage, 0.9)
+    for a, first in rewards.items():
+        for b, second in rewards.items():
+            assert distances[a][b] == epic_distance(first, second, coverage, 0.9)
 
 
 def test_constants_have_distances_and_no_correlation():
