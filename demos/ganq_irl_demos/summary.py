@@ -21,8 +21,8 @@ def summarize(demos: Demonstrations) -> dict[str, Any]:
     Returns:
         ``source env_id checksum episodes transitions terminated truncated horizon`` (the longest episode),
         ``lengths`` and ``returns`` (``mean std min max``; None where there are none), ``fields`` (for observations and
-        actions ``dtype shape min max``, and ``counts`` of discrete actions), the spaces and the provenance. Ranges are over
-        finite values, ``counts`` over those that occur.
+        actions ``dtype shape min max``, and ``counts`` of discrete actions), the spaces, what is ``missing``, and the
+        provenance. Ranges are over finite values, ``counts`` over those that occur.
 
     Raises:
         InvalidDemonstrations: trajectories differ in shape, so that there are no common ranges.
@@ -44,6 +44,7 @@ def summarize(demos: Demonstrations) -> dict[str, Any]:
         "fields": {name: _describe(arrays[name]) for name in names},
         "observation_space": space_to_json(demos.observation_space),
         "action_space": space_to_json(demos.action_space),
+        "missing": list(demos.missing),
         "provenance": demos.provenance,
     }
 

@@ -3,42 +3,108 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganq_irl_cli import options, session
+from ganq_irl_cli.commands.demos import _sources
+
+if TYPE_CHECKING:
+    from ganq_irl_demos import Demonstrations
 
 
 @click.command("inspect")
-@options.demonstrations
+@click.argument("demonstrations", nargs=-1, required=True, metavar="NAME-or-FILE [...]")
+@click.option("--env", metavar="ID", help="Environment it was recorded in, for formats that do not say.")
 @click.option(
-    "--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw returns, lengths, actions and coverage."
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    help="Draw returns, lengths, states, actions and coverage, several sets side by side.",
+)
+@click.option(
+    "--html", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a page with summary, picture and check."
+)
+@click.option(
+    "--video",
+    type=click.Path(path_type=Path),
+    metavar="FILE.gif|.mp4",
+    help="Draw an episode again from its seed, where the environment can.",
+)
+@click.option(
+    "--episode", type=click.IntRange(min=0), default=0, show_default=True, metavar="I", help="Episode for --video."
 )
 @options.as_json
-def command(demonstrations: str, plot: Path | None, as_json: bool) -> None:
-    """Summarise shipped demonstrations or a file: returns, lengths, ranges, origin."""
+def command(
+    demonstrations: tuple[str, ...],
+    env: str | None,
+    plot: Path | None,
+    html: Path | None,
+    video: Path | None,
+    episode: int,
+    as_json: bool,
+) -> None:
+    """Summarise shipped demonstrations or files: returns, lengths, ranges, origin."""
     with session.working(torch_threads=False):
-        from ganq_irl_demos import load_demonstrations, plot_summary, summarize
+        from ganq_irl_demos import examine_demonstrations, summarize
 
-        loaded = load_demonstrations(demonstrations)
-        summary = summarize(loaded)
+        sets = [_sources.load(source, env) for source in demonstrations]
+        summaries = [summarize(one) for one in sets]
         if plot is not None:
-            plot_summary(loaded, plot)
+            _plot(sets, plot)
+        if html is not None:
+            from ganq_irl_demos.page import write_page
+
+            write_page(sets, html, {one.source: examine_demonstrations(one) for one in sets})
+        if video is not None:
+            _video(sets[0], env, episode, video)
     if as_json:
-        session.print_json(summary)
+        session.print_json(summaries[0] if len(sets) == 1 else {"sets": summaries})
     else:
-        click.echo(_text(summary))
+        click.echo("\n\n".join(_text(summary, named=len(sets) > 1) for summary in summaries))
 
 
-def _text(summary: dict[str, Any]) -> str:
+def _plot(sets: list[Demonstrations], path: Path) -> None:
+    from ganq_irl_demos import plot_summary
+    from ganq_irl_demos.comparing import plot_sets
+
+    if len(sets) == 1 and "actions" not in sets[0].missing:
+        plot_summary(sets[0], path)
+    else:
+        plot_sets(sets, path)
+
+
+def _video(demos: Demonstrations, env: str | None, episode: int, path: Path) -> None:
+    """A set that cannot be drawn again is told so in a sentence; the summary is shown all the same."""
+    from ganq_irl.errors import GanqIrlError
+    from ganq_irl_demos.video import render_episode
+
+    try:
+        if episode >= len(demos):
+            raise click.UsageError(f"--episode {episode}: {demos.source} holds {len(demos)} episodes, counted from 0")
+        made = _sources.make(env or demos.env_id, required=env is not None, render_mode="rgb_array")
+        if made is None:
+            click.echo(f"no video: the environment of {demos.source} is not known here; name it with --env ID", err=True)
+            return
+        try:
+            render_episode(demos[episode], made, path)
+        finally:
+            made.close()
+    except GanqIrlError as error:
+        click.echo(f"no video: {error}", err=True)
+
+
+def _text(summary: dict[str, Any], *, named: bool) -> str:
     rows = [
+        *([("source", summary["source"])] if named else []),
         ("environment", summary["env_id"] or "not said"),
         ("episodes", f"{summary['episodes']} ({summary['terminated']} terminated, {summary['truncated']} truncated)"),
         ("transitions", str(summary["transitions"])),
         ("lengths", _statistics(summary["lengths"])),
         ("returns", _statistics(summary["returns"])),
         *((name, _field(field)) for name, field in summary["fields"].items()),
+        *([("missing", ", ".join(summary["missing"]))] if summary["missing"] else []),
         ("checksum", summary["checksum"]),
         *((key, str(value)) for key, value in summary["provenance"].items()),
     ]

@@ -1,0 +1,63 @@
+"""An episode drawn again: the environment is reset to its seed and takes its actions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+
+from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
+from ganq_irl_demos.formats.limits import needed
+from ganq_irl_demos.replaying import replay
+from ganq_irl_demos.staging import replacing_file
+from ganq_irl_demos.trajectories import Trajectory
+
+FPS = 30
+
+
+def render_episode(trajectory: Trajectory, env: gym.Env, path: str | os.PathLike[str]) -> Path:
+    """Write a video of an episode.
+
+    Args:
+        trajectory: with the seed that it was recorded from.
+        env: the environment, made with ``render_mode="rgb_array"``.
+        path: ``.gif`` (Pillow writes it) or ``.mp4`` (imageio with ffmpeg does).
+
+    Returns:
+        The path.
+
+    Raises:
+        ConfigurationError: an environment that draws no images, or another ending.
+        InvalidDemonstrations: no seed or no actions, so that nothing can be drawn again.
+        MissingDependency: imageio is not installed.
+    """
+    path = Path(path)
+    if path.suffix not in (".gif", ".mp4"):
+        raise ConfigurationError(f"{path}: a video is written as .gif or .mp4")
+    if env.render_mode != "rgb_array":
+        raise ConfigurationError('the environment draws no images; make it with render_mode="rgb_array", if it knows that')
+    if trajectory.seed is None or not trajectory.actions.size:
+        lacking = "seed" if trajectory.seed is None else "actions"
+        raise InvalidDemonstrations(f"the episode has no {lacking}, so it cannot be drawn again")
+    fps = int(env.metadata.get("render_fps") or FPS)
+    if path.suffix == ".mp4":
+        needed("imageio_ffmpeg", "video", "writing .mp4 (.gif needs nothing)")
+    frames = [np.asarray(env.render()) for _ in replay(trajectory, env)]
+    with replacing_file(path) as scratch:
+        (_write_gif if path.suffix == ".gif" else _write_mp4)(frames, scratch, fps)
+    return path
+
+
+def _write_gif(frames: list[np.ndarray], path: Path, fps: int) -> None:
+    from PIL import Image
+
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    first.save(path, save_all=True, append_images=others, duration=max(round(1000 / fps), 20), loop=0)
+
+
+def _write_mp4(frames: list[np.ndarray], path: Path, fps: int) -> None:
+    import imageio.v3
+
+    imageio.v3.imwrite(path, np.stack(frames), fps=fps)
