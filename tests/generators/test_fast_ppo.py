@@ -123,9 +123,9 @@ def test_the_examples_above_meet_time_limits_and_terminations():
 
 
 @pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
-@pytest.mark.parametrize("batch_size", [48, 51, 85, 256])
+@pytest.mark.parametrize("batch_size", [48, 51, 85, 256, 300])
 def test_truncated_minibatches(batch_size):
-    """256 rows: 16 of them left, one left (which is not normalised), one left again, none."""
+    """256 rows: 16 of them left, one left (which is not normalised), one left again, none, and fewer than one minibatch."""
     pair = both(lambda: walk_env(BOX, 2), rollouts=2, batch_size=batch_size)
     assert_equal_learning(pair)
     assert_equal_logs(pair[0][0], pair[1][0])

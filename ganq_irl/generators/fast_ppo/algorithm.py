@@ -40,7 +40,8 @@ class FastPPO(PPO):
     exploration, other rollout buffers, hooks, frozen parameters - runs through SB3's own code, unchanged. Which it is, is
     decided when the model is built and again when ``learn`` begins.
 
-    One thing differs to callbacks: ``locals`` hold ``values`` and ``log_probs`` at the end of a rollout, not at each step.
+    What differs to callbacks: ``locals`` hold ``values`` and ``log_probs`` at the end of a rollout, not at each step, and no
+    ``obs_tensor``; and one that changes the policy within a rollout finds all of it valued by the policy at its end.
 
     Attributes:
         fallback_reason: why SB3's own code runs, or None where it does not have to; a change of it is logged.
@@ -104,7 +105,7 @@ class FastPPO(PPO):
             n_steps += 1
             self._last_obs, self._last_episode_starts = new_obs, dones
 
-        values, log_probs = policy.finish(rollout_buffer, self._last_obs, timeouts)
+        values, log_probs = policy.finish(rollout_buffer, self._last_obs, timeouts, self.gamma)
         rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
         callback.update_locals(locals())
         callback.on_rollout_end()

@@ -58,6 +58,7 @@ class FrozenPolicy:
             buffer: filled but for these.
             last_observations: those after the last step, ``(n_envs, *observation_shape)``.
             timeouts: time limits that were hit.
+            gamma: discount of the values there.
 
         Returns:
             Values of the last observations, ``(n_envs, 1)``, and the last step's log-probabilities, ``(n_envs,)``.
@@ -81,7 +82,7 @@ class FrozenPolicy:
         buffer.values[:n_steps] = of_steps.view(n_steps, n_envs).cpu().numpy()
         buffer.log_probs[:n_steps] = log_probs.view(n_steps, n_envs).cpu().numpy()
         for timeout, value in zip(timeouts, of_terminal.tolist(), strict=True):
-            buffer.rewards[timeout.step, timeout.env] += buffer.gamma * value
+            buffer.rewards[timeout.step, timeout.env] += gamma * value
         return of_last.unsqueeze(1), log_probs[-n_envs:]
 
     def _rows(self, observations: np.ndarray) -> Tensor:
