@@ -77,7 +77,8 @@ def is_finished(folder: Path, config: ExperimentConfig) -> bool:
         return False
     if run.info.get("status") != "finished" or not (folder / EVALUATION).is_file() or (folder / FAILED).is_file():
         return False
-    if run.config != _as_stored(config):
+    # Where the reward of another cell lies moves with the grid; which cell's it is follows from the cell's own path.
+    if dataclasses.replace(run.config, reward=config.reward) != _as_stored(config):
         raise ConfigurationError(
             f"{folder} was trained with other settings than this grid asks for ({_difference(run.config, config)}); "
             "give the settings that it was trained with, or another --out"

@@ -13,7 +13,7 @@ from typing import Any
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.grid_config import GridConfig
-from ganq_irl.experiment.methods import Method, parse_method
+from ganq_irl.experiment.methods import DEMONSTRATIONS_ONLY, Method, parse_method
 from ganq_irl.experiment.resolve import merged, resolve_config
 from ganq_irl.experiment.variations import Choice, choices
 
@@ -32,7 +32,8 @@ class Cell:
         n_demos: number of demonstrations; None for a method that sees none.
         varied: setting -> its value as a label, for what is varied.
         seed: of the run.
-        config: its settings, resolved.
+        config: its settings, resolved; ``reward``, where there is one, is relative to the grid's folder.
+        source: the cell whose recovered reward it learns from, and so waits for; None for most.
     """
 
     method: Method
@@ -41,6 +42,7 @@ class Cell:
     varied: Mapping[str, str]
     seed: int
     config: ExperimentConfig
+    source: Cell | None = None
 
     @property
     def variation(self) -> str:
@@ -79,7 +81,7 @@ def make_cells(grid: GridConfig) -> list[Cell]:
     for key in grid.vary:
         if not any(key in cell.varied for cell in made):
             _explain_unused(grid, key)
-    cells = [_with_seed(cell, seed) for seed in grid.seeds for cell in made]
+    cells = _sourced([_with_seed(cell, seed) for seed in grid.seeds for cell in made])
     assert len({cell.path for cell in cells}) == len(cells)
     return cells
 
@@ -88,9 +90,26 @@ def _with_seed(cell: Cell, seed: int) -> Cell:
     return replace(cell, seed=seed, config=replace(cell.config, seed=seed))
 
 
+def _sourced(cells: list[Cell]) -> list[Cell]:
+    """Give each cell that learns from another's reward the one that is varied as it is, or not varied at all."""
+    index = {(cell.method.name, cell.env, cell.n_demos, cell.seed, cell.variation): cell for cell in cells}
+    found = []
+    for cell in cells:
+        if cell.method.source is not None:
+            keys = [(cell.method.source, cell.env, cell.n_demos, cell.seed, label) for label in (cell.variation, "")]
+            source = next((index[key] for key in keys if key in index), None)
+            if source is None:
+                raise ConfigurationError(
+                    f"{cell.label}: no run of {cell.method.source} is varied as this one is; vary both, or none of them"
+                )
+            cell = replace(cell, source=source, config=replace(cell.config, reward=source.path.as_posix()))
+        found.append(cell)
+    return found
+
+
 def _first_seed(grid: GridConfig, method: Method, env: str) -> list[Cell]:
     cells = []
-    for n_demos in grid.n_demos if method.imitates else (None,):
+    for n_demos in grid.n_demos if method.protocol == DEMONSTRATIONS_ONLY else (None,):
         base = _base_settings(grid, method, env, n_demos)
         _resolved(base, method)  # what is wrong without any variation is said without one
         varied = [axis for axis in choices(grid.vary).values() if any(_fits(base, choice) for choice in axis)]
@@ -188,7 +207,7 @@ def slug(text: str) -> str:
     >>> slug("gail:frozen"), slug("CartPole-v1")
     ('gail-frozen', 'CartPole-v1')
     """
-    plain = re.sub(r"[^A-Za-z0-9+=._-]+", "-", text)
+    plain = re.sub(r"[^A-Za-z0-9@+=._-]+", "-", text)
     if len(plain) == len(text) <= 60:
         return plain
     return f"{plain[:50]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

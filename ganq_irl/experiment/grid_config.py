@@ -19,7 +19,7 @@ GRID_FILE = "grid.toml"
 DEFAULT_DEMOS, DEFAULT_SEEDS = (10,), 5
 
 _AXES = ("algos", "env", "n_demos", "seeds", "vary", "methods")
-_SET_BY_AXES = {"algo", "env", "seed", "n_trajectories"}
+_SET_BY_AXES = {"algo", "env", "seed", "n_trajectories", "reward"}
 _SHARED = {field.name for field in dataclasses.fields(ExperimentConfig)} - _SET_BY_AXES
 
 
@@ -76,6 +76,9 @@ def parse_grid(settings: Mapping[str, Any]) -> GridConfig:
         if key not in _AXES and key not in _SHARED:
             raise ConfigurationError(f"unknown setting {key!r} of a grid; {nearest(key, {*_AXES, *_SHARED})}")
     algos = tuple(parse_method(name).name for name in _strings(settings, "algos", "--algos gan-q,dqn"))
+    for source in (parse_method(name).source for name in algos):
+        if source is not None and source not in algos:
+            raise ConfigurationError(f"algos: a method learns from the reward of {source}, which is not among them; add it")
     methods = settings.get("methods", {})
     if not isinstance(methods, Mapping) or not all(isinstance(table, Mapping) for table in methods.values()):
         raise ConfigurationError(f"methods: given {methods!r}; expected a table for each method, such as [methods.gail]")

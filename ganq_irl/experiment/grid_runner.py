@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ganq_irl.errors import ConfigurationError, RunDirectoryError
-from ganq_irl.experiment.cell_runs import is_finished
+from ganq_irl.experiment.cell_runs import is_finished, record_failure
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.grid import Cell, make_cells
 from ganq_irl.experiment.grid_config import GRID_FILE, GridConfig, parse_grid
@@ -79,16 +80,41 @@ def load_grid(folder: Path | str) -> GridConfig:
 
 
 def _run(todo: Mapping[Path, Cell], total: int, engine: Engine) -> dict[str, str]:
+    """Cells that learn from the reward of others come after all of those."""
     failures: dict[str, str] = {}
     # The bar counts from what is finished, so that the time left is that of what is left.
     with tqdm(total=total, initial=total - len(todo), desc="cells", unit="cell", file=sys.stderr) as bar:
-        for path, error in engine({path: cell.config for path, cell in todo.items()}):
+        for path, error in _outcomes(todo, engine):
             if error is not None:
                 failures[todo[path].label] = error
                 bar.write(f"failed: {todo[path].label}: {error}", file=sys.stderr)
                 bar.set_postfix(failed=len(failures), refresh=False)
             bar.update()
     return failures
+
+
+def _outcomes(todo: Mapping[Path, Cell], engine: Engine) -> Iterator[Outcome]:
+    free = {path: cell.config for path, cell in todo.items() if cell.source is None}
+    if free:
+        yield from engine(free)
+    ready = {}
+    for path, cell in todo.items():
+        if cell.source is None:
+            continue
+        source = _root(path, cell) / cell.source.path
+        if is_finished(source, cell.source.config):
+            ready[path] = dataclasses.replace(cell.config, reward=str(source.resolve()))
+        else:
+            message = f"the run whose reward it learns from did not end well: {cell.source.label}"
+            record_failure(path, message)
+            yield path, message
+    if ready:
+        yield from engine(ready)
+
+
+def _root(path: Path, cell: Cell) -> Path:
+    """The grid's folder, from a cell's."""
+    return path.parents[len(cell.path.parts) - 1]
 
 
 def _require_grid_or_vacant(folder: Path) -> None:

@@ -14,7 +14,7 @@ REWARD_KNOWN, DEMONSTRATIONS_ONLY = "reward known", "demonstrations only"
 PROTOCOLS = (REWARD_KNOWN, DEMONSTRATIONS_ONLY)
 """What a method is shown. Scores of different protocols answer different questions and stand in different tables."""
 
-_PATTERN = re.compile(r"(?P<algo>[^+:]+)(\+(?P<generator>[^+:]+))?(:(?P<control>[^+:]+))?")
+_PATTERN = re.compile(r"(?P<algo>[^+:@]+)(\+(?P<generator>[^+:@]+))?(:(?P<control>[^+:@]+))?(@(?P<source>[^:@]+))?")
 
 
 @dataclass(frozen=True)
@@ -25,27 +25,30 @@ class Method:
         algo: algorithm, as on the command line.
         generator: the generator inside it, where the name says one.
         control: "frozen" for the control whose discriminator never learns, else None.
+        source: the imitating method whose recovered reward it learns from, instead of the environment's.
     """
 
     algo: str
     generator: str | None = None
     control: str | None = None
+    source: str | None = None
 
     @property
     def name(self) -> str:
-        """``ALGO[+GENERATOR][:CONTROL]``."""
+        """``ALGO[+GENERATOR][:CONTROL]``, or ``ALGO@SOURCE``."""
         generator = f"+{self.generator}" if self.generator else ""
-        return f"{self.algo}{generator}{f':{self.control}' if self.control else ''}"
+        control = f":{self.control}" if self.control else ""
+        return f"{self.algo}{generator}{control}{f'@{self.source}' if self.source else ''}"
 
     @property
     def imitates(self) -> bool:
-        """Whether it learns from demonstrations, rather than from the environment's reward."""
+        """Whether demonstrations are what it is trained on."""
         return self.algo in IMITATION
 
     @property
     def protocol(self) -> str:
         """The one of ``PROTOCOLS`` that it belongs to."""
-        return DEMONSTRATIONS_ONLY if self.imitates else REWARD_KNOWN
+        return DEMONSTRATIONS_ONLY if self.imitates or self.source else REWARD_KNOWN
 
     @property
     def counts_steps(self) -> bool:
@@ -59,10 +62,10 @@ class Method:
 
 
 def parse_method(text: str) -> Method:
-    """Read ``ALGO[+GENERATOR][:CONTROL]``.
+    """Read ``ALGO[+GENERATOR][:CONTROL]`` or ``ALGO@SOURCE``.
 
     >>> parse_method("gail+gan-q:frozen")
-    Method(algo='gail', generator='gan-q', control='frozen')
+    Method(algo='gail', generator='gan-q', control='frozen', source=None)
 
     Raises:
         ConfigurationError: it is not of that form, or names an algorithm or a generator that is unknown.
@@ -70,10 +73,19 @@ def parse_method(text: str) -> Method:
     match = _PATTERN.fullmatch(text)
     if match is None:
         raise ConfigurationError(
-            f"method {text!r}: expected ALGO, ALGO+GENERATOR or ALGO:frozen, such as gail, gail+gan-q or gail:frozen"
+            f"method {text!r}: expected ALGO, ALGO+GENERATOR, ALGO:frozen or ALGO@SOURCE, such as gail, gail+gan-q, "
+            "gail:frozen, or gan-q@airl for GAN-Q on the reward that AIRL recovered"
         )
     method = Method(**match.groupdict())
     known_algorithm(method.algo)
     if method.generator is not None:
         generator_class(method.generator)
+    if method.source is not None and (method.imitates or method.generator or method.control):
+        raise ConfigurationError(
+            f"method {text!r}: what stands before the @ learns from a reward by itself, such as gan-q in gan-q@airl"
+        )
+    if method.source is not None and not parse_method(method.source).imitates:
+        raise ConfigurationError(
+            f"method {text!r}: {method.source} recovers no reward; name one that imitates, such as airl"
+        )
     return method

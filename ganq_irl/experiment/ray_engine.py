@@ -30,8 +30,7 @@ def ray_engine(gpus_per_run: float = 0.0) -> Engine:
         raise MissingDependency("Ray is not installed; install it with: pip install 'ganq-irl[ray]'") from error
 
     def engine(runs: Mapping[Path, ExperimentConfig]) -> Iterator[Outcome]:
-        started_here = not ray.is_initialized()
-        if started_here:
+        if not ray.is_initialized():  # and it stays so until this process ends
             _connect(ray)
         # A run whose process died is a failed cell like any other; the next start tries it again.
         remote = ray.remote(num_cpus=1, num_gpus=gpus_per_run, max_retries=0)(_run)
@@ -44,8 +43,6 @@ def ray_engine(gpus_per_run: float = 0.0) -> Engine:
         finally:
             for reference in waiting:
                 ray.cancel(reference, force=True)
-            if started_here:
-                ray.shutdown()
 
     return engine
 

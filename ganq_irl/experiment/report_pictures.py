@@ -17,6 +17,7 @@ from ganq_irl.evaluation import Visits, check_values, monte_carlo_returns
 from ganq_irl.evaluation.pictures import plot_return_histograms, plot_values
 from ganq_irl.experiment.compare import Conclusion
 from ganq_irl.experiment.grid_results import DONE, Result
+from ganq_irl.experiment.methods import REWARD_KNOWN
 from ganq_irl.experiment.pictures import discount_of
 from ganq_irl.experiment.reward_comparison import gather_transitions
 from ganq_irl.experiment.reward_pictures import draw_reward
@@ -67,7 +68,7 @@ def _first_runs(results: list[Result]) -> list[Result]:
 def _of_values(folder: Path, result: Result) -> Iterator[Picture]:
     """Values of actions are of the environment's reward only where nothing else was learned from."""
     cell = result.cell
-    if cell.method.imitates:
+    if cell.method.protocol != REWARD_KNOWN:
         return
     policy = load_run(folder / cell.path).policy("cpu")
     if not has_action_values(policy.policy):

@@ -10,6 +10,7 @@ QUICK = {
     "methods": {
         "dqn": {"generator_kwargs": {"learning_starts": 16, "policy_kwargs": {"net_arch": [4]}}},
         "gail": {"generator_kwargs": {"n_steps": 32, "n_epochs": 1}, "adversary": {"batch_size": 16}},
+        "dqn@gail": {"generator_kwargs": {"learning_starts": 16, "policy_kwargs": {"net_arch": [4]}}},
         "bc": {"bc": {"n_updates": 5}},
     },
 }

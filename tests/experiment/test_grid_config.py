@@ -21,6 +21,8 @@ SMALL = {"algos": ["gan-q", "gail"], "env": "CartPole-v1", "timesteps": 1000}
         ("gail+gan-q", DEMONSTRATIONS_ONLY),
         ("airl+gan-q", DEMONSTRATIONS_ONLY),
         ("gail:frozen", DEMONSTRATIONS_ONLY),
+        ("gan-q@airl", DEMONSTRATIONS_ONLY),
+        ("gan-q@gail+dqn", DEMONSTRATIONS_ONLY),
     ],
 )
 def test_methods_by_name_and_their_protocol(name, protocol):
@@ -30,7 +32,15 @@ def test_methods_by_name_and_their_protocol(name, protocol):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("gial", "did you mean 'gail'"), ("gail+pop", "did you mean 'ppo'"), ("gail+", "expected ALGO"), ("", "expected ALGO")],
+    [
+        ("gial", "did you mean 'gail'"),
+        ("gail+pop", "did you mean 'ppo'"),
+        ("gail+", "expected ALGO"),
+        ("", "expected ALGO"),
+        ("gail@airl", "learns from a reward by itself"),
+        ("gan-q@dqn", "recovers no reward"),
+        ("gan-q@arl", "did you mean 'airl'"),
+    ],
 )
 def test_unknown_methods(name, message):
     with pytest.raises(ConfigurationError, match=message):
@@ -50,6 +60,7 @@ def test_unknown_methods(name, message):
         ({"seeds": [1, 1]}, "seeds: 1 is given twice"),
         ({"vary": {"n_envs": 2}}, "a list of values"),
         ({"methods": {"gial": {}}}, "unknown algorithm 'gial'; did you mean 'gail'"),
+        ({"algos": ["gan-q@airl"]}, "reward of airl, which is not among them"),
         ({"methods": {"gail": 3}}, "a table for each method"),
     ],
 )
@@ -99,6 +110,26 @@ def test_a_method_without_a_varied_setting_runs_once_as_it_is():
 def test_a_varied_setting_that_no_method_has_is_named():
     with pytest.raises(ConfigurationError, match=r"vary.adversary.n_updats: no method .*did you mean 'n_updates'"):
         make_cells(parse_grid({**SMALL, "algos": ["gail"], "vary": {"adversary.n_updats": [1]}}))
+
+
+def test_a_method_on_the_reward_of_another_learns_from_the_cell_beside_it():
+    request = {
+        **SMALL,
+        "algos": ["gan-q@airl", "airl"],
+        "n_demos": [1, 4],
+        "seeds": 2,
+        "vary": {"stabilizer": ["none", "r1"]},
+    }
+    cells = [cell for cell in make_cells(parse_grid(request)) if cell.source is not None]
+    assert len(cells) == 8
+    for cell in cells:
+        source = cell.source
+        assert (source.method.name, source.env, source.n_demos, source.seed) == ("airl", cell.env, cell.n_demos, cell.seed)
+        assert source.varied == cell.varied
+        assert cell.config.reward == source.path.as_posix()
+        assert cell.config.demos is None
+    with pytest.raises(ConfigurationError, match="no run of airl is varied as this one"):
+        make_cells(parse_grid({**request, "vary": {"adversary.n_updates": [1, 2]}}))
 
 
 def test_a_value_that_a_method_refuses_is_an_error_where_it_has_the_setting():

@@ -5,7 +5,7 @@ from filelock import FileLock
 from grid_examples import InThisProcess, quick_grid
 
 from ganq_irl.errors import ConfigurationError, RunDirectoryError
-from ganq_irl.experiment import cell_runs
+from ganq_irl.experiment import cell_runs, load_run
 from ganq_irl.experiment.grid_runner import load_grid, run_grid
 
 
@@ -52,6 +52,29 @@ def test_a_failed_cell_is_recorded_does_not_stop_the_rest_and_is_tried_again(tmp
     assert run_grid(quick_grid(seeds=1), tmp_path, engine=engine).failures == {}
     assert engine.ran == [failed]
     assert not (failed / "failed.json").exists()
+
+
+def test_a_cell_on_the_reward_of_another_waits_for_it_and_fails_with_it(tmp_path, monkeypatch):
+    grid = quick_grid(["dqn@gail", "gail"], seeds=1)
+    gail, dqn = (tmp_path / "out/cells/CartPole-v1" / name / "seed0" for name in ("gail-n1", "dqn@gail-n1"))
+    train = cell_runs.run_experiment
+
+    def failing(config, folder, **keywords):
+        if config.algo == "gail":
+            raise RuntimeError("out of luck")
+        return train(config, folder, **keywords)
+
+    monkeypatch.setattr(cell_runs, "run_experiment", failing)
+    failures = run_grid(grid, tmp_path / "out", engine=InThisProcess()).failures
+    assert "did not end well: gail on CartPole-v1" in failures["dqn@gail on CartPole-v1, 1 demonstrations, seed 0"]
+    assert "did not end well" in json.loads((dqn / "failed.json").read_text())["error"]
+    monkeypatch.undo()
+    engine = InThisProcess()
+    assert run_grid(grid, tmp_path / "out", engine=engine).failures == {}
+    assert engine.ran == [gail, dqn]
+    assert load_run(dqn).config.reward == str(gail.resolve())
+    (tmp_path / "out").rename(tmp_path / "moved")
+    assert run_grid(grid, tmp_path / "moved", engine=engine).n_run == 0
 
 
 def test_a_finished_cell_with_other_settings_is_no_cell_of_this_grid(tmp_path):

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.option("--algos", metavar="A,B", help="Methods: an ALGO of `train`, ALGO+GENERATOR, or ALGO:frozen for the control.")
+@click.option(
+    "--algos", metavar="A,B", help="Methods: an ALGO of `train`, ALGO+GENERATOR, ALGO:frozen (the control), ALGO@SOURCE."
+)
 @click.option("--env", multiple=True, metavar="ID", help="Gymnasium id of an environment; may be given several times.")
 @click.option("--n-demos", metavar="1,4,10", help="Numbers of demonstrations, for methods that imitate.  [default: 10]")
 @click.option("--seeds", metavar="N", help="Number of seeds, or the seeds, such as 7,8,9.  [default: 5]")
@@ -68,6 +70,8 @@ def command(
 
     Every run has a directory of its own in DIR. Killed and started again, it goes on where it was; what failed is tried
     again; more seeds or methods run only what is new.
+
+    gan-q@airl is GAN-Q on the reward that the airl run beside it recovered.
 
     \b
     ganq-irl compare --algos gan-q,dqn,bc,gail,gail:frozen --env CartPole-v1 --n-demos 1,10 --seeds 5 --jobs 4 --out DIR
