@@ -51,7 +51,9 @@ class FrozenPolicy:
         return actions.cpu().numpy().reshape((-1, *self._action_shape))
 
     @torch.no_grad()
-    def finish(self, buffer: RolloutBuffer, last_observations: np.ndarray, timeouts: list[Timeout]) -> tuple[Tensor, Tensor]:
+    def finish(
+        self, buffer: RolloutBuffer, last_observations: np.ndarray, timeouts: list[Timeout], gamma: float
+    ) -> tuple[Tensor, Tensor]:
         """Fill in the buffer's values and log-probabilities, and add γV(terminal observation) at time limits.
 
         Args:
