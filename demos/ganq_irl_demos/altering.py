@@ -1,0 +1,159 @@
+"""Demonstrations of other quality for studies: noisy, mixed with random episodes, subsampled; policies from functions."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
+from ganq_irl_demos.recording import Policy, RandomPolicy
+from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory
+
+
+class FunctionPolicy:
+    """A function ``observation -> action`` with ``.predict``.
+
+    Args:
+        function: what to call.
+        action_space: of the environment.
+        name: for the provenance.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], action_space: spaces.Space, name: str = "function") -> None:
+        self.function, self.action_space, self.algorithm = function, action_space, name
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = False
+    ) -> tuple[Any, Any]:
+        """What the function says of one observation, and None.
+
+        Raises:
+            InvalidDemonstrations: it says what is no action.
+        """
+        action = self.function(observation)
+        try:
+            fits = isinstance(self.action_space, spaces.Box) or self.action_space.contains(
+                np.asarray(action, dtype=self.action_space.dtype)
+            )
+            sound = fits and np.isfinite(np.asarray(action, dtype=np.float64)).all()
+        except (TypeError, ValueError):
+            sound = False
+        if not sound or np.size(action) != int(np.prod(self.action_space.shape or ())):
+            raise InvalidDemonstrations(f"{self.algorithm} returned {action!r}, expected an action of {self.action_space}")
+        return action, None
+
+
+class AlteredPolicy:
+    """A policy whose actions are noisy, or which leaves whole episodes to chance.
+
+    Args:
+        policy: what acts otherwise.
+        action_space: of the environment.
+        generator: of the draws.
+        noise: share of actions drawn at random; for Box actions, deviation of Gaussian noise relative to half the range.
+        random_share: share of episodes of uniformly random actions.
+
+    Raises:
+        ConfigurationError: a share outside of 0 to 1, negative noise, or noise on unbounded actions.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        action_space: spaces.Space,
+        generator: np.random.Generator,
+        *,
+        noise: float = 0.0,
+        random_share: float = 0.0,
+    ) -> None:
+        is_box = isinstance(action_space, spaces.Box)
+        if not 0 <= random_share <= 1 or noise < 0 or (noise > 1 and not is_box):
+            raise ConfigurationError(f"noise {noise} and random share {random_share}: expected numbers from 0 to 1")
+        if noise and isinstance(action_space, spaces.Box) and not action_space.is_bounded():
+            raise ConfigurationError(f"noise is relative to the range of actions, and {action_space} has none")
+        self.policy, self.action_space, self.generator = policy, action_space, generator
+        self.noise, self.random_share = noise, random_share
+        self.chance = RandomPolicy(action_space, generator)
+        self.algorithm = f"{getattr(policy, 'algorithm', type(policy).__name__)} (noise {noise}, random {random_share})"
+        self._at_random = False
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = False
+    ) -> tuple[Any, Any]:
+        """The policy's action, altered, and its state."""
+        if episode_start is not None and bool(np.any(episode_start)):
+            self._at_random = bool(self.generator.random() < self.random_share)
+        action, state = self.policy.predict(observation, state, episode_start, deterministic)
+        if self._at_random:
+            return self.chance.predict(observation)[0], state
+        if self.noise and isinstance(self.action_space, spaces.Box):
+            half = (self.action_space.high - self.action_space.low) / 2
+            return action + self.generator.normal(size=half.shape) * half * self.noise, state
+        if self.noise and self.generator.random() < self.noise:
+            return self.chance.predict(observation)[0], state
+        return action, state
+
+
+def policy_function(name: str) -> Callable[[Any], Any]:
+    """The function that ``module:function`` names; the working directory is searched first, as Python does.
+
+    Raises:
+        ConfigurationError: no such module or function.
+    """
+    module, colon, attribute = name.partition(":")
+    if not colon or not module or not attribute:
+        raise ConfigurationError(f"{name!r}: expected module:function")
+    sys.path.insert(0, os.getcwd())
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{name}: {error}; is it in the working directory?") from error
+    except AttributeError as error:
+        raise ConfigurationError(f"{name}: the module {module} has no {attribute}") from error
+    finally:
+        sys.path.remove(os.getcwd())
+    if not callable(function):
+        raise ConfigurationError(f"{name} is a {type(function).__name__}, expected a function of an observation")
+    return function
+
+
+def subsample(demos: Demonstrations, every: int, generator: np.random.Generator) -> Demonstrations:
+    """Every ``every``-th transition of each episode, from a random start, each as a trajectory of one step.
+
+    GAIL's experiments (Ho & Ermon, 2016, appendix A) thin out their experts so, with 20.
+
+    Raises:
+        ConfigurationError: ``every`` is less than 1.
+    """
+    if every < 1:
+        raise ConfigurationError(f"every {every}-th step: expected 1 or more")
+    kept = [
+        _one_step(trajectory, step)
+        for trajectory in demos
+        for step in range(int(generator.integers(min(every, max(len(trajectory), 1)))), len(trajectory), every)
+    ]
+    noted = {"subsampled": {"every": every, "episodes": len(demos)}}
+    return replace(demos, trajectories=tuple(kept), provenance={**demos.provenance, **noted})
+
+
+def _one_step(trajectory: Trajectory, step: int) -> Trajectory:
+    last = step == len(trajectory) - 1
+    observations: Observations = (
+        {key: array[step : step + 2] for key, array in trajectory.observations.items()}
+        if isinstance(trajectory.observations, dict)
+        else trajectory.observations[step : step + 2]
+    )
+    return Trajectory(
+        observations=observations,
+        actions=trajectory.actions[step : step + 1],
+        rewards=None if trajectory.rewards is None else trajectory.rewards[step : step + 1],
+        terminated=last and trajectory.terminated,
+        truncated=not (last and trajectory.terminated),
+    )

@@ -1,0 +1,185 @@
+"""A person plays: keys become discrete actions, whole episodes become demonstrations. It knows no terminal and no window."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import ConfigurationError
+from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory
+
+RESET, UNDO, QUIT = "r", "u", "q"
+LEFT, RIGHT, UP, DOWN = "left", "right", "up", "down"
+
+
+class PlaySession:
+    """Episodes that someone plays, one action at a time.
+
+    Args:
+        env: a single environment with Discrete actions.
+        seed: the first episode begins with it, each later one with the next number.
+
+    Raises:
+        ConfigurationError: actions that no key can stand for.
+    """
+
+    def __init__(self, env: gym.Env, seed: int) -> None:
+        if not isinstance(env.action_space, spaces.Discrete):
+            raise ConfigurationError(f"keys stand for Discrete actions, and this environment takes {env.action_space}")
+        self.env, self.seed = env, seed
+        self.kept: list[Trajectory] = []
+        self.reset()
+
+    @property
+    def steps(self) -> int:
+        """Actions taken in the episode that is being played."""
+        return len(self._actions)
+
+    @property
+    def episode_return(self) -> float:
+        """Sum of its rewards."""
+        return float(sum(self._rewards))
+
+    def reset(self) -> None:
+        """Begin the episode again, with the same seed; what was played of it is gone."""
+        self.observation, _ = self.env.reset(seed=self.seed)
+        self._observations: list[Any] = [copy.deepcopy(self.observation)]
+        self._actions: list[int] = []
+        self._rewards: list[float] = []
+
+    def step(self, action: int) -> bool:
+        """Take an action; an episode that ends is kept, and the next one begins. Whether it ended."""
+        self.observation, reward, terminated, truncated, _ = self.env.step(action)
+        self._observations.append(copy.deepcopy(self.observation))
+        self._actions.append(action)
+        self._rewards.append(float(reward))
+        if terminated or truncated:
+            self.kept.append(
+                Trajectory(
+                    observations=self._stacked(),
+                    actions=np.array(self._actions, dtype=np.int64),
+                    rewards=np.array(self._rewards),
+                    terminated=terminated,
+                    truncated=truncated,
+                    seed=self.seed,
+                )
+            )
+            self.seed += 1
+            self.reset()
+        return bool(terminated or truncated)
+
+    def undo(self) -> bool:
+        """Throw the last kept episode away and play it again from its seed. Whether there was one."""
+        if not self.kept:
+            return False
+        seed = self.kept.pop().seed
+        assert seed is not None
+        self.seed = seed
+        self.reset()
+        return True
+
+    def demonstrations(self, provenance: Mapping[str, Any] | None = None) -> Demonstrations:
+        """The kept episodes."""
+        return Demonstrations(
+            trajectories=tuple(self.kept),
+            observation_space=self.env.observation_space,
+            action_space=self.env.action_space,
+            env_id=self.env.spec.id if self.env.spec is not None else None,
+            provenance={"played": "by a person", "gymnasium": gym.__version__, **(provenance or {})},
+            source="played episodes",
+        )
+
+    def _stacked(self) -> Observations:
+        if isinstance(self._observations[0], dict):
+            return {key: np.stack([one[key] for one in self._observations]) for key in self._observations[0]}
+        return np.stack(self._observations)
+
+
+def keys_for(space: spaces.Discrete) -> dict[str, int]:
+    """Keys for actions: digits for up to ten; arrows for the outer ones of two or three, or for four (left down right up).
+
+    Raises:
+        ConfigurationError: more than ten actions.
+    """
+    if space.n > 10:
+        raise ConfigurationError(f"{space.n} actions are more than there are digits; record them with a function instead")
+    first = int(space.start)
+    keys = {str(index): first + index for index in range(int(space.n))}
+    if space.n in (2, 3):
+        keys |= {LEFT: first, RIGHT: first + int(space.n) - 1}
+    if space.n == 4:
+        keys |= {LEFT: first, DOWN: first + 1, RIGHT: first + 2, UP: first + 3}
+    return keys
+
+
+def play(
+    session: PlaySession,
+    *,
+    read_key: Callable[[], str],
+    show: Callable[[str], None],
+    episodes: int | None = None,
+) -> Demonstrations:
+    """Play until ``q`` or until there are ``episodes``; ``r`` begins an episode again, ``u`` undoes the last one kept.
+
+    Args:
+        session: where episodes are kept.
+        read_key: waits for a key; names of arrows are ``left right up down``, an end of input is "".
+        show: displays a screen of text.
+        episodes: how many to play; without it, until ``q``.
+    """
+    assert isinstance(session.env.action_space, spaces.Discrete)
+    keys = keys_for(session.env.action_space)
+    note = "an episode that ends is kept"
+    while episodes is None or len(session.kept) < episodes:
+        show(_screen(session, keys, note, episodes))
+        key = read_key()
+        if key in (QUIT, ""):
+            break
+        note = _answer(session, keys, key)
+    show(_screen(session, keys, "done", episodes))
+    return session.demonstrations()
+
+
+def _answer(session: PlaySession, keys: Mapping[str, int], key: str) -> str:
+    if key == RESET:
+        session.reset()
+        return "began the episode again"
+    if key == UNDO:
+        return "the last episode is gone; play it again" if session.undo() else "there is no episode to undo"
+    if key not in keys:
+        return f"{key!r} is no key here"
+    before = session.episode_return
+    if not session.step(keys[key]):
+        return f"action {keys[key]}, reward {session.episode_return - before:.4g}"
+    kept = session.kept[-1]
+    how = "terminated" if kept.terminated else "reached the time limit"
+    return f"the episode {how} after {len(kept)} steps with return {kept.episode_return:.4g}: kept"
+
+
+def _screen(session: PlaySession, keys: Mapping[str, int], note: str, episodes: int | None) -> str:
+    wanted = f" of {episodes}" if episodes is not None else ""
+    actions = "  ".join(f"{key}: {action}" for key, action in keys.items())
+    now = f"step {session.steps}   return {session.episode_return:.4g}   seed {session.seed}"
+    return "\n".join(
+        [
+            f"episodes {len(session.kept)}{wanted}   {now}",
+            _picture(session),
+            note,
+            f"actions  {actions}",
+            f"{RESET} begin again   {UNDO} undo the last episode   {QUIT} save and quit",
+        ]
+    )
+
+
+def _picture(session: PlaySession) -> str:
+    """The environment's own text where it draws one, else the numbers that it shows."""
+    if session.env.render_mode == "ansi":
+        return str(session.env.render()).strip("\n")
+    named = session.observation.items() if isinstance(session.observation, dict) else [("observation", session.observation)]
+    numbers = {name: np.asarray(value, dtype=np.float64).reshape(-1) for name, value in named}
+    return "\n".join(f"{name}  " + "  ".join(f"{number:+.3f}" for number in row[:16]) for name, row in numbers.items())

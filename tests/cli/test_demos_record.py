@@ -1,0 +1,146 @@
+"""Recording functions and chance, looking at sets, and a person at the keyboard of a pseudo-terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ganq_irl_cli import main
+from ganq_irl_demos import load_demonstrations
+
+STILL = "import numpy as np\ndef act(observation):\n    return np.zeros(1, np.float32)\n"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "still_policy.py").write_text(STILL)
+
+    def call(*args):
+        return CliRunner().invoke(main, list(map(str, args)))
+
+    return call
+
+
+def test_record_a_function_with_noise_and_subsampling(run):
+    record = ["demos", "record", "--env", "Pendulum-v1", "--policy", "still_policy:act", "--episodes", "2"]
+    result = run(*record, "--out", "still.npz", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["fields"]["actions"]["max"] == [0]
+    assert run(*record, "--noise", "0.2", "--out", "noisy.npz").exit_code == 0
+    noisy = load_demonstrations("noisy.npz")
+    assert 0.2 < noisy[0].actions.std() < 0.6
+    assert noisy.provenance["policy"] == "still_policy:act (noise 0.2, random 0.0)"
+    assert run(*record, "--subsample", "20", "--out", "thin.npz").exit_code == 0
+    assert len(load_demonstrations("thin.npz")) == 20
+    assert run(*record, "--random-share", "1", "--out", "mixed.csv").exit_code == 0
+
+
+def test_record_chance_check_and_inspect(run):
+    assert (
+        run("demos", "record", "--env", "Pendulum-v1", "--random", "--episodes", "3", "--out", "random.npz").exit_code == 0
+    )
+    checked = run("demos", "check", "random.npz")
+    assert checked.exit_code == 0
+    assert "poor" in checked.stdout
+    assert "nothing wrong, " in checked.stdout
+    told = json.loads(run("demos", "check", "random.npz", "--json").stdout)
+    assert told["valid"]
+    assert "poor" in {finding["rule"] for finding in told["findings"]}
+    both = run("demos", "inspect", "random.npz", "pendulum", "--json", "--plot", "both.png", "--html", "page.html")
+    assert both.exit_code == 0, both.stderr
+    assert [one["source"] for one in json.loads(both.stdout)["sets"]] == ["random.npz", "pendulum"]
+    assert os.path.getsize("both.png") > 1000
+    assert 'class="warning"' in Path("page.html").read_text()
+
+
+def test_a_video_where_it_can_be_drawn_and_a_sentence_where_not(run):
+    pytest.importorskip("pygame")
+    result = run("demos", "inspect", "mountaincar", "--video", "episode.gif", "--episode", "3")
+    assert result.exit_code == 0, result.stderr
+    assert os.path.getsize("episode.gif") > 1000
+    run("demos", "convert", "pendulum", "--out", "rows.csv")
+    result = run("demos", "inspect", "rows.csv", "--video", "none.gif")
+    assert result.exit_code == 0
+    assert "no video: the environment of rows.csv is not known here" in result.stderr
+    result = run("demos", "inspect", "rows.csv", "--env", "Pendulum-v1", "--video", "none.gif")
+    assert "no video: the episode has no seed" in result.stderr
+    assert not os.path.exists("none.gif")
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["record", "--policy", "still_policy:act", "--out", "d.npz"], "--env ID"),
+        (["record", "--env", "Pendulum-v1", "--policy", "still_policy:act", "--random", "--out", "d.npz"], "one of"),
+        (["record", "--env", "Pendulum-v1", "--policy", "still_policy:run", "--out", "d.npz"], "has no run"),
+        (["record", "--env", "CartPole-v1", "--policy", "still_policy:act", "--out", "d.npz"], "expected an action"),
+        (["record", "--env", "Pendulum-v1", "--random", "--random-share", "2", "--out", "d.npz"], "from 0 to 1"),
+        (["play", "--env", "CartPole-v1", "--out", "d.npz"], "needs a terminal"),
+    ],
+)
+def test_wrong_requests_leave_nothing(args, expected, run):
+    result = run("demos", *args)
+    assert result.exit_code == 2, result.stderr
+    assert expected in result.stderr
+    assert not os.path.exists("d.npz")
+
+
+def at_the_keyboard(keys, *args):
+    """Run the command on a pseudo-terminal, pressing each key once the screen has answered the one before."""
+    import pty
+    import select
+
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "ganq_irl_cli", "demos", "play", *args])
+    shown, pending = b"", list(keys)
+    deadline = time.monotonic() + 90
+    answered = 0
+    try:
+        while time.monotonic() < deadline:
+            if not select.select([terminal], [], [], 1)[0]:
+                continue
+            try:
+                read = os.read(terminal, 1 << 16)
+            except OSError:  # the other side has gone
+                break
+            if not read:
+                break
+            shown += read
+            screens = shown.count(b"save and quit")
+            if pending and screens > answered:
+                answered = screens
+                os.write(terminal, pending.pop(0))
+    finally:
+        os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_person_plays_in_a_terminal(tmp_path):
+    out = tmp_path / "played.npz"
+    keys = [b"\x1b[C"] * 4 + [b"r"] + [b"0"] * 12 + [b"u"] + [b"\x1b[D", b"1"] + [b"1"] * 12 + [b"q"]
+    code, shown = at_the_keyboard(keys, "--env", "CartPole-v1", "--seed", "5", "--out", str(out))
+    assert code == 0, shown
+    assert "began the episode again" in shown
+    assert "episodes 1" in shown
+    demos = load_demonstrations(out)
+    assert len(demos) >= 1
+    assert demos.env_id == "CartPole-v1"
+    assert demos[0].seed == 5
+    assert demos[0].terminated
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_nothing_played_is_nothing_saved(tmp_path):
+    code, shown = at_the_keyboard([b"1", b"q"], "--env", "CartPole-v1", "--out", str(tmp_path / "none.npz"))
+    assert code == 2
+    assert "nothing was saved" in shown
+    assert not list(tmp_path.iterdir())
