@@ -107,9 +107,9 @@ class InputEncoder(nn.Module):
     Statistics are fixed by ``fit`` and not running: running ones move under the discriminator while it learns. The columns
     of ``next_observations`` share the statistics of ``observations``, so that one potential h reads s and s' alike.
 
-    The absorbing state is one row, ``absorbing_state``: its bit, the column of ``absorbing``, and 0 in all others. The bit is
-    10, as far as a column reaches: at 1 the row lies so near to the demonstrations' mean that a discriminator whose slope is
-    bounded cannot tell them apart, and an end that the expert never shows is paid as the expert's own steps are.
+    The absorbing state is one row, ``absorbing_state``: its bit, the column of ``absorbing``, and 0 in all others. The bit
+    is 10, as far as a column reaches: at 1 the row lies so near to the demonstrations' mean that a discriminator whose slope
+    is bounded cannot tell them apart, and an end that the expert never shows is paid as the expert's own steps are.
 
     Args:
         observation_space: Box (images too), Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
