@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "Measure the true return of a run's policy.",
     "compare": "Compare methods over environments, demonstrations and seeds.",
     "report": "One page about a comparison, to open in a browser.",
+    "sweep": "Search hyperparameters with Optuna.",
 }
 
 

@@ -24,14 +24,9 @@ def ray_engine(gpus_per_run: float = 0.0) -> Engine:
     Raises:
         MissingDependency: Ray is not installed.
     """
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise MissingDependency("Ray is not installed; install it with: pip install 'ganq-irl[ray]'") from error
+    ray = connected_ray()
 
     def engine(runs: Mapping[Path, ExperimentConfig]) -> Iterator[Outcome]:
-        if not ray.is_initialized():  # and it stays so until this process ends
-            _connect(ray)
         # A run whose process died is a failed cell like any other; the next start tries it again.
         remote = ray.remote(num_cpus=1, num_gpus=gpus_per_run, max_retries=0)(_run)
         waiting = {remote.remote(folder.resolve(), config): folder for folder, config in runs.items()}
@@ -47,12 +42,22 @@ def ray_engine(gpus_per_run: float = 0.0) -> Engine:
     return engine
 
 
-def _connect(ray: Any) -> None:
-    """Join the running cluster, such as ``ray start --head`` makes, or start one here."""
+def connected_ray() -> Any:
+    """Ray, connected until this process ends: to the cluster that ``ray start --head`` made, or to one that it starts here.
+
+    Raises:
+        MissingDependency: it is not installed.
+    """
     try:
-        ray.init(address="auto", log_to_driver=False)
-    except ConnectionError:
-        ray.init(include_dashboard=False, log_to_driver=False)
+        import ray
+    except ModuleNotFoundError as error:
+        raise MissingDependency("Ray is not installed; install it with: pip install 'ganq-irl[ray]'") from error
+    if not ray.is_initialized():
+        try:
+            ray.init(address="auto", log_to_driver=False)
+        except ConnectionError:
+            ray.init(include_dashboard=False, log_to_driver=False)
+    return ray
 
 
 def _outcome(ray: Any, reference: Any, folder: Path) -> str | None:
