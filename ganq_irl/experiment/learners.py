@@ -139,7 +139,8 @@ class _Training:
             if progress_bar:
                 bar = stack.enter_context(tqdm(total=config.timesteps, desc=config.algo, unit="step", unit_scale=True))
                 callbacks.append(ProgressBar(bar))
-            (self.imitator or self.generator).learn(config.timesteps, callback=CallbackList(callbacks))
+            learn = (self.imitator or self.generator).learn
+            learn(config.timesteps, callback=CallbackList(callbacks), log_interval=logger.interval(learn))
         _require_finite(self.generator.policy)
 
     def _checkpointing(

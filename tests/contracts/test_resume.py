@@ -5,6 +5,7 @@ import pytest
 from ganq_irl.algorithms import ALGORITHMS
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.experiment import resume_experiment, run_experiment
+from ganq_irl.experiment.checkpoints import read_checkpoint
 from ganq_irl.generators.factory import GENERATORS
 from tests.resume_examples import ON_POLICY, record_demos, rows, run_and_kill, tiny_config, written
 
@@ -32,6 +33,7 @@ def hold(config, tmp_path):
     assert not (killed / "policy").exists()
     resume_experiment(killed, progress_bar=False)
     assert {"step-000000000032", "step-000000000064"} <= written(whole).keys()
+    assert not read_checkpoint(whole / "checkpoints" / "step-000000000064").info["episode_boundary"]
     assert written(killed) == written(whole)
     assert rows(killed) == rows(whole)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from ganq_irl.errors import StorageError
 from ganq_irl.experiment.callbacks import PeriodicEvaluation
@@ -65,7 +66,7 @@ class Checkpointing(BaseCallback):
         self.parts, self.store, self.every, self.interrupts = parts, store, every, interrupts
         self.latest = self._restored = restored
         self._next = every
-        self._evaluation: tuple[int, float] | None = None
+        self._iterations = 0 if restored is None else int(restored.info["iterations"])
 
     def _on_step(self) -> bool:
         return True
@@ -80,6 +81,9 @@ class Checkpointing(BaseCallback):
             self._stop()
         if self.every:
             self._next = (self.model.num_timesteps // self.every + 1) * self.every
+
+    def _on_rollout_end(self) -> None:
+        self._iterations += isinstance(self.model, OnPolicyAlgorithm)  # the others' log counts episodes
 
     def _stop(self) -> None:
         if self.latest is None or self.latest.step != self.model.num_timesteps:
@@ -99,13 +103,13 @@ class Checkpointing(BaseCallback):
         except NotPlain:
             simulators = None
             begin_episodes(model, parts.make_envs, boundary_seed(parts.seed, step))
-        progress, events, iterations = log_position(parts.folder, model.logger)
+        progress, events = log_position(parts.folder, model.logger)
         check_finite(model, parts.imitator)  # so that every checkpoint is a good one
         scores = [callback.last for callback in parts.callbacks if isinstance(callback, PeriodicEvaluation)]
         info = {
             "step": step,
             "evaluation": scores[0] if scores else None,
-            "iterations": iterations,
+            "iterations": self._iterations,
             "events": events,
             "episode_boundary": simulators is None,
         }

@@ -141,7 +141,7 @@ def _layer_state(layer: Any, memory: _Memory | None = None) -> dict[str, Any]:
 
 def _attributes(env: Any, memory: _Memory) -> dict[str, Any]:
     """All attributes of an environment of unknown kind."""
-    if any("__slots__" in vars(kind) for kind in type(env).__mro__ if kind not in (object, gym.Env, gym.Wrapper)):
+    if any(vars(kind).get("__slots__") for kind in type(env).__mro__):
         raise NotPlain(f"{type(env).__name__}, whose __slots__ may hide a part of it")
     attributes, generators = {}, {}
     for key, value in vars(env).items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +17,40 @@ _ITERATIONS = "time/iterations"
 class RunLogger(Logger):
     """SB3's logger, in whose rows the iterations of a resumed run go on from those before.
 
-    SB3 counts them in a local variable of ``learn``.
+    SB3's on-policy algorithms count them in a local variable of ``learn``, from 1 at each call.
 
-    Attributes:
-        iterations: of all of the run so far.
+    Args:
+        logger: whose outputs it writes to.
+        before: iterations before this call of ``learn``.
     """
 
-    def __init__(self, logger: Logger, iterations: int = 0) -> None:
+    def __init__(self, logger: Logger, before: int = 0) -> None:
         super().__init__(logger.dir, logger.output_formats)
-        self._before = self.iterations = iterations
+        self.before = before
 
     def record(self, key: str, value: Any, exclude: str | tuple[str, ...] | None = None) -> None:
         """As SB3's."""
         if key == _ITERATIONS:
-            value = self.iterations = self._before + value
+            value += self.before
         super().record(key, value, exclude)
+
+    def interval(self, learn: Callable[..., Any]) -> int:
+        """The ``log_interval`` that a ``learn`` has by default, in step with the iterations before it."""
+        return _Interval(inspect.signature(learn).parameters["log_interval"].default, self.before)
+
+
+class _Interval(int):
+    """``iteration % interval`` as if iterations had been counted from the run's beginning."""
+
+    before: int
+
+    def __new__(cls, value: int, before: int) -> _Interval:
+        interval = super().__new__(cls, value)
+        interval.before = before
+        return interval
+
+    def __rmod__(self, iteration: int) -> int:  # Python asks it before int's own, of which it is a subclass
+        return (iteration + self.before) % int(self)
 
 
 def open_log(folder: Path, checkpoint: Checkpoint | None = None) -> RunLogger:
@@ -51,13 +72,12 @@ def open_log(folder: Path, checkpoint: Checkpoint | None = None) -> RunLogger:
     return RunLogger(logger, int(checkpoint.info["iterations"]))
 
 
-def log_position(folder: Path, logger: Logger) -> tuple[bytes, dict[str, int], int]:
-    """``progress.csv`` as it is, the sizes of TensorBoard's files, and the number of on-policy iterations."""
+def log_position(folder: Path, logger: Logger) -> tuple[bytes, dict[str, int]]:
+    """``progress.csv`` as it is, and the sizes of TensorBoard's files."""
     table = _csv(logger)
     table.file.flush()
     events = {path.name: path.stat().st_size for path in sorted(folder.glob("events.out.tfevents.*"))}
-    iterations = logger.iterations if isinstance(logger, RunLogger) else 0
-    return (folder / PROGRESS).read_bytes(), events, iterations
+    return (folder / PROGRESS).read_bytes(), events
 
 
 def _cut_events(folder: Path, sizes: dict[str, Any]) -> None:

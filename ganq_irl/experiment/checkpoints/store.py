@@ -42,6 +42,7 @@ class CheckpointStore:
             checkpoint = read_checkpoint(target)
         except (OSError, StorageError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
+            shutil.rmtree(target, ignore_errors=True)  # one that does not verify is none
             latest = self.newest_name()
             kept = f"{self.folder / latest} is intact" if latest else "there is none before it"
             raise CheckpointFailed(
