@@ -15,6 +15,21 @@ BLIND_ACTOR = "ganq_irl/BlindActor-v0"
 CHAIN = "ganq_irl/Chain-v0"
 GRIDWORLD = "ganq_irl/Gridworld-v0"
 WINDY_GRIDWORLD = "ganq_irl/WindyGridworld-v0"
+POINT_MAZE = "ganq_irl/PointMaze-v0"
+SHIFTED_POINT_MAZE = "ganq_irl/ShiftedPointMaze-v0"
+CONTINUING_CARTPOLE = "ganq_irl/ContinuingCartPole-v0"
+CHANGED_CARTPOLE = "ganq_irl/ChangedCartPole-v0"
+CHANGED_PENDULUM = "ganq_irl/ChangedPendulum-v0"
+ANT = "ganq_irl/Ant-v0"
+DISABLED_ANT = "ganq_irl/DisabledAnt-v0"
+
+TRANSFER_PAIRS = {
+    POINT_MAZE: SHIFTED_POINT_MAZE,
+    CONTINUING_CARTPOLE: CHANGED_CARTPOLE,
+    "Pendulum-v1": CHANGED_PENDULUM,
+    ANT: DISABLED_ANT,
+}
+"""Environment to learn a reward in -> the same one with other dynamics, to be tested in."""
 
 _ENTRY_POINTS: dict[str, tuple[str, int | None]] = {  # id -> what makes it, and the time limit
     CONTINUING_ACROBOT: ("acrobot:ContinuingAcrobotEnv", 500),
@@ -25,6 +40,13 @@ _ENTRY_POINTS: dict[str, tuple[str, int | None]] = {  # id -> what makes it, and
     CHAIN: ("mazes:chain", 50),
     GRIDWORLD: ("mazes:gridworld", 50),
     WINDY_GRIDWORLD: ("mazes:windy_gridworld", 50),
+    POINT_MAZE: ("point_maze:point_maze", 100),
+    SHIFTED_POINT_MAZE: ("point_maze:shifted_point_maze", 100),
+    CONTINUING_CARTPOLE: ("cartpole:ContinuingCartPoleEnv", 500),
+    CHANGED_CARTPOLE: ("cartpole:changed_cartpole", 500),
+    CHANGED_PENDULUM: ("pendulum:changed_pendulum", 200),
+    ANT: ("ant:ant", 500),
+    DISABLED_ANT: ("ant:disabled_ant", 500),
 }
 
 

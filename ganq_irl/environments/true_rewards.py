@@ -8,6 +8,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from ganq_irl.environments import CHANGED_PENDULUM, POINT_MAZE, SHIFTED_POINT_MAZE
+from ganq_irl.environments.point_maze import point_maze_reward
 from ganq_irl.environments.tabular import TabularEnv
 
 Formula = Callable[[Any, np.ndarray, Any, np.ndarray], np.ndarray]
@@ -22,6 +24,9 @@ def pendulum_reward(observations: np.ndarray, actions: np.ndarray) -> np.ndarray
 
 FORMULAS: dict[str, Formula] = {
     "Pendulum-v1": lambda states, actions, _next, _dones: pendulum_reward(states, actions),
+    CHANGED_PENDULUM: lambda states, actions, _next, _dones: pendulum_reward(states, actions),
+    POINT_MAZE: lambda states, actions, _next, _dones: point_maze_reward(states, actions),
+    SHIFTED_POINT_MAZE: lambda states, actions, _next, _dones: point_maze_reward(states, actions),
     "CartPole-v1": lambda _states, actions, _next, _dones: np.ones(len(actions)),
     "MountainCar-v0": lambda _states, actions, _next, _dones: -np.ones(len(actions)),
     "Acrobot-v1": lambda _states, _actions, _next, dones: dones - 1.0,

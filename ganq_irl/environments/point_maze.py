@@ -1,0 +1,79 @@
+"""A point in a room with a wall across, whose gap is on the right or on the left: the maze of AIRL's transfer experiment."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+
+from ganq_irl.environments.walls import Rectangle, Vector, slide
+from ganq_irl.errors import ConfigurationError
+
+ROOM = Rectangle((0.0, 0.0), (1.0, 1.0))
+GOAL: Vector = (0.5, 0.9)
+START = Rectangle((0.1, 0.05), (0.9, 0.25))
+WALLS = {"right": Rectangle((-1.0, 0.48), (0.75, 0.52)), "left": Rectangle((0.25, 0.48), (2.0, 0.52))}
+"""By the side of the gap, which is a quarter of the room wide. On the other side a wall goes on beyond the room."""
+STEP = 0.1
+"""Longest step along each axis."""
+CONTROL_COST = 0.001
+
+
+class PointMazeEnv(gym.Env[np.ndarray, np.ndarray]):
+    """Go around a wall to a goal behind it, and stay there (after Fu et al., 2018, section 7.2).
+
+    The observation is the point's position ``(2,)``, in a room of side 1; the action ``(2,)`` in [-1, 1] moves it by up to
+    0.1 along each axis, as a mass moves whose friction is so strong that the force is its velocity. It slides along what it
+    meets. It starts anywhere in a strip in front of the wall. The reward is -‖s - goal‖ - 0.001 ‖a‖², all but a function of
+    the state. No state is terminal: episodes end by time, so that their length gives nothing away.
+
+    Args:
+        gap: the side of it, ``right`` or ``left``.
+
+    Raises:
+        ConfigurationError: another side.
+    """
+
+    def __init__(self, gap: Literal["right", "left"] = "right") -> None:
+        if gap not in WALLS:
+            raise ConfigurationError(f"gap: given {gap!r}, expected 'right' or 'left'")
+        self.wall = WALLS[gap]
+        self.observation_space = gym.spaces.Box(0.0, 1.0, (2,), np.float32)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
+        self.position: Vector = START.low
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Somewhere in the strip."""
+        super().reset(seed=seed)
+        x, y = self.np_random.uniform(START.low, START.high)
+        self.position = (float(x), float(y))
+        return self._observation(), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Pay for the state that is left, and move; an action beyond the space counts as its nearest one in it."""
+        a, b = (min(max(float(one), -1.0), 1.0) for one in action)
+        x, y = self.position
+        distance = math.hypot(x - GOAL[0], y - GOAL[1])
+        self.position = slide(self.position, (STEP * a, STEP * b), ROOM, (self.wall,))
+        return self._observation(), -distance - CONTROL_COST * (a * a + b * b), False, False, {}
+
+    def _observation(self) -> np.ndarray:
+        return np.array(self.position, np.float32)
+
+
+def point_maze() -> PointMazeEnv:
+    """The maze to learn in, its gap on the right."""
+    return PointMazeEnv("right")
+
+
+def shifted_point_maze() -> PointMazeEnv:
+    """The maze to be tested in, its gap on the left."""
+    return PointMazeEnv("left")
+
+
+def point_maze_reward(observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """The maze's reward, ``(batch,)``."""
+    distances = np.linalg.norm(np.asarray(observations, float) - GOAL, axis=1)
+    return -distances - CONTROL_COST * (np.clip(actions, -1, 1) ** 2).sum(axis=1)
