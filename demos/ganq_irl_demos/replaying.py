@@ -15,6 +15,9 @@ from ganq_irl_demos.trajectories import Demonstrations, Trajectory, named_arrays
 TOLERANCE = 1e-3
 """Differences between what was recorded and what is seen again, relative to the values, that releases may make."""
 
+JUMP = 20
+"""A difference that was at least this part of the tolerance one step before has grown, and did not appear."""
+
 
 def check_replay(demos: Demonstrations, env: gym.Env, *, episodes: int = 3) -> Iterator[Finding]:
     """Reset to the seeds of the first episodes that have one, take their actions again, and compare what comes of it.
@@ -43,19 +46,31 @@ def check_replay(demos: Demonstrations, env: gym.Env, *, episodes: int = 3) -> I
 
 
 def _first_difference(trajectory: Trajectory, env: gym.Env) -> tuple[int, str, str] | None:
+    """Step and field that the environment does not repeat, and what the difference is.
+
+    A difference that grows step by step from rounding, as at an unstable balance, is another machine and not another task:
+    from there on nothing can be compared.
+    """
     recorded = named_arrays(trajectory.observations)
+    before = 0.0
     for step, (observation, reward, over) in enumerate(replay(trajectory, env)):
-        for name, value in _named(observation).items():
-            if name in recorded and not _close(recorded[name][step], value):
-                return step, name, f"recorded {_short(recorded[name][step])}, but the environment shows {_short(value)}"
-        if step and trajectory.rewards is not None and not _close(trajectory.rewards[step - 1], reward):
-            return (
-                step - 1,
-                "rewards",
-                f"recorded {_short(trajectory.rewards[step - 1])}, but the environment gives {_short(reward)}",
+        seen = {name: value for name, value in _named(observation).items() if name in recorded}
+        errors = {name: _error(recorded[name][step], value) for name, value in seen.items()}
+        if step and trajectory.rewards is not None:
+            errors["rewards"] = _error(trajectory.rewards[step - 1], reward)
+            seen["rewards"] = reward
+        field = max(errors, key=lambda name: errors[name])
+        if errors[field] > TOLERANCE:
+            if before > TOLERANCE / JUMP:
+                return None
+            place = step - (field == "rewards")
+            given = (
+                trajectory.rewards[place] if field == "rewards" and trajectory.rewards is not None else recorded[field][step]
             )
+            return place, field, f"recorded {_short(given)}, but the environment shows {_short(seen[field])}"
         if over and step < len(trajectory):
             return step, "lengths", f"recorded {len(trajectory)} steps, but the environment ends after {step}"
+        before = errors[field]
     return None
 
 
@@ -85,9 +100,14 @@ def _named(observation: Any) -> dict[str, Any]:
     return {"observations": observation}
 
 
-def _close(recorded: Any, seen: Any) -> bool:
+def _error(recorded: Any, seen: Any) -> float:
+    """Largest difference of two values, relative to their size where that is above 1; infinite for other shapes."""
     first, second = np.asarray(recorded, dtype=np.float64), np.asarray(seen, dtype=np.float64)
-    return first.shape == second.shape and bool(np.allclose(first, second, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True))
+    if first.shape != second.shape:
+        return np.inf
+    unequal = np.abs(first - second) / np.maximum(1, np.abs(second))
+    same = (first == second) | (np.isnan(first) & np.isnan(second))
+    return float(np.max(np.where(same, 0, np.nan_to_num(unequal, nan=np.inf)), initial=0))
 
 
 def _short(value: Any) -> str:

@@ -77,7 +77,7 @@ def test_a_replay_buffer_needs_trust(run, recorded, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name, known in FORMATS.items() if known.suffix])
 def test_export_and_convert_back(name, run, tmp_path):
-    pytest.importorskip({"hdf5": "h5py", "minari": "minari"}.get(FORMATS[name].extra, "json"))
+    pytest.importorskip(FORMATS[name].package or "json", exc_type=ImportError)
     out = f"shipped{FORMATS[name].suffix}"
     result = run("demos", "export", "pendulum", "--out", out)
     assert result.exit_code == 0, result.stderr

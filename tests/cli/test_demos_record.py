@@ -6,13 +6,14 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from ganq_irl_cli import main
-from ganq_irl_demos import load_demonstrations
+from ganq_irl_demos import load_demonstrations, save_demonstrations
 
 STILL = "import numpy as np\ndef act(observation):\n    return np.zeros(1, np.float32)\n"
 
@@ -39,7 +40,7 @@ def test_record_a_function_with_noise_and_subsampling(run):
     assert noisy.provenance["policy"] == "still_policy:act (noise 0.2, random 0.0)"
     assert run(*record, "--subsample", "20", "--out", "thin.npz").exit_code == 0
     assert len(load_demonstrations("thin.npz")) == 20
-    assert run(*record, "--random-share", "1", "--out", "mixed.csv").exit_code == 0
+    assert run(*record, "--random-share", "1", "--out", "mixed.arrays.npz").exit_code == 0
 
 
 def test_record_chance_check_and_inspect(run):
@@ -65,11 +66,13 @@ def test_a_video_where_it_can_be_drawn_and_a_sentence_where_not(run):
     result = run("demos", "inspect", "mountaincar", "--video", "episode.gif", "--episode", "3")
     assert result.exit_code == 0, result.stderr
     assert os.path.getsize("episode.gif") > 1000
-    run("demos", "convert", "pendulum", "--out", "rows.csv")
-    result = run("demos", "inspect", "rows.csv", "--video", "none.gif")
+    shipped = load_demonstrations("pendulum")
+    unseeded = replace(shipped, trajectories=tuple(replace(one, seed=None) for one in shipped), env_id=None)
+    save_demonstrations(unseeded, "unseeded.npz")
+    result = run("demos", "inspect", "unseeded.npz", "--video", "none.gif")
     assert result.exit_code == 0
-    assert "no video: the environment of rows.csv is not known here" in result.stderr
-    result = run("demos", "inspect", "rows.csv", "--env", "Pendulum-v1", "--video", "none.gif")
+    assert "no video: the environment of unseeded.npz is not known here" in result.stderr
+    result = run("demos", "inspect", "unseeded.npz", "--env", "Pendulum-v1", "--video", "none.gif")
     assert "no video: the episode has no seed" in result.stderr
     assert not os.path.exists("none.gif")
 

@@ -39,12 +39,14 @@ def by_numpy(demos, folder):
 
 
 def by_pandas_as_csv(demos, folder):
+    pytest.importorskip("pyarrow", exc_type=ImportError)  # which reads it
     path = folder / "rows.csv"
     _frame(demos).to_csv(path, index=False)
     return path
 
 
 def by_pandas_as_parquet(demos, folder):
+    pytest.importorskip("pyarrow", exc_type=ImportError)
     path = folder / "rows.parquet"
     _frame(demos).to_parquet(path)
     return path
@@ -119,7 +121,8 @@ def by_minari_in_arrow(demos, folder):
 
 
 def as_imitation(demos, folder):
-    datasets = pytest.importorskip("datasets")
+    pytest.importorskip("pyarrow", exc_type=ImportError)
+    datasets = pytest.importorskip("datasets", exc_type=ImportError)
     rows = {"obs": [one.observations for one in demos], "acts": [one.actions for one in demos]}
     rows |= {"infos": [["{}"] * len(one) for one in demos], "terminal": [True] * len(demos)}
     datasets.Dataset.from_dict({**rows, "rews": [one.rewards for one in demos]}).save_to_disk(str(folder / "rollouts"))
@@ -127,7 +130,7 @@ def as_imitation(demos, folder):
 
 
 def as_lerobot_2(demos, folder):
-    pa = pytest.importorskip("pyarrow")
+    pa = pytest.importorskip("pyarrow", exc_type=ImportError)
     import pyarrow.parquet as pq
 
     root = folder / "lerobot2"

@@ -18,19 +18,18 @@ from ganq_irl_demos.formats import format_of
 from ganq_irl_demos.streams import EpisodeStream
 from ganq_irl_demos.trajectories import named_arrays
 
-PACKAGES = {"hdf5": "h5py", "minari": "minari"}
 WRITTEN = [name for name, known in FORMATS.items() if known.suffix]
 EXACT = [name for name in WRITTEN if "dtypes" not in FORMATS[name].loses]
 in_every_format = pytest.mark.parametrize("name", WRITTEN)
 in_every_exact_format = pytest.mark.parametrize("name", EXACT)
-one_folder = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+one_folder = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(autouse=True)
 def _installed(request):
     name = request.node.callspec.params.get("name") if hasattr(request.node, "callspec") else None
-    if name and FORMATS[name].extra:
-        pytest.importorskip(PACKAGES[FORMATS[name].extra])
+    if name and FORMATS[name].package:
+        pytest.importorskip(FORMATS[name].package, exc_type=ImportError)
 
 
 def path_for(name, tmp_path, stem="demos"):
@@ -65,6 +64,7 @@ def test_what_was_written_is_read_back_to_the_bit(name, tmp_path, demos):
 @one_folder
 @given(demos=demonstrations())
 def test_csv_keeps_every_digit_and_loses_what_it_says(tmp_path, demos):
+    pytest.importorskip("pyarrow", exc_type=ImportError)
     path = save_demonstrations(demos, tmp_path / "demos.csv")
     back = load_demonstrations(path, observation_space=demos.observation_space, action_space=demos.action_space)
     assert len(back) == len(demos)
@@ -197,6 +197,6 @@ def test_missing_packages_name_the_extra(tmp_path, monkeypatch):
 
     for name, known in FORMATS.items():
         if known.extra:
-            monkeypatch.setitem(sys.modules, PACKAGES[known.extra], None)
+            monkeypatch.setitem(sys.modules, known.package, None)
             with pytest.raises(MissingDependency, match=rf"pip install 'ganq-irl\[{known.extra}\]'"):
                 save_demonstrations(make_demos(), tmp_path / "demos", format=name)

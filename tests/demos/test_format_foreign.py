@@ -91,6 +91,7 @@ def test_keys_of_robomimic_become_a_dict_or_the_chosen_ones_an_array(recorded, t
 
 
 def test_columns_of_any_name(tmp_path):
+    pytest.importorskip("pyarrow", exc_type=ImportError)
     rows = {"x": np.arange(6.0), "y": np.arange(6.0) + 1, "torque": np.zeros(6), "over": [0, 0, 1, 0, 0, 1]}
     text = "\n".join([";".join(rows), *(";".join(map(str, row)) for row in zip(*rows.values(), strict=True))])
     (tmp_path / "mine.txt").write_text(text + "\n")

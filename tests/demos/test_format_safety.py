@@ -99,7 +99,8 @@ def test_hdf5_that_declares_more_than_it_holds_is_refused_before_memory_is_taken
 
 
 def test_infos_of_imitation_are_never_decoded(tmp_path):
-    datasets = pytest.importorskip("datasets")
+    pytest.importorskip("pyarrow", exc_type=ImportError)
+    datasets = pytest.importorskip("datasets", exc_type=ImportError)
     evidence = tmp_path / "evidence"
     jsonpickled = json.dumps({"py/reduce": [{"py/function": "os.mkdir"}, {"py/tuple": [str(evidence)]}]})
     rows = {"obs": [np.zeros((4, 3), np.float32)], "acts": [np.zeros((3, 1), np.float32)], "infos": [[jsonpickled] * 3]}
@@ -111,7 +112,7 @@ def test_infos_of_imitation_are_never_decoded(tmp_path):
 
 
 def test_a_compressed_arrow_file_is_not_unpacked(tmp_path):
-    pa = pytest.importorskip("pyarrow")
+    pa = pytest.importorskip("pyarrow", exc_type=ImportError)
     folder = stored("imitation", tmp_path)
     file = next(folder.glob("*.arrow"))
     with pa.ipc.open_stream(file.read_bytes()) as reader:
@@ -166,7 +167,7 @@ def test_links_in_a_minari_file_are_refused(tmp_path, hdf5):
 
 
 def test_files_outside_of_a_lerobot_folder_are_not_followed(tmp_path):
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", exc_type=ImportError)
     folder = stored("lerobot", tmp_path)
     inside = folder / "data" / "chunk-000" / "file-000.parquet"
     inside.rename(tmp_path / "secret.parquet")
@@ -176,7 +177,7 @@ def test_files_outside_of_a_lerobot_folder_are_not_followed(tmp_path):
 
 
 def test_a_lerobot_path_template_is_not_used(tmp_path):
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", exc_type=ImportError)
     folder = stored("lerobot", tmp_path)
     file = folder / "meta" / "info.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "data_path": "/etc/{chunk_index.__class__}"}))
@@ -206,7 +207,7 @@ def test_rows_that_the_note_does_not_know_are_refused(tmp_path):
 
 
 def test_a_parquet_file_that_declares_too_much_is_refused(tmp_path, monkeypatch):
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", exc_type=ImportError)
     monkeypatch.setattr("ganq_irl_demos.formats.limits.FREE_BYTES", 1 << 12)
     monkeypatch.setattr("ganq_irl_demos.formats.limits.MAX_RATIO", 1)
     constant = make_trajectory(5000, observations=np.zeros((5001, 3), np.float32), actions=np.zeros((5000, 1), np.float32))

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ganq_irl.errors import DemoFormatError, nearest
+from ganq_irl_demos.formats.limits import needed
 from ganq_irl_demos.streams import EpisodeStream, Request
 
 
@@ -26,7 +27,8 @@ class DemoFormat:
         loses: what is not read back as it was written; "" where every bit is.
         description: one line of help.
         is_folder: whether it is a folder of files.
-        extra: extra of ganq-irl that brings the package behind it, or "".
+        package: what it is read and written with, or "".
+        extra: extra of ganq-irl that brings the package; "" where it comes with ganq-irl.
     """
 
     name: str
@@ -35,6 +37,7 @@ class DemoFormat:
     loses: str
     description: str
     is_folder: bool = False
+    package: str = ""
     extra: str = ""
 
     @property
@@ -47,6 +50,7 @@ class DemoFormat:
 
     def read(self, path: Path, request: Request | None = None) -> EpisodeStream:
         """Look at a file and return its episodes, which are read when asked for."""
+        self._require_package()
         stream: EpisodeStream = self._module.read(path, request or Request())
         return stream
 
@@ -59,7 +63,12 @@ class DemoFormat:
         if not self.suffix:
             written = ", ".join(name for name, known in FORMATS.items() if known.suffix)
             raise DemoFormatError(f"{self.name} is read only; written are: {written}")
+        self._require_package()
         self._module.write(stream, path)
+
+    def _require_package(self) -> None:
+        if self.package:
+            needed(self.package, self.extra, f"the format {self.name}")
 
 
 _EMPTY = "trajectories without transitions"
@@ -70,19 +79,24 @@ FORMATS: dict[str, DemoFormat] = {
     for known in (
         DemoFormat("npz", ".npz", "npz", "", "ganq-irl's own: numpy arrays with a checksum, mapped when large"),
         DemoFormat("arrays", ".arrays.npz", "arrays", _EMPTY, "plain .npz: one array a field, one row a transition"),
-        DemoFormat("parquet", ".parquet", "parquet", _EMPTY, "Parquet: one row a transition"),
-        DemoFormat("csv", ".csv", "text", f"{_EMPTY}; {_TEXT}", "CSV with a header: one row a transition"),
-        DemoFormat("d4rl", ".hdf5", "d4rl", _EMPTY, "HDF5 as D4RL has it", extra="hdf5"),
-        DemoFormat("robomimic", ".robomimic.hdf5", "robomimic", _EMPTY, "HDF5 as robomimic has it", extra="hdf5"),
-        DemoFormat("minari", ".minari", "minari", _EMPTY, "a Minari data set: its folder, or minari:ID", True, "minari"),
-        DemoFormat("lerobot", ".lerobot", "lerobot", _EMPTY, "a LeRobot data set: its folder (numbers only)", True),
+        DemoFormat("parquet", ".parquet", "parquet", _EMPTY, "Parquet: one row a transition", False, "pyarrow"),
+        DemoFormat("csv", ".csv", "text", f"{_EMPTY}; {_TEXT}", "CSV with a header: one row a transition", False, "pyarrow"),
+        DemoFormat("d4rl", ".hdf5", "d4rl", _EMPTY, "HDF5 as D4RL has it", False, "h5py", "hdf5"),
+        DemoFormat("robomimic", ".robomimic.hdf5", "robomimic", _EMPTY, "HDF5 as robomimic has it", False, "h5py", "hdf5"),
         DemoFormat(
-            "imitation",
-            ".imitation",
-            "imitation_dataset",
-            f"{_EMPTY}; Dict observations",
-            "a folder saved by imitation",
-            True,
+            "minari", ".minari", "minari", _EMPTY, "a Minari data set: its folder, or minari:ID", True, "minari", "minari"
+        ),
+        DemoFormat(
+            "lerobot", ".lerobot", "lerobot", _EMPTY, "a LeRobot data set: its folder (numbers only)", True, "pyarrow"
+        ),
+        DemoFormat(
+            name="imitation",
+            suffix=".imitation",
+            module="imitation_dataset",
+            loses=f"{_EMPTY}; Dict observations",
+            description="a folder saved by imitation",
+            is_folder=True,
+            package="pyarrow",
         ),
         DemoFormat("replay-buffer", "", "replay_buffer", "", "a pickled buffer of Stable-Baselines3, with --trust"),
     )

@@ -16,10 +16,11 @@ from gymnasium.spaces import Dict
 
 from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
 from ganq_irl.storage import replacing_folder
+from ganq_irl_demos.formats.guessing import guess_spaces
 from ganq_irl_demos.formats.imitation import horizon_of
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
-from ganq_irl_demos.formats.tables import fit, guess_spaces, sound_episodes
+from ganq_irl_demos.formats.tables import fit, sound_episodes
 from ganq_irl_demos.packing import NUMERIC
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.trajectories import Trajectory

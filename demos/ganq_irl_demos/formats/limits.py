@@ -31,17 +31,23 @@ def check_size(path: Path, declared: int, packed: int) -> None:
 
 
 def needed(module: str, extra: str, what: str) -> ModuleType:
-    """Import an optional package.
+    """Import a package that may not be there, or not fit the others.
+
+    Args:
+        module: to import.
+        extra: of ganq-irl that brings it; "" where a dependency of ganq-irl does.
+        what: needs it, for the message.
 
     Raises:
-        MissingDependency: naming the extra of ganq-irl that brings it.
+        MissingDependency: naming the extra.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
+        wanted = f"ganq-irl[{extra}]" if extra else package
         raise MissingDependency(
-            f"{what} needs {package}, which is not installed: pip install 'ganq-irl[{extra}]'"
+            f"{what} needs {package}, which cannot be imported here ({error}): pip install '{wanted}'"
         ) from error
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -13,6 +12,7 @@ from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
 from ganq_irl_demos.formats.cutting import Block, cut
+from ganq_irl_demos.formats.guessing import guess_actions, guess_observations
 from ganq_irl_demos.formats.imitation import horizon_of
 from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.packing import NUMERIC, check_lengths
@@ -129,8 +129,8 @@ def table_stream(
     missing = (() if "actions" in fields or first is None else ("actions",)) + (
         () if ordered or first is None else ("next_observations",)
     )
-    observation_space = note.observation_space if note else request.observation_space or _guess_observations(first, source)
-    action_space = note.action_space if note else request.action_space or _guess_actions(first, blocks, source)
+    observation_space = note.observation_space if note else request.observation_space or guess_observations(first, source)
+    action_space = note.action_space if note else request.action_space or guess_actions(first, blocks, source)
     env_id = note.env_id if note else request.env_id
     whole = note is not None or not ordered or _has_next(fields)
     dropped = {} if whole else {"last_steps": "dropped: their next observations are unknown"}
@@ -150,21 +150,6 @@ def table_stream(
         provenance=note.provenance if note else {"file": source, **dropped},
         source=source,
         missing=note.missing if note else missing,
-    )
-
-
-def guess_spaces(
-    trajectories: Callable[[], Iterator[Trajectory]], request: Request, source: str
-) -> tuple[spaces.Space, spaces.Space]:
-    """The spaces asked for, or else boxes (or a count of actions) that hold what the trajectories hold."""
-
-    def blocks() -> Iterator[Block]:
-        return ({**named_arrays(one.observations), "actions": one.actions} for one in trajectories())
-
-    first = next(blocks(), None) if request.observation_space is None or request.action_space is None else None
-    return (
-        request.observation_space or _guess_observations(first, source),
-        request.action_space or _guess_actions(first, blocks, source),
     )
 
 
@@ -276,35 +261,3 @@ def _joined(parts: list[Block]) -> Block:
 
 def _has_next(fields: set[str]) -> bool:
     return any(field.partition(".")[0] == "next_observations" for field in fields)
-
-
-def _guess_observations(first: Block | None, source: str) -> spaces.Space:
-    if first is None:
-        raise _no_spaces(source)
-    keyed = {field.partition(".")[2]: array for field, array in first.items() if field.startswith("observations.")}
-    if keyed:
-        return spaces.Dict({key: _guess_box(array) for key, array in keyed.items()})
-    return _guess_box(first["observations"])
-
-
-def _guess_actions(first: Block | None, blocks: Callable[[], Iterator[Block]], source: str) -> spaces.Space:
-    if first is None:
-        raise _no_spaces(source)
-    actions = first.get("actions")
-    if actions is None:
-        return spaces.Box(-np.inf, np.inf, (0,), np.float32)
-    if actions.dtype.kind in "iub" and actions.reshape(len(actions), -1).shape[1] == 1:
-        largest = max(int(block["actions"].max(initial=0)) for block in blocks())
-        return spaces.Discrete(largest + 1)
-    return _guess_box(actions)
-
-
-def _guess_box(array: np.ndarray) -> spaces.Box:
-    if array.dtype == np.uint8:
-        return spaces.Box(0, 255, array.shape[1:], np.uint8)
-    dtype: Any = array.dtype.type if array.dtype.kind == "f" else np.float64
-    return spaces.Box(-np.inf, np.inf, array.shape[1:], dtype)
-
-
-def _no_spaces(source: str) -> DemoFormatError:
-    return DemoFormatError(f"{source} has no rows, so its spaces are unknown; name the environment with --env ID")

@@ -1,0 +1,63 @@
+"""Spaces for files that carry none: what was asked for, or else boxes (or a count of actions) that hold the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import DemoFormatError
+from ganq_irl_demos.formats.cutting import Block
+from ganq_irl_demos.streams import Request
+from ganq_irl_demos.trajectories import Trajectory, named_arrays
+
+
+def guess_spaces(
+    trajectories: Callable[[], Iterator[Trajectory]], request: Request, source: str
+) -> tuple[spaces.Space, spaces.Space]:
+    """The spaces asked for, or else boxes (or a count of actions) that hold what the trajectories hold."""
+
+    def blocks() -> Iterator[Block]:
+        return ({**named_arrays(one.observations), "actions": one.actions} for one in trajectories())
+
+    first = next(blocks(), None) if request.observation_space is None or request.action_space is None else None
+    return (
+        request.observation_space or guess_observations(first, source),
+        request.action_space or guess_actions(first, blocks, source),
+    )
+
+
+def guess_observations(first: Block | None, source: str) -> spaces.Space:
+    """Boxes without bounds of the shapes in the first block; for uint8, those of an image."""
+    if first is None:
+        raise _no_spaces(source)
+    keyed = {field.partition(".")[2]: array for field, array in first.items() if field.startswith("observations.")}
+    if keyed:
+        return spaces.Dict({key: _guess_box(array) for key, array in keyed.items()})
+    return _guess_box(first["observations"])
+
+
+def guess_actions(first: Block | None, blocks: Callable[[], Iterator[Block]], source: str) -> spaces.Space:
+    """A count for whole numbers one at a time, of which the largest is looked for in all blocks; else a box."""
+    if first is None:
+        raise _no_spaces(source)
+    actions = first.get("actions")
+    if actions is None:
+        return spaces.Box(-np.inf, np.inf, (0,), np.float32)
+    if actions.dtype.kind in "iub" and actions.reshape(len(actions), -1).shape[1] == 1:
+        largest = max(int(block["actions"].max(initial=0)) for block in blocks())
+        return spaces.Discrete(largest + 1)
+    return _guess_box(actions)
+
+
+def _guess_box(array: np.ndarray) -> spaces.Box:
+    if array.dtype == np.uint8:
+        return spaces.Box(0, 255, array.shape[1:], np.uint8)
+    dtype: Any = array.dtype.type if array.dtype.kind == "f" else np.float64
+    return spaces.Box(-np.inf, np.inf, array.shape[1:], dtype)
+
+
+def _no_spaces(source: str) -> DemoFormatError:
+    return DemoFormatError(f"{source} has no rows, so its spaces are unknown; name the environment with --env ID")
