@@ -18,11 +18,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from ganq_irl.environments.true_rewards import pendulum_reward
 from ganq_irl.evaluation import EpisodeStatistics, Evaluation, summarize
 from ganq_irl.experiment.checks import IMITATION
 from ganq_irl.experiment.config import EvaluationConfig, ExperimentConfig
 from ganq_irl.experiment.parallel import run_all
-from ganq_irl.experiment.quickstart_pictures import draw_returns, draw_rewards, pendulum_grid, true_pendulum_reward
+from ganq_irl.experiment.quickstart_pictures import draw_returns, draw_rewards, pendulum_grid
 from ganq_irl.experiment.resolve import merged, resolve_config
 from ganq_irl.experiment.run_directory import PROGRESS, REWARD, load_run, require_vacant, versions, write_json
 from ganq_irl.rewards import RewardModel
@@ -157,7 +158,7 @@ def _draw(folder: Path, folders: dict[str, Path], scores: dict[str, Evaluation],
     for name in _RECOVERED:
         actions = load_run(folders[name]).policy("cpu").predict(observations, deterministic=True)[0]
         reward = RewardModel.load(folders[name] / REWARD).reward(observations, actions, observations, np.zeros(len(actions)))
-        recovered[name] = (reward, true_pendulum_reward(observations, actions))
+        recovered[name] = (reward, pendulum_reward(observations, actions))
     draw_rewards(folder / "reward.png", recovered, np.concatenate([trajectory.observations for trajectory in expert]))
 
 

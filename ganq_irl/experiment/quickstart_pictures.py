@@ -21,12 +21,6 @@ def pendulum_grid() -> np.ndarray:
     return np.stack([np.cos(angle), np.sin(angle), velocity], axis=-1).reshape(-1, 3).astype(np.float32)
 
 
-def true_pendulum_reward(observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """Pendulum-v1's reward, −(θ² + 0.1 θ'² + 0.001 u²), ``(batch,)``."""
-    angle = np.arctan2(observations[:, 1], observations[:, 0])
-    return -(angle**2 + 0.1 * observations[:, 2] ** 2 + 0.001 * actions[:, 0] ** 2)
-
-
 def draw_returns(path: Path, curves: Mapping[str, np.ndarray], levels: Mapping[str, float]) -> None:
     """Draw curves of ``(steps, return)`` rows, and horizontal lines."""
     figure = Figure(figsize=(7, 4), layout="constrained")

@@ -5,10 +5,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from ganq_irl.environments.true_rewards import pendulum_reward
 from ganq_irl.errors import GanqIrlError, RunDirectoryError
 from ganq_irl.experiment import resolve_config, run_experiment
 from ganq_irl.experiment.quickstart import learning_curve, reward_correlation, run_quickstart
-from ganq_irl.experiment.quickstart_pictures import pendulum_grid, true_pendulum_reward
+from ganq_irl.experiment.quickstart_pictures import pendulum_grid
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
 
 
@@ -51,7 +52,7 @@ def test_quickstart_refuses_what_it_cannot_use(tmp_path):
 def test_the_formula_of_pendulums_reward_is_the_environments():
     trajectory = recorded(1)[0]
     np.testing.assert_allclose(
-        true_pendulum_reward(trajectory.observations[:-1], trajectory.actions), trajectory.rewards, atol=1e-5
+        pendulum_reward(trajectory.observations[:-1], trajectory.actions), trajectory.rewards, atol=1e-5
     )
     grid = pendulum_grid()
     assert np.allclose(grid[:, 0] ** 2 + grid[:, 1] ** 2, 1, atol=1e-6)
@@ -62,7 +63,7 @@ class Scaled:
         self.factor = factor
 
     def reward(self, observations, actions, next_observations, dones):
-        return 3 + self.factor * true_pendulum_reward(observations, actions)
+        return 3 + self.factor * pendulum_reward(observations, actions)
 
 
 def test_correlation_ignores_scale_and_offset():
