@@ -42,8 +42,15 @@ class Rollouts(BaseCallback):
 
 
 def build(cls, env, **options):
-    small = {"n_steps": 256 // env.num_envs, "batch_size": 64, "n_epochs": 4, "gamma": 0.95, "learning_rate": 1e-3}
-    return cls("MlpPolicy", env, seed=0, device="cpu", **{**small, **options})
+    small = {
+        "n_steps": 256 // env.num_envs,
+        "batch_size": 64,
+        "n_epochs": 4,
+        "gamma": 0.95,
+        "learning_rate": 1e-3,
+        "device": "cpu",
+    }
+    return cls("MlpPolicy", env, seed=0, **{**small, **options})
 
 
 def walk_env(action_space, n_envs, normalized=False):
@@ -233,6 +240,14 @@ def test_the_gradient_is_autograds(action_space, activation, clip_range_vf):
     epoch = Epoch(batch, n)
     epoch.n_seen = n
     assert loss.total(epoch.metrics(loss)) == pytest.approx(total.item())
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("action_space", [BOX, DISCRETE], ids=["box", "discrete"])
+def test_on_a_gpu(action_space):
+    (theirs, _), (ours, _) = both(lambda: walk_env(action_space, 8), rollouts=1, device="cuda")
+    torch.testing.assert_close(flat(ours.policy), flat(theirs.policy), rtol=0, atol=1e-5)
 
 
 def test_equal_seeds_give_equal_parameters_and_others_do_not():

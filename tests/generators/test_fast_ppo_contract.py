@@ -57,6 +57,13 @@ class Narrow(ActorCriticPolicy):
         super().__init__(*args, **{**kwargs, "net_arch": [4]})
 
 
+class Decayed(ActorCriticPolicy):
+    """A subclass that asks for an optimiser of its own."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **{**kwargs, "optimizer_kwargs": {"weight_decay": 0.1}})
+
+
 class OwnBuffer(RolloutBuffer):
     """A rollout buffer of somebody's own."""
 
@@ -131,6 +138,8 @@ def test_adam_is_fused_unless_asked_otherwise():
     assert group["fused"]
     assert (group["eps"], group["lr"]) == (1e-5, 3e-4)
     assert not build(FastPPO, policy_kwargs={"optimizer_kwargs": {"eps": 1e-4}}).policy.optimizer.param_groups[0]["fused"]
+    own = build(FastPPO, Decayed).policy.optimizer.param_groups[0]
+    assert (own["weight_decay"], own["fused"]) == (0.1, None)
     rmsprop = build(FastPPO, policy_kwargs={"optimizer_class": torch.optim.RMSprop}).policy.optimizer
     assert isinstance(rmsprop, torch.optim.RMSprop)
 

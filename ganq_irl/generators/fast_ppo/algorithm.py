@@ -57,11 +57,14 @@ class FastPPO(PPO):
     def _setup_model(self) -> None:
         super()._setup_model()
         self._choose_path()
+        if self.fallback_reason is None and self.device.type in ("cpu", "cuda") and self._has_default_optimizer():
+            options = {**self.policy.optimizer_kwargs, "fused": True}
+            self.policy.optimizer = torch.optim.Adam(self.policy.parameters(), self.lr_schedule(1), **options)
+
+    def _has_default_optimizer(self) -> bool:
+        """Whether nobody asked for another: neither in policy_kwargs nor in a policy class of their own."""
         policy, asked = self.policy, {"optimizer_class", "optimizer_kwargs"} & self.policy_kwargs.keys()
-        if self.fallback_reason is None and not asked and self.device.type in ("cpu", "cuda"):
-            policy.optimizer = torch.optim.Adam(
-                policy.parameters(), self.lr_schedule(1), fused=True, **policy.optimizer_kwargs
-            )
+        return not asked and type(policy.optimizer) is torch.optim.Adam and policy.optimizer_kwargs == {"eps": 1e-5}
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
         self._choose_path()

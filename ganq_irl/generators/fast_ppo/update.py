@@ -66,9 +66,8 @@ class Loss:
 
     def value_gradient(self, batch: Minibatch) -> Tensor:
         """∂L/∂V, ``(batch,)``."""
-        gradient = (self.predictions(batch.values, batch.old_values) - batch.returns).mul_(
-            2 * self.vf_coef / len(batch.returns)
-        )
+        error = self.predictions(batch.values, batch.old_values) - batch.returns
+        gradient = error.mul_(2 * self.vf_coef / len(error))
         if self.clip_range_vf is not None:
             gradient.mul_((batch.values - batch.old_values).abs_() <= self.clip_range_vf)
         return gradient
@@ -182,7 +181,9 @@ def _means(rows: Tensor, batch_size: int) -> Tensor:
 def _normalize(advantages: Tensor, batch_size: int) -> Tensor:
     """Each minibatch to mean 0 and deviation 1; one of a single row stays as it is."""
     whole, rest = _whole(advantages, batch_size)
-    parts = [(whole - whole.mean(1, keepdim=True)) / (whole.std(1, keepdim=True) + 1e-8)]
+    parts = []
+    if len(whole):
+        parts.append((whole - whole.mean(1, keepdim=True)) / (whole.std(1, keepdim=True) + 1e-8))
     if len(rest):
         parts.append((rest - rest.mean()) / (rest.std() + 1e-8) if len(rest) > 1 else rest)
     return torch.cat([part.flatten() for part in parts])
