@@ -41,9 +41,9 @@ def _findings(contest: tuple[str, int | None], env: str, rows: list[Row], duels:
     if not levels:
         return [f"{place}: no run has ended well."]
     scored = [rows[index] for index in levels]
-    best, *level = [rows[index] for index in levels if levels[index] == max(levels.values())]
-    if level:
-        names = ", ".join(row.contender.name for row in (best, *level))
+    best, *others = [rows[index] for index in levels if levels[index] == max(levels.values())]
+    if others:
+        names = ", ".join(row.contender.name for row in (best, *others))
         return [f"{place}: {names} are level, at {_reached(best)}.", *_against_control(scored, duels)]
     highest = f"{place}: {best.contender.name} is highest, at {_reached(best)}."
     return [highest, *_standing(best, scored, duels), *_against_control(scored, duels)]
