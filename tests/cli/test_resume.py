@@ -1,0 +1,98 @@
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from ganq_irl.experiment.run_directory import locked
+from ganq_irl_cli import main
+from tests.resume_examples import run_and_kill, tiny_config
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+TRAIN = ["train", "fast-ppo", "--env", "Pendulum-v1", "--preset", "none", "--device", "cpu", "--checkpoint-every", "64"]
+SMALL = ["--set", "generator_kwargs.n_steps=64", "--set", "evaluation.episodes=1"]
+
+
+def call(*args):
+    return CliRunner().invoke(main, list(map(str, args)))
+
+
+@pytest.fixture
+def killed(tmp_path):
+    run_and_kill(tiny_config("fast-ppo"), tmp_path / "run", 70)
+    return tmp_path / "run"
+
+
+def test_resume_ends_a_run_that_died(killed):
+    result = call("resume", killed, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert {"run", "mean_return", "episodes", "warning"} <= json.loads(result.stdout).keys()
+    again = call("resume", killed)
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "is finished" in again.stderr
+
+
+def test_train_makes_checkpoints(tmp_path):
+    result = call(*TRAIN, *SMALL, "--timesteps", 192, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    assert sorted(os.listdir(tmp_path / "run" / "checkpoints")) == ["step-000000000064", "step-000000000128"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--checkpoint-every", "-1"], "checkpoint_every: given -1; expected 0 or more"),
+        (["--set", "keep_checkpoints=0"], "keep_checkpoints: given 0; expected at least 1"),
+    ],
+)
+def test_wrong_requests(args, message, tmp_path):
+    result = call(*TRAIN, *args, "--out", tmp_path / "run")
+    assert (result.exit_code, result.stderr.strip()) == (2, f"Error: {message}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_cloning_has_none():
+    result = call("train", "bc", "--demos", "pendulum-v1-ppo", "--env", "Pendulum-v1", "--checkpoint-every", 5)
+    assert result.exit_code == 2
+
+
+def test_a_second_process_is_refused(killed):
+    with locked(killed):
+        result = call("resume", killed)
+    assert result.exit_code == 2
+    assert "another process is training in" in result.stderr
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_cannot_be_written_to(reason, killed, monkeypatch):
+    def refused(*_, **__):
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr("ganq_irl.experiment.run_directory.write_json", refused)
+    result = call("resume", killed)
+    assert result.exit_code == 1
+    assert result.stderr.strip().splitlines()[-1].startswith("Error: cannot write ")
+    assert os.strerror(reason) in result.stderr
+    monkeypatch.undo()
+    assert call("resume", killed).exit_code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_in_order_with_130(number, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "ganq_irl_cli", *TRAIN, *SMALL, "--timesteps", "100000000", "--out", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (folder / "checkpoints").is_dir() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "continue with: ganq-irl resume" in errors.splitlines()[-1]
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"

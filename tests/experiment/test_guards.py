@@ -1,0 +1,167 @@
+import logging
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+
+from ganq_irl.errors import TrainingDiverged
+from ganq_irl.experiment import load_run, run_experiment
+from ganq_irl.experiment.checkpoints import read_checkpoint
+from ganq_irl.experiment.guards import HORIZON, DiscriminatorWatch
+from tests.resume_examples import record_demos, tiny_config
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory):
+    return record_demos(tmp_path_factory.mktemp("demos"))
+
+
+class Poison(BaseCallback):
+    """Put a number that is not finite somewhere."""
+
+    def __init__(self, step, poison):
+        super().__init__()
+        self.step, self.poison = step, poison
+
+    def _on_step(self):
+        if self.num_timesteps == self.step:
+            self.poison(self.model, self.locals)
+        return True
+
+
+def parameter_of_policy(model, _):
+    with torch.no_grad():
+        next(model.policy.parameters()).flatten()[0] = torch.nan
+
+
+def reward(_, local):
+    local["rewards"][0] = np.inf
+
+
+@pytest.mark.parametrize(
+    "algo", ["ppo", "fast-ppo", "a2c", "trpo", "sac", "td3", "dqn", "qrdqn", "gan-q", "gan-q-continuous"]
+)
+def test_a_parameter_that_is_not_finite_ends_the_run(algo, tmp_path):
+    with pytest.raises(TrainingDiverged, match=r"diverged at step \d+: .*the last good checkpoint is .*step-000000000064"):
+        run_experiment(tiny_config(algo), tmp_path / "run", progress_bar=False, callback=Poison(70, parameter_of_policy))
+    assert load_run(tmp_path / "run").info["status"] == "failed"
+    for folder in (tmp_path / "run" / "checkpoints").iterdir():
+        policy = read_checkpoint(folder).state()["training"]["algorithm"]["generator"]["parameters"]["policy"]
+        assert all(torch.isfinite(tensor).all() for tensor in policy.values())
+
+
+class Infinite(gym.Wrapper):
+    def step(self, action):
+        observation, *_, info = self.env.step(action)
+        self.count = getattr(self, "count", 0) + 1
+        return observation, np.inf if self.count == 40 else 0.0, False, False, info
+
+
+gym.register("tests/Infinite-v0", lambda **kwargs: Infinite(gym.make("CartPole-v1").unwrapped), max_episode_steps=20)
+
+
+@pytest.mark.parametrize("algo", ["ppo", "dqn"])
+def test_a_reward_that_is_not_finite_is_named(algo, tmp_path):
+    config = tiny_config(algo, env="tests/Infinite-v0", env_kwargs={})
+    config.env_kwargs.clear()
+    with pytest.raises(TrainingDiverged, match=r"at step 40: the environment's reward is inf"):
+        run_experiment(config, tmp_path / "run", progress_bar=False)
+
+
+def test_a_loss_that_is_not_finite_is_named(tmp_path):
+    def poison(model, _):
+        model.logger.record("train/value_loss", float("nan"))
+
+    with pytest.raises(TrainingDiverged, match=r"the loss train/value_loss is nan.*holds no checkpoint yet"):
+        run_experiment(tiny_config("dqn"), tmp_path / "run", progress_bar=False, callback=Poison(25, poison))
+
+
+def test_a_gradient_that_is_not_finite_is_named(tmp_path):
+    def poison(model, _):
+        next(model.policy.parameters()).grad = torch.full_like(next(model.policy.parameters()), torch.inf)
+
+    config = tiny_config("dqn", generator_kwargs={"learning_starts": 90})
+    with pytest.raises(TrainingDiverged, match=r"at step 32: the policy's gradient \S+ is not finite"):
+        run_experiment(config, tmp_path / "run", progress_bar=False, callback=Poison(31, poison))
+
+
+def test_a_discriminator_that_is_not_finite_is_named(demos, tmp_path):
+    config = tiny_config("gail", "ppo", demos, adversary={"learning_rate": 1e38})
+    with pytest.raises(TrainingDiverged, match=r"diverged at step \d+: .*discriminator"):
+        run_experiment(config, tmp_path / "run", progress_bar=False)
+
+
+class Model:
+    def __init__(self):
+        self.logger = Logger(None, [])
+        self.num_timesteps = 0
+
+    def get_env(self):
+        return None
+
+
+def watched(caplog, accuracies):
+    watch = DiscriminatorWatch()
+    watch.init_callback(Model())
+    with caplog.at_level(logging.WARNING):
+        for real, fake in accuracies:
+            watch.logger.record("discriminator/real_accuracy", real)
+            watch.logger.record("discriminator/fake_accuracy", fake)
+            watch.on_rollout_end()
+    return watch, [record.getMessage() for record in caplog.records]
+
+
+def test_a_discriminator_that_has_won_is_reported_once(caplog):
+    _, messages = watched(caplog, [(1.0, 1.0)] * 50)
+    assert len(messages) == 1
+    assert "has won" in messages[0]
+    assert "spectral-norm" in messages[0]
+
+
+@pytest.mark.parametrize("sides", [(0.5, 0.5), (1.0, 0.0), (0.04, 1.0)])
+def test_a_discriminator_that_has_given_up_is_reported(sides, caplog):
+    _, messages = watched(caplog, [sides] * 50)
+    assert ["given up" in message for message in messages] == [True]
+
+
+@pytest.mark.parametrize("sides", [(0.8, 0.7), (0.97, 0.99), (0.6, 0.55)])
+def test_a_fair_game_is_not_reported(sides, caplog):
+    assert watched(caplog, [sides] * 50)[1] == []
+
+
+def test_a_few_rounds_prove_nothing(caplog):
+    assert watched(caplog, [(1.0, 1.0)] * (HORIZON - 1))[1] == []
+
+
+def test_what_wavers_is_reported_once_and_what_comes_back_again(caplog):
+    wavering = [(1.0, 1.0)] * 30 + [(0.98, 0.99), (1.0, 1.0)] * 20
+    assert len(watched(caplog, wavering)[1]) == 1
+    caplog.clear()
+    back = [(1.0, 1.0)] * 30 + [(0.7, 0.7)] * 30 + [(1.0, 1.0)] * 60
+    assert len(watched(caplog, back)[1]) == 2
+
+
+def test_it_remembers_across_a_checkpoint(caplog):
+    watch, _ = watched(caplog, [(1.0, 1.0)] * 30)
+    caplog.clear()
+    again = DiscriminatorWatch()
+    again.load_state_dict(watch.state_dict())
+    again.init_callback(Model())
+    again.logger.record("discriminator/real_accuracy", 1.0)
+    again.logger.record("discriminator/fake_accuracy", 1.0)
+    again.on_rollout_end()
+    assert not caplog.records
+
+
+def test_a_run_watches_its_discriminator_but_not_a_frozen_one(demos, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("ganq_irl.experiment.guards.WON", 0.0)
+    for control, n_reports in (("frozen", 0), ("none", 1)):
+        config = tiny_config("gail", "fast-ppo", demos, control=control, timesteps=192)
+        with caplog.at_level(logging.WARNING):
+            run_experiment(config, tmp_path / control, progress_bar=False)
+        assert caplog.text.count("the discriminator has won") == n_reports
