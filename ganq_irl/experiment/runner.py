@@ -19,6 +19,7 @@ from ganq_irl.evaluation import Evaluation, evaluate_returns, length_bias_warnin
 from ganq_irl.experiment.checkpoints import Checkpoint, CheckpointStore
 from ganq_irl.experiment.checks import check_config
 from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.experiment.envs import check_env
 from ganq_irl.experiment.learners import Learner, build_learner
 from ganq_irl.experiment.run_directory import (
     CHECKPOINTS,
@@ -151,6 +152,7 @@ def evaluate_run_policy(
     """
     from ganq_irl_demos.catalog import reference_returns
 
+    check_env(config.env)  # one that Gymnasium knows: from "module:Id" it would import whatever the settings name
     episodes = config.evaluation.episodes if episodes is None else episodes
     seed = config.evaluation.seed if seed is None else seed
     statistics = evaluate_returns(policy, config.env, episodes, seed=seed, env_kwargs=config.env_kwargs)
