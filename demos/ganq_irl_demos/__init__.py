@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from ganq_irl_demos.plotting import plot_summary
     from ganq_irl_demos.recording import random_policy, record_episodes
     from ganq_irl_demos.summary import summarize
-    from ganq_irl_demos.trajectories import Demonstrations, Trajectory
+    from ganq_irl_demos.trajectories import MISSABLE, Demonstrations, Trajectory
 
 _LAZY = {
     "Demonstrations": "trajectories",
     "FORMATS": "formats",
     "Finding": "findings",
+    "MISSABLE": "trajectories",
     "Trajectory": "trajectories",
     "check_demonstrations": "checking",
     "convert_demonstrations": "converting",
@@ -43,6 +44,7 @@ _LAZY = {
 
 __all__ = [
     "FORMATS",
+    "MISSABLE",
     "CatalogEntry",
     "Demonstrations",
     "Finding",

@@ -13,8 +13,8 @@ from ganq_irl.algorithms.gaifo import GAIfO
 from ganq_irl.algorithms.gail import GAIL
 from ganq_irl.algorithms.gan import GAN
 from ganq_irl.algorithms.ganq import GANQ, ContinuousGANQ
-from ganq_irl.algorithms.imitation import OffPolicyImitation
 from ganq_irl.algorithms.iq_learn import IQLearn
+from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
 from ganq_irl.algorithms.sqil import SQIL
 from ganq_irl.algorithms.vail import VAIL
 from ganq_irl.algorithms.wail import WAIL

@@ -4,47 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import MaybeCallback
 from torch import Tensor
 
+from ganq_irl.algorithms.base import GeneratorImitation, demonstrations_for
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
-from ganq_irl.algorithms.settings import Schedule, as_callbacks, check_settings, rate_at, updates_due
+from ganq_irl.algorithms.settings import Schedule, check_settings, rate_at, updates_due
 from ganq_irl.discriminator import BaseDiscriminator, DiscriminatorLearner
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
-from ganq_irl.errors import StorageError, TrainingDiverged
+from ganq_irl.errors import TrainingDiverged
 from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.log_probs import check_has_log_prob, log_probs
 from ganq_irl.generators.off_policy import OffPolicyCallback, install_relabelling
 from ganq_irl.generators.on_policy import OnPolicyCallback
 from ganq_irl.generators.recorder import recording
-from ganq_irl.generators.spaces import demonstrated_spaces, in_layout_of
+from ganq_irl.generators.spaces import in_layout_of
 from ganq_irl.generators.state import generator_state, load_generator_state
 from ganq_irl.generators.values import ValueNormalizer
 from ganq_irl.rewards import RewardModel, build_reward_form
-from ganq_irl.storage import flatten_state, load_folder, save_folder, unflatten_state
 from ganq_irl.types import Batch
-from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid
-
-_SCHEMA = 1
+from ganq_irl_demos import MISSABLE
 
 
-class AdversarialImitation(ABC):
+class AdversarialImitation(GeneratorImitation):
     """Train a generator on the reward that a discriminator gives it while both learn.
 
     One round follows each collection of experience: the discriminator is updated on demonstrations (real) and the
@@ -54,8 +47,6 @@ class AdversarialImitation(ABC):
 
     Subclasses say what the score sees, through ``_build_discriminator``.
     """
-
-    name: ClassVar[str]
 
     def __init__(
         self,
@@ -81,10 +72,9 @@ class AdversarialImitation(ABC):
         self.n_updates = n_updates or (8 if isinstance(generator, OnPolicyAlgorithm) else 1)
         self.batch_size, self.learning_rate, self.seed = batch_size, learning_rate, seed
         self._temperature = boltzmann_temperature
-        self._demonstrations, self.demonstrations_checksum = self._load(demonstrations)
-
         with seeded_torch(seed):
             discriminator = self._build_discriminator(tuple(hidden_sizes), activation).to(generator.device)
+            self._demonstrations, self.demonstrations_checksum = self._load(demonstrations, discriminator)
             self.learner = DiscriminatorLearner(
                 discriminator,
                 self._demonstrations,
@@ -113,21 +103,9 @@ class AdversarialImitation(ABC):
     def _needs_log_probs(self) -> bool:
         return self.learner.discriminator.states_log_ratio
 
-    def _load(self, demonstrations: Any) -> tuple[Batch, str]:
-        env = self.generator.get_env()
-        assert env is not None
-        observation_space, action_space = demonstrated_spaces(env)
-        # imitation's objects do not tell a time limit from a termination; the environment's id does. Demonstrations that
-        # carry an id of their own may come from another version of the environment, if only the spaces agree.
-        is_ours = isinstance(demonstrations, str | os.PathLike | Demonstrations)
-        spec = None if is_ours else env.get_attr("spec")[0]
-        loaded = load_demonstrations(
-            demonstrations,
-            observation_space=observation_space,
-            action_space=action_space,
-            env_id=spec.id if spec is not None else None,
-        )
-        require_valid(loaded, observation_space=observation_space, action_space=action_space)
+    def _load(self, demonstrations: Any, discriminator: BaseDiscriminator) -> tuple[Batch, str]:
+        seen = {*discriminator.encoder.fields, *(["actions"] if discriminator.states_log_ratio else [])}
+        loaded = demonstrations_for(self.generator, demonstrations, [name for name in MISSABLE if name in seen])
         batch = loaded.to_batch(self.generator.device)
         space = self.generator.observation_space
         batch = replace(
@@ -137,64 +115,15 @@ class AdversarialImitation(ABC):
         )
         return batch, loaded.checksum
 
-    # The generator, as any SB3 algorithm shows itself.
-
-    @property
-    def policy(self) -> BasePolicy:
-        """The generator's policy."""
-        return self.generator.policy
-
-    def predict(
-        self,
-        observation: Any,
-        state: tuple[np.ndarray, ...] | None = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
-    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
-        """The generator's action, as SB3's ``predict``."""
-        return self.generator.predict(observation, state, episode_start, deterministic)
-
-    def learn(
-        self,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int = 1,
-        tb_log_name: str | None = None,
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> Self:
-        """Train generator and discriminator; the arguments are those of SB3's ``learn``, of which there is exactly one call.
-
-        Raises:
-            TrainingDiverged: the discriminator's loss or the reward is no longer finite.
-        """
-        learning_starts = getattr(self.generator, "learning_starts", 0)
-        if total_timesteps <= learning_starts:
-            warnings.warn(
-                f"learn({total_timesteps}) ends before the generator's learning_starts={learning_starts}: "
-                "nothing is trained; learn for longer, or lower learning_starts",
-                stacklevel=2,
-            )
-        with self._adversary_installed() as adversary:
-            self.generator.learn(
-                total_timesteps,
-                callback=CallbackList([adversary, *as_callbacks(callback)]),
-                log_interval=log_interval,
-                tb_log_name=tb_log_name or self.name.upper(),
-                reset_num_timesteps=reset_num_timesteps,
-                progress_bar=progress_bar,
-            )
-        return self
-
     @contextlib.contextmanager
-    def _adversary_installed(self) -> Iterator[BaseCallback]:
+    def _installed(self) -> Iterator[list[BaseCallback]]:
         """The callback that trains and prices, while the generator's environment is recorded."""
         with recording(self.generator, keep=isinstance(self.generator, OnPolicyAlgorithm)) as recorder:
             if isinstance(self.generator, OffPolicyAlgorithm):
                 install_relabelling(self.generator, self.price)
-                yield OffPolicyCallback(self, self.batch_size, self._numpy_rng)
+                yield [OffPolicyCallback(self, self.batch_size, self._numpy_rng)]
             else:
-                yield OnPolicyCallback(self, recorder, self._values, self._rng)
+                yield [OnPolicyCallback(self, recorder, self._values, self._rng)]
 
     # The adversary, as the generator's callbacks see it.
 
@@ -274,37 +203,6 @@ class AdversarialImitation(ABC):
     @property
     def _recovered_form(self) -> str:
         return self.reward_form.name
-
-    def save(self, folder: str | Path) -> None:
-        """Write everything that learning changed as JSON and safetensors, atomically: generator, discriminator, statistics.
-
-        Replay and rollout buffers, and the environments' states, are not part of it.
-        """
-        skeleton, tensors = flatten_state(self._state_dict())
-        config = {"schema": _SCHEMA, "algorithm": self.name, "generator": type(self.generator).__name__, "state": skeleton}
-        save_folder(Path(folder), config, tensors)
-
-    @classmethod
-    def load(cls, folder: str | Path, generator: BaseAlgorithm, demonstrations: Any, **options: Any) -> Self:
-        """Restore what ``save`` wrote into an algorithm made of the same kind of generator, demonstrations and options.
-
-        Raises:
-            StorageError: the folder is altered, of another algorithm, or does not fit the generator and options given.
-        """
-        config, tensors = load_folder(Path(folder), device=generator.device)
-        if config.get("schema") != _SCHEMA:
-            raise StorageError(
-                f"{folder} has schema {config.get('schema')!r}, this version reads {_SCHEMA}; update ganq-irl"
-            )
-        for what, given in (("algorithm", cls.name), ("generator", type(generator).__name__)):
-            if config.get(what) != given:
-                raise StorageError(f"{folder} was saved with the {what} {config.get(what)!r}, given {given!r}")
-        loaded = cls(generator, demonstrations, **options)
-        try:
-            loaded._load_state_dict(unflatten_state(config["state"], tensors))
-        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise StorageError(f"{folder} does not fit the generator and options given: {error}") from error
-        return loaded
 
     def _state_dict(self) -> dict[str, Any]:
         return {

@@ -56,7 +56,9 @@ class BC:
         device: torch.device | str = "auto",
         seed: int = 0,
     ) -> None:
-        demos = load_demonstrations(demonstrations, observation_space=observation_space, action_space=action_space)
+        demos = load_demonstrations(
+            demonstrations, observation_space=observation_space, action_space=action_space, needs=["actions"]
+        )
         require_valid(demos, observation_space=observation_space, action_space=action_space)
         self.seed = seed
         with seeded_torch(seed):

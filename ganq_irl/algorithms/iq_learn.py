@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from ganq_irl.algorithms.imitation import OffPolicyImitation
 from ganq_irl.algorithms.iq_objective import IQObjective
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.algorithms.iq_updates import IQUpdate, SoftActorCriticUpdate, SoftQUpdate
+from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
 from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.algorithms.settings import Schedule
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
@@ -102,7 +103,7 @@ class IQLearn(OffPolicyImitation):
         return checked
 
     @contextmanager
-    def _installed(self) -> Iterator[None]:
+    def _installed(self) -> Iterator[list[BaseCallback]]:
         # On a subclass rather than on the model, since SB3's save writes whatever a model holds.
         plain, update = type(self.generator), self.update
         methods: dict[str, Any] = {
@@ -112,7 +113,7 @@ class IQLearn(OffPolicyImitation):
             methods["predict"] = lambda _, *arguments, **keywords: self.predict(*arguments, **keywords)
         self.generator.__class__ = type(plain.__name__, (plain,), methods)
         try:
-            yield
+            yield []
         finally:
             self.generator.__class__ = plain
 

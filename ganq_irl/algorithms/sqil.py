@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.algorithms.expert_replay import ExpertReplay, joined
-from ganq_irl.algorithms.imitation import OffPolicyImitation
+from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
 
 EXPERT_REWARD = 1.0
 
@@ -44,12 +45,12 @@ class SQIL(OffPolicyImitation):
         super().__init__(generator, demonstrations, expert_reward=EXPERT_REWARD, seed=seed)
 
     @contextmanager
-    def _installed(self) -> Iterator[None]:
+    def _installed(self) -> Iterator[list[BaseCallback]]:
         buffer: Any = self.generator.replay_buffer
         plain, like = type(buffer), type(self.expert.buffer)
         buffer.__class__, buffer.expert = type(like.__name__, (_HalfExpert, like), {}), self.expert
         try:
-            yield
+            yield []
         finally:
             buffer.__class__ = plain
             del buffer.expert

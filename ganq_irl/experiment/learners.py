@@ -92,7 +92,7 @@ def _demonstrations(config: ExperimentConfig) -> Demonstrations:
     }
     horizon = env.spec.max_episode_steps if env.spec is not None else None
     env.close()
-    demonstrations = load_demonstrations(config.demos, **expected)
+    demonstrations = load_demonstrations(config.demos, **expected, needs=())  # the learner knows what it needs
     require_valid(demonstrations, **expected, max_episode_steps=horizon)
     if config.n_trajectories is None:
         return demonstrations

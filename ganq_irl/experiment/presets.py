@@ -12,6 +12,8 @@ from ganq_irl.errors import ConfigurationError, nearest
 
 NONE = "none"
 _NOT_SETTINGS = ("algo", "env", "generator", "expert")
+_TAKES_AFTER = {"fast-ppo": "ppo"}
+"""A name -> the one whose presets fit it as well."""
 
 
 @cache
@@ -59,16 +61,20 @@ def choose_preset(name: str | None, algo: str, env: str, generator: str | None) 
 
 
 def _matches(preset: dict[str, Any], algo: str, family: str, generator: str | None) -> bool:
-    return preset["algo"] == algo and preset["env"] == family and generator in (None, preset.get("generator"))
+    return _fits(preset["algo"], algo) and preset["env"] == family and _fits(preset.get("generator"), generator)
+
+
+def _fits(of_preset: str | None, asked: str | None) -> bool:
+    return asked in (None, of_preset) or _TAKES_AFTER.get(asked, asked) == of_preset
 
 
 def _require_fitting(name: str, algo: str, generator: str | None) -> None:
     preset = load_presets()[name]
-    if preset["algo"] != algo:
+    if not _fits(preset["algo"], algo):
         raise ConfigurationError(
             f"the preset {name!r} is for {preset['algo']}, not for {algo}; choose another or preset=none"
         )
-    if generator not in (None, preset.get("generator")):
+    if not _fits(preset.get("generator"), generator):
         raise ConfigurationError(
             f"the preset {name!r} is for the generator {preset.get('generator')}, not for {generator}; "
             "choose another or preset=none"
