@@ -31,6 +31,9 @@ class IQObjective:
     | ``value_expert`` | the same over demonstrations alone: section 5.1, offline; with it the objective is equation 12 |
     | ``v0`` | (1 - γ) times the mean of V(s) over demonstrated states, as the authors' code estimates it |
 
+    With V(s') from a target network, without gradient, the first two press on V(s) with weight 1 where the identity leaves
+    1 - γ, and ``v0`` has just that weight.
+
     The regulariser x²/4α is taken under the demonstrations (``expert``, as in the equations), or under demonstrations and
     replay in equal parts (``both``): what the authors run where actions are continuous, since r is otherwise unbounded where
     no demonstration has been. Its optimum is then r = 2α (ρ_E - ρ) / ((ρ_E + ρ)/2), and under the demonstrations alone

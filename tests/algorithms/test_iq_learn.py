@@ -135,7 +135,8 @@ def test_the_environments_reward_has_no_part_in_it(name):
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_settings_change_what_is_learned(name):
     base = flat(imitator(name).learn(100).policy)
-    changes = [{"loss": "value_expert"}, {"loss": "v0"}, {"regularize": "expert"}, {"chi2_alpha": 2.0}, {"seed": 1}]
+    changes = [{"loss": "value_expert"}, {"loss": "value"}, {"chi2_alpha": 2.0}, {"seed": 1}]
+    changes += [{"regularize": "both" if name == "dqn" else "expert"}]
     changes += [{"use_target": name == "dqn"}]
     changes += [{"temperature": 1.0}] if name == "dqn" else [{"actor_learning_rate": 0.1}]
     for change in changes:
