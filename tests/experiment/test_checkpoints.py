@@ -87,9 +87,19 @@ def test_settings_that_remember(algo, settings, tmp_path):
     same(tmp_path / "killed", tmp_path / "whole")
 
 
+@pytest.mark.parametrize("algo", ["sac", "dqn"])
+def test_random_actions_before_learning_go_on(algo, tmp_path):
+    config = tiny_config(algo, generator_kwargs={"learning_starts": 80})
+    run_experiment(config, tmp_path / "whole", progress_bar=False)
+    run_and_kill(config, tmp_path / "killed", 46)
+    resume_experiment(tmp_path / "killed", progress_bar=False)
+    same(tmp_path / "killed", tmp_path / "whole")
+
+
 @pytest.mark.parametrize("kind", ["normal", "ornstein-uhlenbeck"])
 def test_action_noise_goes_on(kind, tmp_path):
-    config = tiny_config("td3", n_envs=2, generator_kwargs={"action_noise": {"kind": kind, "sigma": 0.3}})
+    noise = {"kind": kind, "sigma": 0.3}
+    config = tiny_config("td3", n_envs=2, generator_kwargs={"action_noise": noise, "train_freq": 1, "gradient_steps": 1})
     run_experiment(config, tmp_path / "whole", progress_bar=False)
     run_and_kill(config, tmp_path / "killed", 46)
     resume_experiment(tmp_path / "killed", progress_bar=False)
@@ -114,9 +124,7 @@ def test_a_simulator_begins_an_episode_in_both_runs(algo, tmp_path):
     import gymnasium as gym
 
     env = "LunarLander-v3" if "LunarLander-v3" in gym.registry else "LunarLander-v2"
-    config = tiny_config(algo, env=env, env_kwargs={})
-    if "max_episode_steps" in config.env_kwargs:
-        config.env_kwargs.pop("max_episode_steps")
+    config = tiny_config(algo, env=env, generator_kwargs={"learning_starts": 72} if algo == "dqn" else {})
     run_experiment(config, tmp_path / "whole", progress_bar=False)
     assert read_checkpoint(checkpoint_of(tmp_path / "whole", 64)).info["episode_boundary"]
     run_and_kill(config, tmp_path / "killed", 80)
