@@ -190,14 +190,7 @@ class AdversarialImitation(GeneratorImitation):
 
     def recovered_reward(self) -> RewardModel:
         """The reward as a function of the transition alone, independent of any policy."""
-        provenance = {
-            "algorithm": self.name,
-            "generator": type(self.generator).__name__,
-            "timesteps": int(self.generator.num_timesteps),
-            "discriminator_updates": self.learner.n_updates,
-            "demonstrations_sha256": self.demonstrations_checksum,
-            "seed": self.seed,
-        }
+        provenance = {**self._provenance(), "discriminator_updates": self.learner.n_updates}
         return RewardModel(self.learner.scorer, self._recovered_form, self.learner.loss.name, provenance)
 
     @property

@@ -33,6 +33,8 @@ class GeneratorImitation(ABC):
 
     name: ClassVar[str]
     generator: BaseAlgorithm
+    demonstrations_checksum: str
+    seed: int
 
     @abstractmethod
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, **options: Any) -> None: ...
@@ -95,6 +97,19 @@ class GeneratorImitation(ABC):
                 progress_bar=progress_bar,
             )
         return self
+
+    def _provenance(self) -> dict[str, Any]:
+        """Where what was learned comes from, as JSON."""
+        env = self.generator.get_env()
+        spec = None if env is None else env.get_attr("spec")[0]
+        return {
+            "algorithm": self.name,
+            "generator": type(self.generator).__name__,
+            "env": None if spec is None else spec.id,
+            "timesteps": int(self.generator.num_timesteps),
+            "demonstrations_sha256": self.demonstrations_checksum,
+            "seed": self.seed,
+        }
 
     def save(self, folder: str | Path) -> None:
         """Write everything that learning changed as JSON and safetensors, atomically.

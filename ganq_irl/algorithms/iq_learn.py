@@ -133,15 +133,8 @@ class IQLearn(OffPolicyImitation):
     def recovered_reward(self) -> SoftQReward:
         """The reward that Q stands for: a copy, so that training on does not change it."""
         acting = acting_policy(self.generator)
-        provenance = {
-            "algorithm": self.name,
-            "generator": type(self.generator).__name__,
-            "timesteps": int(self.generator.num_timesteps),
-            "demonstrations_sha256": self.demonstrations_checksum,
-            "seed": self.seed,
-        }
         policy = replace(acting, policy=_copy(acting.policy))
-        return SoftQReward(policy, self.generator.gamma, self._temperature, provenance)
+        return SoftQReward(policy, self.generator.gamma, self._temperature, self._provenance())
 
     @property
     def _temperature(self) -> float:

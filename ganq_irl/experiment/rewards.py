@@ -41,7 +41,10 @@ class StoredReward:
     @property
     def env(self) -> str | None:
         """The environment that it was learned in, where that is known."""
-        return None if self.run is None else self.run.config.env
+        if self.run is not None:
+            return self.run.config.env
+        told = self.provenance.get("env")
+        return told if isinstance(told, str) else None
 
 
 def reward_folder(path: Path | str) -> Path:
@@ -129,7 +132,8 @@ def retraining_config(path: Path | str, flags: Mapping[str, Any], assignments: I
         ConfigurationError: a folder by itself, and no environment given; or settings that do not fit.
     """
     given = {key: value for key, value in flags.items() if value is not None}
-    run = read_reward(path).run
+    stored = read_reward(path)
+    run = stored.run
     if run is not None:
         config = run.config
         algo = given.get("algo") or config.generator or DEFAULT_ALGO
@@ -141,7 +145,7 @@ def retraining_config(path: Path | str, flags: Mapping[str, Any], assignments: I
         settings |= {"n_envs": config.n_envs, "normalize_observations": config.normalize_observations}
         settings |= {"evaluation": {"episodes": config.evaluation.episodes, "seed": config.evaluation.seed}}
     else:
-        settings = {"algo": DEFAULT_ALGO}
+        settings = {"algo": DEFAULT_ALGO} | ({} if stored.env is None else {"env": stored.env})
     for assignment in assignments:
         settings = merged(settings, parse_assignment(assignment))
     if "env" not in {**settings, **given}:

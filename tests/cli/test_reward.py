@@ -61,8 +61,16 @@ def test_show_draws(runs, algo, pictures, tmp_path):
     assert "two different dimensions from 0 to 2" in refused.stderr
 
 
-def test_a_folder_by_itself_needs_an_environment(runs, tmp_path):
+def test_a_folder_by_itself_knows_its_environment(runs, tmp_path):
     shutil.copytree(runs / "gail" / "reward", tmp_path / "mine")
+    content = json.loads(call("reward", "compare", tmp_path / "mine", "--episodes", 1, "--json").stdout)
+    assert content["correlations"][str(tmp_path / "mine")].keys() == {"random"}
+
+
+def test_a_folder_that_does_not_know_its_environment_needs_one(runs, tmp_path):
+    config, tensors = load_folder(runs / "gail" / "reward")
+    config["provenance"]["env"] = None
+    save_folder(tmp_path / "mine", config, tensors)
     content = json.loads(call("reward", "show", tmp_path / "mine", "--json").stdout)
     assert content["env"] is None
     assert "correlations" not in content
