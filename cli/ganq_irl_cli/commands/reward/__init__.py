@@ -7,6 +7,7 @@ from ganq_irl_cli.groups import LazyGroup
 COMMANDS = {
     "show": "Where a reward comes from, how it relates to the true one, and pictures.",
     "compare": "EPIC distances and correlations of rewards.",
+    "transfer": "Retrain on a reward where the dynamics differ, beside the true reward and the moved policy.",
     "retrain": "Train a fresh policy on a reward, and measure its true return.",
     "export": "Write a reward as ONNX or as a torch.export program.",
 }

@@ -1,0 +1,80 @@
+"""``ganq-irl reward transfer``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ganq_irl_cli import options, session
+
+if TYPE_CHECKING:
+    from ganq_irl.experiment.transfer import Transfer
+
+_TITLES = {
+    "recovered": "retrained on the recovered reward",
+    "true": "trained on the true reward",
+    "moved": "the run's policy moved as it is",
+    "random": "random actions",
+}
+
+
+@click.command("transfer")
+@options.run_folder
+@click.option("--to", required=True, metavar="ENV", help="Gymnasium id of the changed environment.")
+@click.option(
+    "--generator", default="fast-ppo", show_default=True, metavar="NAME", help="What to train: fast-ppo, sac, gan-q, ..."
+)
+@click.option("--timesteps", type=int, metavar="N", help="Environment steps of each training.  [default: the settings']")
+@options.seed
+@options.device
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder of both runs and transfer.json; goes on where it stopped.  [default: runs/transfer-ALGO-ENV-SEED]",
+)
+@options.as_json
+def command(
+    run: Path,
+    to: str,
+    generator: str,
+    timesteps: int | None,
+    seed: int | None,
+    device: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Retrain on the reward of RUN where the dynamics differ: does it say what to do, or only what was done?
+
+    The same is trained on the true reward. Beside both stand the policy of RUN, moved as it is, and random actions; the
+    score is 0 for random actions and 1 for the true reward. Pairs of environments for it come with ganq-irl, such as
+    ganq_irl/PointMaze-v0 and ganq_irl/ShiftedPointMaze-v0.
+    """
+    with session.working():
+        from ganq_irl.experiment.transfer import transfer_reward
+
+        result = transfer_reward(
+            run,
+            to,
+            out=out,
+            generator=generator,
+            timesteps=timesteps,
+            seed=seed,
+            device=device or "auto",
+            announce=lambda text: click.echo(text, err=True),
+        )
+    if as_json:
+        session.print_json(result.to_json())
+    else:
+        click.echo(_text(result))
+
+
+def _text(result: Transfer) -> str:
+    rows = [(result.tested_in, "return", "95 % interval", "score")]
+    for name, title in _TITLES.items():
+        evaluation = result.evaluations[name]
+        low_high = "-" if evaluation.interval is None else "{:.4g} to {:.4g}".format(*evaluation.interval)
+        rows.append((title, f"{evaluation.mean_return:.4g}", low_high, session.number(evaluation.normalized)))
+    return session.table(rows)
