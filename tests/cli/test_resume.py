@@ -87,12 +87,20 @@ def test_a_disk_that_cannot_be_written_to(reason, killed, monkeypatch):
 def test_a_signal_ends_in_order_with_130(number, tmp_path):
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "ganq_irl_cli", *TRAIN, *SMALL, "--timesteps", "100000000", "--out", str(folder)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not (folder / "checkpoints").is_dir() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=120)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_ctrl_c)
+    try:
+        deadline = time.monotonic() + 120
+        while not (folder / "checkpoints").is_dir() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130, errors
     assert "continue with: ganq-irl resume" in errors.splitlines()[-1]
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+
+
+def _heed_ctrl_c():
+    """A suite that was started in the background ignores it, which its children would inherit."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
