@@ -343,6 +343,15 @@ def test_a_second_process_is_refused_until_the_first_is_gone(config, killed):
 # Signals.
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """A suite that was started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("every", [32, 0])
 def test_a_signal_makes_a_checkpoint_and_ends_in_order(number, every, whole, tmp_path):
@@ -359,6 +368,7 @@ def test_a_signal_makes_a_checkpoint_and_ends_in_order(number, every, whole, tmp
     assert rows(tmp_path / "run") == rows(whole)
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_a_second_signal_ends_at_once(config, tmp_path):
     def twice(_):
         os.kill(os.getpid(), signal.SIGINT)
