@@ -37,7 +37,7 @@ class ContinuingCartPoleEnv(CartPoleEnv):
         self.masscart, self.masspole, self.length = cart_mass, pole_mass, pole_length / 2
         self.total_mass, self.polemass_length = cart_mass + pole_mass, pole_mass * pole_length / 2
 
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One step of CartPole; on a fall, the returned observation is already the restarted pose."""
         observation, _, fell, truncated, info = super().step(action)
         if fell:

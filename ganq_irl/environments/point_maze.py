@@ -11,12 +11,12 @@ import numpy as np
 from ganq_irl.environments.walls import Rectangle, Vector, slide
 from ganq_irl.errors import ConfigurationError
 
-ROOM = Rectangle((0.0, 0.0), (1.0, 1.0))
-GOAL: Vector = (0.5, 0.9)
-START = Rectangle((0.1, 0.05), (0.9, 0.25))
-WALLS = {"right": Rectangle((-1.0, 0.48), (0.75, 0.52)), "left": Rectangle((0.25, 0.48), (2.0, 0.52))}
-"""By the side of the gap, which is a quarter of the room wide. On the other side a wall goes on beyond the room."""
-STEP = 0.1
+ROOM = Rectangle((-1.0, -1.0), (1.0, 1.0))
+GOAL: Vector = (0.0, 0.8)
+START = Rectangle((-0.3, -0.9), (0.3, -0.5))
+WALLS = {"right": Rectangle((-2.0, -0.04), (0.2, 0.04)), "left": Rectangle((-0.2, -0.04), (2.0, 0.04))}
+"""By the side of the gap, which is 0.8 wide. On the other side a wall goes on beyond the room."""
+STEP = 0.2
 """Longest step along each axis."""
 CONTROL_COST = 0.001
 
@@ -24,9 +24,9 @@ CONTROL_COST = 0.001
 class PointMazeEnv(gym.Env[np.ndarray, np.ndarray]):
     """Go around a wall to a goal behind it, and stay there (after Fu et al., 2018, section 7.2).
 
-    The observation is the point's position ``(2,)``, in a room of side 1; the action ``(2,)`` in [-1, 1] moves it by up to
-    0.1 along each axis, as a mass moves whose friction is so strong that the force is its velocity. It slides along what it
-    meets. It starts anywhere in a strip in front of the wall. The reward is -‖s - goal‖ - 0.001 ‖a‖², all but a function of
+    The observation is the point's position ``(2,)``, in a room of side 2 around the origin; the action ``(2,)`` in [-1, 1]
+    moves it by up to 0.2 along each axis, as a mass moves whose friction is so strong that the force is its velocity. It
+    slides along what it meets. It starts anywhere in a strip in front of the wall. The reward is -‖s - goal‖ - 0.001 ‖a‖², all but a function of
     the state. No state is terminal: episodes end by time, so that their length gives nothing away.
 
     Args:
@@ -40,7 +40,7 @@ class PointMazeEnv(gym.Env[np.ndarray, np.ndarray]):
         if gap not in WALLS:
             raise ConfigurationError(f"gap: given {gap!r}, expected 'right' or 'left'")
         self.wall = WALLS[gap]
-        self.observation_space = gym.spaces.Box(0.0, 1.0, (2,), np.float32)
+        self.observation_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.position: Vector = START.low
 

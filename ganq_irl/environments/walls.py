@@ -1,4 +1,4 @@
-"""A point that moves among walls: exact contact of a straight movement with axis-parallel rectangles, and sliding along them."""
+"""A point among walls: exact contact of a straight movement with axis-parallel rectangles, and sliding along them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def slide(point: Vector, movement: Vector, room: Rectangle, walls: Iterable[Rect
         point: in the room and in no wall; on an edge is allowed.
         movement: of one step, were nothing in the way.
         room: that is not left.
-        walls: that are not entered. Edges are free to move along, so one that joins a side of the room has to go on beyond it.
+        walls: that are not entered. Edges are free to move along: one that joins a side of the room has to go on beyond it.
     """
     x, left = list(point), list(movement)
     walls = tuple(walls)

@@ -96,9 +96,7 @@ def _profiles(index: int, results: Sequence[Result]) -> list[Values]:
         return []
     profile = performance_profile(scores, _PROFILE)
     values = {name: getattr(profile, name).tolist() for name in ("low", "high")} | {"runs": profile.runs}
-    return [
-        {"contender": index, "x": profile.thresholds.tolist(), "y": profile.shares.tolist(), **values}
-    ]
+    return [{"contender": index, "x": profile.thresholds.tolist(), "y": profile.shares.tolist(), **values}]
 
 
 def _duel(duel: Duel, index: Mapping[Contender, int]) -> Values:

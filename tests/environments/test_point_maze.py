@@ -33,17 +33,17 @@ def walk(env, target, limit=100):
 
 
 def test_a_step_by_hand():
-    env = placed((0.2, 0.1))
+    env = placed((-0.6, -0.8))
     observation, reward, terminated, truncated, info = env.step(np.array([1.0, -0.5]))
-    assert env.position == pytest.approx((0.3, 0.05))
-    assert observation == pytest.approx([0.3, 0.05])
+    assert env.position == pytest.approx((-0.4, -0.9))
+    assert observation == pytest.approx([-0.4, -0.9])
     assert observation.dtype == np.float32
-    assert reward == pytest.approx(-np.hypot(0.3, 0.8) - 0.001 * 1.25)
+    assert reward == pytest.approx(-np.hypot(0.6, 1.6) - 0.001 * 1.25)
     assert (terminated, truncated, info) == (False, False, {})
 
 
 def test_actions_beyond_the_space_are_its_nearest_ones():
-    far, near = placed((0.2, 0.1)), placed((0.2, 0.1))
+    far, near = placed((-0.6, -0.8)), placed((-0.6, -0.8))
     assert far.step(np.array([9.0, -7.0]))[1] == near.step(np.array([1.0, -1.0]))[1]
     assert far.position == near.position
 
@@ -52,23 +52,23 @@ def test_the_goal_pays_all_but_nothing():
     assert placed(GOAL).step(np.zeros(2))[1] == 0
 
 
-@pytest.mark.parametrize(("gap", "side"), [("right", 0.9), ("left", 0.1)])
+@pytest.mark.parametrize(("gap", "side"), [("right", 0.8), ("left", -0.8)])
 def test_the_gap_is_where_it_is_said_to_be(gap, side):
-    open_, closed = placed((side, 0.2), gap), placed((1 - side, 0.2), gap)
-    assert walk(open_, (side, 0.8))[1] == pytest.approx(0.8)
-    assert walk(closed, (1 - side, 0.8))[1] == pytest.approx(0.48)
+    open_, closed = placed((side, -0.6), gap), placed((-side, -0.6), gap)
+    assert walk(open_, (side, 0.6))[1] == pytest.approx(0.6)
+    assert walk(closed, (-side, 0.6))[1] == pytest.approx(-0.04)
 
 
 @pytest.mark.parametrize("gap", WALLS)
 def test_each_start_reaches_the_goal_around_the_wall_in_time_only_through_the_gap(gap):
-    side = 0.85 if gap == "right" else 0.15
+    side = 0.7 if gap == "right" else -0.7
     for corner in (START.low, START.high):
         env = placed(corner, gap)
-        walk(env, (side, 0.45), 30)
-        walk(env, (side, 0.55), 10)
+        walk(env, (side, -0.1), 30)
+        walk(env, (side, 0.1), 10)
         assert walk(env, GOAL, 30) == pytest.approx(GOAL, abs=1e-6)
         straight = placed(corner, gap)
-        assert walk(straight, GOAL, 100)[1] == pytest.approx(0.48)
+        assert walk(straight, GOAL, 100)[1] == pytest.approx(-0.04)
 
 
 @given(st.sampled_from(sorted(WALLS)), st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=1, max_size=60))
@@ -83,7 +83,7 @@ def test_no_episode_is_ever_in_the_wall_or_out_of_the_room(gap, actions):
         assert not env.wall.contains(env.position)
         low, high = env.wall.low[1], env.wall.high[1]
         if before[1] <= low and env.position[1] >= high:  # a step is longer than the wall is thick
-            assert max(before[0], env.position[0]) >= 0.75 if gap == "right" else min(before[0], env.position[0]) <= 0.25
+            assert max(before[0], env.position[0]) >= 0.2 if gap == "right" else min(before[0], env.position[0]) <= -0.2
         before = env.position
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ganq_irl.errors import ConfigurationError, GanqIrlError, IncompatibleSpaces
 from ganq_irl.experiment import EvaluationConfig, ExperimentConfig, load_presets, resolve_config
-from ganq_irl.experiment.checks import ADVERSARIAL, check_config
+from ganq_irl.experiment.checks import IMITATION, check_config
 from ganq_irl.experiment.config import parse_config
 from ganq_irl.experiment.presets import choose_preset, env_family
 from ganq_irl.experiment.resolve import merged, parse_assignment
@@ -201,7 +201,7 @@ def test_every_preset_is_a_valid_run(name):
     env = env or {"Pendulum": "Pendulum-v1", "MountainCar": "MountainCar-v0", "Acrobot": "Acrobot-v1"}.get(
         preset["env"], "CartPole-v1"
     )
-    demos = {"demos": "some.npz"} if preset["algo"] in (*ADVERSARIAL, "bc") else {}
+    demos = {"demos": "some.npz"} if preset["algo"] in IMITATION else {}
     config = parse_config(ExperimentConfig, settings | {"env": env} | demos)
     checked = check_config(config)
     generator = preset.get("generator", preset["algo"])

@@ -1,0 +1,132 @@
+"""Does a recovered reward transfer? Retrained on where the dynamics differ, beside the true reward and the moved policy.
+
+    python benchmarks/transfer.py --pair maze --jobs 1
+
+trains state-only AIRL, AIRL and GAIL on the shipped demonstrations with the presets that `ganq-irl train` uses, then, in the
+changed environment, a fresh policy on each reward and one on the true reward, with `ganq_irl.experiment.transfer`: what
+`ganq-irl reward transfer` runs. One folder a cell under --runs, so that a second start continues where the first stopped.
+
+Scores are 0 for random actions and 1 for what the true reward gave with the same seed, both in the changed environment, over
+100 episodes from starts that no training saw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import run_cells, versions, write_markdown
+
+TARGET = 0.9
+PAIRS: dict[str, tuple[str, str]] = {
+    "maze": ("ganq_irl/PointMaze-v0", "maze"),
+    "cartpole": ("ganq_irl/ContinuingCartPole-v0", "cartpole-continuing"),
+    "pendulum": ("Pendulum-v1", "pendulum"),
+}
+"""Name -> the environment to learn in, and the demonstrations."""
+METHODS: dict[str, dict[str, Any]] = {
+    "airl, state-only": {"algo": "airl", "adversary": {"reward_inputs": ["observations"]}},
+    "airl": {"algo": "airl", "adversary": {"reward_inputs": ["observations", "actions"]}},
+    "gail": {"algo": "gail"},
+}
+PAPER = {"airl, state-only": "-8.82", "airl": "-31.2", "gail": "-29.9 (moved)"}
+"""AIRL paper, table 1, point mass maze; the true reward gave -8.45 there."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method and seed: trained, and its reward transferred."""
+
+    pair: str
+    method: str
+    seed: int
+
+    def folder(self, runs: Path) -> Path:
+        """Folder of the cell."""
+        name = "".join(letter for letter in self.method if letter.isalnum() or letter == "-")
+        return runs / self.pair / f"{name}-seed{self.seed}"
+
+    def run(self, folder: Path, overrides: list[str]) -> None:
+        """Train in a process of its own, on one thread; what an interrupted start left is trained again."""
+        import torch
+
+        shutil.rmtree(folder, ignore_errors=True)
+        torch.set_num_threads(1)
+        from ganq_irl.environments import TRANSFER_PAIRS
+        from ganq_irl.experiment import resolve_config, run_experiment
+        from ganq_irl.experiment.rewards import read_reward
+        from ganq_irl.experiment.transfer import TRUE, trained, transfer_configs, transfer_reward
+
+        env, demos = PAIRS[self.pair]
+        flags = {**METHODS[self.method], "env": env, "demos": demos, "seed": self.seed, "device": "cpu"}
+        run = run_experiment(resolve_config(flags, assignments=overrides), folder / "run", progress_bar=False)
+        # The training on the true reward is the same for every method: it is kept once for each seed.
+        shared = folder.parent / f"true-seed{self.seed}"
+        trained(transfer_configs(read_reward(run.folder), TRANSFER_PAIRS[env])[TRUE], shared)
+        shutil.copytree(shared, folder / "transfer" / TRUE)
+        result = transfer_reward(run.folder, TRANSFER_PAIRS[env], out=folder / "transfer", progress_bar=False)
+        content = {"learned": run.evaluation.mean_return, **result.to_json()}
+        (folder / "final.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def table(pair: str, runs: Path, seeds: list[int]) -> list[str]:
+    """The table of one pair: each method's policy where it learned, moved, and a fresh one on its reward."""
+    columns = ["method", "seeds done", "where it learned", "moved as it is", "retrained on its reward", "score moved"]
+    columns += ["score retrained", "seeds ≥ 0.9", *(["paper"] if pair == "maze" else [])]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    true, random = {}, {}
+    for method in METHODS:
+        folders = {seed: Cell(pair, method, seed).folder(runs) / "final.json" for seed in seeds}
+        done = {seed: json.loads(file.read_text(encoding="utf-8")) for seed, file in folders.items() if file.is_file()}
+        if not done:
+            continue
+        cells = [_shown([one["learned"] for one in done.values()])]
+        for origin in ("moved", "recovered"):
+            cells.append(_shown([one["evaluations"][origin]["mean_return"] for one in done.values()]))
+        scores = {name: [one["evaluations"][name]["normalized"] for one in done.values()] for name in ("moved", "recovered")}
+        cells += [f"{_mean(scores['moved'])}", f"{_mean(scores['recovered'])}"]
+        cells.append(str(sum((score or 0) >= TARGET for score in scores["recovered"])))
+        cells += [PAPER[method]] if pair == "maze" else []
+        lines.append(f"| {method} | {len(done)} of {len(seeds)} | " + " | ".join(cells) + " |")
+        for seed, one in done.items():
+            true[seed], random[seed] = (one["evaluations"][name]["mean_return"] for name in ("true", "random"))
+    return [*lines, "", f"True reward: {_shown(list(true.values()))}. Random: {_shown(list(random.values()))}.", ""]
+
+
+def _shown(values: list[float]) -> str:
+    return f"{np.mean(values):.4g} ({' '.join(f'{value:.4g}' for value in values)})" if values else "-"
+
+
+def _mean(scores: list[float | None]) -> str:
+    known = [score for score in scores if score is not None]
+    return f"{np.mean(known):.2f}" if known else "-"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pair", action="append", choices=list(PAIRS))
+    parser.add_argument("--methods", default=";".join(METHODS), help=f"out of {'; '.join(METHODS)}")
+    parser.add_argument("--seeds", default="300,301,302,303,304")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], help="a setting for every cell, as in `ganq-irl train --set`")
+    parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs/transfer"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/transfer.md"))
+    arguments = parser.parse_args()
+    pairs, methods = arguments.pair or ["maze"], [name.strip() for name in arguments.methods.split(";")]
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+
+    run_cells([Cell(pair, method, seed) for pair in pairs for seed in seeds for method in methods], arguments)
+
+    lines = ["# Rewards where the dynamics differ", ""]
+    for pair in pairs:
+        lines += [f"## {pair}", "", f"Seeds {arguments.seeds}.", "", *table(pair, arguments.runs, seeds)]
+    write_markdown(arguments.out, [*lines, versions("python benchmarks/transfer.py")])
+
+
+if __name__ == "__main__":
+    main()
