@@ -26,8 +26,8 @@ class PointMazeEnv(gym.Env[np.ndarray, np.ndarray]):
 
     The observation is the point's position ``(2,)``, in a room of side 2 around the origin; the action ``(2,)`` in [-1, 1]
     moves it by up to 0.2 along each axis, as a mass moves whose friction is so strong that the force is its velocity. It
-    slides along what it meets. It starts anywhere in a strip in front of the wall. The reward is -‖s - goal‖ - 0.001 ‖a‖², all but a function of
-    the state. No state is terminal: episodes end by time, so that their length gives nothing away.
+    slides along what it meets. It starts anywhere in a strip in front of the wall. The reward is -‖s - goal‖ - 0.001 ‖a‖²,
+    all but a function of the state. No state is terminal: episodes end by time, so that their length gives nothing away.
 
     Args:
         gap: the side of it, ``right`` or ``left``.
