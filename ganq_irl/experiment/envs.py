@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from ganq_irl.errors import ConfigurationError, MissingDependency
 from ganq_irl.rewards import RewardFunction, VecRewardWrapper
 from ganq_irl.spaces import space_to_json
 
+_HISTORY = 100
+"""Episodes that an environment's monitor remembers, as many as SB3 averages over."""
 _EXTRAS = {"box2d": "box2d", "mujoco": "mujoco"}
 
 
@@ -66,7 +69,16 @@ def make_training_env(
     is priced elsewhere. ``reward`` pays instead of the environments' own, which their monitors still report.
     """
     probe_env(env_id, env_kwargs).close()
-    env: VecEnv = make_vec_env(env_id, n_envs, seed=seed, env_kwargs=dict(env_kwargs or {}))
+    env: VecEnv = make_vec_env(
+        env_id, n_envs, seed=seed, env_kwargs=dict(env_kwargs or {}), wrapper_class=_with_bounded_history
+    )
     if reward is not None:
         env = VecRewardWrapper(env, reward)
     return VecNormalize(env, norm_obs=True, norm_reward=False) if normalize_observations else env
+
+
+def _with_bounded_history(monitor: gym.Env) -> gym.Env:
+    """SB3's Monitor keeps a row of every episode that it ever saw, which a long run would pay for; nothing here reads them."""
+    for name in ("episode_returns", "episode_lengths", "episode_times"):
+        setattr(monitor, name, deque(getattr(monitor, name), maxlen=_HISTORY))
+    return monitor

@@ -29,7 +29,7 @@ _LAYERS: dict[type, tuple[str, ...]] = {
     TimeLimit: ("_elapsed_steps",),
     OrderEnforcing: ("_has_reset",),
     PassiveEnvChecker: (),  # warns at first use, and remembers that it did
-    Monitor: ("rewards", "needs_reset", "episode_returns", "episode_lengths", "total_steps", "current_reset_info"),
+    Monitor: ("rewards", "needs_reset", "total_steps", "current_reset_info"),
     VecTransposeImage: (),
     TransitionRecorder: ("_last",),
     VecRewardWrapper: ("_last",),

@@ -1,0 +1,209 @@
+"""Whether memory, file handles, threads and disk stay flat while runs train for an hour, and what checkpoints cost.
+
+    python benchmarks/soak.py --minutes 60 --out benchmarks/results/soak.md
+
+One process trains GAIL with PPO for the first half and DAC with SAC for the second, each as one run with checkpoints,
+evaluations and logs, and looks at itself every 30 seconds. A line is fitted to what it saw after the warm-up. Linux only:
+the figures are those of /proc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import tempfile
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import versions, write_markdown
+from scipy.stats import linregress
+from stable_baselines3.common.callbacks import BaseCallback
+
+from ganq_irl.experiment import EvaluationConfig, ExperimentConfig, run_experiment
+from ganq_irl.experiment.checkpoints import Checkpointing
+
+FLAT = 0.01
+"""Growth an hour, as a share of the mean, up to which a quantity counts as flat."""
+CONFIGS = {
+    "GAIL, PPO": ExperimentConfig(
+        algo="gail",
+        env="Pendulum-v1",
+        demos="pendulum",
+        generator="ppo",
+        timesteps=10**9,
+        n_envs=4,
+        device="cpu",
+        checkpoint_every=50_000,
+        generator_kwargs={"n_steps": 512},
+        evaluation=EvaluationConfig(episodes=3, every=50_000, keep_best=True),
+    ),
+    "DAC, SAC": ExperimentConfig(
+        algo="dac",
+        env="Pendulum-v1",
+        demos="pendulum",
+        generator="sac",
+        timesteps=10**9,
+        device="cpu",
+        checkpoint_every=2_500,
+        generator_kwargs={"buffer_size": 10_000, "learning_starts": 1000},
+        evaluation=EvaluationConfig(episodes=3, every=2_500, keep_best=True),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the process looked like at one moment.
+
+    Attributes:
+        run: which run was training.
+        seconds: since that run began.
+        steps: environment steps that it had done.
+        rss: resident memory, in MiB.
+        handles: open file descriptors.
+        threads: of the process.
+        checkpoints: size of the run's checkpoints and policies, in MiB.
+        logs: size of its progress.csv and TensorBoard's events, in MiB.
+    """
+
+    run: str
+    seconds: float
+    steps: int
+    rss: float
+    handles: int
+    threads: int
+    checkpoints: float
+    logs: float
+
+
+QUANTITIES = {
+    "rss": "memory (MiB)",
+    "handles": "file handles",
+    "threads": "threads",
+    "checkpoints": "checkpoints and policies on disk (MiB)",
+    "logs": "logs on disk (MiB)",
+}
+
+
+class Watch(BaseCallback):
+    """Look at the process every so often, and end the run when its time is over."""
+
+    def __init__(self, run: str, folder: Path, seconds: float, every: float) -> None:
+        super().__init__()
+        self.run, self.folder, self.seconds, self.every = run, folder, seconds, every
+        self.start, self.samples = time.monotonic(), list[Sample]()
+
+    def _on_step(self) -> bool:
+        now = time.monotonic() - self.start
+        if now >= self.every * len(self.samples):
+            self.samples.append(self._look(now))
+        return now < self.seconds
+
+    def _look(self, now: float) -> Sample:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        logs = sum(path.stat().st_size for path in self.folder.glob("[ep]*.*") if path.is_file())
+        everything = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        return Sample(
+            run=self.run,
+            seconds=round(now, 1),
+            steps=self.num_timesteps,
+            rss=round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 2),
+            handles=len(os.listdir("/proc/self/fd")),
+            threads=len(os.listdir("/proc/self/task")),
+            checkpoints=round((everything - logs) / 2**20, 3),
+            logs=round(logs / 2**20, 3),
+        )
+
+
+class Clock:
+    """Seconds of each checkpoint that is made while it is entered."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def __enter__(self) -> Clock:
+        self._save = save = Checkpointing._save
+
+        def timed(callback: Checkpointing) -> None:
+            start = time.perf_counter()
+            save(callback)
+            self.seconds.append(time.perf_counter() - start)
+
+        Checkpointing._save = timed  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Checkpointing._save = self._save  # type: ignore[method-assign]
+
+
+def growth(samples: list[Sample], quantity: str, warm_up: float) -> tuple[float, float, float, str]:
+    """Mean, growth an hour with its standard error, and verdict, after the warm-up."""
+    later = [sample for sample in samples if sample.seconds >= warm_up]
+    hours = np.array([sample.seconds for sample in later]) / 3600
+    values = np.array([getattr(sample, quantity) for sample in later], float)
+    fit = linregress(hours, values)
+    share = abs(fit.slope) / max(values.mean(), 1e-9)
+    verdict = "flat" if share <= FLAT or abs(fit.slope) <= 2 * fit.stderr else f"{100 * share:.1f} % an hour"
+    return values.mean(), fit.slope, fit.stderr, verdict
+
+
+def page(runs: dict[str, tuple[Watch, Clock]], warm_up: float, minutes: float) -> list[str]:
+    lines = [
+        "# Soak",
+        "",
+        f"One process trains for {minutes:g} minutes, one run after the other, and looks at itself every "
+        f"{next(iter(runs.values()))[0].every:g} seconds. Slopes are of a line through what it saw after the first "
+        f"{warm_up / 60:g} minutes of a run, with their standard error. Flat: at most {100 * FLAT:g} % an hour, or within "
+        "two standard errors of nothing. A log has a row for each rollout or evaluation, so that it is to grow.",
+    ]
+    for name, (watch, clock) in runs.items():
+        last, every = watch.samples[-1], CONFIGS[name].checkpoint_every
+        lines += ["", f"## {name}: {last.steps} steps in {last.seconds / 60:.0f} minutes", ""]
+        lines += ["| quantity | mean | growth an hour | verdict |", "|---|---|---|---|"]
+        for quantity, label in QUANTITIES.items():
+            mean, slope, error, verdict = growth(watch.samples, quantity, warm_up)
+            lines.append(f"| {label} | {mean:.4g} | {slope:+.3g} ± {error:.2g} | {verdict} |")
+        spent = 1e3 * np.array(clock.seconds)
+        lines += [
+            "",
+            f"{len(spent)} checkpoints, one every {every} steps: {np.median(spent):.0f} ms each (median; "
+            f"{spent.min():.0f} to {spent.max():.0f}), written, flushed and read back: "
+            f"{spent.sum() / 10 / last.seconds:.2f} % of the run's time.",
+        ]
+    return [*lines, "", versions("python benchmarks/soak.py")]
+
+
+def write_samples(path: Path, samples: list[Sample]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, [field.name for field in fields(Sample)])
+        table.writeheader()
+        table.writerows(map(asdict, samples))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/soak.md"))
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--warm-up", type=float, default=8, help="minutes of each run that are left out of the fit")
+    parser.add_argument("--every", type=float, default=30, help="seconds between looks")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+
+    runs: dict[str, tuple[Watch, Clock]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, (name, config) in enumerate(CONFIGS.items()):
+            folder = Path(scratch) / str(number)
+            watch = Watch(name, folder, 60 * arguments.minutes / len(CONFIGS), arguments.every)
+            with Clock() as clock:
+                run_experiment(config, folder, progress_bar=False, callback=watch)
+            runs[name] = watch, clock
+            write_samples(arguments.out.with_suffix(".csv"), [one for watch, _ in runs.values() for one in watch.samples])
+    write_markdown(arguments.out, page(runs, 60 * arguments.warm_up, arguments.minutes))
+
+
+if __name__ == "__main__":
+    main()
