@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from ganq_irl.evaluation import evaluate_returns
 from ganq_irl.experiment.config import ExperimentConfig
-from ganq_irl.generators.policy_store import acting_policy, save_policy
+from ganq_irl.generators.policy_store import StoredPolicy, save_policy
 
 
 class ProgressBar(BaseCallback):
@@ -39,9 +40,11 @@ class PeriodicEvaluation(BaseCallback):
     initial states, and needs an environment wrapped as the training one is.
     """
 
-    def __init__(self, config: ExperimentConfig, best_folder: Path | None = None) -> None:
+    def __init__(
+        self, config: ExperimentConfig, policy: Callable[[], StoredPolicy], best_folder: Path | None = None
+    ) -> None:
         super().__init__()
-        self.config, self.best_folder = config, best_folder
+        self.config, self.policy, self.best_folder = config, policy, best_folder
         self.best, self._next = -np.inf, config.evaluation.every
         self.last: float | None = None
 
@@ -52,9 +55,9 @@ class PeriodicEvaluation(BaseCallback):
         return True
 
     def _evaluate(self) -> None:
-        config = self.config
+        config, policy = self.config, self.policy()
         episodes = evaluate_returns(
-            acting_policy(self.model),
+            policy,
             config.env,
             config.evaluation.episodes,
             seed=config.evaluation.seed,
@@ -66,7 +69,7 @@ class PeriodicEvaluation(BaseCallback):
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.dump(self.num_timesteps)
         if self.best_folder is not None and mean > self.best:
-            save_policy(self.model, self.best_folder)
+            save_policy(policy, self.best_folder)
         self.best, self.last = max(self.best, mean), mean
 
     def state_dict(self) -> dict[str, Any]:

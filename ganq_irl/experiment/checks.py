@@ -119,6 +119,9 @@ def _check_numbers(config: ExperimentConfig) -> None:
         if value < 0:
             raise ConfigurationError(f"{name}: given {value}; expected 0 or more")
 
+    if not 0 < config.average_rate <= 1:
+        raise ConfigurationError(f"average_rate: given {config.average_rate}; expected a number in (0, 1]")
+
 
 def _check_device(device: str) -> None:
     try:
@@ -156,6 +159,7 @@ def _check_roles(config: ExperimentConfig) -> None:
         "imitation": (algo not in ALGORITHMS or adversarial) and bool(config.imitation),
         "bc": algo != "bc" and bool(config.bc),
         "generator_kwargs": algo == "bc" and bool(config.generator_kwargs),
+        "average_rate": algo == "bc" and config.average_rate != 1,
         "normalize_observations": algo == "bc" and config.normalize_observations,
         "evaluation.every": algo == "bc" and config.evaluation.every > 0,
         "checkpoint_every": algo == "bc" and config.checkpoint_every > 0,

@@ -50,6 +50,8 @@ class ExperimentConfig:
         device: auto, cpu or cuda.
         n_envs: environments that are stepped together.
         normalize_observations: running mean and deviation of observations for the policy (VecNormalize).
+        average_rate: of the exponential moving average of the policy, a round, that is evaluated and kept; 1 is the policy
+            itself.
         control: ``frozen`` keeps the discriminator at its random initial weights, to see what imitation adds.
         checkpoint_every: environment steps between checkpoints; 0 makes one only when the run is interrupted.
         keep_checkpoints: checkpoints kept: the last ones, beside the best evaluated.
@@ -73,6 +75,7 @@ class ExperimentConfig:
     device: str = "auto"
     n_envs: int = 1
     normalize_observations: bool = False
+    average_rate: float = 1.0
     control: Literal["none", "frozen"] = "none"
     checkpoint_every: int = 0
     keep_checkpoints: int = 2
@@ -125,6 +128,8 @@ def _parse(value: Any, hint: Any, name: str) -> Any:
         # 1e5 is a float in TOML, and a usual way of writing a number of steps.
         whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
         return int(_expect(value, whole, name, "a whole number"))
+    if hint is float:
+        return float(_expect(value, isinstance(value, int | float) and not isinstance(value, bool), name, "a number"))
     return _expect(value, isinstance(value, hint), name, {str: "a string", bool: "true or false"}[hint])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +26,7 @@ from ganq_irl.experiment.guards import DiscriminatorWatch, FiniteGuard, explaini
 from ganq_irl.experiment.rewards import load_reward
 from ganq_irl.experiment.run_directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
 from ganq_irl.generators.factory import build_generator
+from ganq_irl.generators.policy_average import PolicyAverage
 from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
 from ganq_irl.generators.schedules import parse_schedule
 
@@ -117,17 +118,25 @@ class _Training:
     generator: BaseAlgorithm
     imitator: Any | None
     demonstrations: Demonstrations | None
+    average: PolicyAverage | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        rate = self.config.average_rate
+        self.average = None if rate == 1 else PolicyAverage(rate)
 
     def learn(
         self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
     ) -> None:
         config = self.config
         assert config.timesteps is not None
-        callbacks: list[BaseCallback] = [FiniteGuard(self.imitator), *([] if callback is None else [callback])]
+        given = [FiniteGuard(self.imitator), self.average, callback]
+        callbacks: list[BaseCallback] = [each for each in given if each is not None]
         if config.algo in ADVERSARIAL and config.control != "frozen":
             callbacks.append(DiscriminatorWatch())
         if config.evaluation.every:
-            callbacks.append(PeriodicEvaluation(config, folder / BEST_POLICY if config.evaluation.keep_best else None))
+            callbacks.append(
+                PeriodicEvaluation(config, self.policy, folder / BEST_POLICY if config.evaluation.keep_best else None)
+            )
         logger = open_log(folder, checkpoint)
         self.generator.set_logger(logger)
         with contextlib.ExitStack() as stack:
@@ -157,13 +166,13 @@ class _Training:
         return Checkpointing(parts, store, config.checkpoint_every, interrupts, checkpoint)
 
     def save(self, folder: Path) -> None:
-        save_policy(self.generator, folder / POLICY)
+        save_policy(self.policy(), folder / POLICY)
         reward = None if self.imitator is None else self.imitator.recovered_reward()
         if reward is not None:
             reward.save(folder / REWARD)
 
     def policy(self) -> StoredPolicy:
-        return acting_policy(self.generator)
+        return acting_policy(self.generator) if self.average is None else self.average.acting_policy(self.generator)
 
     def reward_sign(self) -> RewardSign | None:
         return self.imitator.reward_form.sign if isinstance(self.imitator, AdversarialImitation) else None

@@ -54,6 +54,11 @@ def test_every_other_algorithm_goes_on_exactly(algo, generator, demos, tmp_path)
     hold(tiny_config(algo, generator, demos), tmp_path)
 
 
+@pytest.mark.parametrize("generator", ["ppo", "fast-ppo", "sac"])
+def test_a_policys_average_goes_on_exactly(generator, demos, tmp_path):
+    hold(tiny_config("gail", generator, demos, average_rate=0.3), tmp_path)
+
+
 @pytest.mark.parametrize(("algo", "generator"), sorted(REFUSED))
 def test_what_is_left_out_is_what_cannot_be_trained(algo, generator, demos, tmp_path):
     with pytest.raises(UnsupportedGenerator):

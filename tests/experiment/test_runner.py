@@ -77,6 +77,20 @@ def test_imitation_writes_a_run_that_its_own_config_repeats(algo, settings, demo
     assert evaluation == result.evaluation
 
 
+def test_a_policys_average_is_what_is_evaluated_and_kept(tmp_path):
+    last = run_experiment(config_of("ppo"), tmp_path / "last", progress_bar=False)
+    same = run_experiment(config_of("ppo", average_rate=1.0), tmp_path / "same", progress_bar=False)
+    average = run_experiment(
+        config_of("ppo", average_rate=0.01, evaluation={"episodes": 20, "every": 200}),
+        tmp_path / "average",
+        progress_bar=False,
+    )
+    assert tensors(last.folder) == tensors(same.folder) != tensors(average.folder)
+    with open(average.folder / "progress.csv") as file:
+        during = [float(row["eval/mean_reward"]) for row in csv.DictReader(file) if row["eval/mean_reward"]]
+    assert during[-1] != last.evaluation.mean_return
+
+
 def test_what_a_run_directory_holds(tmp_path):
     config = config_of("ppo", evaluation={"episodes": 2, "every": 100, "keep_best": True}, normalize_observations=True)
     result = run_experiment(config, tmp_path / "run", progress_bar=False)
