@@ -186,8 +186,9 @@ def _to_batch(samples: Any, action_space: spaces.Space) -> Batch:
 def executed_actions(stored: Tensor, action_space: spaces.Space) -> Tensor:
     """Actions as the environment takes them: SB3 stores those of a Box space scaled to [-1, 1]."""
     if isinstance(action_space, spaces.Box):
-        low, high = (torch.as_tensor(bound, device=stored.device) for bound in (action_space.low, action_space.high))
-        return low + 0.5 * (stored.reshape(len(stored), *action_space.shape) + 1.0) * (high - low)
+        half_width = 0.5 * (action_space.high - action_space.low)  # in numpy: this runs at every gradient step
+        low, half = (torch.as_tensor(bound, device=stored.device) for bound in (action_space.low, half_width))
+        return low + half * (stored.reshape(len(stored), *action_space.shape) + 1.0)
     return stored.reshape(len(stored)) if isinstance(action_space, spaces.Discrete) else stored
 
 
