@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
 from ganq_irl.errors import ConfigurationError
+
+
+TAU = 0.02
+"""Seconds of a step, as in CartPole-v1; so are the limits."""
+MAX_POSITION, MAX_ANGLE = 2.4, math.radians(12)
 
 
 class ContinuingCartPoleEnv(CartPoleEnv):
@@ -45,6 +51,13 @@ class ContinuingCartPoleEnv(CartPoleEnv):
             self.steps_beyond_terminated = None
             observation = np.array(self.state, np.float32)
         return observation, -float(fell), False, truncated, info
+
+
+def continuing_cartpole_reward(observations: np.ndarray) -> np.ndarray:
+    """Its reward, ``(batch,)``: Euler's step moves position and angle by their velocities, whatever is done."""
+    positions, velocities, angles, rates = np.asarray(observations, float).T
+    out_of_track = np.abs(positions + TAU * velocities) > MAX_POSITION
+    return -(out_of_track | (np.abs(angles + TAU * rates) > MAX_ANGLE)).astype(float)
 
 
 def changed_cartpole(render_mode: str | None = None) -> ContinuingCartPoleEnv:

@@ -8,7 +8,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ganq_irl.environments import CHANGED_PENDULUM, POINT_MAZE, SHIFTED_POINT_MAZE
+from ganq_irl.environments import (
+    CHANGED_CARTPOLE,
+    CHANGED_PENDULUM,
+    CONTINUING_CARTPOLE,
+    POINT_MAZE,
+    SHIFTED_POINT_MAZE,
+)
+from ganq_irl.environments.cartpole import continuing_cartpole_reward
 from ganq_irl.environments.point_maze import point_maze_reward
 from ganq_irl.environments.tabular import TabularEnv
 
@@ -27,6 +34,8 @@ FORMULAS: dict[str, Formula] = {
     CHANGED_PENDULUM: lambda states, actions, _next, _dones: pendulum_reward(states, actions),
     POINT_MAZE: lambda states, actions, _next, _dones: point_maze_reward(states, actions),
     SHIFTED_POINT_MAZE: lambda states, actions, _next, _dones: point_maze_reward(states, actions),
+    CONTINUING_CARTPOLE: lambda states, _actions, _next, _dones: continuing_cartpole_reward(states),
+    CHANGED_CARTPOLE: lambda states, _actions, _next, _dones: continuing_cartpole_reward(states),
     "CartPole-v1": lambda _states, actions, _next, _dones: np.ones(len(actions)),
     "MountainCar-v0": lambda _states, actions, _next, _dones: -np.ones(len(actions)),
     "Acrobot-v1": lambda _states, _actions, _next, dones: dones - 1.0,

@@ -15,7 +15,16 @@ from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpa
 from ganq_irl_demos import catalog, load_demonstrations, reference_returns, require_valid, save_demonstrations
 from ganq_irl_demos.catalog import same_environment
 
-NAMES = ["acrobot", "acrobot-continuing", "cartpole", "lunarlander", "maze", "mountaincar", "pendulum"]
+NAMES = [
+    "acrobot",
+    "acrobot-continuing",
+    "cartpole",
+    "cartpole-continuing",
+    "lunarlander",
+    "maze",
+    "mountaincar",
+    "pendulum",
+]
 
 
 def test_demonstrations_pass_through():
