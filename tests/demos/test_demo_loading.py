@@ -152,4 +152,6 @@ def test_shipped_data_are_sound_and_as_the_catalog_says(name):
 
 
 def test_shipped_data_stay_small():
-    assert sum(path.stat().st_size for path in Path(ganq_irl_demos.__file__).parent.glob("data/*")) < 800 * 1024
+    files = list(Path(ganq_irl_demos.__file__).parent.glob("data/*"))
+    assert len(files) == len(NAMES)
+    assert max(path.stat().st_size for path in files) < 256 * 1024
