@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ganq_irl.environments import CONTINUING_ACROBOT, CONTINUING_CARTPOLE, POINT_MAZE
 from ganq_irl.errors import ConfigurationError, GanqIrlError, IncompatibleSpaces
 from ganq_irl.experiment import EvaluationConfig, ExperimentConfig, load_presets, resolve_config
 from ganq_irl.experiment.checks import IMITATION, check_config
@@ -193,14 +194,23 @@ def test_a_preset_is_found_by_what_is_trained_where():
     assert choose_preset(None, "ppo", "FrozenLake-v1", None) == ("none", {})
 
 
+ENVS = {
+    "CartPole": "CartPole-v1",
+    "Acrobot": "Acrobot-v1",
+    "MountainCar": "MountainCar-v0",
+    "Pendulum": "Pendulum-v1",
+    "LunarLander": "CartPole-v1",  # needs box2d; the settings are checked without it
+    "ContinuingAcrobot": CONTINUING_ACROBOT,
+    "ContinuingCartPole": CONTINUING_CARTPOLE,
+    "PointMaze": POINT_MAZE,
+}
+
+
 @pytest.mark.parametrize("name", load_presets())
 def test_every_preset_is_a_valid_run(name):
     preset = load_presets()[name]
     settings = {key: value for key, value in preset.items() if key not in ("env", "expert")}
-    env = {"LunarLander": "CartPole-v1"}.get(preset["env"])  # needs box2d; the settings are checked without it
-    env = env or {"Pendulum": "Pendulum-v1", "MountainCar": "MountainCar-v0", "Acrobot": "Acrobot-v1"}.get(
-        preset["env"], "CartPole-v1"
-    )
+    env = ENVS[preset["env"]]
     demos = {"demos": "some.npz"} if preset["algo"] in IMITATION else {}
     config = parse_config(ExperimentConfig, settings | {"env": env} | demos)
     checked = check_config(config)
