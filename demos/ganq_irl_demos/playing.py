@@ -1,4 +1,4 @@
-"""A person plays: keys become discrete actions, whole episodes become demonstrations. It knows no terminal and no window."""
+"""A person plays: keys become actions, whole episodes become demonstrations. It knows no terminal and no window."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PlaySession:
     """Episodes that someone plays, one action at a time.
 
     Args:
-        env: a single environment with Discrete actions.
+        env: a single environment with Discrete actions, or those of a Box.
         seed: the first episode begins with it, each later one with the next number.
 
     Raises:
@@ -29,8 +29,11 @@ class PlaySession:
     """
 
     def __init__(self, env: gym.Env, seed: int) -> None:
-        if not isinstance(env.action_space, spaces.Discrete):
-            raise ConfigurationError(f"keys stand for Discrete actions, and this environment takes {env.action_space}")
+        if not isinstance(env.action_space, spaces.Discrete | spaces.Box):
+            raise ConfigurationError(
+                f"keys stand for Discrete actions, or in a window for those of a Box, and this environment takes "
+                f"{env.action_space}; record it with a function instead"
+            )
         self.env, self.seed = env, seed
         self.kept: list[Trajectory] = []
         self.reset()
@@ -49,11 +52,11 @@ class PlaySession:
         """Begin the episode again, with the same seed; what was played of it is gone."""
         self.observation, _ = self.env.reset(seed=self.seed)
         self._observations: list[Any] = [copy.deepcopy(self.observation)]
-        self._actions: list[int] = []
+        self._actions: list[Any] = []
         self._rewards: list[float] = []
 
-    def step(self, action: int) -> bool:
-        """Take an action; an episode that ends is kept, and the next one begins. Whether it ended."""
+    def step(self, action: Any) -> bool:
+        """Take an action of the space; an episode that ends is kept, and the next one begins. Whether it ended."""
         self.observation, reward, terminated, truncated, _ = self.env.step(action)
         self._observations.append(copy.deepcopy(self.observation))
         self._actions.append(action)
@@ -62,7 +65,7 @@ class PlaySession:
             self.kept.append(
                 Trajectory(
                     observations=self._stacked(),
-                    actions=np.array(self._actions, dtype=np.int64),
+                    actions=np.array(self._actions, dtype=self.env.action_space.dtype),
                     rewards=np.array(self._rewards),
                     terminated=terminated,
                     truncated=truncated,
@@ -131,8 +134,14 @@ def play(
         read_key: waits for a key; names of arrows are ``left right up down``, an end of input is "".
         show: displays a screen of text.
         episodes: how many to play; without it, until ``q``.
+
+    Raises:
+        ConfigurationError: actions that are not Discrete, or more than ten of them.
     """
-    assert isinstance(session.env.action_space, spaces.Discrete)
+    if not isinstance(session.env.action_space, spaces.Discrete):
+        raise ConfigurationError(
+            f"keys of a terminal cannot be held for {session.env.action_space}; play in a window: --window"
+        )
     keys = keys_for(session.env.action_space)
     note = "an episode that ends is kept"
     while episodes is None or len(session.kept) < episodes:
@@ -146,28 +155,41 @@ def play(
 
 
 def _answer(session: PlaySession, keys: Mapping[str, int], key: str) -> str:
+    if key in (RESET, UNDO):
+        return command(session, key)
+    return take(session, keys[key]) if key in keys else f"{key!r} is no key here"
+
+
+def command(session: PlaySession, key: str) -> str:
+    """Begin again, or undo the last episode; and what to say of it."""
     if key == RESET:
         session.reset()
         return "began the episode again"
-    if key == UNDO:
-        return "the last episode is gone; play it again" if session.undo() else "there is no episode to undo"
-    if key not in keys:
-        return f"{key!r} is no key here"
+    return "the last episode is gone; play it again" if session.undo() else "there is no episode to undo"
+
+
+def take(session: PlaySession, action: Any) -> str:
+    """Take an action, and what to say of it."""
     before = session.episode_return
-    if not session.step(keys[key]):
-        return f"action {keys[key]}, reward {session.episode_return - before:.4g}"
+    if not session.step(action):
+        return f"action {action}, reward {session.episode_return - before:.4g}"
     kept = session.kept[-1]
     how = "terminated" if kept.terminated else "reached the time limit"
     return f"the episode {how} after {len(kept)} steps with return {kept.episode_return:.4g}: kept"
 
 
-def _screen(session: PlaySession, keys: Mapping[str, int], note: str, episodes: int | None) -> str:
+def status(session: PlaySession, episodes: int | None) -> str:
+    """Where things stand, in a line: episodes kept (of how many), step, return and seed of the present one."""
     wanted = f" of {episodes}" if episodes is not None else ""
-    actions = "  ".join(f"{key}: {action}" for key, action in keys.items())
     now = f"step {session.steps}   return {session.episode_return:.4g}   seed {session.seed}"
+    return f"episodes {len(session.kept)}{wanted}   {now}"
+
+
+def _screen(session: PlaySession, keys: Mapping[str, int], note: str, episodes: int | None) -> str:
+    actions = "  ".join(f"{key}: {action}" for key, action in keys.items())
     return "\n".join(
         [
-            f"episodes {len(session.kept)}{wanted}   {now}",
+            status(session, episodes),
             _picture(session),
             note,
             f"actions  {actions}",

@@ -18,36 +18,75 @@ CLEAR = "\x1b[2J\x1b[H"
 
 
 @click.command("play")
-@click.option("--env", metavar="ID", required=True, help="Gymnasium id of an environment with Discrete actions.")
+@click.option("--env", metavar="ID", required=True, help="Gymnasium id of an environment with Discrete (or Box) actions.")
+@click.option("--window", is_flag=True, help="Play in a window, with keys that can be held; Box actions need one.")
 @click.option("--episodes", type=click.IntRange(min=1), metavar="N", help="Stop after N episodes.  [default: until q]")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the first episode."
 )
 @click.option(
+    "--fps", type=click.IntRange(min=1), metavar="N", help="Steps a second in a window.  [default: the environment's]"
+)
+@click.option(
+    "--noop",
+    type=int,
+    metavar="ACTION",
+    help="Discrete action while no key is held in a window.  [default: none, the environment waits]",
+)
+@click.option(
+    "--strength",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="How far towards its bound a key moves a Box action in a window.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="File to write, such as mine.npz."
 )
 @options.as_json
-def command(env: str, episodes: int | None, seed: int, out: Path, as_json: bool) -> None:
-    """Record yourself at the keyboard, in the terminal; the environment waits for each key.
+def command(
+    env: str,
+    window: bool,
+    episodes: int | None,
+    seed: int,
+    fps: int | None,
+    noop: int | None,
+    strength: float,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Record yourself at the keyboard, in the terminal or a window.
 
-    Digits and arrows are actions. r begins an episode again, u undoes the last one, q saves and quits.
+    In the terminal the environment waits for each key: digits and arrows are actions. In a window keys are held, arrows and
+    letters move Box actions, and episodes begin with the first key. r begins an episode again, u undoes the last one, q
+    saves and quits.
     """
     if out.exists():
         raise click.UsageError(f"{out} exists; choose another --out")
-    if not sys.stdin.isatty():
-        raise click.UsageError("play needs a terminal to read keys from")
+    if not window and not sys.stdin.isatty():
+        raise click.UsageError("play needs a terminal to read keys from, or --window")
     with session.working(torch_threads=False):
         from ganq_irl_cli.commands.demos import _sources
         from ganq_irl_demos import save_demonstrations, summarize
         from ganq_irl_demos.formats import suffix_format
         from ganq_irl_demos.playing import PlaySession, play
+        from ganq_irl_demos.window import WindowPlay
+        from ganq_irl_demos.window_keys import keys_of
 
         suffix_format(out)  # an ending without a format is refused now, not after playing
-        made = _sources.make(env, required=True, render_mode=_text_mode(env))
+        made = _sources.make(env, required=True, render_mode=_render_mode(env, "rgb_array" if window else "ansi"))
         assert made is not None
-        with _keys() as read_key:
-            played = play(PlaySession(made, seed), read_key=read_key, show=_show, episodes=episodes)
-        made.close()
+        playing = PlaySession(made, seed)
+        try:
+            if window:
+                keys = keys_of(made, noop=noop, strength=strength)
+                played = WindowPlay(playing, keys, fps=fps).run(_show_line, episodes)
+            else:
+                with _keys() as read_key:
+                    played = play(playing, read_key=read_key, show=_show, episodes=episodes)
+        finally:
+            made.close()
         if not len(played):
             raise click.UsageError("no episode was played to its end, so nothing was saved")
         save_demonstrations(played, out)
@@ -57,16 +96,22 @@ def command(env: str, episodes: int | None, seed: int, out: Path, as_json: bool)
         click.echo(f"{len(played)} episodes, {session.spread(played.returns)}: {out}")
 
 
-def _text_mode(env: str) -> str | None:
-    """``ansi`` where the environment draws itself as text."""
-    import gymnasium as gym
-
+def _render_mode(env: str, wanted: str) -> str | None:
+    """``wanted`` where the environment can draw itself so."""
     from ganq_irl.experiment.envs import probe_env
 
     probed = probe_env(env)
     modes = probed.metadata.get("render_modes", ())
     probed.close()
-    return "ansi" if env in gym.registry and "ansi" in modes else None
+    return wanted if wanted in modes else None
+
+
+def _show_line(line: str) -> None:
+    """The live count; on a terminal it stays in its line."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{line}\x1b[K", err=True, nl=False)
+    elif "step 0 " in line:
+        click.echo(line, err=True)
 
 
 def _show(screen: str) -> None:

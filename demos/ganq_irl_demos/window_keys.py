@@ -1,0 +1,126 @@
+"""What keys of a window stand for: actions of a Discrete space, or directions in a Box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import ConfigurationError
+from ganq_irl_demos.formats.limits import needed
+from ganq_irl_demos.playing import DOWN, LEFT, RIGHT, UP, keys_for
+
+AXES = ((LEFT, RIGHT), (DOWN, UP), ("a", "d"), ("s", "w"), ("j", "l"), ("k", "i"))
+"""Keys for less and more of each dimension of a Box."""
+
+
+@dataclass(frozen=True)
+class WindowKeys:
+    """Keys and their actions.
+
+    Attributes:
+        codes: pygame's codes of the keys that mean something.
+        rest: action of a frame in which none is held; None where the environment waits for a key.
+        legend: what each key means, in a line.
+    """
+
+    codes: frozenset[int]
+    rest: Any
+    legend: str
+
+    def action(self, held: Sequence[int]) -> Any:
+        """The action that keys stand for, the one pressed last at the end; None where they stand for none."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _DiscreteKeys(WindowKeys):
+    actions: dict[tuple[int, ...], int]
+
+    def action(self, held: Sequence[int]) -> Any:
+        together = self.actions.get(tuple(sorted(set(held))))
+        known = [self.actions[(code,)] for code in held if (code,) in self.actions]
+        return together if together is not None else known[-1] if known else None
+
+
+@dataclass(frozen=True)
+class _BoxKeys(WindowKeys):
+    axes: tuple[tuple[int, int], ...]
+    low: np.ndarray
+    high: np.ndarray
+
+    def action(self, held: Sequence[int]) -> Any:
+        if not held:
+            return None
+        less, more = (np.array([codes[side] in held for codes in self.axes]) for side in (0, 1))
+        return np.where(less & ~more, self.low, np.where(more & ~less, self.high, self.rest)).astype(self.low.dtype)
+
+
+def keys_of(env: gym.Env, *, noop: int | None = None, strength: float = 1.0) -> WindowKeys:
+    """Keys for an environment: its own, as Atari's have; else digits and arrows, or for a Box a pair for each dimension.
+
+    Args:
+        env: with Discrete actions, or those of a bounded Box of one axis.
+        noop: the Discrete action while no key is held; without it the environment waits.
+        strength: how far towards its bound a key moves a dimension of a Box, above 0 to 1.
+
+    Raises:
+        ConfigurationError: too many actions or dimensions, no bounds, or settings that do not fit.
+        MissingDependency: pygame is not installed.
+    """
+    space = env.action_space
+    if isinstance(space, spaces.Discrete):
+        if noop is not None and not space.contains(noop):
+            raise ConfigurationError(f"no-op {noop} is no action of {space}")
+        return _discrete(env, space, noop)
+    if noop is not None:
+        raise ConfigurationError(f"a no-op is chosen for Discrete actions; {space} rests at 0, or at the bound next to it")
+    if not isinstance(space, spaces.Box) or len(space.shape) != 1 or not space.is_bounded() or space.shape[0] > len(AXES):
+        raise ConfigurationError(
+            f"keys stand for Discrete actions or for up to {len(AXES)} bounded dimensions, and this environment takes "
+            f"{space}; record it with a function instead"
+        )
+    if not 0 < strength <= 1:
+        raise ConfigurationError(f"strength {strength}: expected a number above 0, up to 1")
+    return _box(space, strength)
+
+
+def _discrete(env: gym.Env, space: spaces.Discrete, noop: int | None) -> WindowKeys:
+    own = getattr(env.unwrapped, "get_keys_to_action", None)
+    if own is not None:
+        actions = {_codes(keys): int(action) for keys, action in own().items()}
+        noop = actions.pop((), noop) if noop is None else noop
+    else:
+        actions = {(_code(name),): action for name, action in keys_for(space).items()}
+    legend = "  ".join(f"{'+'.join(map(_name, codes))} {action}" for codes, action in actions.items())
+    return _DiscreteKeys(frozenset(code for codes in actions for code in codes), noop, legend, actions)
+
+
+def _box(space: spaces.Box, strength: float) -> WindowKeys:
+    names = AXES[: space.shape[0]]
+    axes = tuple((_code(less), _code(more)) for less, more in names)
+    rest = np.clip(np.zeros(space.shape), space.low, space.high)
+    low, high = ((rest + strength * (bound - rest)).astype(space.dtype) for bound in (space.low, space.high))
+    legend = "  ".join(f"{less}/{more} [{dimension}]" for dimension, (less, more) in enumerate(names))
+    codes = frozenset(code for pair in axes for code in pair)
+    return _BoxKeys(codes, rest.astype(space.dtype), legend, axes, low, high)
+
+
+def _codes(keys: Any) -> tuple[int, ...]:
+    """An environment's own combination: a code, a letter, or several of them."""
+    several = (keys,) if isinstance(keys, int) else keys
+    return tuple(sorted(ord(key) if isinstance(key, str) else int(key) for key in several))
+
+
+def _code(name: str) -> int:
+    pygame = needed("pygame", "", "playing in a window")
+    return int(getattr(pygame, f"K_{name.upper() if len(name) > 1 else name}"))
+
+
+def _name(code: int) -> str:
+    arrow = next((name for name in (LEFT, RIGHT, UP, DOWN) if code == _code(name)), None)
+    return arrow or ("space" if code == ord(" ") else chr(code))
