@@ -2,11 +2,11 @@
 
     python benchmarks/speed.py --out benchmarks/results/speed.md
 
-Every method trains the same SB3 PPO on the same environments: 8 environments, 2048 steps a rollout, and 8 discriminator
-updates of 1024 + 1024 transitions a rollout, on ReLU networks of two layers: 32 wide, imitation's default, and 64, ours.
-Methods take turns, one short run each, so that whatever else the machine does falls on all of them; the figures are medians
-of the ratios within one turn. Then one SAC gradient step with and without pricing its batch, and one update of GAN-Q beside
-DQN's and QR-DQN's with the same network and batch.
+Every method trains SB3's PPO, or FastPPO, which is the same to rounding, on the same environments: 8 environments, 2048
+steps a rollout, and 8 discriminator updates of 1024 + 1024 transitions a rollout, on ReLU networks of two layers: 32 wide,
+imitation's default, and 64, ours. Methods take turns, one short run each, so that whatever else the machine does falls on
+all of them; the figures are medians of the ratios within one turn. Then one SAC gradient step with and without pricing its
+batch, and one update of GAN-Q beside DQN's and QR-DQN's with the same network and batch.
 """
 
 from __future__ import annotations
@@ -36,20 +36,31 @@ from stable_baselines3.common.vec_env import VecEnv
 from tqdm import tqdm
 
 from ganq_irl.algorithms import AIRL, GAIL, GANQ
+from ganq_irl.generators.fast_ppo import FastPPO
 from ganq_irl_demos import random_policy, record_episodes, to_imitation
 
 N_ENVS, N_STEPS, N_UPDATES, BATCH = 8, 256, 8, 1024
 WIDTHS = (32, 64)
 SHAPES = {"A: batch 64, 10 epochs": (64, 10), "B: batch 512, 5 epochs": (512, 5)}
-METHODS = ("PPO", "GAIL", "AIRL", "GAIL, spectral norm", "AIRL, spectral norm", "imitation GAIL", "imitation AIRL")
+METHODS = (
+    "PPO",
+    "GAIL",
+    "AIRL",
+    "GAIL, spectral norm",
+    "AIRL, spectral norm",
+    "GAIL, FastPPO, spectral norm",
+    "AIRL, FastPPO, spectral norm",
+    "imitation GAIL",
+    "imitation AIRL",
+)
 
 
 def make_env(env_id: str) -> VecEnv:
     return make_vec_env(env_id, N_ENVS, seed=0, wrapper_class=RolloutInfoWrapper)
 
 
-def make_ppo(env: VecEnv, shape: tuple[int, int]) -> PPO:
-    return PPO("MlpPolicy", env, n_steps=N_STEPS, batch_size=shape[0], n_epochs=shape[1], seed=0, device="cpu")
+def make_ppo(env: VecEnv, shape: tuple[int, int], kind: type[PPO] = PPO) -> PPO:
+    return kind("MlpPolicy", env, n_steps=N_STEPS, batch_size=shape[0], n_epochs=shape[1], seed=0, device="cpu")
 
 
 def demonstrations(env_id: str):  # Demonstrations; any will do, the work is the same
@@ -62,7 +73,7 @@ def demonstrations(env_id: str):  # Demonstrations; any will do, the work is the
 def build(method: str, env_id: str, shape: tuple[int, int], hidden: tuple[int, int]) -> Callable[[int], object]:
     """A function that trains for a number of steps, everything built beforehand."""
     env = make_env(env_id)
-    model = make_ppo(env, shape)
+    model = make_ppo(env, shape, FastPPO if "FastPPO" in method else PPO)
     demos = demonstrations(env_id)
     if method == "PPO":
         return lambda steps: model.learn(steps)
