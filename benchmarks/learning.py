@@ -29,8 +29,8 @@ TARGET = 0.9
 EVALUATIONS = 20
 STEPS = {
     "Pendulum-v1": 150_000,
-    "MountainCar-v0": 300_000,
-    "Acrobot-v1": 200_000,
+    "MountainCar-v0": 200_000,
+    "Acrobot-v1": 150_000,
     "ganq_irl/ContinuingAcrobot-v0": 300_000,
     "HalfCheetah-v5": 1_000_000,
     "Hopper-v5": 1_000_000,
