@@ -1,9 +1,10 @@
-"""One cell of a grid on disk: trained anew, recorded as failed, or found finished."""
+"""One cell of a grid on disk: trained, gone on with, recorded as failed, or found finished."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import shutil
 import time
 import tomllib
@@ -12,42 +13,88 @@ from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from ganq_irl.errors import ConfigurationError, GanqIrlError
+from ganq_irl.errors import ConfigurationError, GanqIrlError, StorageError
+from ganq_irl.experiment.checkpoints import CheckpointStore
 from ganq_irl.experiment.config import ExperimentConfig, parse_config
-from ganq_irl.experiment.run_directory import EVALUATION, load_run, write_json
-from ganq_irl.experiment.runner import run_experiment
+from ganq_irl.experiment.run_directory import CHECKPOINTS, EVALUATION, INFO, load_run, versions, write_json
+from ganq_irl.experiment.runner import resume_experiment, run_experiment
 
 FAILED = "failed.json"
 SECONDS = "time/seconds"
 """Column of ``progress.csv``: wall time since training began, evaluations included."""
 
 
+_log = logging.getLogger(__name__)
+
+
 class _WallTime(BaseCallback):
-    """Log the seconds since training began beside every evaluation."""
+    """Log the seconds since training began beside every evaluation; what was trained before a kill counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = 0.0
 
     def _on_training_start(self) -> None:
         self._start = time.perf_counter()
 
     def _on_step(self) -> bool:
-        self.logger.record(SECONDS, time.perf_counter() - self._start, exclude="tensorboard")
+        self.logger.record(SECONDS, self._seconds(), exclude="tensorboard")
         return True
+
+    def _seconds(self) -> float:
+        return self.before + time.perf_counter() - self._start
+
+    def state_dict(self) -> dict[str, float]:
+        """Seconds of training that a checkpoint holds."""
+        return {"seconds": self._seconds()}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Count on from there."""
+        self.before = state["seconds"]
 
 
 def run_cell(folder: Path, config: ExperimentConfig) -> str | None:
-    """Train and evaluate one cell in this process; what an earlier start left in its folder is deleted.
+    """Train and evaluate one cell in this process.
+
+    What an earlier start left in its folder is gone on with from the last good checkpoint, bit for bit, if there is one of
+    the same settings and versions; otherwise it is deleted. A finished cell keeps no checkpoints.
 
     Returns:
         None, or why it failed, which ``failed.json`` then says as well: one cell's failure is a result of the grid.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     try:
-        run_experiment(config, folder, progress_bar=False, callback=_WallTime())
+        if not _go_on(folder, config):
+            shutil.rmtree(folder, ignore_errors=True)
+            run_experiment(config, folder, progress_bar=False, callback=_WallTime())
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     except Exception as error:
         # A sentence of ours stands for itself; anything else keeps its class, for whoever has to look for the reason.
         message = str(error) if isinstance(error, GanqIrlError) else f"{type(error).__name__}: {error}"
         record_failure(folder, message)
         return message
     return None
+
+
+def _go_on(folder: Path, config: ExperimentConfig) -> bool:
+    """Continue a run that was cut off, where that ends as the run from its seed would; whether it did."""
+    try:
+        run = load_run(folder)
+        CheckpointStore(folder / CHECKPOINTS).newest()
+    except GanqIrlError:  # nothing there, killed while it was written, or no checkpoint that is whole
+        return False
+    if run.config != _as_stored(config) or run.info.get("versions") != versions() or run.info.get("status") == "finished":
+        return False
+    (folder / FAILED).unlink(missing_ok=True)
+    wall_time = _WallTime()
+    try:
+        resume_experiment(folder, progress_bar=False, callback=wall_time)
+    except StorageError as error:
+        _log.warning("%s is trained from its seed, since its checkpoint is of no use: %s", folder, error)
+        return False
+    info = load_run(folder).info
+    info["seconds"]["train"] = round(info["seconds"]["train"] + wall_time.before, 3)
+    write_json(folder / INFO, info)
+    return True
 
 
 def record_failure(folder: Path, message: str) -> None:
