@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +14,11 @@ from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl.types import Batch, Observations
 from ganq_irl_demos.packing import pack
 from ganq_irl_demos.trajectories import Demonstrations
+
+IN_MEMORY = 128 << 20
+"""Bytes up to which a field of a batch is kept in memory."""
+
+CHUNK_ROWS = 1 << 16
 
 
 def to_batch(demonstrations: Demonstrations, device: torch.device | str = "cpu") -> Batch:
@@ -41,13 +50,31 @@ def _observations(
 ) -> Observations:
     first = demonstrations[0].observations
     if isinstance(first, dict):
-        return {key: _tensor(arrays[f"observations.{key}"][rows], device) for key in first}
-    return _tensor(arrays["observations"][rows], device)
+        return {key: _tensor(arrays[f"observations.{key}"], device, rows) for key in first}
+    return _tensor(arrays["observations"], device, rows)
 
 
-def _tensor(array: np.ndarray, device: torch.device | str) -> Tensor:
-    if array.dtype.kind == "f":
-        array = array.astype(np.float32, copy=False)
-    elif array.dtype != np.uint8:
-        array = array.astype(np.int64, copy=False)
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+def _tensor(array: np.ndarray, device: torch.device | str, rows: np.ndarray | None = None) -> Tensor:
+    """The rows that a mask chooses, in torch's dtypes; copied a chunk at a time: ``array`` may be larger than memory."""
+    dtype: Any = np.float32 if array.dtype.kind == "f" else np.uint8 if array.dtype == np.uint8 else np.int64
+    chosen = np.ones(len(array), bool) if rows is None else rows
+    copied = _room((int(chosen.sum()), *array.shape[1:]), np.dtype(dtype))
+    done = 0
+    for start in range(0, len(array), CHUNK_ROWS):
+        part = array[start : start + CHUNK_ROWS][chosen[start : start + CHUNK_ROWS]]
+        copied[done : done + len(part)] = part
+        done += len(part)
+    return torch.from_numpy(copied).to(device)
+
+
+def _room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Room for a column: memory, or for a large one a temporary file that goes when the last array on it does.
+
+    Its pages are the system's to write out and to take back, so that a set larger than memory can be drawn from.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if size <= IN_MEMORY:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        return np.memmap(file, dtype, "r+", shape=shape)

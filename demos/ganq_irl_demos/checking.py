@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import IncompatibleSpaces, InvalidDemonstrations
@@ -13,9 +15,10 @@ from ganq_irl.spaces import check_same_space
 from ganq_irl_demos.catalog import same_environment
 from ganq_irl_demos.findings import Finding
 from ganq_irl_demos.replaying import check_replay
+from ganq_irl_demos.rows import Rows
 from ganq_irl_demos.rules_of_quality import check_quality
 from ganq_irl_demos.rules_of_structure import check_structure
-from ganq_irl_demos.rules_of_values import Rows, check_actions, check_observations, check_rewards
+from ganq_irl_demos.rules_of_values import check_actions, check_observations, check_rewards
 from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
 
 SHOWN = 5
@@ -169,10 +172,14 @@ def _check_ends(demos: Demonstrations, limit: int | None) -> Iterator[Finding]:
 
 
 def _check_duplicates(demos: Demonstrations, sound: list[int]) -> Iterator[Finding]:
-    seen: dict[int, int] = {}
+    seen: dict[bytes, int] = {}
     for index in sound:
-        arrays = [*named_arrays(demos[index].observations).values(), demos[index].actions]
-        first = seen.setdefault(hash(tuple(array.tobytes() for array in arrays)), index)
+        digest = hashlib.blake2b(digest_size=16)
+        for array in [*named_arrays(demos[index].observations).values(), demos[index].actions]:
+            flat = np.ascontiguousarray(array).reshape(-1)
+            digest.update(str(array.shape).encode())
+            digest.update(flat.view(np.uint8).data if flat.size else b"")
+        first = seen.setdefault(digest.digest(), index)
         if first != index:
             message = f"the same observations and actions as trajectory {first}; it will count twice, so leave one out"
             yield Finding("warning", index, None, "trajectories", "duplicate", message)

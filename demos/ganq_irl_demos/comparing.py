@@ -12,6 +12,7 @@ import numpy as np
 
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl.spaces import check_same_space
+from ganq_irl_demos.rows import Rows
 from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
 
 if TYPE_CHECKING:
@@ -88,9 +89,8 @@ def _returns(demos: Demonstrations) -> np.ndarray:
 
 def _rows(demos: Demonstrations, name: str) -> np.ndarray:
     """``(rows, dimensions)`` of a field, evenly spread over all trajectories."""
-    joined = np.concatenate([one.actions if name == "actions" else named_arrays(one.observations)[name] for one in demos])
-    chosen = joined[:: -(-len(joined) // SAMPLE)]
-    return chosen.reshape(len(chosen), int(np.prod(chosen.shape[1:]))).astype(np.float64)
+    parts = [one.actions if name == "actions" else named_arrays(one.observations)[name] for one in demos]
+    return Rows.of(dict(enumerate(parts)), name).sample(SAMPLE).astype(np.float64)
 
 
 def _columns(sets: Sequence[Demonstrations], field: str) -> dict[str, list[np.ndarray]]:

@@ -32,6 +32,8 @@ MAX_SPACE_SIZE = 1 << 26
 def pack(demonstrations: Demonstrations) -> tuple[Header, Arrays]:
     """Join trajectories end to end; a field whose dtype differs among them takes the common one.
 
+    Nothing is copied of trajectories that still lie as the file had them, so the arrays may be read-only.
+
     Returns:
         The header (env id, spaces, provenance, seeds), and arrays: ``lengths terminated truncated rewarded``
         ``(n_trajectories,)``, ``observations[.<key>]`` ``(sum(T + 1), ...)``, ``actions`` ``(sum(T), ...)`` and ``rewards``
@@ -155,7 +157,30 @@ def _join(parts: Sequence[np.ndarray], name: str, source: str) -> np.ndarray:
         raise InvalidDemonstrations(
             f"{source}, {name}: {found}; expected numbers of one shape (check_demonstrations says which trajectory)"
         )
-    return np.concatenate(parts)
+    return _as_one(parts) if _lie_end_to_end(parts) else np.concatenate(parts)
+
+
+def _lie_end_to_end(parts: Sequence[np.ndarray]) -> bool:
+    """Whether arrays are consecutive pieces of one, as they are once a file has been cut into trajectories."""
+    owner, end = _owner(parts[0]), parts[0].__array_interface__["data"][0]
+    for part in parts:
+        start = part.__array_interface__["data"][0]
+        if _owner(part) is not owner or start != end or part.dtype != parts[0].dtype or not part.flags.c_contiguous:
+            return False
+        end = start + part.nbytes
+    return True
+
+
+def _owner(array: np.ndarray) -> np.ndarray:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _as_one(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Consecutive pieces as the array that they are pieces of: nothing is copied, which matters where a file is mapped."""
+    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
+    return np.lib.stride_tricks.as_strided(parts[0], shape, parts[0].strides, writeable=False)
 
 
 def space_in(header: Mapping[str, Any], key: str, source: str) -> Any:

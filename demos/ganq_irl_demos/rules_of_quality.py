@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from ganq_irl_demos.catalog import reference_returns
 from ganq_irl_demos.findings import Finding
-from ganq_irl_demos.rules_of_values import Rows
+from ganq_irl_demos.rows import Rows
 from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
 
 FAR = 20
@@ -31,9 +31,6 @@ POOR = 0.5
 ALIKE = 0.25
 """A larger share of episodes that end at the very same, last step is no coincidence."""
 
-SAMPLE = 200_000
-"""Rows that quantiles are taken of, evenly spread over the set."""
-
 
 def check_quality(demos: Demonstrations) -> Iterator[Finding]:
     """Findings, all of them warnings, about a set of sound structure."""
@@ -50,16 +47,19 @@ def check_quality(demos: Demonstrations) -> Iterator[Finding]:
 
 def _check_spread(rows: Rows) -> Iterator[Finding]:
     """Lonely values, and dimensions on different scales; for floats only."""
-    if rows.values.dtype.kind != "f" or not rows.values.size:
+    if rows.dtype.kind != "f" or not rows.dimensions:
         return
-    chosen = rows.values[:: -(-len(rows.values) // SAMPLE)]
+    chosen = rows.sample()
     low, middle, high = np.nanquantile(np.where(np.isfinite(chosen), chosen, np.nan), [0.01, 0.5, 0.99], axis=0)
     width = high - low
-    with np.errstate(invalid="ignore"):
-        outside = (rows.values < low - FAR * width) | (rows.values > high + FAR * width)
-    outside &= np.isfinite(rows.values) & (width > 0)
+    nearest, farthest = low - FAR * width, high + FAR * width
     expected = f"more than {FAR} times as far out as 98 % of the values are apart; a glitch of the recording?"
-    yield from rows.findings(outside, "warning", "far-out", expected)
+    if ((width > 0) & ((rows.ranges.low < nearest) | (rows.ranges.high > farthest))).any():
+
+        def broken(block: np.ndarray) -> np.ndarray:
+            return np.isfinite(block) & (width > 0) & ((block < nearest) | (block > farthest))
+
+        yield from rows.findings(broken, "warning", "far-out", expected)
     sizes = np.maximum(width, np.abs(middle))
     sizes = sizes[np.isfinite(sizes) & (width > 0)]
     if sizes.size > 1 and sizes.max() > SCALE_RATIO * sizes.min():
@@ -73,10 +73,11 @@ def _check_saturation(demos: Demonstrations) -> Iterator[Finding]:
     space = demos.action_space
     if not isinstance(space, spaces.Box):
         return
-    actions = np.concatenate([one.actions.reshape(len(one), -1) for one in demos])
+    rows = Rows.of({index: one.actions for index, one in enumerate(demos)}, "actions")
     low, high = space.low.reshape(-1), space.high.reshape(-1)
     margin = np.where(np.isfinite(high - low), AT_BOUND * (high - low), 0)
-    share = ((actions <= low + margin) | (actions >= high - margin)).mean(axis=0)
+    at_bound = sum(((block <= low + margin) | (block >= high - margin)).sum(axis=0) for _, block in rows.blocks())
+    share = np.asarray(at_bound) / len(rows)
     for dimension in np.flatnonzero(share > SATURATED):
         message = (
             f"{share[dimension]:.0%} of the actions in dimension {dimension} lie at the bounds of {space}; were they cut "

@@ -1,14 +1,14 @@
-"""Rules on numbers, each over all trajectories in one vectorised pass."""
+"""Rules on numbers: one pass over all trajectories tells their ranges, and only what these leave open asks for another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 from gymnasium import spaces
 
 from ganq_irl_demos.findings import Finding, Severity
+from ganq_irl_demos.rows import Rows
 
 OUTLIER_RATIO = 1e6
 """A value this many times larger than is usual in its dimension cannot be meant."""
@@ -21,53 +21,6 @@ SMALLEST_SCALE = 1e-3
 
 TOLERANCE = 1e-6
 """How far outside a bound still counts as rounding, relative to the range."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """One field of several trajectories, end to end.
-
-    Attributes:
-        values: ``(rows, dimensions)``.
-        starts: first row of each trajectory, ``(n_trajectories,)``.
-        trajectories: their indices in the set, ``(n_trajectories,)``.
-        field: name of the field.
-    """
-
-    values: np.ndarray
-    starts: np.ndarray
-    trajectories: np.ndarray
-    field: str
-
-    @staticmethod
-    def of(arrays: Mapping[int, np.ndarray], field: str) -> Rows:
-        """Join the arrays of trajectories, given by index."""
-        joined = np.concatenate(list(arrays.values()))
-        lengths = np.array([len(array) for array in arrays.values()])
-        values = joined.reshape(len(joined), int(np.prod(joined.shape[1:])))
-        return Rows(values, np.cumsum(lengths) - lengths, np.array(list(arrays)), field)
-
-    def where(self, broken: np.ndarray) -> Iterator[tuple[int, int, int, int, int]]:
-        """First place of each trajectory in a ``(rows, dimensions)`` mask.
-
-        Yields:
-            trajectory, step, row, dimension, and how many values of the trajectory are marked.
-        """
-        rows, dimensions = np.nonzero(broken)
-        owners = np.searchsorted(self.starts, rows, side="right") - 1
-        for owner, first, count in zip(*np.unique(owners, return_index=True, return_counts=True), strict=True):
-            row = int(rows[first])
-            yield int(self.trajectories[owner]), row - int(self.starts[owner]), row, int(dimensions[first]), int(count)
-
-    def findings(self, broken: np.ndarray, severity: Severity, rule: str, expected: str) -> Iterator[Finding]:
-        """A finding for each trajectory with a mark in the mask: the first value marked, and ``expected``."""
-        if not broken.any():
-            return
-        for trajectory, step, row, dimension, count in self.where(broken):
-            place = f" in dimension {dimension}" if self.values.shape[1] > 1 else ""
-            more = f" (and {count - 1} more in this trajectory)" if count > 1 else ""
-            given = f"{self.values[row, dimension]!s}{place}{more}"
-            yield Finding(severity, trajectory, step, self.field, rule, f"{given}; {expected}")
 
 
 def check_observations(rows: Rows, space: spaces.Space) -> Iterator[Finding]:
@@ -89,61 +42,74 @@ def _check_field(rows: Rows, space: spaces.Space, outside_box: Severity, advice:
     yield from _check_numbers(rows)
     if isinstance(space, spaces.Box):
         yield from _check_box(rows, space, outside_box, advice)
-    elif rows.values.dtype.kind != "b":
+    elif rows.dtype.kind != "b":
         yield from _check_counts(rows, space)
     yield from _check_constant(rows)
 
 
 def _check_numbers(rows: Rows) -> Iterator[Finding]:
-    if rows.values.dtype.kind != "f":
+    if rows.dtype.kind != "f":
         return
-    finite = np.isfinite(rows.values)
     expected = "expected a finite number; leave this trajectory out, or record it again"
-    yield from rows.findings(~finite, "error", "non-finite", expected)
-    yield from _check_outliers(rows, finite)
+    if not rows.ranges.finite:
+        yield from rows.findings(lambda block: ~np.isfinite(block), "error", "non-finite", expected)
+    yield from _check_outliers(rows)
 
 
-def _check_outliers(rows: Rows, finite: np.ndarray) -> Iterator[Finding]:
-    sizes = np.abs(np.where(finite, rows.values, 0))
-    suspects = np.flatnonzero(sizes.max(axis=0, initial=0) > OUTLIER_RATIO * SMALLEST_SCALE)
+def _check_outliers(rows: Rows) -> Iterator[Finding]:
+    largest = np.fmax(np.abs(rows.ranges.low), np.abs(rows.ranges.high))
+    suspects = np.flatnonzero(largest > OUTLIER_RATIO * SMALLEST_SCALE)
     if not suspects.size:
         return  # the usual case, without a median
+    sample = rows.sample()
+    sizes = np.abs(np.where(np.isfinite(sample), sample, 0))
     typical = max(_median(sizes[sizes > 0]), SMALLEST_SCALE)
     limits = np.full(sizes.shape[1], np.inf)
     for dimension in suspects:
         scale = max(float(np.median(sizes[:, dimension])), typical)
         limits[dimension] = min(OUTLIER_RATIO * scale, OUTLIER_LIMIT)
+    if not (largest > limits).any():
+        return
+
+    def broken(block: np.ndarray) -> np.ndarray:
+        return np.isfinite(block) & (np.abs(block) > limits)
+
     expected = f"far from what is usual here (sizes around {typical:.3g}); leave the trajectory out, or record it again"
-    yield from rows.findings(sizes > limits, "error", "outlier", expected)
+    yield from rows.findings(broken, "error", "outlier", expected)
 
 
 def _check_counts(rows: Rows, space: spaces.Space) -> Iterator[Finding]:
     """Discrete, MultiDiscrete and MultiBinary values; the space has at least one value in each dimension."""
     low, high = _count_bounds(space)
-    lows, highs = (np.broadcast_to(bound, rows.values.shape[1:]) for bound in (low, high))
+    lows, highs = (np.broadcast_to(bound, (rows.dimensions,)) for bound in (low, high))
     expected = f"expected {_range(lows, highs)} as in {space}; are actions counted from another number?"
-    yield from rows.findings((rows.values < lows) | (rows.values > highs), "error", "outside-space", expected)
+    yield from _check_bounds(rows, lows, highs, "error", expected)
 
 
 def _check_constant(rows: Rows) -> Iterator[Finding]:
-    if len(rows.values) < 2 or rows.values.dtype == np.uint8:  # a black border of an image is no surprise
+    if len(rows) < 2 or rows.dtype == np.uint8:  # a black border of an image is no surprise
         return
-    constant = np.flatnonzero((rows.values == rows.values[0]).all(axis=0))
+    constant = np.flatnonzero(rows.ranges.constant)
     if constant.size:
         listed = ", ".join(str(dimension) for dimension in constant[:8]) + (", ..." if constant.size > 8 else "")
-        which = f"dimension {listed} is" if rows.values.shape[1] > 1 else "it is"
+        which = f"dimension {listed} is" if rows.dimensions > 1 else "it is"
         message = f"{which} the same in every row, so nothing can be learned from it; is it meant to be?"
         yield Finding("warning", None, None, rows.field, "constant", message)
 
 
 def _check_box(rows: Rows, space: spaces.Box, severity: Severity, advice: str) -> Iterator[Finding]:
-    low, high = _widened(space)
-    smallest, largest = (bound.reduce(rows.values, axis=0) for bound in (np.fmin, np.fmax))  # these ignore NaN
-    if (smallest >= low).all() and (largest <= high).all():
-        return  # the usual case, without a mask as large as the data
-    outside = np.isfinite(rows.values) & ((rows.values < low) | (rows.values > high))
     expected = f"expected {_range(space.low, space.high)} as in {space}; {advice}"
-    yield from rows.findings(outside, severity, "outside-space", expected)
+    yield from _check_bounds(rows, *_widened(space), severity, expected)
+
+
+def _check_bounds(rows: Rows, low: np.ndarray, high: np.ndarray, severity: Severity, expected: str) -> Iterator[Finding]:
+    if not ((rows.ranges.low < low) | (rows.ranges.high > high)).any():
+        return  # the usual case, without a second pass
+
+    def broken(block: np.ndarray) -> np.ndarray:
+        return np.isfinite(block) & ((block < low) | (block > high))
+
+    yield from rows.findings(broken, severity, "outside-space", expected)
 
 
 def _widened(space: spaces.Box) -> tuple[np.ndarray, np.ndarray]:
