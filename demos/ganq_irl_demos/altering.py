@@ -1,11 +1,11 @@
-"""Demonstrations of other quality for studies: noisy, mixed with random episodes, subsampled; policies from functions."""
+"""Demonstrations of other quality for studies: noisy, of several policies, subsampled; and functions as policies."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -99,6 +99,29 @@ class AlteredPolicy:
         if self.noise and self.generator.random() < self.noise:
             return self.chance.predict(observation)[0], state
         return action, state
+
+
+class MixedPolicy:
+    """Several policies, of which one acts for each episode, all equally likely.
+
+    Args:
+        policies: at least one.
+        action_space: of the environment.
+        generator: of the draws.
+    """
+
+    def __init__(self, policies: Sequence[Policy], action_space: spaces.Space, generator: np.random.Generator) -> None:
+        self.policies, self.action_space, self.generator = list(policies), action_space, generator
+        self.algorithm = " or ".join(getattr(one, "algorithm", type(one).__name__) for one in policies)
+        self._acting = self.policies[0]
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = False
+    ) -> tuple[Any, Any]:
+        """The action and state of the policy that this episode was given to."""
+        if episode_start is not None and bool(np.any(episode_start)):
+            self._acting = self.policies[int(self.generator.integers(len(self.policies)))]
+        return self._acting.predict(observation, state, episode_start, deterministic)
 
 
 def policy_function(name: str) -> Callable[[Any], Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ganq_irl.errors import ConfigurationError
+from ganq_irl_demos import hub
 from ganq_irl_demos.catalog import catalog
 from ganq_irl_demos.formats import format_of, mix, named_format, suffix_format
 from ganq_irl_demos.loading import open_demonstrations
@@ -49,7 +50,7 @@ def convert_demonstrations(
     """Convert a set of any size: no more than a block of it is in memory.
 
     Args:
-        source: a catalog name, a file or folder, or ``minari:ID``.
+        source: a catalog name, a file or folder, ``minari:ID`` or ``huggingface:ORGANISATION/NAME``.
         out: file or folder to write, which must not exist.
         read_as: format of the source; by default its content tells.
         write_as: format to write; by default the ending of ``out`` tells.
@@ -99,4 +100,6 @@ def convert_demonstrations(
 def _read_as(source: str, read_as: str | None) -> str:
     if source in catalog():
         return "npz"
+    if hub.is_hub(source):
+        return format_of(hub.fetch_data(source), read_as).name
     return "mix" if mix.recognise(Path(source)) else format_of(Path(source), read_as).name

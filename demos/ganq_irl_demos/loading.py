@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpaces, InvalidDemonstrations, nearest
 from ganq_irl.spaces import check_same_space
+from ganq_irl_demos import hub
 from ganq_irl_demos.catalog import catalog, same_environment
 from ganq_irl_demos.formats import FORMATS, format_of, mix, named_format, suffix_format
 from ganq_irl_demos.formats.mix import join
@@ -33,9 +34,10 @@ def load_demonstrations(
     """Load demonstrations; their values are not checked here, which ``require_valid`` does.
 
     Args:
-        source: a name of the catalog, the path of a file or folder in any of ``FORMATS``, ``minari:ID``, ``Demonstrations``,
-            a sequence of ``Trajectory``, or imitation's ``Trajectory``, ``TrajectoryWithRew`` (a sequence of them) or
-            ``Transitions``; or a ``.toml`` file, or a sequence of ``(source, weight)`` pairs, to join several.
+        source: a name of the catalog, the path of a file or folder in any of ``FORMATS``, ``minari:ID``,
+            ``huggingface:ORGANISATION/NAME[/FILE]``, ``Demonstrations``, a sequence of ``Trajectory``, or imitation's
+            ``Trajectory``, ``TrajectoryWithRew`` (a sequence of them) or ``Transitions``; or a ``.toml`` file, or a sequence
+            of ``(source, weight)`` pairs, to join several.
         observation_space: the environment's. Needed where the source carries none; must agree with it where it does.
         action_space: likewise.
         env_id: likewise, but never needed. Where a source does not tell a time limit from a termination, it does.
@@ -82,6 +84,9 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
                 + " && ".join(entry.commands)
             )
         return replace(format_of(entry.file).read(entry.file), source=name)
+    if hub.is_hub(name):
+        folder = hub.fetch_data(name)
+        return replace(format_of(folder, format).read(folder, request), source=name)
     if mix.recognise(path):
         return EpisodeStream.of(_joined(path, request))
     stored = name.startswith("minari:")

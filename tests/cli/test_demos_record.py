@@ -43,6 +43,34 @@ def test_record_a_function_with_noise_and_subsampling(run):
     assert run(*record, "--random-share", "1", "--out", "mixed.arrays.npz").exit_code == 0
 
 
+def test_record_a_saved_policy_and_several_in_turns(run, tmp_path, monkeypatch):
+    from stable_baselines3 import SAC
+
+    SAC("MlpPolicy", "Pendulum-v1", device="cpu", seed=0, policy_kwargs={"net_arch": [8]}).save("sac.zip")
+    record = ["demos", "record", "--env", "Pendulum-v1", "--episodes", "3"]
+    refused = run(*record, "--policy", "sac.zip", "--out", "sac.npz")
+    assert refused.exit_code == 2
+    assert (
+        "sac.zip holds pickles, which can run any code when opened; if you know who made it, add --trust" in refused.stderr
+    )
+    result = run(*record, "--policy", "sac.zip", "--trust", "--out", "sac.npz")
+    assert result.exit_code == 0, result.stderr
+    assert load_demonstrations("sac.npz").provenance["policy"] == "SAC (sac.zip)"
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *args, **options: str(tmp_path))
+    assert run(*record, "--policy", "huggingface:someone/sac", "--trust", "--out", "hub.npz").exit_code == 0
+    assert load_demonstrations("hub.npz")[0].actions.tolist() == load_demonstrations("sac.npz")[0].actions.tolist()
+    both = ["--policy", "sac.zip", "--policy", "still_policy:act", "--trust", "--episodes", "8", "--n-trajectories", "5"]
+    result = run(*record, *both, "--seed", "3", "--out", "both.npz", "--json")
+    assert result.exit_code == 0, result.stderr
+    mixed = load_demonstrations("both.npz")
+    assert 0 < sum(not one.actions.any() for one in mixed) < len(mixed) == 5
+    assert len(set(mixed.provenance["selected"])) == 5
+    assert set(mixed.provenance["selected"]) <= set(range(8))
+    assert mixed.provenance["policy"] == "SAC (sac.zip) or still_policy:act"
+    assert run(*record, *both, "--seed", "3", "--out", "again.npz").exit_code == 0
+    assert load_demonstrations("again.npz").checksum == mixed.checksum
+
+
 def test_record_chance_check_and_inspect(run):
     assert (
         run("demos", "record", "--env", "Pendulum-v1", "--random", "--episodes", "3", "--out", "random.npz").exit_code == 0
@@ -81,11 +109,15 @@ def test_a_video_where_it_can_be_drawn_and_a_sentence_where_not(run):
     ("args", "expected"),
     [
         (["record", "--policy", "still_policy:act", "--out", "d.npz"], "--env ID"),
-        (["record", "--env", "Pendulum-v1", "--policy", "still_policy:act", "--random", "--out", "d.npz"], "one of"),
+        (["record", "--env", "Pendulum-v1", "--policy", "still_policy:act", "--random", "--out", "d.npz"], "mixes them"),
         (["record", "--env", "Pendulum-v1", "--policy", "still_policy:run", "--out", "d.npz"], "has no run"),
         (["record", "--env", "CartPole-v1", "--policy", "still_policy:act", "--out", "d.npz"], "expected an action"),
         (["record", "--env", "Pendulum-v1", "--random", "--random-share", "2", "--out", "d.npz"], "from 0 to 1"),
+        (["record", "--env", "Pendulum-v1", "--random", "--n-trajectories", "30", "--out", "d.npz"], "at least as many"),
+        (["record", "--env", "Pendulum-v1", "--policy", "nowhere.zip", "--trust", "--out", "d.npz"], "no policy saved by"),
         (["play", "--env", "CartPole-v1", "--out", "d.npz"], "needs a terminal"),
+        (["play", "--env", "Pendulum-v1", "--window", "--noop", "0", "--out", "d.npz"], "chosen for Discrete"),
+        (["play", "--env", "CartPole-v1", "--window", "--noop", "2", "--out", "d.npz"], "no action of"),
     ],
 )
 def test_wrong_requests_leave_nothing(args, expected, run):

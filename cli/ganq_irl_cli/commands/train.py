@@ -17,6 +17,11 @@ from ganq_irl_cli import options, session
     "--demos", metavar="NAME-or-FILE", help="Demonstrations to imitate: shipped ones (see `demos list`) or a file."
 )
 @click.option(
+    "--trust",
+    is_flag=True,
+    help="Import a pickled replay buffer given as --demos to NAME.npz here, and train on that; opening it can run any code.",
+)
+@click.option(
     "--n-trajectories", type=int, metavar="N", help="Use N of the trajectories, drawn with the seed.  [default: all]"
 )
 @click.option(
@@ -46,7 +51,13 @@ from ganq_irl_cli import options, session
 )
 @options.as_json
 def command(
-    algo: str, out: Path | None, file: Path | None, assignments: tuple[str, ...], as_json: bool, **flags: Any
+    algo: str,
+    out: Path | None,
+    file: Path | None,
+    assignments: tuple[str, ...],
+    trust: bool,
+    as_json: bool,
+    **flags: Any,
 ) -> None:
     r"""Train ALGO and write a run directory: settings, versions, progress, policy, reward, evaluation.
 
@@ -59,6 +70,8 @@ def command(
     with session.working():
         from ganq_irl.experiment import resolve_config, run_experiment
 
+        if trust:
+            flags["demos"] = _imported(flags["demos"], flags["env"])
         config = resolve_config({"algo": algo, **flags}, assignments=assignments, file=file)
         if config.preset != "none":
             click.echo(f"settings of the preset {config.preset} are included (--preset none leaves them out)", err=True)
@@ -69,3 +82,20 @@ def command(
         session.print_json({"run": str(result.folder), **result.evaluation.to_json(), "warning": result.warning})
     else:
         click.echo(f"{session.describe(result.evaluation)}\n{result.folder}")
+
+
+def _imported(demos: str | None, env: str | None) -> str:
+    """A replay buffer that is trusted as a file that needs no trust, so that the run can be repeated and resumed."""
+    from ganq_irl_cli.commands.demos import _converting
+    from ganq_irl_demos.converting import convert_demonstrations
+    from ganq_irl_demos.formats import replay_buffer
+    from ganq_irl_demos.streams import Request
+
+    if demos is None or not replay_buffer.recognise(Path(demos)):
+        raise click.UsageError("--trust is for a pickled replay buffer given as --demos")
+    target = _converting.default_out(demos, ".npz")
+    if Path(target).exists():
+        raise click.UsageError(f"{target}, into which {demos} would be imported, exists: train on it, or move it away")
+    convert_demonstrations(demos, target, request=Request(**_converting.environment(env), trust=True))
+    click.echo(f"{demos} was imported to {target}, which the run names as its demonstrations", err=True)
+    return target

@@ -1,5 +1,7 @@
 """Folders that the imitation library writes with ``datasets``: one row an episode, ``obs acts infos terminal [rews]``.
 
+They hold Arrow files where they were saved to disk, and Parquet files where they come from the Hugging Face hub.
+
 The infos are jsonpickled, which can run code when decoded. They are never decoded, nor even looked at.
 """
 
@@ -20,19 +22,40 @@ from ganq_irl_demos.formats.guessing import guess_spaces
 from ganq_irl_demos.formats.imitation import horizon_of
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
+from ganq_irl_demos.formats.parquet import open_parquet
 from ganq_irl_demos.formats.tables import fit, sound_episodes
 from ganq_irl_demos.packing import NUMERIC
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.trajectories import Trajectory
 
 _DESCRIPTION, _STATE = "dataset_info.json", "state.json"
+_COLUMNS = ("obs", "acts", "terminal", "rews")
+_NEEDED = {"obs", "acts", "terminal"}
 MAX_DESCRIPTION = 256 << 20
 EPISODES_AT_ONCE = 32
 
 
 def recognise(path: Path) -> bool:
-    """Whether a folder was saved by ``datasets``."""
+    """Whether a folder was saved by ``datasets``, or holds Parquet files of imitation's columns."""
+    return _is_saved(path) or _parquet_columns(path) >= _NEEDED
+
+
+def _is_saved(path: Path) -> bool:
     return (path / _DESCRIPTION).is_file() and (path / _STATE).is_file()
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    """Parquet files of a folder as the hub lays them out; those of the split ``train`` where splits are named."""
+    files = sorted(path.glob("data/*.parquet")) or sorted(path.glob("*.parquet"))
+    return [file for file in files if file.name.startswith("train")] or files
+
+
+def _parquet_columns(path: Path) -> set[str]:
+    files = _parquet_files(path) if path.is_dir() else []
+    try:
+        return set(open_parquet(files[0])[0].schema_arrow.names) if files else set()
+    except (DemoFormatError, ImportError):
+        return set()
 
 
 def read(path: Path, request: Request) -> EpisodeStream:
@@ -44,10 +67,11 @@ def read(path: Path, request: Request) -> EpisodeStream:
     Raises:
         DemoFormatError: damaged, or not made by imitation.
     """
-    note = _read_note(path)
-    table = _table(path)
-    names = set(table.column_names)
-    if not {"obs", "acts", "terminal"} <= names:
+    saved = _is_saved(path)
+    note = _read_note(path) if saved else None
+    table = _table(path) if saved else None
+    names = set(_COLUMNS).intersection(_parquet_columns(path) if table is None else table.column_names)
+    if not names >= _NEEDED:
         raise DemoFormatError(
             f"{path} has columns {sorted(names)}, expected obs, acts and terminal as imitation writes them"
         )
@@ -55,10 +79,10 @@ def read(path: Path, request: Request) -> EpisodeStream:
     horizon = horizon_of(env_id)
 
     def raw() -> Iterator[Trajectory]:
-        for row in range(len(table)):
+        for row, record in enumerate(_parquet_rows(path, names) if table is None else _rows(table)):
             try:
-                cells = {name: _array(table.column(name)[row]) for name in ("obs", "acts", "rews") if name in names}
-                whole = bool(table.column("terminal")[row].as_py())
+                cells = {name: _array(record[name]) for name in ("obs", "acts", "rews") if name in names}
+                whole = bool(record["terminal"].as_py())
             except (ValueError, TypeError, OSError, NotImplementedError) as error:
                 raise DemoFormatError(f"{path}: row {row} holds no arrays of numbers ({brief(error)})") from error
             cut = not whole or len(cells["acts"]) == horizon
@@ -79,6 +103,24 @@ def read(path: Path, request: Request) -> EpisodeStream:
         source=str(path),
         missing=note.missing if note else (),
     )
+
+
+def _rows(table: Any) -> Iterator[dict[str, Any]]:
+    """A cell for each column, row by row."""
+    for row in range(len(table)):
+        yield {name: table.column(name)[row] for name in table.column_names}
+
+
+def _parquet_rows(path: Path, names: set[str]) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+
+    for file in _parquet_files(path):
+        opened, _ = open_parquet(file)
+        try:
+            for batch in opened.iter_batches(EPISODES_AT_ONCE, columns=sorted(names)):
+                yield from _rows(pa.table(batch))
+        except (pa.ArrowException, OSError) as error:
+            raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); fetch the data set again") from error
 
 
 def _table(path: Path) -> Any:
@@ -104,7 +146,7 @@ def _mapped(file: Path) -> Any:
                     raise DemoFormatError(f"{file} is compressed, which datasets never does; save the data set again")
             source.seek(0)
             reader = pa.ipc.open_stream(source)
-            columns = [name for name in ("obs", "acts", "terminal", "rews") if name in reader.schema.names]
+            columns = [name for name in _COLUMNS if name in reader.schema.names]
             return reader.read_all().select(columns)
     except (pa.ArrowException, OSError, ValueError, IndexError) as error:
         if isinstance(error, DemoFormatError):

@@ -33,7 +33,8 @@ def command(
 ) -> None:
     """Bring demonstrations of another library into ganq-irl's own .npz.
 
-    SRC is a file, a folder, or minari:ID. Files of any size are read an episode at a time.
+    SRC is a file, a folder, minari:ID, or huggingface:ORGANISATION/NAME[/FILE]. Files of any size are read an episode at a
+    time.
     """
     target = out or _converting.default_out(source, ".npz")
     _converting.run(

@@ -11,12 +11,29 @@ import click
 from ganq_irl_cli import options, session
 
 if TYPE_CHECKING:
+    import gymnasium as gym
+
     from ganq_irl_demos import Demonstrations
 
 
 @click.command("record")
-@click.option("--run", type=click.Path(path_type=Path), metavar="RUN", help="Run directory of the policy to record.")
-@click.option("--policy", metavar="MODULE:FUNCTION", help="Python function from an observation to an action; it is run.")
+@click.option(
+    "--run",
+    "runs",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="RUN",
+    help="Run directory of a policy to record.",
+)
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="POLICY",
+    help="MODULE:FUNCTION from an observation to an action (it is run), FILE.zip of Stable-Baselines3, or "
+    "huggingface:ORGANISATION/NAME[/FILE.zip].",
+)
+@click.option("--trust", is_flag=True, help="Open a FILE.zip, which can run any code in it: only if you know who made it.")
 @click.option("--random", "at_random", is_flag=True, help="Record uniformly random actions.")
 @click.option(
     "--env", metavar="ID", help="Environment; without a policy an expert is trained in it first.  [default: the run's own]"
@@ -36,6 +53,9 @@ if TYPE_CHECKING:
 @click.option(
     "--random-share", type=float, default=0.0, metavar="X", help="Share of episodes of random actions, for mixed quality."
 )
+@click.option(
+    "--n-trajectories", type=click.IntRange(min=1), metavar="N", help="Save N of the episodes, drawn with the seed."
+)
 @click.option("--subsample", type=click.IntRange(min=1), metavar="K", help="Keep every K-th step from a random start.")
 @options.device
 @click.option(
@@ -43,8 +63,9 @@ if TYPE_CHECKING:
 )
 @options.as_json
 def command(
-    run: Path | None,
-    policy: str | None,
+    runs: tuple[Path, ...],
+    policies: tuple[str, ...],
+    trust: bool,
     at_random: bool,
     env: str | None,
     episodes: int,
@@ -52,22 +73,25 @@ def command(
     min_return: float | None,
     noise: float,
     random_share: float,
+    n_trajectories: int | None,
     subsample: int | None,
     device: str | None,
     out: Path,
     as_json: bool,
 ) -> None:
-    """Record episodes of a run's policy, of a function, or of chance; or train an expert first.
+    """Record episodes of a run's policy, of a function, of a saved policy, or of chance; or train an expert first.
 
-    With --run the policy of that run directory acts, with --policy a Python function. With --env alone an expert is trained
-    there, with the settings of the preset that is known to make one, and its run directory is kept under runs/.
+    Several --run and --policy take turns by chance, an episode each. With --env alone an expert is trained there, with the
+    settings of the preset that is known to make one, and its run directory is kept under runs/.
     """
-    if run is None and env is None:
+    if not runs and env is None:
         raise click.UsageError("give --run RUN, or --env ID to train an expert first")
-    if sum([run is not None, policy is not None, at_random]) > 1:
-        raise click.UsageError("give one of --run, --policy and --random")
+    if at_random and (runs or policies):
+        raise click.UsageError("--random goes with no --run and no --policy; --random-share mixes them")
     if out.exists():
         raise click.UsageError(f"{out} exists; choose another --out")
+    if n_trajectories is not None and n_trajectories > episodes:
+        raise click.UsageError(f"--n-trajectories {n_trajectories} of --episodes {episodes}: record at least as many")
     with session.working():
         import numpy as np
         from tqdm import tqdm
@@ -89,39 +113,64 @@ def command(
                 bar.update(kept - bar.n)
 
             told = {"seed": seed, "min_return": min_return, "progress": show}
-            if policy is not None or at_random:
-                assert env is not None
-                recorded = _record_function(policy, env, episodes, alter, generator, told)
+            if not (runs or policies or at_random):
+                runs = (_expert(env, seed, device),)
+            if policies or at_random or len(runs) > 1:
+                sources = _Sources(runs, policies, env, trust)
+                recorded = _record_policies(sources, episodes, alter, generator, told)
             else:
-                run = run or _expert(env, seed, device)
-                recorded = _record_run(run, env, episodes, alter, told)
-        demonstrations = altering.subsample(recorded, subsample, generator) if subsample is not None else recorded
+                recorded = _record_run(runs[0], env, episodes, alter, told)
+        chosen = recorded if n_trajectories is None else recorded.select(n_trajectories, generator)
+        demonstrations = chosen if subsample is None else altering.subsample(chosen, subsample, generator)
         save_demonstrations(demonstrations, out)
     if as_json:
-        made_by = {} if run is None else {"run": str(run)}
+        made_by = {"run": str(runs[0])} if len(runs) == 1 else {}
         session.print_json({"out": str(out), **made_by, **summarize(demonstrations)})
     else:
         thinned = f", {len(demonstrations)} steps of them" if subsample is not None else ""
-        click.echo(f"{len(recorded)} episodes{thinned}, {session.spread(recorded.returns)}: {out}")
+        click.echo(f"{len(chosen)} episodes{thinned}, {session.spread(chosen.returns)}: {out}")
 
 
-def _record_function(
-    policy: str | None, env: str, episodes: int, alter: Callable[[Any], Any], generator: Any, told: dict[str, Any]
+class _Sources:
+    """Policies by what names them; none at all is chance."""
+
+    def __init__(self, runs: tuple[Path, ...], policies: tuple[str, ...], env: str | None, trust: bool) -> None:
+        from ganq_irl.experiment import load_run
+
+        self.runs, self.policies, self.trust = [load_run(run) for run in runs], policies, trust
+        self.env_id = env or self.runs[0].config.env
+
+    def policy(self, env: gym.Env, generator: Any) -> Any:
+        """All of them as one."""
+        from ganq_irl.spaces import check_same_space
+        from ganq_irl_demos import altering, random_policy
+
+        acting = [run.policy("cpu") for run in self.runs] + [self._named(name, env) for name in self.policies]
+        for one, run in zip(acting, self.runs, strict=False):
+            check_same_space(one.action_space, env.action_space, f"{run.folder}: action space of the policy")
+        if not acting:
+            return random_policy(env.action_space, generator)
+        return acting[0] if len(acting) == 1 else altering.MixedPolicy(acting, env.action_space, generator)
+
+    def _named(self, name: str, env: gym.Env) -> Any:
+        from ganq_irl_demos import altering, trusted_policies
+
+        if trusted_policies.is_saved_policy(name):
+            return trusted_policies.load_policy(name, env.observation_space, env.action_space, trust=self.trust)
+        return altering.FunctionPolicy(altering.policy_function(name), env.action_space, name)
+
+
+def _record_policies(
+    sources: _Sources, episodes: int, alter: Callable[[Any], Any], generator: Any, told: dict[str, Any]
 ) -> Demonstrations:
     from ganq_irl_cli.commands.demos import _sources
-    from ganq_irl_demos import altering, random_policy, record_episodes
+    from ganq_irl_demos import record_episodes
 
-    function = None if policy is None else altering.policy_function(policy)
-    made = _sources.make(env, required=True)
+    made = _sources.make(sources.env_id, required=True)
     assert made is not None
-    acting: Any = (
-        random_policy(made.action_space, generator)
-        if function is None
-        else altering.FunctionPolicy(function, made.action_space, policy or "")
-    )
-    altered = alter(acting)
-    name = getattr(altered, "algorithm", "random")
     try:
+        altered = alter(sources.policy(made, generator))
+        name = getattr(altered, "algorithm", "random")
         return record_episodes(altered, made, episodes, provenance={"policy": name}, **told)
     finally:
         made.close()

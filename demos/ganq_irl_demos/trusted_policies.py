@@ -1,0 +1,153 @@
+"""Policies that Stable-Baselines3 saved, from a zip or from the hub: they hold pickles, and are opened on trust alone."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpaces
+from ganq_irl.spaces import check_same_space
+from ganq_irl_demos import hub
+from ganq_irl_demos.formats.limits import brief, needed
+
+NORMALIZATION = "vec_normalize.pkl"
+"""Statistics that the zoo of Stable-Baselines3 saves beside a policy whose observations were normalised."""
+
+ALGORITHMS = {
+    "PPO": "stable_baselines3",
+    "A2C": "stable_baselines3",
+    "DQN": "stable_baselines3",
+    "SAC": "stable_baselines3",
+    "TD3": "stable_baselines3",
+    "TRPO": "sb3_contrib",
+    "QRDQN": "sb3_contrib",
+    "TQC": "sb3_contrib",
+}
+"""Algorithm -> package. DDPG is a TD3 to whoever only asks it for actions."""
+
+
+class TrustedPolicy:
+    """A policy with ``.predict``, whose observations are normalised where they were in training.
+
+    Attributes:
+        algorithm: its name, for the provenance.
+        action_space: of the environment it was trained in.
+    """
+
+    def __init__(self, model: Any, normalization: Any, name: str) -> None:
+        self.model, self.normalization = model, normalization
+        self.algorithm = f"{type(model).__name__} ({name})"
+        self.action_space: spaces.Space = model.action_space
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = False
+    ) -> tuple[Any, Any]:
+        """The model's action, and its state."""
+        if self.normalization is not None:
+            observation = self.normalization.normalize_obs(observation)
+        return self.model.predict(observation, state, episode_start, deterministic)
+
+
+def is_saved_policy(source: str) -> bool:
+    """Whether a source is a zip or on the hub, rather than ``module:function``."""
+    return hub.is_hub(source) or source.lower().endswith(".zip")
+
+
+def load_policy(source: str, observation_space: spaces.Space, action_space: spaces.Space, *, trust: bool) -> TrustedPolicy:
+    """Load a policy of Stable-Baselines3 or its contrib package.
+
+    Args:
+        source: a zip, or ``huggingface:ORGANISATION/NAME[/FILE.zip]``.
+        observation_space: of the environment that it is to act in.
+        action_space: likewise.
+        trust: whether it may be opened, which can run any code in it.
+
+    Raises:
+        ConfigurationError: without trust, or an algorithm that is not known.
+        DemoFormatError: no such file, or no policy.
+        IncompatibleSpaces: it was trained for other spaces.
+        MissingDependency: its package is not installed.
+    """
+    if not trust:
+        raise ConfigurationError(
+            f"{source} holds pickles, which can run any code when opened; if you know who made it, add --trust"
+        )
+    path = _zip_of(source) if hub.is_hub(source) else Path(source)
+    data = _description(path)
+    name = _algorithm(data, path)
+    package = needed(ALGORITHMS[name], "contrib" if ALGORITHMS[name] == "sb3_contrib" else "", f"a policy of {name}")
+    replaced: dict[str, Any] = {"learning_rate": 0.0, "lr_schedule": lambda _: 0.0, "clip_range": lambda _: 0.0}
+    if str(data.get("action_space", {}).get(":type:")).startswith("<class 'gym."):  # pickled before Gymnasium
+        replaced |= {"observation_space": observation_space, "action_space": action_space}
+    try:
+        model = getattr(package, name).load(path, device="cpu", custom_objects=replaced)
+    except Exception as error:  # unpickling may raise anything
+        raise DemoFormatError(f"{path} cannot be opened as a policy of {name} ({brief(error)})") from error
+    _check_fits(model, observation_space, action_space, source)
+    return TrustedPolicy(model, _normalization(path.parent / NORMALIZATION), source)
+
+
+def _zip_of(source: str) -> Path:
+    """The zip of a repository: the one named, the one called as the repository is, or the only one."""
+    path = hub.fetch(source, "model", ["*.zip", NORMALIZATION])
+    if path.is_file():
+        return path
+    found = sorted(path.glob("*.zip"))
+    named = path / f"{source.rpartition('/')[2]}.zip"
+    if named not in found and len(found) != 1:
+        listed = ", ".join(file.name for file in found) or "none"
+        raise DemoFormatError(f"{source}: which zip is the policy is not clear ({listed}); name it: {source}/FILE.zip")
+    return named if named in found else found[0]
+
+
+def _description(path: Path) -> dict[str, Any]:
+    """What the zip says in plain JSON."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            data = json.loads(archive.read("data"))
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, RecursionError) as error:
+        raise DemoFormatError(f"{path} is no policy saved by Stable-Baselines3 ({brief(error)})") from error
+    if not isinstance(data, dict):
+        raise DemoFormatError(f"{path} is no policy saved by Stable-Baselines3")
+    return data
+
+
+def _algorithm(data: dict[str, Any], path: Path) -> str:
+    """The algorithm: its policies are its own, but for PPO, A2C and TRPO, which share theirs and differ in settings."""
+    module = str(data.get("policy_class", {}).get("__module__", ""))
+    family = module.split(".")[1].upper() if module.count(".") > 1 else ""
+    if family == "COMMON" and "recurrent" not in module and "maskable" not in module:
+        family = "PPO" if "clip_range" in data else "TRPO" if "cg_max_steps" in data else "A2C"
+    if family not in ALGORITHMS:
+        raise ConfigurationError(f"{path}: its policy is of {module or 'no known module'}; known: {', '.join(ALGORITHMS)}")
+    return family
+
+
+def _check_fits(model: Any, observation_space: spaces.Space, action_space: spaces.Space, source: str) -> None:
+    check_same_space(model.action_space, action_space, f"{source}: action space")
+    own, asked = model.observation_space, observation_space
+    moved = isinstance(own, spaces.Box) and len(own.shape) == 3 and sorted(own.shape) == sorted(asked.shape or ())
+    if not moved and own.shape != asked.shape:  # images may have their channels elsewhere; bounds differ among releases
+        raise IncompatibleSpaces(f"{source} was trained on observations of {own}, and the environment shows {asked}")
+
+
+def _normalization(path: Path) -> Any:
+    """The VecNormalize saved beside a policy, without its environment; None where there is none."""
+    if not path.is_file():
+        return None
+    vec_env = importlib.import_module("stable_baselines3.common.vec_env")
+    try:
+        with open(path, "rb") as file:
+            found = pickle.load(file)
+    except Exception as error:
+        raise DemoFormatError(f"{path} cannot be unpickled ({brief(error)})") from error
+    if not isinstance(found, vec_env.VecNormalize):
+        raise DemoFormatError(f"{path} holds a {type(found).__name__}, expected VecNormalize")
+    return found if found.norm_obs else None
