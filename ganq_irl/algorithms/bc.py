@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -38,6 +39,9 @@ class BC:
         device: of a policy made here.
         seed: of a policy made here, and of the batches.
 
+    Attributes:
+        n_updates_done: steps of the optimiser so far.
+
     Raises:
         GanqIrlError: demonstrations that do not fit the spaces.
     """
@@ -61,6 +65,8 @@ class BC:
         )
         require_valid(demos, observation_space=observation_space, action_space=action_space)
         self.seed = seed
+        self.n_updates_done = 0
+        self._random_state: torch.Tensor | None = None
         with seeded_torch(seed):
             self._trainer = imitation_bc.BC(
                 observation_space=channels_first(observation_space),
@@ -76,19 +82,54 @@ class BC:
                 custom_logger=HierarchicalLogger(Logger(folder=None, output_formats=[])),
             )
 
-    def train(self, n_updates: int = 10_000, progress_bar: bool = False) -> Self:
+    def train(
+        self, n_updates: int = 10_000, progress_bar: bool = False, on_epoch_end: Callable[[], None] | None = None
+    ) -> Self:
         """Take ``n_updates`` steps of the optimiser, over the demonstrations in shuffled epochs.
 
         Updates and not epochs: one demonstration then gets as much learning as ten, and is not judged undertrained.
+
+        Args:
+            n_updates: beside those taken before.
+            progress_bar: show one on stderr.
+            on_epoch_end: called between epochs; ``state_dict`` is complete then.
         """
-        bar = tqdm(total=n_updates, desc="bc", unit="update", file=sys.stderr, disable=not progress_bar)
+        done, total = self.n_updates_done, self.n_updates_done + n_updates
+        bar = tqdm(initial=done, total=total, desc="bc", unit="update", file=sys.stderr, disable=not progress_bar)
         with seeded_torch(self.seed), bar:
+            if self._random_state is not None:
+                torch.set_rng_state(self._random_state)
+                self._random_state = None
 
             def advance() -> None:
+                self.n_updates_done += 1
                 bar.update(1)
 
-            self._trainer.train(n_batches=n_updates, log_interval=10**9, progress_bar=False, on_batch_end=advance)
+            if n_updates > 0:
+                self._trainer.train(
+                    n_batches=n_updates,
+                    log_interval=10**9,
+                    progress_bar=False,
+                    on_batch_end=advance,
+                    on_epoch_end=on_epoch_end,
+                )
         return self
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides how training goes on, while ``on_epoch_end`` is called: plain values and tensors."""
+        return {
+            "policy": self.policy.state_dict(),
+            "optimizer": self._trainer.optimizer.state_dict(),
+            "n_updates_done": self.n_updates_done,
+            "random_state": torch.get_rng_state(),  # the order of the next epoch's batches is drawn from it
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what ``state_dict`` gave: the next ``train`` goes on bit for bit, on a CPU."""
+        self.policy.load_state_dict(state["policy"])
+        self._trainer.optimizer.load_state_dict(state["optimizer"])
+        self.n_updates_done = int(state["n_updates_done"])
+        self._random_state = state["random_state"].clone()
 
     @property
     def policy(self) -> ActorCriticPolicy:

@@ -162,7 +162,6 @@ def _check_roles(config: ExperimentConfig) -> None:
         "average_rate": algo == "bc" and config.average_rate != 1,
         "normalize_observations": algo == "bc" and config.normalize_observations,
         "evaluation.every": algo == "bc" and config.evaluation.every > 0,
-        "checkpoint_every": algo == "bc" and config.checkpoint_every > 0,
     }
     for name, is_unused in unused.items():
         if is_unused:

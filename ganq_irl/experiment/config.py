@@ -53,7 +53,7 @@ class ExperimentConfig:
         average_rate: of the exponential moving average of the policy, a round, that is evaluated and kept; 1 is the policy
             itself.
         control: ``frozen`` keeps the discriminator at its random initial weights, to see what imitation adds.
-        checkpoint_every: environment steps between checkpoints; 0 makes one only when the run is interrupted.
+        checkpoint_every: environment steps (bc: updates) between checkpoints; 0 makes one only when the run is interrupted.
         keep_checkpoints: checkpoints kept: the last ones, beside the best evaluated.
         preset: preset whose settings are included, or "none".
         env_kwargs: keywords of the environment.

@@ -28,7 +28,7 @@ def check_env(env_id: str) -> None:
     """
     try:
         gym.spec(env_id)
-    except (gym.error.Error, ModuleNotFoundError) as error:
+    except (gym.error.Error, ModuleNotFoundError, ValueError) as error:
         raise ConfigurationError(f"unknown environment {env_id!r}: {error}") from error
 
 
@@ -78,7 +78,7 @@ def make_training_env(
 
 
 def _with_bounded_history(monitor: gym.Env) -> gym.Env:
-    """SB3's Monitor keeps a row of every episode that it ever saw, which a long run would pay for; nothing here reads them."""
+    """SB3's Monitor keeps a row of every episode that it ever saw, which nothing reads and a long run would pay for."""
     for name in ("episode_returns", "episode_lengths", "episode_times"):
         setattr(monitor, name, deque(getattr(monitor, name), maxlen=_HISTORY))
     return monitor

@@ -86,6 +86,17 @@ def check_finite(model: BaseAlgorithm, imitator: Any | None = None) -> None:
                     raise TrainingDiverged(f"the {owner}'s {kind} {name} is not finite; {_REMEDY}")
 
 
+def require_finite(policy: torch.nn.Module) -> None:
+    """Look at every parameter of a policy.
+
+    Raises:
+        TrainingDiverged: naming the first that is not finite.
+    """
+    for name, parameter in policy.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise TrainingDiverged(f"the policy's parameter {name} is not finite; {_REMEDY}")
+
+
 @contextmanager
 def explaining_divergence(model: BaseAlgorithm, imitator: Any | None, folder: Path, checkpoints: Any) -> Iterator[None]:
     """Say of a divergence at which step it was, and which checkpoint is the last good one.

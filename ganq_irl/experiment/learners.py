@@ -8,27 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.vec_env import VecEnv
 from tqdm import tqdm
 
-from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
-from ganq_irl.errors import ConfigurationError, TrainingDiverged
+from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation
 from ganq_irl.evaluation.statistics import RewardSign
 from ganq_irl.experiment.callbacks import PeriodicEvaluation, ProgressBar
 from ganq_irl.experiment.checkpoints import Checkpoint, Checkpointing, CheckpointStore, Interrupts, Parts, open_log
 from ganq_irl.experiment.checks import ADVERSARIAL, acting_generator
+from ganq_irl.experiment.cloning import Cloning
 from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.experiment.construction import constructed, constructor_values
 from ganq_irl.experiment.envs import make_training_env, probe_env
-from ganq_irl.experiment.guards import DiscriminatorWatch, FiniteGuard, explaining_divergence
+from ganq_irl.experiment.guards import DiscriminatorWatch, FiniteGuard, explaining_divergence, require_finite
 from ganq_irl.experiment.rewards import load_reward
 from ganq_irl.experiment.run_directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
 from ganq_irl.generators.factory import build_generator
 from ganq_irl.generators.policy_average import PolicyAverage
 from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
-from ganq_irl.generators.schedules import parse_schedule
 
 if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
@@ -66,7 +65,7 @@ def build_learner(config: ExperimentConfig) -> Learner:
     """
     demonstrations = _demonstrations(config) if config.demos is not None else None
     if config.algo == "bc":
-        return _Cloning(config, demonstrations)
+        return Cloning(config, demonstrations)
     name = acting_generator(config)
     assert name is not None
     env = make_training_env(
@@ -106,8 +105,8 @@ def _imitator(config: ExperimentConfig, generator: BaseAlgorithm, demonstrations
     table, options = "imitation", config.imitation
     if config.algo in ADVERSARIAL:
         table, options = "adversary", {"frozen": config.control == "frozen", **config.adversary}
-    cls, values = ALGORITHMS[config.algo], _constructor_values(options)
-    return _constructed(table, cls, generator, demonstrations, seed=config.seed, **values)
+    cls, values = ALGORITHMS[config.algo], constructor_values(options)
+    return constructed(table, cls, generator, demonstrations, seed=config.seed, **values)
 
 
 @dataclass
@@ -150,7 +149,7 @@ class _Training:
                 callbacks.append(ProgressBar(bar))
             learn = (self.imitator or self.generator).learn
             learn(config.timesteps, callback=CallbackList(callbacks), log_interval=logger.interval(learn))
-        _require_finite(self.generator.policy)
+        require_finite(self.generator.policy)
 
     def _checkpointing(
         self, folder: Path, callbacks: list[BaseCallback], interrupts: Interrupts, checkpoint: Checkpoint | None
@@ -179,67 +178,3 @@ class _Training:
 
     def demonstration_lengths(self) -> list[int]:
         return [len(trajectory) for trajectory in self.demonstrations or ()]
-
-
-class _Cloning:
-    """Behavioural cloning: no environment, no generator."""
-
-    def __init__(self, config: ExperimentConfig, demonstrations: Demonstrations | None) -> None:
-        assert demonstrations is not None
-        options = dict(config.bc)
-        self.training = {"n_updates": options.pop("n_updates")} if "n_updates" in options else {}
-        self.demonstrations = demonstrations
-        self.learner = _constructed(
-            "bc",
-            BC,
-            demonstrations.observation_space,
-            demonstrations.action_space,
-            demonstrations,
-            seed=config.seed,
-            device=config.device,
-            **_constructor_values(options),
-        )
-        describe_policy(self.learner.policy)
-
-    def learn(
-        self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
-    ) -> None:
-        self.learner.train(progress_bar=progress_bar, **self.training)
-        _require_finite(self.learner.policy)
-
-    def save(self, folder: Path) -> None:
-        save_policy(self.learner.policy, folder / POLICY)
-
-    def policy(self) -> StoredPolicy:
-        return acting_policy(self.learner.policy)
-
-    def reward_sign(self) -> RewardSign | None:
-        return None
-
-    def demonstration_lengths(self) -> list[int]:
-        return [len(trajectory) for trajectory in self.demonstrations]
-
-
-def _constructed(table: str, cls: Any, *arguments: Any, **keywords: Any) -> Any:
-    """Call a constructor of ours; a value of the wrong type in a table of the settings is the user's mistake."""
-    try:
-        return cls(*arguments, **keywords)
-    except TypeError as error:
-        raise ConfigurationError(f"the settings in [{table}] do not fit {cls.__name__}: {error}") from error
-
-
-def _constructor_values(table: dict[str, Any]) -> dict[str, Any]:
-    """TOML's lists as the tuples, and its tables of initial and final as the schedules, that constructors take."""
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    for name in ("learning_rate", "actor_learning_rate"):
-        if isinstance(values.get(name), dict):
-            values[name] = parse_schedule(values[name], name)
-    return values
-
-
-def _require_finite(policy: torch.nn.Module) -> None:
-    for name, parameter in policy.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise TrainingDiverged(
-                f"the policy's parameter {name} is not finite; lower the learning rate, or clip gradients"
-            )

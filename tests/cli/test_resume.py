@@ -57,11 +57,6 @@ def test_wrong_requests(args, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_cloning_has_none():
-    result = call("train", "bc", "--demos", "pendulum-v1-ppo", "--env", "Pendulum-v1", "--checkpoint-every", 5)
-    assert result.exit_code == 2
-
-
 def test_a_second_process_is_refused(killed):
     with locked(killed):
         result = call("resume", killed)
