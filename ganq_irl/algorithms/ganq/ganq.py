@@ -16,6 +16,7 @@ from torch.nn.functional import smooth_l1_loss
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ganq_irl.algorithms.ganq.adversary import descend, generator_metrics
+from ganq_irl.algorithms.ganq.fast import FastUpdate, why_not_fast
 from ganq_irl.algorithms.ganq.modes import Mode, mode_named
 from ganq_irl.algorithms.ganq.policies import CnnPolicy, GANQPolicy, MlpPolicy, MultiInputPolicy
 from ganq_irl.algorithms.ganq.return_generators import ReturnGenerator
@@ -186,13 +187,22 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self._generator_parameters = list(self.q_net.parameters())
         self._average_parameters = list(self.q_net_average.parameters())
 
+    @property
+    def slow_reason(self) -> str | None:
+        """Why updates go through autograd; None where they are written out, as they are for the default settings."""
+        return why_not_fast(self) if type(self)._step is GANQ._step else f"{type(self).__name__} overrides _step"
+
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Take ``gradient_steps`` steps of critic and generator, both on the same minibatch, the critic first."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         self.learner.set_learning_rate(self._critic_rate(self._current_progress_remaining))
-        for step in range(gradient_steps):
-            metrics = self._step(self._sample(batch_size), measures=step == gradient_steps - 1)
+        fast = FastUpdate(self) if self.slow_reason is None else None
+        step = self._step if fast is None else fast.step
+        for number in range(gradient_steps):
+            metrics = step(self._sample(batch_size), measures=number == gradient_steps - 1)
+        if fast is not None:
+            fast.store()
         self._n_updates += gradient_steps
         self._log(*metrics)
 
