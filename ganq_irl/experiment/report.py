@@ -17,6 +17,7 @@ from ganq_irl.experiment.grid_config import GRID_FILE
 from ganq_irl.experiment.grid_results import Result
 from ganq_irl.experiment.report_data import chart_data
 from ganq_irl.experiment.report_pictures import Picture, run_pictures
+from ganq_irl.experiment.report_videos import Screening, Video, screenings
 from ganq_irl.experiment.tables import HEADER, NOTE, row_cells
 from ganq_irl.experiment.verdict import contest_name
 from ganq_irl.storage import replace_file
@@ -24,13 +25,14 @@ from ganq_irl.storage import replace_file
 REPORT_FILE = "report.html"
 
 
-def write_report(folder: Path | str, out: Path | str | None = None, *, pictures: bool = True) -> Path:
+def write_report(folder: Path | str, out: Path | str | None = None, *, pictures: bool = True, videos: bool = True) -> Path:
     """Write the page of a grid, whatever of it is finished, and its tables.
 
     Args:
         folder: of the grid.
         out: the page; ``report.html`` in the folder where absent.
         pictures: play episodes of single runs, for pictures of values and rewards.
+        videos: play one episode of each method in each environment, and draw it.
 
     Raises:
         GanqIrlError: the folder is no grid's, or ``out`` is a folder.
@@ -40,11 +42,13 @@ def write_report(folder: Path | str, out: Path | str | None = None, *, pictures:
     out = folder / REPORT_FILE if out is None else Path(out)
     if out.is_dir():
         raise RunDirectoryError(f"{out} is a folder; give the page a name, such as {out / REPORT_FILE}")
-    replace_file(out, render(conclusion, list(run_pictures(conclusion)) if pictures else []).encode())
+    drawn = list(run_pictures(conclusion)) if pictures else []
+    filmed = list(screenings(conclusion)) if videos else []
+    replace_file(out, render(conclusion, drawn, filmed).encode())
     return out
 
 
-def render(conclusion: Conclusion, pictures: Sequence[Picture] = ()) -> str:
+def render(conclusion: Conclusion, pictures: Sequence[Picture] = (), videos: Sequence[Screening] = ()) -> str:
     """The page as text."""
     grid = (conclusion.folder / GRID_FILE).read_text(encoding="utf-8")
     parts = {
@@ -52,6 +56,7 @@ def render(conclusion: Conclusion, pictures: Sequence[Picture] = ()) -> str:
         "VERDICT": _list(conclusion.verdict),
         "TABLES": _tables(conclusion),
         "PICTURES": "".join(map(_picture, pictures)) or "<p>None in this report.</p>",
+        "VIDEOS": "".join(map(_screening, videos)) or "<p>None in this report.</p>",
         "FAILURES": _failures(conclusion.results),
         "REQUEST": escape(grid),
         "CONFIGURATIONS": _configurations(conclusion.results),
@@ -88,6 +93,24 @@ def _tables(conclusion: Conclusion) -> str:
 def _picture(picture: Picture) -> str:
     title, caption = escape(picture.title), escape(picture.caption)
     image = f'<img src="{escape(picture.png)}" alt="{title}: {caption}">' if picture.png else ""
+    return f"<figure>{image}<figcaption><strong>{title}.</strong> {caption}</figcaption></figure>"
+
+
+def _screening(screening: Screening) -> str:
+    """Closed at first: nothing on the page moves until somebody asks for it, and closing it is the way to stop it."""
+    if not screening.videos:
+        return f"<p>{escape(screening.reason)}</p>"
+    figures = "".join(_video(screening.env, video) for video in screening.videos)
+    return (
+        f"<details><summary>Play the episodes of {escape(screening.env)}</summary>"
+        f'<div class="charts films">{figures}</div></details>'
+    )
+
+
+def _video(env: str, video: Video) -> str:
+    title, caption = escape(video.title), escape(video.caption)
+    alternative = f"An episode of {title} in {escape(env)}: {caption}"
+    image = f'<img src="{escape(video.gif)}" alt="{alternative}">' if video.gif else ""
     return f"<figure>{image}<figcaption><strong>{title}.</strong> {caption}</figcaption></figure>"
 
 

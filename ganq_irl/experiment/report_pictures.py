@@ -48,7 +48,7 @@ class Picture:
 
 def run_pictures(conclusion: Conclusion) -> Iterator[Picture]:
     """Pictures of the first finished run of each contender in each environment, as far as it has what they need."""
-    for result in _first_runs(conclusion.results):
+    for result in first_runs(conclusion.results):
         try:
             yield from _of_values(conclusion.folder, result)
             yield from _of_reward(conclusion.folder, result)
@@ -56,7 +56,8 @@ def run_pictures(conclusion: Conclusion) -> Iterator[Picture]:
             yield Picture("Not drawn", f"{result.cell.label}: {error}", "")
 
 
-def _first_runs(results: list[Result]) -> list[Result]:
+def first_runs(results: list[Result]) -> list[Result]:
+    """The first finished run of each contender in each environment."""
     first: dict[tuple[str, str, int | None, str], Result] = {}
     for result in results:
         cell = result.cell

@@ -1,5 +1,6 @@
 """The page: well formed, of one piece, escaped, and drawn by its script in a browser where there is one."""
 
+import base64
 import dataclasses
 import json
 import re
@@ -10,12 +11,13 @@ from html.parser import HTMLParser
 import pytest
 from grid_examples import InThisProcess, quick_grid
 
-from ganq_irl.errors import RunDirectoryError
+from ganq_irl.errors import ConfigurationError, RunDirectoryError
 from ganq_irl.experiment.compare import conclude
 from ganq_irl.experiment.grid_results import FAILED, Result
 from ganq_irl.experiment.grid_runner import run_grid
 from ganq_irl.experiment.report import embedded_json, render, write_report
 from ganq_irl.experiment.report_pictures import Picture
+from ganq_irl.experiment.report_videos import Screening, Video, screenings
 
 VOID = {"meta", "input", "img", "br", "link"}
 SMALL_CRITIC = {"critic_hidden_sizes": [4], "policy_kwargs": {"net_arch": [4]}, "learning_starts": 16}
@@ -63,7 +65,7 @@ def test_the_page_is_well_formed_and_of_one_piece(page):
     structure = Structure(page)
     assert len(structure.ids) == len(set(structure.ids))
     links = [value for _, name, value in structure.attributes if name in ("href", "src")]
-    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+    assert all(link.startswith(("#", "data:image/png;base64,", "data:image/gif;base64,")) for link in links)
     assert {link[1:] for link in links if link.startswith("#")} <= set(structure.ids)
     assert not re.search(r"https?:|@import|url\(", page)
     assert "%%" not in page
@@ -87,6 +89,42 @@ def test_the_page_says_what_it_should(page):
         assert text in page
 
 
+def test_the_videos_stand_beside_the_experts_and_move_only_when_asked(page):
+    (shown,) = re.findall(r"<details><summary>Play the episodes of CartPole-v1</summary>(.*?)</details>", page, re.DOTALL)
+    assert "<details open" not in page
+    titles = re.findall(r"<strong>(.*?)\.</strong> return [\d.]+, \d+ steps|<strong>(.*?)\.</strong> the first", shown)
+    assert [first or second for first, second in titles] == [
+        "the expert",
+        "gan-q on CartPole-v1, seed 0",
+        "dqn on CartPole-v1, seed 0",
+        "gail on CartPole-v1, 1 demonstrations, seed 0",
+        "gail:frozen on CartPole-v1, 1 demonstrations, seed 0",
+        "bc on CartPole-v1, 1 demonstrations, seed 0",
+    ]
+    gifs = re.findall(r'src="data:image/gif;base64,(.*?)" alt="An episode of', shown)
+    assert len(gifs) == 6
+    assert all(base64.b64decode(gif).startswith(b"GIF89a") and len(gif) < 400_000 for gif in gifs)
+    assert page.count("data:image/gif") == 6
+
+
+def test_what_cannot_be_drawn_is_a_sentence(folder, monkeypatch):
+    conclusion = conclude(folder)
+
+    def undrawable(*_):
+        raise ConfigurationError("Env-v0 draws no images <here>")
+
+    monkeypatch.setattr("ganq_irl.experiment.report_videos.make_drawable", undrawable)
+    (screening,) = screenings(conclusion)
+    assert (screening.env, screening.videos) == ("CartPole-v1", [])
+    assert "<p>Env-v0 draws no images &lt;here&gt;</p>" in render(conclusion, videos=[screening])
+    monkeypatch.undo()
+    monkeypatch.setattr("ganq_irl.experiment.report_videos.film_recorded", undrawable)
+    monkeypatch.setattr("ganq_irl.experiment.report_videos.film_policy", undrawable)
+    (screening,) = screenings(conclusion)
+    assert [(video.caption, video.gif) for video in screening.videos] == [("Env-v0 draws no images <here>", "")] * 6
+    Structure(render(conclusion, videos=[screening]))
+
+
 def test_the_charts_data(page):
     (data,) = [json.loads(text) for text in Structure(page).texts["script"] if text.startswith("{")]
     labels = [contender["label"] for contender in data["contenders"]]
@@ -106,7 +144,9 @@ def test_nothing_that_comes_from_outside_is_markup(folder):
     nasty = "</script><script>alert(1)</script>%%DATA%%"
     failed = Result(dataclasses.replace(conclusion.results[0].cell, varied={"x": nasty}), FAILED, error=nasty)
     changed = dataclasses.replace(conclusion, verdict=[nasty], results=[*conclusion.results, failed])
-    text = render(changed, [Picture(nasty, nasty, "")])
+    text = render(
+        changed, [Picture(nasty, nasty, "")], [Screening(nasty, [Video(nasty, nasty, "")]), Screening(nasty, [], nasty)]
+    )
     structure = Structure(text)
     assert len(structure.texts["script"]) == 2
     assert "<script>alert" not in text
@@ -132,6 +172,13 @@ PROBE = """<script>
   const isBroken = path => /NaN|Infinity|undefined/.test(path.getAttribute("d"));
   found.broken = [...document.querySelectorAll("path")].filter(isBroken).length;
   found.images = [...document.images].every(image => image.complete && image.naturalWidth > 0);
+  const film = document.querySelector("#videos details"), gif = film.querySelector("img");
+  const isSeen = () => gif.checkVisibility();
+  found.film = [film.open, isSeen()];
+  film.querySelector("summary").focus();
+  found.reachable = document.activeElement === film.querySelector("summary");
+  film.querySelector("summary").click();
+  found.film.push(film.open, isSeen());
   const boxes = document.querySelectorAll("#legend input");
   found.boxes = boxes.length;
   boxes[0].focus();
@@ -178,6 +225,8 @@ def test_the_script_draws_and_its_switches_work(page, tmp_path, width):
     assert found["charts"]["improvement"] == [1, 3]
     assert found["charts"]["health"]
     assert all(found["charts"]["health"])
+    assert found["film"] == [False, False, True, True]
+    assert found["reachable"]
     assert found["boxes"] == 5
     assert found["focused"]
     assert (found["before"], found["hidden"], found["stillHidden"], found["after"]) == (0, 0, 0, 0)

@@ -17,13 +17,21 @@ from ganq_irl_cli import options, session
     default=True,
     help="Play a few episodes of single runs, to draw their values and rewards.  [default: --pictures]",
 )
+@click.option(
+    "--videos/--no-videos",
+    default=True,
+    help="Draw an episode of each method beside the expert's, where the environment can be drawn.  [default: --videos]",
+)
 @options.as_json
-def command(folder: Path, out: Path | None, pictures: bool, as_json: bool) -> None:
-    """Write one page about the comparison in DIR: verdict, curves, profiles, tables, configurations. It needs no network."""
+def command(folder: Path, out: Path | None, pictures: bool, videos: bool, as_json: bool) -> None:
+    """Write one page about the comparison in DIR: verdict, curves, profiles, tables, videos, configurations.
+
+    It needs no network. Where there is no display, MuJoCo draws with MUJOCO_GL=egl or MUJOCO_GL=osmesa.
+    """
     with session.working():
         from ganq_irl.experiment.report import write_report
 
-        page = write_report(folder, out, pictures=pictures)
+        page = write_report(folder, out, pictures=pictures, videos=videos)
     if as_json:
         session.print_json({"report": str(page)})
     else:
