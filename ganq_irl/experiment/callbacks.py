@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from ganq_irl.evaluation import evaluate_returns
 from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.experiment.films import film_policy, make_drawable
+from ganq_irl.experiment.watching import record_histogram, write_film
 from ganq_irl.generators.policy_store import StoredPolicy, save_policy
 
 
@@ -65,12 +67,21 @@ class PeriodicEvaluation(BaseCallback):
         )
         mean = float(np.mean(episodes.returns))
         self.logger.record("eval/mean_reward", mean)
+        record_histogram(self.logger, "eval/returns", episodes.returns)
         self.logger.record("eval/mean_ep_length", float(np.mean(episodes.lengths)))
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.dump(self.num_timesteps)
+        if config.evaluation.video:
+            self._film(policy)
         if self.best_folder is not None and mean > self.best:
             save_policy(policy, self.best_folder)
         self.best, self.last = max(self.best, mean), mean
+
+    def _film(self, policy: StoredPolicy) -> None:
+        env = make_drawable(self.config.env, self.config.env_kwargs)
+        film = film_policy(policy, env, self.config.evaluation.seed)
+        env.close()
+        write_film(self.logger, "eval/episode", film, self.num_timesteps)
 
     def state_dict(self) -> dict[str, Any]:
         """When the next evaluation is due, and what the last and the best one found."""

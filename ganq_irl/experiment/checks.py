@@ -14,6 +14,7 @@ from ganq_irl.algorithms.settings import keyword_options
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.envs import check_env, probe_env
+from ganq_irl.experiment.films import make_drawable
 from ganq_irl.generators.factory import GENERATORS, check_action_space, generator_options
 
 ADVERSARIAL = tuple(name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation))
@@ -172,6 +173,10 @@ def _check_roles(config: ExperimentConfig) -> None:
         raise ConfigurationError(
             "evaluation.keep_best chooses among evaluations during training; set evaluation.every as well"
         )
+    if config.evaluation.video:
+        if config.evaluation.every == 0:
+            raise ConfigurationError("evaluation.video films evaluations during training; set evaluation.every as well")
+        make_drawable(config.env, config.env_kwargs).close()  # said now, not at the first evaluation
 
 
 def _check_keywords(config: ExperimentConfig) -> None:

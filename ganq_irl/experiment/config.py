@@ -25,12 +25,14 @@ class EvaluationConfig:
         seed: reset seed of the first episode, the same for all runs, so that they meet the same initial states.
         keep_best: keep the policy of the best evaluation during training as ``policy_best/``; it needs ``every``. The
             true return chooses it, so it is an oracle's choice where that return is meant to be unknown.
+        video: write a film of one episode to TensorBoard at each evaluation during training.
     """
 
     episodes: int = 20
     every: int = 0
     seed: int = 10_000
     keep_best: bool = False
+    video: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ganq_irl.experiment.envs import make_training_env, probe_env
 from ganq_irl.experiment.guards import DiscriminatorWatch, FiniteGuard, explaining_divergence, require_finite
 from ganq_irl.experiment.rewards import load_reward
 from ganq_irl.experiment.run_directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
+from ganq_irl.experiment.watching import Histograms, record_settings
 from ganq_irl.generators.factory import build_generator
 from ganq_irl.generators.policy_average import PolicyAverage
 from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
@@ -128,7 +129,10 @@ class _Training:
     ) -> None:
         config = self.config
         assert config.timesteps is not None
-        given = [FiniteGuard(self.imitator), self.average, callback]
+        histograms = Histograms(
+            config.timesteps, has_rewards=self.imitator is None or isinstance(self.imitator, AdversarialImitation)
+        )
+        given = [FiniteGuard(self.imitator), self.average, callback, histograms]
         callbacks: list[BaseCallback] = [each for each in given if each is not None]
         if config.algo in ADVERSARIAL and config.control != "frozen":
             callbacks.append(DiscriminatorWatch())
@@ -138,6 +142,8 @@ class _Training:
             )
         logger = open_log(folder, checkpoint)
         self.generator.set_logger(logger)
+        if checkpoint is None:
+            record_settings(logger, config)
         with contextlib.ExitStack() as stack:
             stack.callback(logger.close)
             interrupts = stack.enter_context(Interrupts())

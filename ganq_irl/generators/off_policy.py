@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common import buffers
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -155,6 +156,27 @@ class OffPolicyCallback(BaseCallback):
         for _ in range(n_batches):
             rows = self.generator.choice(buffer.size() * buffer.n_envs, batch_size, replace=False, shuffle=False)
             yield _gather(buffer, rows // buffer.n_envs, rows % buffer.n_envs)
+
+
+def newest_rewards(model: BaseAlgorithm, n: int) -> np.ndarray:
+    """Rewards of the newest transitions as the generator learns from them, with no random draw.
+
+    Args:
+        model: any SB3 algorithm, at the end of a collection of experience.
+        n: steps of each environment, at most, off-policy; on-policy the rewards of the rollout, to which SB3 has added the
+            discounted values of what time limits cut off.
+
+    Returns:
+        ``(m,)`` float; those of a buffer that is priced at sample time by today's discriminator.
+    """
+    buffer: Any = getattr(model, "replay_buffer", None)
+    if buffer is None:
+        return np.asarray(model.rollout_buffer.rewards).ravel()  # type: ignore[attr-defined]
+    steps = (buffer.pos - 1 - np.arange(min(n, buffer.size()))) % buffer.buffer_size
+    if not isinstance(buffer, _Relabelled) or not len(steps):
+        return buffer.rewards[steps].ravel()
+    envs = np.arange(buffer.n_envs)
+    return buffer._priced(_gather(buffer, np.repeat(steps, len(envs)), np.tile(envs, len(steps)))).cpu().numpy()
 
 
 def _gather(buffer: ReplayBuffer, steps: np.ndarray, envs: np.ndarray) -> Batch:
