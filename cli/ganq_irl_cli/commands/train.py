@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,9 @@ from ganq_irl_cli import options, session
 @click.option(
     "--checkpoint-every", type=int, metavar="N", help="Steps between checkpoints, for `resume`.  [default: if interrupted]"
 )
+@click.option(
+    "--wandb", metavar="PROJECT", help="Show the run in Weights & Biases; WANDB_MODE=offline keeps it on this machine."
+)
 @options.as_json
 def command(
     algo: str,
@@ -56,6 +60,7 @@ def command(
     file: Path | None,
     assignments: tuple[str, ...],
     trust: bool,
+    wandb: str | None,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -75,7 +80,17 @@ def command(
         config = resolve_config({"algo": algo, **flags}, assignments=assignments, file=file)
         if config.preset != "none":
             click.echo(f"settings of the preset {config.preset} are included (--preset none leaves them out)", err=True)
-        result = run_experiment(config, out)
+        with contextlib.ExitStack() as stack:
+            watched = None
+            if wandb is not None:
+                from ganq_irl.experiment.run_directory import default_folder
+                from ganq_irl.experiment.wandb_tracking import watched_by_wandb
+
+                out = default_folder(config) if out is None else out
+                watched = stack.enter_context(watched_by_wandb(wandb, config, out))
+            result = run_experiment(config, out, callback=None if watched is None else watched.callback)
+            if watched is not None:
+                watched.conclude(result)
         if result.warning is not None:
             click.echo(f"Warning: {result.warning}", err=True)
     if as_json:
