@@ -10,6 +10,8 @@ from grid_examples import InThisProcess, quick_grid
 
 from ganq_irl.errors import MissingDependency
 from ganq_irl.experiment import ray_engine as module
+from ganq_irl.experiment import sweep_workers
+from ganq_irl.experiment.cell_runs import run_cell
 from ganq_irl.experiment.compare import conclude
 from ganq_irl.experiment.grid_runner import run_grid
 
@@ -25,6 +27,38 @@ def without_times(path):
 def test_ray_is_an_extra():
     with pytest.raises(MissingDependency, match=r"ganq-irl\[ray\]"):
         module.ray_engine()
+
+
+class Wanted(Exception):
+    """Ray was asked to run something."""
+
+
+class Ray:
+    """Remembers what it is asked to reserve, and runs nothing."""
+
+    def __init__(self):
+        self.reserved = []
+
+    def remote(self, **resources):
+        self.reserved.append(resources)
+        raise Wanted
+
+
+def test_gpus_are_reserved_for_each_run(monkeypatch, tmp_path):
+    ray = Ray()
+    monkeypatch.setattr(module, "connected_ray", lambda: ray)
+    with pytest.raises(Wanted):
+        list(module.ray_engine(0.25)({}))
+    with pytest.raises(Wanted):
+        sweep_workers.run_sweep_on_ray(None, tmp_path, "", 1, jobs=1, seed=0, gpus_per_run=2)
+    assert ray.reserved == [{"num_cpus": 1, "num_gpus": gpus, "max_retries": 0} for gpus in (0.25, 2)]
+
+
+def dies_at_dqn(folder, config):
+    """What a worker runs; a module's function, so that Ray's workers find it by its name."""
+    if config.algo == "dqn":
+        os._exit(3)
+    return run_cell(folder, config)
 
 
 @pytest.mark.slow
@@ -44,6 +78,11 @@ def test_ray_gives_the_tables_of_the_local_engine_resumes_and_survives_a_failure
         assert list(run.failures) == ["gail on CartPole-v1, 1 demonstrations, seed 0"]
         assert "a batch would repeat transitions" in next(iter(run.failures.values()))
         assert run_grid(grid, tmp_path / "ray", engine=engine).n_run == 1  # what failed, and nothing else
+        monkeypatch.setattr(module, "_run", dies_at_dqn)
+        run = run_grid(quick_grid(["dqn", "bc"], seeds=1), tmp_path / "dying", engine=engine)
+        assert list(run.failures) == ["dqn on CartPole-v1, seed 0"]
+        assert "Ray lost the run" in run.failures["dqn on CartPole-v1, seed 0"]
+        assert (tmp_path / "dying/cells/CartPole-v1/bc-n1/seed0/evaluation.json").is_file()
     finally:
         ray.shutdown()
     for folder in ("local", "ray"):
