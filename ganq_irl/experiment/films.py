@@ -124,7 +124,7 @@ def _played(policy: Predictor, env: gym.Env, seed: int) -> Iterator[tuple[Any, f
     is_over = False
     while not is_over:
         action, _ = policy.predict(observation, deterministic=True)
-        observation, reward, terminated, truncated, _ = env.step(action)
+        observation, reward, terminated, truncated, _ = env.step(np.asarray(action)[()])  # a Discrete one as a scalar
         is_over = terminated or truncated
         yield observation, float(reward), is_over
 

@@ -28,8 +28,8 @@ class WandbRun:
 
     def conclude(self, result: RunResult) -> None:
         """Put the final evaluation into the run's summary."""
-        final = {key: value for key, value in result.evaluation.to_json().items() if isinstance(value, int | float)}
-        self._run.summary.update({f"final/{key}": value for key, value in final.items()})
+        evaluation = result.evaluation
+        self._run.summary.update({"final/mean_return": evaluation.mean_return, "final/normalized": evaluation.normalized})
 
 
 @contextmanager

@@ -32,7 +32,7 @@ class Striped(gym.Env):
         return np.zeros(1, np.float32), {}
 
     def step(self, action):
-        self.steps += 1
+        self.steps += {0: 1}[action]  # as the toy texts of Gymnasium look it up
         return np.zeros(1, np.float32), 2.0, self.steps == self.length, False, {}
 
     def render(self):
@@ -56,7 +56,7 @@ def registered():
 class Idle:
     def predict(self, observation, state=None, episode_start=None, deterministic=False):
         assert deterministic
-        return 0, None
+        return np.array(0), None
 
 
 def opened(gif):
