@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 from typing import Any
 
@@ -77,4 +78,6 @@ def _room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile() as file:
         file.truncate(size)
+        if hasattr(os, "posix_fallocate"):  # a full disk is an error now, and not a crash when a page is written
+            os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(file, dtype, "r+", shape=shape)

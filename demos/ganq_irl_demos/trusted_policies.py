@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -142,12 +140,13 @@ def _normalization(path: Path) -> Any:
     """The VecNormalize saved beside a policy, without its environment; None where there is none."""
     if not path.is_file():
         return None
-    vec_env = importlib.import_module("stable_baselines3.common.vec_env")
+    from stable_baselines3.common.save_util import load_from_pkl
+    from stable_baselines3.common.vec_env import VecNormalize
+
     try:
-        with open(path, "rb") as file:
-            found = pickle.load(file)
-    except Exception as error:
+        found = load_from_pkl(path)
+    except Exception as error:  # unpickling may raise anything
         raise DemoFormatError(f"{path} cannot be unpickled ({brief(error)})") from error
-    if not isinstance(found, vec_env.VecNormalize):
+    if not isinstance(found, VecNormalize):
         raise DemoFormatError(f"{path} holds a {type(found).__name__}, expected VecNormalize")
     return found if found.norm_obs else None

@@ -15,8 +15,8 @@ from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
 from ganq_irl_demos.altering import FunctionPolicy
 
 QUICK = ["--device", "cpu", "--preset", "none", "--set", "evaluation.episodes=1"]
-SMALL = ["generator_kwargs.n_steps=64", "generator_kwargs.batch_size=32", "generator_kwargs.policy_kwargs.net_arch=[8]"]
-ADVERSARIAL = [*QUICK, "--timesteps", "64", *(word for setting in SMALL for word in ("--set", setting))]
+SMALL = ["generator_kwargs.n_steps=256", "generator_kwargs.batch_size=32", "generator_kwargs.policy_kwargs.net_arch=[8]"]
+ADVERSARIAL = [*QUICK, "--timesteps", "256", *(word for setting in SMALL for word in ("--set", setting))]
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def at_the_keyboard(keys, *args):
     if child == 0:
         os.execv(sys.executable, [sys.executable, "-m", "ganq_irl_cli", "demos", "play", *args])
     shown, pending = b"", list(keys)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     answered = 0
     try:
         while time.monotonic() < deadline:

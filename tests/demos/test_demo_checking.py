@@ -261,3 +261,10 @@ def test_a_hundred_thousand_transitions_take_well_under_a_second():
     start = time.process_time()
     assert check_demonstrations(demos, max_episode_steps=1000) == []
     assert time.process_time() - start < 0.8
+
+
+def test_pairs_in_no_order_are_no_episode_that_is_too_long():
+    pairs = make_demos(make_trajectory(40, 1, truncated=False), missing=("next_observations",))
+    assert findings_of(pairs, "error", max_episode_steps=20) == []
+    assert findings_of(pairs, "warning", max_episode_steps=20) == []
+    assert findings_of(make_demos(make_trajectory(40, 1)), "error", max_episode_steps=20)

@@ -52,7 +52,9 @@ def command(
         sets = [_sources.load(source, env) for source in demonstrations]
         summaries = [summarize(one) for one in sets]
         if plot is not None:
-            _plot(sets, plot)
+            from ganq_irl_demos.comparing import plot_sets
+
+            plot_sets(sets, plot)
         if html is not None:
             from ganq_irl_demos.page import write_page
 
@@ -63,16 +65,6 @@ def command(
         session.print_json(summaries[0] if len(sets) == 1 else {"sets": summaries})
     else:
         click.echo("\n\n".join(_text(summary, named=len(sets) > 1) for summary in summaries))
-
-
-def _plot(sets: list[Demonstrations], path: Path) -> None:
-    from ganq_irl_demos import plot_summary
-    from ganq_irl_demos.comparing import plot_sets
-
-    if len(sets) == 1 and "actions" not in sets[0].missing:
-        plot_summary(sets[0], path)
-    else:
-        plot_sets(sets, path)
 
 
 def _video(demos: Demonstrations, env: str | None, episode: int, path: Path) -> None:
