@@ -188,7 +188,8 @@ def test_a_preset_is_found_by_what_is_trained_where():
     assert choose_preset(None, "gail", "Pendulum-v1", None)[0] == "gail-pendulum"
     assert choose_preset(None, "gail", "Pendulum-v1", "sac")[0] == "gail-sac-pendulum"
     assert choose_preset(None, "gail", "Pendulum-v1", "fast-ppo")[0] == "gail-pendulum"
-    assert choose_preset(None, "fast-ppo", "Pendulum-v1", None)[0] == "ppo-pendulum"
+    assert choose_preset(None, "fast-ppo", "Pendulum-v1", None)[0] == "fast-ppo-pendulum"
+    assert choose_preset(None, "fast-ppo", "Acrobot-v1", None)[0] == "ppo-acrobot"
     assert choose_preset(None, "gail", "Pendulum-v1", "td3") == ("none", {})
     assert choose_preset("none", "gail", "Pendulum-v1", None) == ("none", {})
     assert choose_preset(None, "ppo", "FrozenLake-v1", None) == ("none", {})

@@ -62,7 +62,7 @@ def test_both_trainings_differ_in_the_reward_alone(run, transfer):
     assert true.reward is None
     assert {**vars(recovered), "reward": None} == vars(true)
     assert (true.algo, true.env, true.seed, true.timesteps) == ("fast-ppo", CHANGED_PENDULUM, 3, 512)
-    preset = load_presets()["ppo-pendulum"]  # of the environment that the reward was learned in
+    preset = load_presets()["fast-ppo-pendulum"]  # of the environment that the reward was learned in
     assert (true.n_envs, true.generator_kwargs) == (preset["n_envs"], preset["generator_kwargs"])
     assert result.evaluations[RECOVERED].returns != result.evaluations[TRUE].returns
 
