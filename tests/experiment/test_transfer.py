@@ -40,7 +40,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def transfer(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("transfers") / "there"
-    return out, transfer_reward(run, CHANGED_PENDULUM, out=out, timesteps=512, progress_bar=False)
+    return out, transfer_reward(run, CHANGED_PENDULUM, out=out, timesteps=2048, progress_bar=False)
 
 
 def test_the_four_are_measured_from_the_same_starts_in_the_changed_environment(run, transfer):
@@ -61,7 +61,7 @@ def test_both_trainings_differ_in_the_reward_alone(run, transfer):
     assert recovered.reward == str((run / "reward").resolve())
     assert true.reward is None
     assert {**vars(recovered), "reward": None} == vars(true)
-    assert (true.algo, true.env, true.seed, true.timesteps) == ("fast-ppo", CHANGED_PENDULUM, 3, 512)
+    assert (true.algo, true.env, true.seed, true.timesteps) == ("fast-ppo", CHANGED_PENDULUM, 3, 2048)
     preset = load_presets()["fast-ppo-pendulum"]  # of the environment that the reward was learned in
     assert (true.n_envs, true.generator_kwargs) == (preset["n_envs"], preset["generator_kwargs"])
     assert result.evaluations[RECOVERED].returns != result.evaluations[TRUE].returns
@@ -74,7 +74,7 @@ def test_the_result_is_written_and_a_second_start_trains_nothing_again(run, tran
     assert (content["learned_in"], content["tested_in"]) == ("Pendulum-v1", CHANGED_PENDULUM)
     assert "returns" not in content["evaluations"]["true"]
     monkeypatch.setattr("ganq_irl.experiment.transfer.run_experiment", None)
-    again = transfer_reward(run, CHANGED_PENDULUM, out=out, timesteps=512, progress_bar=False)
+    again = transfer_reward(run, CHANGED_PENDULUM, out=out, timesteps=2048, progress_bar=False)
     assert again.to_json() == result.to_json()
 
 
@@ -87,16 +87,16 @@ def test_an_interrupted_training_is_gone_on_with(run, tmp_path, transfer):
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        transfer_reward(run, CHANGED_PENDULUM, out=tmp_path / "x", timesteps=512, progress_bar=False, announce=announce)
+        transfer_reward(run, CHANGED_PENDULUM, out=tmp_path / "x", timesteps=2048, progress_bar=False, announce=announce)
     assert not (tmp_path / "x" / "transfer.json").exists()
-    result = transfer_reward(run, CHANGED_PENDULUM, out=tmp_path / "x", timesteps=512, progress_bar=False)
+    result = transfer_reward(run, CHANGED_PENDULUM, out=tmp_path / "x", timesteps=2048, progress_bar=False)
     assert result.to_json()["evaluations"] == transfer[1].to_json()["evaluations"]
 
 
 def test_a_folder_of_other_settings_is_left_alone(run, transfer):
     with pytest.raises(RunDirectoryError, match="other settings; choose another --out"):
         transfer_reward(run, CHANGED_PENDULUM, out=transfer[0], timesteps=1024, progress_bar=False)
-    assert load_run(transfer[0] / TRUE).config.timesteps == 512
+    assert load_run(transfer[0] / TRUE).config.timesteps == 2048
 
 
 def test_settings_come_from_the_preset_where_there_is_one(run):
