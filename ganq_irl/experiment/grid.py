@@ -15,7 +15,7 @@ from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.grid_config import GridConfig
 from ganq_irl.experiment.methods import DEMONSTRATIONS_ONLY, Method, parse_method
 from ganq_irl.experiment.resolve import merged, resolve_config
-from ganq_irl.experiment.variations import Choice, choices
+from ganq_irl.experiment.variations import Choice, choices, fitted
 
 CELLS = "cells"
 EVALUATIONS = 20
@@ -117,8 +117,10 @@ def _first_seed(grid: GridConfig, method: Method, env: str) -> list[Cell]:
             settings = base
             for choice in chosen:
                 settings = _with_choice(settings, choice)
-            labels = {choice.key: choice.label for choice in chosen}
-            cells.append(Cell(method, env, n_demos, labels, grid.seeds[0], _resolved(settings, method)))
+            config = fitted(_resolved(settings, method), chosen)
+            if config is not None:
+                labels = {choice.key: choice.label for choice in chosen}
+                cells.append(Cell(method, env, n_demos, labels, grid.seeds[0], config))
     return cells
 
 

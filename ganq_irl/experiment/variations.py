@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ganq_irl.algorithms import ALGORITHMS
+from ganq_irl.discriminator import LOSSES
 from ganq_irl.discriminator.stabilizers import STABILIZERS
 from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.generators.factory import generator_class
 
 STABILIZER = "stabilizer"
 SURVEY = (
@@ -38,10 +44,12 @@ class Choice:
     Attributes:
         key: the setting.
         value: its value, as given.
+        of_survey: whether it is a row of the survey's table, which a method that cannot have it goes without.
     """
 
     key: str
     value: Any
+    of_survey: bool = False
 
     @property
     def label(self) -> str:
@@ -81,15 +89,46 @@ def stabilizers_named(value: Any) -> list[Any]:
 
 def choices(vary: Mapping[str, Sequence[Any]]) -> dict[str, list[Choice]]:
     """The choices of each varied setting; ``stabilizer=survey`` is none, each of the survey's tricks alone, and all."""
-    expanded = {key: _expanded(values) if key == STABILIZER else values for key, values in vary.items()}
-    return {key: [Choice(key, value) for value in values] for key, values in expanded.items()}
+    return {key: _expanded(key, values) for key, values in vary.items()}
 
 
-def _expanded(values: Sequence[Any]) -> list[Any]:
-    expanded: list[Any] = []
+def _expanded(key: str, values: Sequence[Any]) -> list[Choice]:
+    found: list[Choice] = []
     for value in values:
-        expanded += [name for name in (("none", *SURVEY, "all") if value == "survey" else (value,)) if name not in expanded]
-    return expanded
+        is_survey = key == STABILIZER and value == "survey"
+        names = ("none", *SURVEY, "all") if is_survey else (value,)
+        found += [Choice(key, name, is_survey) for name in names if all(name != choice.value for choice in found)]
+    return found
+
+
+def fitted(config: ExperimentConfig, chosen: Sequence[Choice]) -> ExperimentConfig | None:
+    """A cell's settings with its choices, as far as its discriminator's loss allows them.
+
+    A loss without log-ratios, as GAN-Q's, cannot have a stabiliser that reads them: ``all`` is then all others, and the
+    survey's table has no such row for the method. Where it was asked for by its name, the run says what is wrong.
+    """
+    table = "adversary" if config.algo in ALGORITHMS else "generator_kwargs"
+    settings = getattr(config, table)
+    stabilizers = settings.get("stabilizers", [])
+    kept = [spec for spec in stabilizers if not _reads_log_ratio(spec) or _has_log_ratio(config.algo, settings)]
+    varied = [choice for choice in chosen if choice.key == STABILIZER]
+    if len(kept) == len(stabilizers) or not varied:
+        return config
+    if varied[0].value == "all":
+        return dataclasses.replace(config, **{table: {**settings, "stabilizers": kept}})  # type: ignore[arg-type]
+    return None if varied[0].of_survey else config
+
+
+def _reads_log_ratio(spec: Any) -> bool:
+    name = spec.get("name") if isinstance(spec, Mapping) else spec
+    return name in STABILIZERS and STABILIZERS[name].needs_log_ratio
+
+
+def _has_log_ratio(algo: str, settings: Mapping[str, Any]) -> bool:
+    constructor = ALGORITHMS.get(algo) or generator_class(algo)
+    default = inspect.signature(constructor).parameters.get("loss")
+    loss = settings.get("loss", default.default if default is not None else None)
+    return loss not in LOSSES or LOSSES[loss].has_log_ratio
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

@@ -142,12 +142,26 @@ def test_the_survey_of_stabilisers_over_both_kinds_of_discriminator():
     by_method = {}
     for cell in make_cells(grid):
         by_method.setdefault(cell.method.name, {})[cell.varied.get("stabilizer")] = cell.config
-    assert list(by_method["gan-q"]) == list(by_method["airl"]) == ["none", *SURVEY, "all", "default"]
+    assert list(by_method["airl"]) == ["none", *SURVEY, "all", "default"]
+    assert list(by_method["gan-q"]) == ["none", *SURVEY[:-1], "all", "default"]  # Wasserstein has no log-ratios
     assert list(by_method["dqn"]) == [None]
     assert by_method["gan-q"]["freezing"].generator_kwargs["stabilizers"] == ["freezing"]
     assert by_method["airl"]["none"].adversary["stabilizers"] == []
     assert "stabilizers" not in by_method["airl"]["default"].adversary
     assert by_method["airl"]["all"].adversary["stabilizers"] == stabilizers_named("all")
+    assert by_method["gan-q"]["all"].generator_kwargs["stabilizers"] == stabilizers_named("all")[:-1]
+
+
+def test_a_stabiliser_that_reads_log_ratios_goes_with_a_loss_that_has_them():
+    def stabilizers_of(algo, *values, **settings):
+        cells = make_cells(
+            parse_grid(SMALL | {"algos": [algo], "seeds": 1, "vary": {"stabilizer": list(values)}} | settings)
+        )
+        return [cell.config.generator_kwargs["stabilizers"] for cell in cells]
+
+    assert stabilizers_of("gan-q", "logit-entropy") == [["logit-entropy"]]  # asked for by name: the run says what is wrong
+    with_log_ratios = {"methods": {"gan-q": {"generator_kwargs": {"loss": "bce"}}}}
+    assert stabilizers_of("gan-q", "survey", **with_log_ratios)[-2:] == [["logit-entropy"], stabilizers_named("all")]
 
 
 def test_stabilisers_joined_and_unknown():
