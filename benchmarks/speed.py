@@ -29,13 +29,12 @@ from imitation.algorithms.adversarial import gail as imitation_gail
 from imitation.data.wrappers import RolloutInfoWrapper
 from imitation.rewards.reward_nets import BasicRewardNet, BasicShapedRewardNet
 from imitation.util import logger as imitation_logger
-from sb3_contrib import QRDQN
-from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 from tqdm import tqdm
 
-from ganq_irl.algorithms import AIRL, GAIL, GANQ
+from ganq_irl.algorithms import AIRL, GAIL
 from ganq_irl.generators.fast_ppo import FastPPO
 from ganq_irl_demos import random_policy, record_episodes, to_imitation
 
@@ -131,20 +130,6 @@ def measure_relabel(env_id: str, turns: int, steps: int = 300) -> dict[str, list
     return _train_in_turns(models, 256, turns, steps)
 
 
-def measure_value_updates(width: int, turns: int, steps: int = 200) -> dict[str, list[float]]:
-    """Seconds of ``steps`` updates of the value learners on CartPole, batch 64, two layers of ``width``."""
-    shared = {"device": "cpu", "learning_starts": 10_000, "batch_size": 64, "buffer_size": 10_000, "seed": 0}
-    shared |= {"policy_kwargs": {"net_arch": [width, width]}}
-    models = {
-        "DQN": DQN("MlpPolicy", "CartPole-v1", **shared),
-        "QR-DQN": QRDQN("MlpPolicy", "CartPole-v1", **shared),
-        "GAN-Q": GANQ("MlpPolicy", "CartPole-v1", **shared),
-    }
-    for model in models.values():
-        model.learn(2_000)  # fills the buffer, without an update
-    return _train_in_turns(models, 64, turns, steps)
-
-
 def _train_in_turns(models: dict[str, Any], batch_size: int, turns: int, steps: int) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for turn in tqdm(range(turns + 1), desc=", ".join(models), file=sys.stderr):
@@ -189,12 +174,6 @@ def main() -> None:
     relabel = measure_relabel("Pendulum-v1", arguments.turns)
     lines += ["## One SAC gradient step (batch 256)", "", "| | time / SAC |", "|---|---|"]
     lines += [f"| priced at sample time by GAIL | {ratio(relabel['SAC, priced'], relabel['SAC'])} |", ""]
-    lines += ["## One update of a value learner (batch 64, two layers)", "", "| width | GAN-Q / DQN | GAN-Q / QR-DQN |"]
-    lines += ["|---|---|---|"]
-    for width in (64, 256):
-        values = measure_value_updates(width, arguments.turns)
-        lines.append(f"| {width} | {ratio(values['GAN-Q'], values['DQN'])} | {ratio(values['GAN-Q'], values['QR-DQN'])} |")
-    lines += [""]
     lines += [f"{arguments.turns} turns of {arguments.rollouts} rollouts each.", "", versions("python benchmarks/speed.py")]
     write_markdown(arguments.out, lines)
 
