@@ -48,9 +48,9 @@ CONFIGS = {
         generator="sac",
         timesteps=10**9,
         device="cpu",
-        checkpoint_every=2_500,
-        generator_kwargs={"buffer_size": 10_000, "learning_starts": 1000},
-        evaluation=EvaluationConfig(episodes=3, every=2_500, keep_best=True),
+        checkpoint_every=500,
+        generator_kwargs={"buffer_size": 2_000, "learning_starts": 500},
+        evaluation=EvaluationConfig(episodes=3, every=500, keep_best=True),
     ),
 }
 
@@ -158,7 +158,8 @@ def page(runs: dict[str, tuple[Watch, Clock]], warm_up: float, minutes: float) -
         f"One process trains for {minutes:g} minutes, one run after the other, and looks at itself every "
         f"{next(iter(runs.values()))[0].every:g} seconds. Slopes are of a line through what it saw after the first "
         f"{warm_up / 60:g} minutes of a run, with their standard error. Flat: at most {100 * FLAT:g} % an hour, or within "
-        "two standard errors of nothing. A log has a row for each rollout or evaluation, so that it is to grow.",
+        "two standard errors of nothing. A log has a row for each rollout or evaluation, so that it is to grow, and each "
+        "checkpoint holds a copy of progress.csv.",
     ]
     for name, (watch, clock) in runs.items():
         last, every = watch.samples[-1], CONFIGS[name].checkpoint_every
@@ -187,7 +188,8 @@ def write_samples(path: Path, samples: list[Sample]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/soak.md"))
-    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--minutes", type=float, default=60, help="of all runs together")
+    parser.add_argument("--run", action="append", choices=CONFIGS, help="one of them; may be given several times")
     parser.add_argument("--warm-up", type=float, default=8, help="minutes of each run that are left out of the fit")
     parser.add_argument("--every", type=float, default=30, help="seconds between looks")
     arguments = parser.parse_args()
@@ -195,11 +197,12 @@ def main() -> None:
 
     runs: dict[str, tuple[Watch, Clock]] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for number, (name, config) in enumerate(CONFIGS.items()):
+        names = arguments.run or list(CONFIGS)
+        for number, name in enumerate(names):
             folder = Path(scratch) / str(number)
-            watch = Watch(name, folder, 60 * arguments.minutes / len(CONFIGS), arguments.every)
+            watch = Watch(name, folder, 60 * arguments.minutes / len(names), arguments.every)
             with Clock() as clock:
-                run_experiment(config, folder, progress_bar=False, callback=watch)
+                run_experiment(CONFIGS[name], folder, progress_bar=False, callback=watch)
             runs[name] = watch, clock
             write_samples(arguments.out.with_suffix(".csv"), [one for watch, _ in runs.values() for one in watch.samples])
     write_markdown(arguments.out, page(runs, 60 * arguments.warm_up, arguments.minutes))

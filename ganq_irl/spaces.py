@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import IncompatibleSpaces, StorageError
+
+MAX_SIZE = 2**24
+"""Numbers in one observation or action that is read from a file; more is taken for a damaged or hostile one."""
 
 
 def space_to_json(space: spaces.Space) -> dict[str, Any]:
@@ -49,6 +53,8 @@ def space_from_json(description: dict[str, Any]) -> spaces.Space:
         StorageError: the description is malformed.
     """
     try:
+        if _size(description) > MAX_SIZE:
+            raise StorageError(f"a space of {_size(description)} numbers, expected at most {MAX_SIZE}")
         kind = description["type"]
         if kind == "Box":
             shape, dtype = tuple(description["shape"]), np.dtype(description["dtype"])
@@ -63,7 +69,9 @@ def space_from_json(description: dict[str, Any]) -> spaces.Space:
             return spaces.MultiBinary(description["n"])
         if kind == "Dict":
             return spaces.Dict({key: space_from_json(value) for key, value in description["spaces"].items()})
-    except (KeyError, TypeError, ValueError, AssertionError, AttributeError, ArithmeticError) as error:
+    except (KeyError, TypeError, ValueError, AssertionError, AttributeError, ArithmeticError, RecursionError) as error:
+        if isinstance(error, StorageError):
+            raise
         raise StorageError(f"malformed description of a space: {str(description)[:200]} ({error})") from error
     raise StorageError(f"unknown kind of space {kind!r}; known: Box, Discrete, MultiDiscrete, MultiBinary, Dict")
 
@@ -103,6 +111,18 @@ def space_in_layout_of(space: spaces.Space, given: spaces.Space) -> spaces.Space
     shape = given.shape or ()
     is_transposed = isinstance(given, spaces.Box) and len(shape) == 3 and (shape[2], *shape[:2]) == space.shape
     return space if is_transposed and shape != space.shape else given
+
+
+def _size(description: dict[str, Any]) -> int:
+    """Numbers that a description declares; looked at before any of them is allocated."""
+    kind = description["type"]
+    if kind == "Dict":
+        return sum(map(_size, description["spaces"].values()))
+    extents = description["shape"] if kind == "Box" else description["n"] if kind == "MultiBinary" else []
+    extents = [int(extent) for extent in (extents if isinstance(extents, list) else [extents])]
+    if min(extents, default=0) < 0:
+        raise ValueError("a size is negative")
+    return math.prod(extents)
 
 
 def _signature(space: spaces.Space) -> Any:

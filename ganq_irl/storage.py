@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -20,11 +21,16 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganq_irl.errors import StorageError
 
 CONFIG_FILE = "config.json"
 TENSORS_FILE = "tensors.safetensors"
+_SPARE_BYTES = 2**26
+_LAYER_BYTES = 2**12  # what a layer of a few numbers takes
+LARGEST_JSON = 2**26
+"""Bytes of JSON that are read; more is taken for an attack."""
 
 
 @contextlib.contextmanager
@@ -108,11 +114,15 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[
         if not (folder / name).is_file():
             raise StorageError(f"{folder} holds no {name}: not a folder that ganq-irl saved, or an incomplete copy of one")
     try:
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise StorageError(f"{folder / CONFIG_FILE} is not valid JSON ({error}); copy the folder again") from error
+        config = read_json(folder / CONFIG_FILE)
+    except StorageError as error:
+        raise StorageError(f"{error}; copy the folder again") from error
     given = config.pop("sha256", None) if isinstance(config, dict) else None
-    if given is None or given != _checksum(config, folder / TENSORS_FILE):
+    try:
+        is_whole = given is not None and given == _checksum(config, folder / TENSORS_FILE)
+    except RecursionError as error:
+        raise StorageError(f"{folder / CONFIG_FILE} is nested too deeply; copy the folder again") from error
+    if not is_whole:
         raise StorageError(
             f"{folder / TENSORS_FILE} and {CONFIG_FILE} do not match the checksum in the latter: one of them was altered or "
             "cut short; copy the folder again"
@@ -121,6 +131,51 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[
         return config, load_file(folder / TENSORS_FILE, device=str(device))
     except (SafetensorError, OSError) as error:
         raise StorageError(f"{folder / TENSORS_FILE} cannot be read ({error}); copy the folder again") from error
+
+
+def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
+    """Read a file of JSON.
+
+    Raises:
+        StorageError: it is missing, larger than ``largest`` bytes, nested too deeply, or no JSON.
+    """
+    try:
+        size = path.stat().st_size
+        if size > largest:
+            raise StorageError(f"{path} has {size} bytes, more than {largest}, which is taken for an attack")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(f"{path} is not valid JSON ({error})") from error
+
+
+@contextlib.contextmanager
+def building_for(tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Build networks that are to be filled with these tensors, within a few times their memory.
+
+    Raises:
+        StorageError: a description asks for far more than there is to fill it with, before that is allocated.
+    """
+    with _Allowance(_SPARE_BYTES + 4 * sum(tensor.nbytes for tensor in tensors.values())):
+        yield
+
+
+class _Allowance(TorchDispatchMode):
+    """Torch's operations that make a tensor of a given size, up to so many bytes together."""
+
+    def __init__(self, n_bytes: int) -> None:
+        super().__init__()
+        self.left = n_bytes
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if args and isinstance(args[0], list | tuple) and all(isinstance(extent, int) for extent in args[0]):
+            self.left -= max(_LAYER_BYTES, 4 * math.prod(args[0]))
+            if self.left < 0:
+                raise StorageError(f"networks of {tuple(args[0])} and more, for which there are not as many numbers")
+        return func(*args, **(kwargs or {}))
 
 
 def _checksum(config: Mapping[str, Any], tensors_file: Path) -> str:

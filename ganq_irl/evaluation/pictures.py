@@ -32,7 +32,7 @@ def read_progress(path: Path | str) -> dict[str, np.ndarray]:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         return {key: np.array([float(row[key] or "nan") for row in rows]) for key in (rows[0] if rows else ())}
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, csv.Error) as error:
         raise RunDirectoryError(f"{path} cannot be read ({error}); give the progress.csv of a run of `train`") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import shutil
 import time
@@ -18,6 +17,7 @@ from ganq_irl.experiment.checkpoints import CheckpointStore
 from ganq_irl.experiment.config import ExperimentConfig, parse_config
 from ganq_irl.experiment.run_directory import CHECKPOINTS, EVALUATION, INFO, load_run, versions, write_json
 from ganq_irl.experiment.runner import resume_experiment, run_experiment
+from ganq_irl.storage import read_json
 
 FAILED = "failed.json"
 SECONDS = "time/seconds"
@@ -106,8 +106,8 @@ def record_failure(folder: Path, message: str) -> None:
 def failure(folder: Path) -> str | None:
     """What ``failed.json`` says; None where there is none."""
     try:
-        content = json.loads((folder / FAILED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(folder / FAILED)
+    except StorageError:
         return None
     return str(content.get("error")) if isinstance(content, dict) else None
 

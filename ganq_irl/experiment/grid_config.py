@@ -17,6 +17,7 @@ from ganq_irl.experiment.resolve import merged, parse_assignment, read_toml, tom
 
 GRID_FILE = "grid.toml"
 DEFAULT_DEMOS, DEFAULT_SEEDS = (10,), 5
+MAX_SEEDS = 10_000
 
 _AXES = ("algos", "env", "n_demos", "seeds", "vary", "methods")
 _SET_BY_AXES = {"algo", "env", "seed", "n_trajectories", "reward"}
@@ -131,7 +132,10 @@ def _seeds(value: Any) -> tuple[int, ...]:
     """A number of seeds, which are then 0, 1, ...; or the seeds."""
     if isinstance(value, list | tuple):
         return _counts(value, "seeds", at_least=0)
-    return tuple(range(_counts(value, "seeds", at_least=1)[0]))
+    count = _counts(value, "seeds", at_least=1)[0]
+    if count > MAX_SEEDS:
+        raise ConfigurationError(f"seeds: given {count}; expected at most {MAX_SEEDS}")
+    return tuple(range(count))
 
 
 def _variations(value: Any) -> dict[str, tuple[Any, ...]]:

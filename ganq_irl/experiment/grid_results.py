@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from ganq_irl.errors import GanqIrlError, RunDirectoryError, StorageError
 from ganq_irl.evaluation import area_under_curve, normalized_score
 from ganq_irl.evaluation.pictures import STEPS, read_progress
 from ganq_irl.experiment.cell_runs import SECONDS, failure, is_finished
 from ganq_irl.experiment.grid import Cell
 from ganq_irl.experiment.run_directory import EVALUATION, PROGRESS, load_run
-from ganq_irl.storage import replace_file
+from ganq_irl.storage import read_json, replace_file
 
 RESULTS_FILE, FINAL_FILE = "results.csv", "final.csv"
 DONE, FAILED, MISSING = "done", "failed", "not run"
@@ -83,7 +83,16 @@ def _read(folder: Path, cell: Cell) -> Result:
         return Result(cell, FAILED, error)
     if not is_finished(folder, cell.config):
         return Result(cell, MISSING)
-    final = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+    try:
+        return _finished(folder, cell)
+    except (StorageError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if isinstance(error, GanqIrlError) and not isinstance(error, StorageError):
+            raise
+        raise RunDirectoryError(f"{folder} is damaged ({error}); remove it, and its cell is run again") from error
+
+
+def _finished(folder: Path, cell: Cell) -> Result:
+    final = read_json(folder / EVALUATION)
     references = final["references"]
     curve = _read_curve(folder) if cell.method.counts_steps else None
     area = area_under_curve(curve.steps, curve.returns) if curve is not None and len(curve.steps) else None

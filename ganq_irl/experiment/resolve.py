@@ -12,6 +12,9 @@ from ganq_irl.experiment.checks import check_config, defaults_for, known_algorit
 from ganq_irl.experiment.config import ExperimentConfig, parse_config
 from ganq_irl.experiment.presets import choose_preset
 
+LARGEST_SETTINGS = 2**20
+"""Bytes of a file of settings; TOML takes its time, so that more would be a wait."""
+
 
 def resolve_config(
     flags: Mapping[str, Any], *, assignments: Iterable[str] = (), file: Path | str | None = None
@@ -33,6 +36,9 @@ def resolve_config(
     for assignment in assignments:
         given = merged(given, parse_assignment(assignment))
     given = merged(given, {key: value for key, value in flags.items() if value is not None})
+    for name in ("algo", "env", "demos", "generator", "preset"):  # by which the rest is chosen
+        if not isinstance(given.get(name), str | None):
+            raise ConfigurationError(f"{name}: given {given[name]!r}; expected a string")
     algo = known_algorithm(given.get("algo"))
     env = given.get("env") or shipped_env(given.get("demos"))
     preset, settings = choose_preset(given.get("preset"), algo, env, given.get("generator"))
@@ -48,10 +54,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigurationError: it is missing, or not TOML.
     """
     try:
+        if path.stat().st_size > LARGEST_SETTINGS:
+            raise ConfigurationError(f"{path} has more than {LARGEST_SETTINGS} bytes; give a file of settings")
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
 
 
@@ -91,6 +101,6 @@ def toml_value(text: str) -> Any:
     """A value as TOML reads it, or the text itself where it is not TOML."""
     try:
         document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return document["value"] if len(document) == 1 else text

@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from ganq_irl.errors import RunDirectoryError
+from ganq_irl.errors import RunDirectoryError, StorageError
 from ganq_irl.experiment.config import ExperimentConfig, parse_config
 from ganq_irl.experiment.presets import env_family
 from ganq_irl.experiment.resolve import read_toml
 from ganq_irl.generators.policy_store import StoredPolicy, load_policy
-from ganq_irl.storage import replace_file
+from ganq_irl.storage import read_json, replace_file
 
 CONFIG, INFO, PROGRESS, EVALUATION = "config.toml", "run.json", "progress.csv", "evaluation.json"
 POLICY, BEST_POLICY, REWARD, CHECKPOINTS = "policy", "policy_best", "reward", "checkpoints"
@@ -75,9 +75,9 @@ def load_run(folder: Path | str) -> Run:
                 f"{folder} is not a run directory: it holds no {name}; give a directory that train wrote"
             )
     try:
-        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunDirectoryError(f"{folder / INFO} is not valid JSON ({error}); copy the run again") from error
+        info = read_json(folder / INFO)
+    except StorageError as error:
+        raise RunDirectoryError(f"{error}; copy the run again") from error
     if not isinstance(info, dict):
         raise RunDirectoryError(f"{folder / INFO} holds no JSON object; copy the run again")
     return Run(folder, parse_config(ExperimentConfig, read_toml(folder / CONFIG)), info)

@@ -185,15 +185,17 @@ def load_policy(folder: Path | str, device: torch.device | str = "auto") -> Stor
     if config["schema"] > SCHEMA:
         raise StorageError(f"{folder} has schema {config['schema']}, this version reads up to {SCHEMA}; update ganq-irl")
     try:
-        policy = _build_policy(config)
+        with storage.building_for(tensors):
+            policy = _build_policy(config)
         policy.load_state_dict({k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")})
         normalizer = build_normalizer(config["normalizer"], tensors)
+        algorithm = config["algorithm"]
     except MissingDependency:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise StorageError(f"{folder} does not describe a policy that can be built ({error}); save it again") from error
     policy.set_training_mode(False)
-    return StoredPolicy(policy.to(get_device(device)), config["algorithm"], normalizer)
+    return StoredPolicy(policy.to(get_device(device)), algorithm, normalizer)
 
 
 def _build_policy(config: dict[str, Any]) -> BasePolicy:

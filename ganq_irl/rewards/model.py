@@ -12,10 +12,10 @@ import torch
 from gymnasium import spaces
 
 from ganq_irl.discriminator import BaseDiscriminator, build_discriminator, build_loss, build_stabilizer
-from ganq_irl.errors import ConfigurationError, StorageError
+from ganq_irl.errors import ConfigurationError, GanqIrlError, StorageError
 from ganq_irl.rewards.forms import build_reward_form, log_ratio
 from ganq_irl.spaces import in_layout_of, space_from_json, space_to_json
-from ganq_irl.storage import load_folder, save_folder
+from ganq_irl.storage import building_for, load_folder, save_folder
 from ganq_irl.types import Batch
 
 _SCHEMA = 1
@@ -144,16 +144,16 @@ class RewardModel:
         if config.get("schema") != _SCHEMA:
             raise StorageError(f"{folder} has schema {config.get('schema')}, this version reads {_SCHEMA}; update ganq-irl")
         try:
-            discriminator = build_discriminator(
-                space_from_json(config["observation_space"]),
-                space_from_json(config["action_space"]),
-                config["discriminator"],
-            )
-            for spec in config["discriminator"]["architecture"]:
-                build_stabilizer(spec).attach(discriminator, reference=None)
+            described = (space_from_json(config[key]) for key in ("observation_space", "action_space"))
+            with building_for(tensors):
+                discriminator = build_discriminator(*described, config["discriminator"])
+                for spec in config["discriminator"]["architecture"]:
+                    build_stabilizer(spec).attach(discriminator, reference=None)
             discriminator.load_state_dict(tensors)
             return cls(discriminator, config["form"], config["loss"], config["provenance"]).to(device)
-        except (AttributeError, KeyError, TypeError, RuntimeError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, RuntimeError, ValueError) as error:
+            if isinstance(error, GanqIrlError):
+                raise
             raise StorageError(f"{folder} does not hold a reward model that can be rebuilt: {error}") from error
 
 

@@ -110,7 +110,5 @@ def test_another_networks_checkpoint_is_refused_in_a_sentence(demos, tmp_path):
 
 
 def test_divergence_names_update_quantity_and_checkpoint(demos, tmp_path):
-    with pytest.raises(
-        TrainingDiverged, match=r"diverged at update \d+: the policy's parameter .* not finite.*holds none"
-    ):
+    with pytest.raises(TrainingDiverged, match=r"diverged at update \d+: the policy's parameter .* not finite.*holds none"):
         run_experiment(config(demos, learning_rate=1e30), tmp_path / "run", progress_bar=False)

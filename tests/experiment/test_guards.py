@@ -7,6 +7,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
+from ganq_irl.algorithms import AdversarialImitation
 from ganq_irl.errors import TrainingDiverged
 from ganq_irl.experiment import load_run, run_experiment
 from ganq_irl.experiment.checkpoints import read_checkpoint
@@ -65,7 +66,7 @@ class Infinite(gym.Wrapper):
 gym.register("tests/Infinite-v0", lambda **kwargs: Infinite(gym.make("CartPole-v1").unwrapped), max_episode_steps=20)
 
 
-@pytest.mark.parametrize("algo", ["ppo", "dqn"])
+@pytest.mark.parametrize("algo", ["ppo", "dqn", "gan-q"])
 def test_a_reward_that_is_not_finite_is_named(algo, tmp_path):
     config = tiny_config(algo, env="tests/Infinite-v0", env_kwargs={})
     config.env_kwargs.clear()
@@ -94,6 +95,71 @@ def test_a_discriminator_that_is_not_finite_is_named(demos, tmp_path):
     config = tiny_config("gail", "ppo", demos, adversary={"learning_rate": 1e38})
     with pytest.raises(TrainingDiverged, match=r"diverged at step \d+: .*discriminator"):
         run_experiment(config, tmp_path / "run", progress_bar=False)
+
+
+class Break(BaseCallback):
+    """Make one quantity of a run not finite, from step 64 on, where the run looks at it next."""
+
+    def __init__(self, quantity):
+        super().__init__()
+        self.quantity = quantity
+
+    def _on_training_start(self):
+        train = self.model.train
+
+        def broken(*args, **kwargs):
+            train(*args, **kwargs)
+            if self.num_timesteps >= 64:
+                self.model.logger.record("train/loss", float("nan"))
+
+        if self.quantity == "loss":
+            self.model.train = broken
+
+    def _on_rollout_start(self):
+        if self.num_timesteps >= 64:
+            first = next(self.model.policy.parameters())
+            if self.quantity == "gradient":
+                first.grad = torch.full_like(first, torch.inf)
+            elif self.quantity == "parameter":
+                first.data.flatten()[0] = torch.nan
+
+    def _on_step(self):
+        return True
+
+
+NAMED = {
+    "loss": r"the loss train/loss is nan",
+    "gradient": r"the policy's gradient \S+ is not finite",
+    "parameter": r"the policy's parameter \S+ is not finite",
+}
+ADVERSARIES = [("gail", "ppo"), ("dac", "sac"), ("gan-q", None)]
+
+
+@pytest.mark.parametrize("quantity", NAMED)
+@pytest.mark.parametrize(("algo", "generator"), ADVERSARIES)
+def test_step_quantity_and_last_good_checkpoint_are_named(algo, generator, quantity, demos, tmp_path):
+    config = tiny_config(algo, generator, demos)
+    with pytest.raises(
+        TrainingDiverged, match=rf"diverged at step \d+: {NAMED[quantity]}.*last good checkpoint is .*step-0"
+    ):
+        run_experiment(config, tmp_path / "run", progress_bar=False, callback=Break(quantity))
+
+
+@pytest.mark.parametrize(("algo", "generator"), ADVERSARIES[:2])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_learned_reward_that_is_not_finite_is_named(algo, generator, value, demos, tmp_path, monkeypatch):
+    class Spoiled(BaseCallback):
+        def _on_step(self):
+            if self.num_timesteps == 64:
+                price = AdversarialImitation._reward_of
+                spoiled = lambda *args: torch.full_like(price(*args), value)  # noqa: E731
+                monkeypatch.setattr(AdversarialImitation, "_reward_of", spoiled)
+            return True
+
+    with pytest.raises(
+        TrainingDiverged, match=r"at step \d+: the reward 'logit' is no longer finite.*good checkpoint is .*step-0"
+    ):
+        run_experiment(tiny_config(algo, generator, demos), tmp_path / "run", progress_bar=False, callback=Spoiled())
 
 
 class Model:

@@ -10,12 +10,21 @@ import shutil
 import pytest
 import torch
 from click.testing import CliRunner
+from grid_examples import InThisProcess, quick_grid
+from gymnasium.spaces import Box
 from stable_baselines3 import PPO
 
-from ganq_irl.errors import GanqIrlError, StorageError
-from ganq_irl.experiment import resume_experiment
+from ganq_irl.discriminator import Discriminator, InputEncoder
+from ganq_irl.errors import ConfigurationError, GanqIrlError, RunDirectoryError, StorageError
+from ganq_irl.experiment import load_run, resume_experiment
 from ganq_irl.experiment.checkpoints import CheckpointStore, files, read_checkpoint
+from ganq_irl.experiment.grid import make_cells
+from ganq_irl.experiment.grid_results import read_results
+from ganq_irl.experiment.grid_runner import run_grid
+from ganq_irl.experiment.resolve import LARGEST_SETTINGS
+from ganq_irl.experiment.rewards import load_reward
 from ganq_irl.generators.policy_store import load_policy
+from ganq_irl.rewards import RewardModel
 from ganq_irl.storage import _checksum
 from ganq_irl_cli import main
 from tests.resume_examples import run_and_kill, tiny_config
@@ -139,7 +148,7 @@ def test_an_array_that_claims_to_be_huge(run):
 
 def test_a_manifest_too_large_to_be_one(run, monkeypatch):
     monkeypatch.setattr(files, "_LARGEST_MANIFEST", 100)
-    with pytest.raises(StorageError, match="larger than"):
+    with pytest.raises(StorageError, match="more than 100"):
         read_checkpoint(newest(run))
 
 
@@ -214,6 +223,89 @@ def test_a_module_beside_the_settings_is_not_imported(finished, harmed, monkeypa
     for command in ("resume", "evaluate"):
         result = CliRunner().invoke(main, [command, str(finished)])
         assert (result.exit_code, "unknown environment 'planted:" in result.stderr) == (2, True)
+
+
+def _reward(folder):
+    encoder = InputEncoder(Box(-1, 1, (3,)), Box(-1, 1, (1,)), ("observations", "actions"))
+    RewardModel(Discriminator(encoder, (4,)), "gail").save(folder)
+    return folder
+
+
+def test_a_pickle_in_a_reward_is_not_opened(tmp_path, harmed):
+    folder = _reward(tmp_path / "reward")
+    (folder / "tensors.safetensors").write_bytes(_torch_saved(Payload(harmed)))
+    reseal(folder)
+    with pytest.raises(StorageError):
+        load_reward(folder)
+
+
+HUGE = {"type": "Box", "shape": [2**20, 2**20], "dtype": "float32", "low": 0, "high": 1}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"observation_space": HUGE},
+        {"observation_space": {"type": "MultiBinary", "n": 2**50}},
+        {"observation_space": {"type": "Dict", "spaces": dict.fromkeys("abc", HUGE | {"shape": [2**23]})}},
+        {"action_space": {"type": "Discrete", "n": 2**50, "start": 0}},
+        {"form": "os.system"},
+        {"discriminator": {"kind": "plain", "inputs": ["observations"], "hidden_sizes": [2**20] * 2, "activation": "ReLU"}},
+        {"discriminator": {"kind": "plain", "inputs": ["observations"], "hidden_sizes": [1] * 10**6, "activation": "ReLU"}},
+    ],
+)
+def test_a_reward_that_would_fill_the_memory_or_names_code(changes, tmp_path):
+    folder = _reward(tmp_path / "reward")
+    reseal(folder, **changes)
+    with pytest.raises(GanqIrlError):
+        load_reward(folder)
+
+
+@pytest.mark.parametrize("widths", [[2**20, 2**20], [1] * 10**6, {"pi": [2**31], "vf": [4]}])
+def test_a_policy_whose_networks_would_fill_the_memory(widths, finished):
+    kwargs = json.loads((finished / "policy" / "config.json").read_text())["policy_kwargs"]
+    reseal(finished / "policy", policy_kwargs=kwargs | {"net_arch": widths})
+    with pytest.raises(StorageError, match="for which there are not as many numbers"):
+        load_policy(finished / "policy")
+
+
+def test_settings_and_notes_of_a_run_that_are_nested_without_end(run):
+    text = (run / "config.toml").read_text()
+    for content in ("a = " + "[" * 100_000, "a = " + "9" * 10_000, "#" * (LARGEST_SETTINGS + 1)):
+        (run / "config.toml").write_text(content)
+        with pytest.raises(ConfigurationError):
+            load_run(run)
+    (run / "config.toml").write_text(text)
+    for content in ("[" * 100_000, '{"a": ' * 50_000, "9" * 10_000, "\ud800"):
+        (run / "run.json").write_bytes(content.encode("utf-8", "surrogatepass"))
+        with pytest.raises(RunDirectoryError):
+            load_run(run)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"iterations": "x"}, {"events": []}, {"events": {"x": -1}}, {"step": -1}, {"step": "1"}]
+)
+def test_a_manifest_that_says_nonsense(changes, run):
+    seal(newest(run), **changes)
+    with pytest.raises(StorageError, match="does not describe a checkpoint"):
+        read_checkpoint(newest(run))
+
+
+def test_a_progress_that_is_no_text(run):
+    (newest(run) / "progress.csv").write_bytes(b"\xff\xfe")
+    seal(newest(run))
+    with pytest.raises(StorageError, match="is no text"):
+        resume_experiment(run, progress_bar=False)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "{", "[" * 100_000, '{"references": 3}'])
+def test_a_cell_of_a_grid_with_a_damaged_evaluation(content, tmp_path):
+    grid = quick_grid(["bc"], seeds=1)
+    run_grid(grid, tmp_path, engine=InThisProcess())
+    cells = make_cells(grid)
+    (tmp_path / cells[0].path / "evaluation.json").write_text(content)
+    with pytest.raises(RunDirectoryError, match="is damaged"):
+        read_results(tmp_path, cells)
 
 
 def test_a_zip_of_stable_baselines3_is_not_opened(tmp_path, harmed):

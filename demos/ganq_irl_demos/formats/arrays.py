@@ -69,9 +69,6 @@ def join_columns(arrays: Block, found: dict[str, list[str]], source: str) -> Blo
             raise DemoFormatError(f"{source}: {', '.join(columns)} differ in length; expected a row for each transition")
         whole = len(parts) == 1 and not is_numbered(columns[0])
         table[field] = parts[0] if whole else np.concatenate([p.reshape(len(p), -1) for p in parts], axis=1)
-    for field in [name for name in table if name.startswith("next_") and name.removeprefix("next_") in table]:
-        if table[field].shape[1:] != table[field.removeprefix("next_")].shape[1:]:
-            raise DemoFormatError(f"{source}: {', '.join(found[field])}: not of the shape of the observations before them")
     lengths = {name: len(array) for name, array in table.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {rows}" for name, rows in lengths.items())

@@ -7,10 +7,42 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ganq_irl.errors import DemoFormatError
 from ganq_irl_demos.trajectories import Observations, Trajectory
 
 Block = dict[str, np.ndarray]
 """Field (``observations``, or ``observations.<key>``, ...) -> rows."""
+
+
+_ONE_EACH = ("rewards", "terminated", "truncated", "dones", "episode")
+
+
+def sound_blocks(blocks: Iterator[Block], source: str) -> Iterator[Block]:
+    """Blocks of one table, each field with a row for each transition and of one shape throughout.
+
+    Raises:
+        DemoFormatError: they are not.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for block in blocks:
+        if any(array.ndim == 0 for array in block.values()) or len({len(array) for array in block.values()}) != 1:
+            raise DemoFormatError(f"{source}: fields differ in length; expected a row for each transition")
+        for name in set(_ONE_EACH) & set(block):
+            if block[name].size != len(block[name]):
+                raise DemoFormatError(f"{source}: {name} of shape {block[name].shape[1:]}, expected a number for each row")
+            block[name] = block[name].reshape(-1)
+        found = {name: array.shape[1:] for name, array in block.items()}
+        shapes = shapes or found
+        observed = {name: shape for name, shape in found.items() if name.partition(".")[0] == "observations"}
+        following = {
+            name.removeprefix("next_"): shape for name, shape in found.items() if name.startswith("next_observations")
+        }
+        if found != shapes or (following and following != observed):
+            odd = sorted(name for name in {*found, *shapes} if found.get(name) != shapes.get(name)) or sorted(following)
+            raise DemoFormatError(
+                f"{source}: {', '.join(odd)}: of other shapes than in other rows, or than the observations before them"
+            )
+        yield block
 
 
 def cut(blocks: Iterator[Block], horizon: int | None, *, ordered: bool = True) -> Iterator[Trajectory]:

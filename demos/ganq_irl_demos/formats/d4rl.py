@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from ganq_irl_demos.formats.arrays import join_columns
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.hdf5 import is_hdf5, numbers, opened, read_note, top_names
-from ganq_irl_demos.formats.limits import needed
+from ganq_irl_demos.formats.limits import check_size, needed
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import BLOCK_ROWS, SYNONYMS, column_name, find_columns, row_blocks, table_stream
 from ganq_irl_demos.staging import replacing_file
@@ -36,11 +37,11 @@ def read(path: Path, request: Request) -> EpisodeStream:
         found = find_columns(_datasets(file), request.columns, str(path))
         note = read_note(file, path)
         for name in [name for columns in found.values() for name in columns]:
-            numbers(file, name, path, largest=0)
+            _column(file, name, path)
 
     def blocks() -> Iterator[Block]:
         with opened(path) as file:
-            arrays = {name: numbers(file, name, path, largest=0) for columns in found.values() for name in columns}
+            arrays = {name: _column(file, name, path) for columns in found.values() for name in columns}
             rows = {len(array) for array in arrays.values() if array.ndim}
             for start in range(0, max(rows, default=0), BLOCK_ROWS):
                 part = {
@@ -49,6 +50,14 @@ def read(path: Path, request: Request) -> EpisodeStream:
                 yield join_columns(part, found, str(path))
 
     return table_stream(blocks, request, str(path), note)
+
+
+def _column(file: Any, name: str, path: Path) -> Any:
+    """A data set of which a block of rows at a time is bearable."""
+    array = numbers(file, name, path, largest=0)
+    rows = min(array.size, BLOCK_ROWS * math.prod(array.shape[1:]))
+    check_size(path, rows * array.dtype.itemsize, path.stat().st_size)
+    return array
 
 
 def _datasets(file: Any) -> list[str]:

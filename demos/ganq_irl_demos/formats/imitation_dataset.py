@@ -83,7 +83,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
             try:
                 cells = {name: _array(record[name]) for name in ("obs", "acts", "rews") if name in names}
                 whole = bool(record["terminal"].as_py())
-            except (ValueError, TypeError, OSError, NotImplementedError) as error:
+            except (AttributeError, ValueError, TypeError, OSError, NotImplementedError) as error:
                 raise DemoFormatError(f"{path}: row {row} holds no arrays of numbers ({brief(error)})") from error
             cut = not whole or len(cells["acts"]) == horizon
             yield Trajectory(cells["obs"], cells["acts"], cells.get("rews"), terminated=not cut, truncated=cut)
@@ -147,8 +147,10 @@ def _mapped(file: Path) -> Any:
             source.seek(0)
             reader = pa.ipc.open_stream(source)
             columns = [name for name in _COLUMNS if name in reader.schema.names]
-            return reader.read_all().select(columns)
-    except (pa.ArrowException, OSError, ValueError, IndexError) as error:
+            table = reader.read_all().select(columns)
+            table.validate(full=True)  # lengths and offsets that lead out of the file would end the process
+            return table
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
         if isinstance(error, DemoFormatError):
             raise
         raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); copy the data set again") from error

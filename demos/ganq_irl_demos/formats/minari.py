@@ -24,7 +24,7 @@ from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import fit, sound_episodes
 from ganq_irl_demos.packing import bound_size
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.trajectories import Observations, Trajectory, named_spaces
+from ganq_irl_demos.trajectories import Observations, Trajectory, named_arrays, named_spaces
 
 PREFIX = "minari:"
 """Before the id of a data set in Minari's local store."""
@@ -215,6 +215,8 @@ def _trajectory(episode: Mapping[str, Any], seed: Any, observation_space: spaces
     rewards = np.asarray(episode["rewards"])
     absent = rewards.dtype.kind == "f" and bool(np.isnan(rewards).all())
     observations: Observations = episode["observations"]
+    if any(np.ndim(array) == 0 for array in (episode["actions"], *named_arrays(observations).values())):
+        raise ValueError("a single value, expected a row for each step")
     return Trajectory(
         observations=observations,
         actions=episode["actions"],

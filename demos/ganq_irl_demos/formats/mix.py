@@ -17,6 +17,9 @@ from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.trajectories import Demonstrations
 
 TABLE = "demonstrations"
+MAX_NAME, MAX_PART = 1024, 200
+"""Letters of a path, and of a name in it; file systems take 255 bytes."""
+
 MAX_COPIES = 100
 """Largest number of times that the set of the largest weight is repeated."""
 
@@ -34,7 +37,7 @@ def parts(path: Path) -> list[tuple[str, float]]:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DemoFormatError(f"{path} is not TOML ({brief(error)})") from error
     tables: Any = content.get(TABLE)
     sound = isinstance(tables, list) and tables and all(isinstance(table, dict) and _is_part(table) for table in tables)
@@ -42,13 +45,22 @@ def parts(path: Path) -> list[tuple[str, float]]:
         raise DemoFormatError(
             f'{path}: expected [[{TABLE}]] tables, each with source = "NAME-or-FILE" and perhaps weight = 2.0'
         )
-    return [(_beside(path, table["source"]), float(table.get("weight", 1))) for table in tables]
+    found = [(_beside(path, table["source"]), float(table.get("weight", 1))) for table in tables]
+    if nested := [source for source, _ in found if recognise(Path(source)) and Path(source) != path]:
+        raise DemoFormatError(f"{path}: {nested[0]} is such a table itself; name the sets that it joins instead")
+    return found
 
 
 def _is_part(table: dict[str, Any]) -> bool:
     weight = table.get("weight", 1)
-    known = set(table) <= {"source", "weight"} and isinstance(table.get("source"), str)
+    source = table.get("source")
+    known = set(table) <= {"source", "weight"} and isinstance(source, str) and _is_name(source)
     return known and isinstance(weight, int | float) and not isinstance(weight, bool)
+
+
+def _is_name(source: str) -> bool:
+    """Whether a file system can be asked for it."""
+    return "\x00" not in source and len(source) < MAX_NAME and all(len(part) < MAX_PART for part in source.split("/"))
 
 
 def _beside(path: Path, source: str) -> str:

@@ -140,14 +140,14 @@ def read(path: Path, request: Request | None = None) -> EpisodeStream:
     try:
         arrays = _read_arrays(path)
         header = json.loads(arrays.pop("header").tobytes())
+        checksum = _check_header(header, path)
+        if content_checksum(header, arrays) != checksum:
+            raise DemoFormatError(f"{path} was altered: its content does not match its checksum; copy or record it again")
+        return EpisodeStream.of(unpack(header, arrays, str(path)))
     except DemoFormatError:
         raise
     except UNREADABLE as error:
         raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or record it again") from error
-    checksum = _check_header(header, path)
-    if content_checksum(header, arrays) != checksum:
-        raise DemoFormatError(f"{path} was altered: its content does not match its checksum; copy or record it again")
-    return EpisodeStream.of(unpack(header, arrays, str(path)))
 
 
 def _check_beginning(path: Path) -> None:

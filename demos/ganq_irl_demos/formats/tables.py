@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
-from ganq_irl_demos.formats.cutting import Block, cut
+from ganq_irl_demos.formats.cutting import Block, cut, sound_blocks
 from ganq_irl_demos.formats.guessing import guess_actions, guess_observations
 from ganq_irl_demos.formats.imitation import horizon_of
 from ganq_irl_demos.formats.notes import Note
@@ -120,7 +120,11 @@ def table_stream(
         DemoFormatError: there are no rows and no spaces.
         IncompatibleSpaces: guessed spaces would not be supported.
     """
-    first = next(blocks(), None)
+
+    def rows() -> Iterator[Block]:
+        return sound_blocks(blocks(), source)
+
+    first = next(rows(), None)
     fields = set(first or ())
     # without any of these rows may come from anywhere, in any order
     ordered = bool(fields & {"episode", "terminated", "truncated", "dones"} or _has_next(fields))
@@ -130,7 +134,7 @@ def table_stream(
         () if ordered or first is None else ("next_observations",)
     )
     observation_space = note.observation_space if note else request.observation_space or guess_observations(first, source)
-    action_space = note.action_space if note else request.action_space or guess_actions(first, blocks, source)
+    action_space = note.action_space if note else request.action_space or guess_actions(first, rows, source)
     env_id = note.env_id if note else request.env_id
     whole = note is not None or not ordered or _has_next(fields)
     dropped = {} if whole else {"last_steps": "dropped: their next observations are unknown"}
@@ -138,7 +142,7 @@ def table_stream(
     def episodes() -> Iterator[Trajectory]:
         trajectories = (
             fit(one, observation_space, action_space, is_text=is_text)
-            for one in cut(blocks(), horizon_of(env_id), ordered=ordered)
+            for one in cut(rows(), horizon_of(env_id), ordered=ordered)
         )
         return note.restored(trajectories, source) if note else trajectories
 

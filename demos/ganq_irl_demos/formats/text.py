@@ -56,7 +56,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
                 arrays = {name: _numbers(batch, name, str(path)) for name in wanted}
                 if len(batch):
                     yield join_columns(arrays, found, str(path))
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, KeyError) as error:  # KeyError: a name twice
             raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); mend or export it again") from error
 
     return table_stream(blocks, request, str(path), is_text=True)

@@ -66,7 +66,7 @@ class Checkpointing(BaseCallback):
         self.parts, self.store, self.every, self.interrupts = parts, store, every, interrupts
         self.latest = self._restored = restored
         self._next = every
-        self._iterations = 0 if restored is None else int(restored.info["iterations"])
+        self._iterations = 0 if restored is None else int(restored.info.get("iterations", 0))
 
     def _on_step(self) -> bool:
         return True
@@ -131,5 +131,7 @@ class Checkpointing(BaseCallback):
                 load_simulator_states(model.env, state["simulators"])
             load_training_state(model, self.parts.imitator, self.parts.callbacks, state["training"])
             load_random_states(state["random"])
-        except (AttributeError, KeyError, TypeError) as error:
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if isinstance(error, StorageError):
+                raise
             raise StorageError(f"{checkpoint.folder} does not fit what config.toml describes: {error!r}") from error

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ganq_irl.errors import StorageError
 from ganq_irl.experiment.checkpoints.replay import CHUNK_BYTES
-from ganq_irl.storage import flatten_state, unflatten_state
+from ganq_irl.storage import flatten_state, read_json, unflatten_state
 
 SCHEMA = 1
 MANIFEST, STATE, PROGRESS = "manifest.json", "state.json", "progress.csv"
@@ -51,7 +51,7 @@ class Checkpoint:
         Raises:
             StorageError: a file is malformed.
         """
-        skeleton = _read_json(self.folder / STATE, _LARGEST_STATE)
+        skeleton = read_json(self.folder / STATE, _LARGEST_STATE)
         try:
             return unflatten_state(skeleton["tree"], _Tensors(self.folder, skeleton["tensors"]))
         except (KeyError, TypeError, RecursionError) as error:
@@ -103,15 +103,31 @@ def read_manifest(path: Path) -> dict[str, Any]:
     Raises:
         StorageError: it is missing, malformed, or of a newer schema.
     """
-    manifest = _read_json(path, _LARGEST_MANIFEST)
-    if not isinstance(manifest, dict) or manifest.pop("sha256", None) != _digest(manifest):
+    manifest = read_json(path, _LARGEST_MANIFEST)
+    try:
+        is_whole = isinstance(manifest, dict) and manifest.pop("sha256", None) == _digest(manifest)
+    except RecursionError as error:
+        raise StorageError(f"{path} is nested too deeply") from error
+    if not is_whole:
         raise StorageError(f"{path} does not match its checksum")
     match manifest:
-        case {"schema": int(schema), "kind": "checkpoint", "step": int(), "files": dict()}:
+        case {"schema": int(schema), "kind": "checkpoint", "step": int(step), "files": dict()} if step >= 0 and _is_log(
+            manifest
+        ):
             if schema > SCHEMA:
                 raise StorageError(f"{path} has schema {schema}, this version reads up to {SCHEMA}; update ganq-irl")
             return manifest
     raise StorageError(f"{path} does not describe a checkpoint")
+
+
+def _is_log(manifest: Mapping[str, Any]) -> bool:
+    """Whether what is said of the log is what ``logs.py`` wrote; runs without one say nothing."""
+    iterations, events = manifest.get("iterations", 0), manifest.get("events", {})
+    return (
+        isinstance(iterations, int)
+        and isinstance(events, dict)
+        and all(isinstance(size, int) and size >= 0 for size in events.values())
+    )
 
 
 def _check_file(folder: Path, name: str, entry: Any) -> None:
@@ -186,16 +202,3 @@ class _Tensors(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.places)
-
-
-def _read_json(path: Path, largest: int) -> Any:
-    try:
-        if path.stat().st_size > largest:
-            raise StorageError(f"{path} is larger than {largest} bytes")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(f"{path} is not valid JSON ({error})") from error

@@ -9,6 +9,7 @@ from typing import Any
 
 from stable_baselines3.common.logger import CSVOutputFormat, Logger, configure
 
+from ganq_irl.errors import StorageError
 from ganq_irl.experiment.checkpoints.files import PROGRESS, Checkpoint
 
 _ITERATIONS = "time/iterations"
@@ -62,14 +63,17 @@ def open_log(folder: Path, checkpoint: Checkpoint | None = None) -> RunLogger:
     """
     if checkpoint is None:
         return RunLogger(configure(str(folder), ["csv", "tensorboard"]))
-    _cut_events(folder, checkpoint.info["events"])
+    try:
+        text = checkpoint.progress().decode()
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{checkpoint.folder / PROGRESS} is no text: {error}") from error
+    _cut_events(folder, checkpoint.info.get("events", {}))
     logger = configure(str(folder), ["csv", "tensorboard"])
-    text = checkpoint.progress().decode()
     table = _csv(logger)
     table.keys = text.partition("\n")[0].split(",") if text else []
     table.file.write(text)
     table.file.flush()
-    return RunLogger(logger, int(checkpoint.info["iterations"]))
+    return RunLogger(logger, int(checkpoint.info.get("iterations", 0)))
 
 
 def log_position(folder: Path, logger: Logger) -> tuple[bytes, dict[str, int]]:
