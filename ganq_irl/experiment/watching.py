@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HParam, Logger, TensorBoardOutputFormat
@@ -72,7 +73,8 @@ def record_histogram(logger: Logger, name: str, values: np.ndarray) -> None:
     """Give values to the logger, of which TensorBoard makes a histogram, and which other outputs do not see."""
     values = values[np.isfinite(values)]
     if values.size:
-        logger.record(name, values, exclude=TENSORBOARD_ONLY)
+        # Of arrays older releases of SB3 make no histogram.
+        logger.record(name, torch.as_tensor(values), exclude=TENSORBOARD_ONLY)
 
 
 def record_settings(logger: Logger, config: ExperimentConfig) -> None:
