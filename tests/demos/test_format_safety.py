@@ -214,3 +214,48 @@ def test_a_parquet_file_that_declares_too_much_is_refused(tmp_path, monkeypatch)
     path = save_demonstrations(make_demos(constant), tmp_path / "zeros.parquet")
     with pytest.raises(GanqIrlError, match=r"zeros\.parquet has \d+ bytes but would unpack to \d+"):
         load_demonstrations(path)
+
+
+def test_tables_of_sets_that_name_each_other_or_what_no_file_system_takes(tmp_path):
+    for name, other in (("a.toml", "b.toml"), ("b.toml", "a.toml")):
+        (tmp_path / name).write_text(f'[[demonstrations]]\nsource = "{other}"\n')
+    with pytest.raises(DemoFormatError, match="is such a table itself"):
+        load_demonstrations(tmp_path / "a.toml")
+    for source in ("x" * 3000, "a\\u0000b", "a/" * 3000):
+        (tmp_path / "c.toml").write_text(f'[[demonstrations]]\nsource = "{source}"\n')
+        with pytest.raises(DemoFormatError, match=r"expected \[\[demonstrations\]\] tables"):
+            load_demonstrations(tmp_path / "c.toml")
+
+
+def test_lengths_that_lead_out_of_an_arrow_file_do_not_end_the_process(tmp_path):
+    pytest.importorskip("pyarrow", exc_type=ImportError)
+    folder = stored("imitation", tmp_path)
+    file = next(folder.glob("*.arrow"))
+    content = file.read_bytes()
+    lengths = [at for at in range(0, len(content) - 8, 8) if content[at : at + 8] == (3).to_bytes(8, "little")]
+    assert lengths, "three trajectories are three rows"
+    for at in lengths:
+        file.write_bytes(content[:at] + (2**63 + 18).to_bytes(8, "little") + content[at + 8 :])
+        with pytest.raises(DemoFormatError, match=r"truncated or altered|do not fit together|holds no arrays"):
+            load_demonstrations(folder)
+
+
+def test_rows_of_another_shape_further_down_are_refused(tmp_path, hdf5):
+    path = stored("robomimic", tmp_path)
+    with hdf5.File(path, "a") as file:
+        place = file["data/demo_1/obs"]
+        name = next(iter(place))
+        values = place[name][()]
+        del place[name]
+        place[name] = values[:, :2]
+    with pytest.raises(DemoFormatError, match="of other shapes"):
+        load_demonstrations(path)
+
+
+def test_a_block_of_rows_that_would_fill_the_memory_is_refused(tmp_path, hdf5):
+    path = stored("d4rl", tmp_path)
+    with hdf5.File(path, "a") as file:
+        del file["rewards"]
+        file.create_dataset("rewards", (18, 2**33), "u1", chunks=(1, 2**16))
+    with pytest.raises(DemoFormatError, match="would unpack to"):
+        load_demonstrations(path)
