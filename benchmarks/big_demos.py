@@ -25,7 +25,7 @@ from ganq_irl_demos.catalog import ROOT
 
 HERE = Path(__file__).parent
 EPISODE, OBSERVATION, ACTION = 1000, 17, 6
-ENV = "big_demos_env:Big-v0"
+ENV = "Big-v0"
 MODULE = f"""
 import gymnasium as gym, numpy as np
 class Big(gym.Env):
@@ -38,7 +38,8 @@ class Big(gym.Env):
         return self.np_random.normal(size={OBSERVATION}).astype(np.float32), 1.0, False, False, {{}}
 gym.register("Big-v0", Big, max_episode_steps={EPISODE})
 """
-COMMAND = [sys.executable, "-m", "ganq_irl_cli", "demos"]
+GANQ_IRL = [sys.executable, "-m", "ganq_irl_cli", "--import", "big_demos_env"]
+COMMAND = [*GANQ_IRL, "demos"]
 SETTINGS = ("evaluation.episodes=1", "generator_kwargs.n_steps=1024", "generator_kwargs.n_epochs=1")
 TRAIN = ["train", "gail", "--env", ENV, "--demos", "big.npz", "--timesteps", "2048", "--device", "cpu", "--out", "run"]
 TRAIN += [word for setting in SETTINGS for word in ("--set", setting)]
@@ -128,7 +129,7 @@ def main() -> None:
         "demos import big.hdf5": [*COMMAND, "import", "big.hdf5", "--env", ENV, "--out", "big.npz"],
         "demos check big.npz": [*COMMAND, "check", "big.npz", "--env", ENV],
         "demos inspect big.npz": [*COMMAND, "inspect", "big.npz"],
-        "train gail --demos big.npz": [*COMMAND[:-1], *TRAIN],
+        "train gail --demos big.npz": [*GANQ_IRL, *TRAIN],
     }
     try:
         write_d4rl(folder / "big.hdf5", options.transitions)

@@ -24,9 +24,16 @@ COMMANDS = {
     cls=RootGroup, package="ganq_irl_cli.commands", table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(__version__, "--version", help="Show the version and exit.")
+@click.option(
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import a module that registers environments of yours."
+)
 @click.option("--debug", is_flag=True, help="Show the whole Python traceback of a failure.")
-def main(debug: bool) -> None:
+def main(modules: tuple[str, ...], debug: bool) -> None:
     """Imitation learning and inverse reinforcement learning.
 
     Start with `ganq-irl quickstart`. Exit codes: 0 done, 1 failed while running, 2 the request was wrong, 130 interrupted.
     """
+    if modules:
+        from ganq_irl.environments.own import import_environments
+
+        import_environments(modules)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gymnasium as gym
 
+from ganq_irl.environments.own import import_named
+
 CONTINUING_ACROBOT = "ganq_irl/ContinuingAcrobot-v0"
 BANDIT = "ganq_irl/Bandit-v0"
 FOUR_MODE_CHAIN = "ganq_irl/FourModeChain-v0"
@@ -58,3 +60,4 @@ def register_envs() -> None:
 
 
 register_envs()
+import_named()

@@ -10,7 +10,6 @@ from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
 from ganq_irl.errors import ConfigurationError
 
-
 TAU = 0.02
 """Seconds of a step, as in CartPole-v1; so are the limits."""
 MAX_POSITION, MAX_ANGLE = 2.4, math.radians(12)

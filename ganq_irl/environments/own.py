@@ -1,0 +1,57 @@
+"""Environments of your own: modules that register them with Gymnasium, named by you and never by a file that is read."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from ganq_irl.errors import ConfigurationError
+
+VARIABLE = "GANQ_IRL_IMPORT"
+"""Environment variable of their names, separated by commas; importing ``ganq_irl.environments`` imports them."""
+
+
+def import_environments(modules: Sequence[str]) -> None:
+    """Import modules that register environments, here and in the worker processes that this one starts.
+
+    The working directory is searched first, as Python does for a script there.
+
+    Args:
+        modules: dotted names, as in an import statement.
+
+    Raises:
+        ConfigurationError: one cannot be found.
+    """
+    named = [*_named(), *modules]
+    os.environ[VARIABLE] = ",".join(dict.fromkeys(named))
+    import_named()
+
+
+def import_named() -> None:
+    """Import what ``GANQ_IRL_IMPORT`` names.
+
+    Raises:
+        ConfigurationError: a module cannot be found.
+    """
+    for name in _named():
+        if name not in sys.modules:
+            _import(name)
+
+
+def _named() -> list[str]:
+    return [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
+
+
+def _import(name: str) -> None:
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{name} cannot be imported ({error}); name a module that is installed or lies in the working directory"
+        ) from error
+    finally:
+        sys.path.remove(folder)
