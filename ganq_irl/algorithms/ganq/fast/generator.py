@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ganq_irl.algorithms.ganq.fast.networks import Mlp, Views
@@ -19,7 +21,8 @@ class FastGenerator:
     """
 
     def __init__(self, generator: LocationShapeGenerator, values: Views) -> None:
-        network, head = generator.q_net
+        modules: Any = generator.q_net
+        network, head = modules
         self._head, self._shape, self._embedding = head, generator.shape, generator.embedding
         self._body = Mlp(network.base, values)
         self._v, self._c, self._w = values[head.weight], values[head.bias], values[generator.shape]

@@ -24,7 +24,7 @@ class Mlp:
         self._linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
         self._weights = [values[layer.weight] for layer in self._linear]
         self._biases = [values[layer.bias] for layer in self._linear]
-        self._slopes = [slope_of(layer) for layer in layers if not isinstance(layer, nn.Linear)]
+        self._slopes = [slope_of(layer) or 0.0 for layer in layers if not isinstance(layer, nn.Linear)]
         self._outputs: list[np.ndarray] = []
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:

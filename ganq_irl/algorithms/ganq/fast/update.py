@@ -11,8 +11,12 @@ from torch import Tensor
 from ganq_irl.algorithms.ganq.fast.critic import FastCritic, Judgement
 from ganq_irl.algorithms.ganq.fast.generator import FastGenerator
 from ganq_irl.algorithms.ganq.fast.vectors import FlatAdam, Vector
+from ganq_irl.algorithms.ganq.return_generators import LocationShapeGenerator
 from ganq_irl.algorithms.ganq.value_learner import Metrics, Sampled
+from ganq_irl.discriminator import ReturnDiscriminator
 from ganq_irl.discriminator.metrics import discriminator_metrics
+from ganq_irl.discriminator.stabilizers.penalty import ZeroCenteredGradientPenalty
+from ganq_irl.types import Observations
 
 if TYPE_CHECKING:
     from ganq_irl.algorithms.ganq.ganq import GANQ
@@ -29,7 +33,12 @@ class FastUpdate:
 
     def __init__(self, model: GANQ) -> None:
         learner = model.learner
-        (self._penalty,) = learner.stabilizers
+        (penalty,) = learner.stabilizers
+        assert isinstance(penalty, ZeroCenteredGradientPenalty)
+        assert isinstance(learner.discriminator, ReturnDiscriminator)
+        assert isinstance(model.q_net, LocationShapeGenerator)
+        assert isinstance(model.q_net_target, LocationShapeGenerator)
+        self._penalty = penalty
         self._learner, self._residuals, self._n_samples = learner, model.residuals, model.n_samples
         self._of_generator = FlatAdam(model.policy.optimizer, model.max_grad_norm)
         self._of_critic = FlatAdam(learner.optimizer, learner.max_grad_norm)
@@ -114,8 +123,9 @@ class FastUpdate:
         }
 
 
-def _rows(observations: Tensor) -> np.ndarray:
+def _rows(observations: Observations) -> np.ndarray:
     """As SB3's FlattenExtractor and the critic's encoder have them, ``(batch, dim)``."""
+    assert isinstance(observations, Tensor)
     return observations.float().numpy().reshape(len(observations), -1)
 
 
