@@ -20,6 +20,7 @@ IN_MEMORY = 128 << 20
 """Bytes up to which a field of a batch is kept in memory."""
 
 CHUNK_ROWS = 1 << 16
+FLUSHED_ROWS = 1 << 20
 
 
 def to_batch(demonstrations: Demonstrations, device: torch.device | str = "cpu") -> Batch:
@@ -65,6 +66,8 @@ def _tensor(array: np.ndarray, device: torch.device | str, rows: np.ndarray | No
         part = array[start : start + CHUNK_ROWS][chosen[start : start + CHUNK_ROWS]]
         copied[done : done + len(part)] = part
         done += len(part)
+        if isinstance(copied, np.memmap) and start % FLUSHED_ROWS == 0:
+            copied.flush()  # what is on the disk the system can take back when it needs room
     return torch.from_numpy(copied).to(device)
 
 

@@ -26,7 +26,7 @@ STATE_ACTION_RETURN = ("observations", "actions", "returns")
 FIELDS = ("observations", "actions", "next_observations", "dones", "absorbing", "returns")
 
 _SMALLEST_IMAGE = 36
-_FITTED_ROWS = 1 << 20  # of more rows, so many evenly spread ones tell mean and deviation well enough
+_REPRESENTATIVE_ROWS = 1 << 18
 _CLIP = 10.0  # standard deviations: a dimension that hardly moves in the demonstrations must not swamp the others
 
 
@@ -188,7 +188,7 @@ class InputEncoder(nn.Module):
         """Take mean and deviation of every continuous column from ``batch``; a constant column keeps deviation 1."""
         if not self._standardizes:
             return
-        raw = self._raw(batch[:: -(-len(batch) // _FITTED_ROWS) or 1])
+        raw = self._raw(representative(batch))
         for part in self.parts:
             if part.is_continuous:
                 source = part if part.field != "next_observations" else self._observation_twin(part)
@@ -237,6 +237,11 @@ class InputEncoder(nn.Module):
     def _raw(self, batch: Batch) -> Tensor:
         parts = [part for part in self.parts if part.field != "returns"]
         return torch.cat([_encode(_value(batch, part), part) for part in parts], dim=1)
+
+
+def representative(batch: Batch) -> Batch:
+    """Rows that stand for a batch: of very many, some 260 000 evenly spread ones, enough for means and deviations."""
+    return batch[:: -(-len(batch) // _REPRESENTATIVE_ROWS) or 1]
 
 
 def contiguous(parts: Sequence[Part]) -> tuple[Part, ...]:

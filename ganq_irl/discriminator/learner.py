@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, parametrize
 
-from ganq_irl.discriminator.inputs import Encoded
+from ganq_irl.discriminator.inputs import Encoded, representative
 from ganq_irl.discriminator.losses import Loss, build_loss, with_log_ratio
 from ganq_irl.discriminator.metrics import discriminator_metrics
 from ganq_irl.discriminator.networks import BaseDiscriminator
@@ -57,7 +57,7 @@ class DiscriminatorLearner:
         encoded = None
         if reference is not None:
             discriminator.encoder.fit(reference)
-            encoded = discriminator.encode(reference)
+            encoded = discriminator.encode(representative(reference))
         for stabilizer in sorted(self._attached(), key=lambda stabilizer: stabilizer.attach_rank):
             stabilizer.attach(discriminator, encoded)
         self.max_grad_norm = max_grad_norm
@@ -71,7 +71,7 @@ class DiscriminatorLearner:
     def refer_to(self, reference: Batch) -> None:
         """Give the real data that were not there at construction."""
         self.discriminator.encoder.fit(reference)
-        encoded = self.discriminator.encode(reference)
+        encoded = self.discriminator.encode(representative(reference))
         for stabilizer in self._attached():
             stabilizer.refer_to(self.discriminator, encoded)
 

@@ -14,6 +14,7 @@ from ganq_irl.discriminator import (
     STATE_TRANSITION,
     InputEncoder,
 )
+from ganq_irl.discriminator.inputs import representative
 from ganq_irl.types import Batch
 
 BOX = spaces.Box(-10, 10, (2,))
@@ -225,3 +226,11 @@ def test_a_gradient_through_returns_survives():
     (encoded.rows()[:, encoder.columns("returns")] * torch.tensor([[3.0], [5.0]])).sum().backward()
     assert returns.grad.tolist() == [3, 5]
     assert not encoded.detach().features.requires_grad
+
+
+def test_of_very_many_rows_evenly_spread_ones_are_representative(monkeypatch):
+    monkeypatch.setattr("ganq_irl.discriminator.inputs._REPRESENTATIVE_ROWS", 4)
+    rows = torch.arange(10.0)[:, None]
+    batch = Batch(observations=rows, actions=rows, next_observations=rows, dones=torch.zeros(10))
+    assert representative(batch).observations[:, 0].tolist() == [0.0, 3.0, 6.0, 9.0]
+    assert representative(batch[:4]).observations[:, 0].tolist() == [0.0, 1.0, 2.0, 3.0]
