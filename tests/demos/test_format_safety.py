@@ -12,6 +12,7 @@ from demo_examples import ACTIONS, OBSERVATIONS, make_demos, make_trajectory
 
 from ganq_irl.errors import DemoFormatError, GanqIrlError
 from ganq_irl_demos import FORMATS, load_demonstrations, save_demonstrations
+from ganq_irl_demos.formats.parquet_footer import declared_values
 
 SPACES = {"observation_space": OBSERVATIONS, "action_space": ACTIONS}
 
@@ -259,3 +260,30 @@ def test_a_block_of_rows_that_would_fill_the_memory_is_refused(tmp_path, hdf5):
         file.create_dataset("rewards", (18, 2**33), "u1", chunks=(1, 2**16))
     with pytest.raises(DemoFormatError, match="would unpack to"):
         load_demonstrations(path)
+
+
+def test_a_parquet_footer_with_a_bit_flipped_anywhere_does_not_end_the_process(tmp_path):
+    pytest.importorskip("pyarrow", exc_type=ImportError)
+    path = stored("parquet", tmp_path)
+    content = path.read_bytes()
+    size = int.from_bytes(content[-8:-4], "little")
+    refused = 0
+    for place in range(len(content) - size - 8, len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :])
+        try:
+            load_demonstrations(path, **SPACES)
+        except GanqIrlError:
+            refused += 1
+    assert refused > size / 10
+
+
+@pytest.mark.parametrize("options", [{}, {"row_group_size": 30}, {"data_page_version": "2.0"}, {"write_page_index": True}])
+def test_values_are_counted_as_pyarrow_does(options, tmp_path):
+    pa = pytest.importorskip("pyarrow", exc_type=ImportError)
+    pq = pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
+    table = pa.table({"a": np.arange(100.0), "b": [[1, 2, 3]] * 100, "c": ["x"] * 100, "d": [True] * 100})
+    pq.write_table(table, tmp_path / "a.parquet", **options)
+    metadata = pq.ParquetFile(tmp_path / "a.parquet").metadata
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    expected = [sum(group.column(index).num_values for index in range(group.num_columns)) for group in groups]
+    assert declared_values(tmp_path / "a.parquet") == expected

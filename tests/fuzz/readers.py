@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -236,11 +237,13 @@ def _read_run(path: Path) -> None:
     from ganq_irl.experiment.checks import check_config
     from ganq_irl.experiment.runner import resume_experiment
 
-    _all(
-        lambda: check_config(load_run(path).config),
-        lambda: read_progress(path / "progress.csv"),
-        lambda: resume_experiment(path, progress_bar=False),
-    )
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as scratch:
+        run = Path(shutil.copytree(path, Path(scratch) / "run"))  # what is gone on with is finished afterwards
+        _all(
+            lambda: check_config(load_run(run).config),
+            lambda: read_progress(run / "progress.csv"),
+            lambda: resume_experiment(run, progress_bar=False),
+        )
 
 
 def _write_grids(folder: Path) -> None:

@@ -14,6 +14,7 @@ from ganq_irl_demos.formats.arrays import join_columns
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.limits import brief, check_size
 from ganq_irl_demos.formats.notes import KEY, Note
+from ganq_irl_demos.formats.parquet_footer import declared_values
 from ganq_irl_demos.formats.tables import BLOCK_ROWS, column_name, find_columns, row_blocks, table_stream
 from ganq_irl_demos.staging import replacing_file
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -55,11 +56,9 @@ def open_parquet(path: Path) -> tuple[Any, Note | None]:
     import pyarrow.parquet as pq
 
     try:
+        largest = 8 * max(declared_values(path), default=0)
         file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
-        metadata = file.metadata
-        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-        largest = max((sum(8 * g.column(i).num_values for i in range(g.num_columns)) for g in groups), default=0)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or write it again") from error
     check_size(path, largest, path.stat().st_size)  # rows are read a row group at a time
     text = (file.metadata.metadata or {}).get(KEY.encode())
