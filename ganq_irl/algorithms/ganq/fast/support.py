@@ -99,8 +99,10 @@ def _reasons_of_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module) 
     parameters = list(network.parameters())
     if type(optimizer) is not torch.optim.Adam or any(group.get(option) for option in _ADAM_OPTIONS):
         yield "another optimiser than plain Adam"
-    elif len(optimizer.param_groups) > 1 or {*map(id, group["params"])} != {*map(id, parameters)}:
-        yield "an optimiser of other parameters than the network's"
+    elif len(optimizer.param_groups) > 1 or not {*parameters} <= {*group["params"]}:
+        yield "an optimiser that does not hold the network's parameters in one group"
+    elif any(other.grad is not None for other in {*group["params"]} - {*parameters}):
+        yield "an optimiser of parameters beside the network's"  # older SB3 gives it the target's, which never learn
     for parameter in parameters:
         if parameter.dtype != torch.float32 or not parameter.requires_grad or not parameter.is_contiguous():
             yield "parameters that are frozen, not contiguous, or no float32"

@@ -35,17 +35,18 @@ class FastUpdate:
         learner = model.learner
         (penalty,) = learner.stabilizers
         assert isinstance(penalty, ZeroCenteredGradientPenalty)
-        assert isinstance(learner.discriminator, ReturnDiscriminator)
         assert isinstance(model.q_net, LocationShapeGenerator)
         assert isinstance(model.q_net_target, LocationShapeGenerator)
         self._penalty = penalty
         self._learner, self._residuals, self._n_samples = learner, model.residuals, model.n_samples
-        self._of_generator = FlatAdam(model.policy.optimizer, model.max_grad_norm)
-        self._of_critic = FlatAdam(learner.optimizer, learner.max_grad_norm)
+        self._of_generator = FlatAdam(model.policy.optimizer, list(model.q_net.parameters()), model.max_grad_norm)
+        critic = learner.discriminator
+        assert isinstance(critic, ReturnDiscriminator)
+        self._of_critic = FlatAdam(learner.optimizer, list(critic.parameters()), learner.max_grad_norm)
         self._average, self._average_rate = Vector(list(model.q_net_average.parameters())), model.average_rate
         self._generator = FastGenerator(model.q_net, self._of_generator.parameters.views)
         self._target = FastGenerator(model.q_net_target, {p: p.detach().numpy() for p in model.q_net_target.parameters()})
-        self._critic = FastCritic(learner.discriminator, self._of_critic.parameters.views, self._penalty.weight)
+        self._critic = FastCritic(critic, self._of_critic.parameters.views, self._penalty.weight)
         self._n_updates = 0
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the log tells of a divergence, as it does elsewhere

@@ -45,7 +45,8 @@ class FlatAdam:
     """One ``torch.optim.Adam`` on vectors (Kingma & Ba, 2015, algorithm 1); ``store`` hands back what it changed.
 
     Args:
-        optimizer: with one group of parameters, which all have taken the same number of steps.
+        optimizer: with one group of parameters.
+        parameters: those of them that learn, which have all taken the same number of steps.
         max_grad_norm: bound on the gradient's norm; None for no bound.
 
     Attributes:
@@ -53,16 +54,16 @@ class FlatAdam:
         gradients: ∂L/∂θ as views, one for each parameter, which are to be written before each step.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, max_grad_norm: float | None) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor], max_grad_norm: float | None) -> None:
         (group,) = optimizer.param_groups
         self._rate, (self._beta1, self._beta2), self._eps = float(group["lr"]), group["betas"], group["eps"]
         self._max_grad_norm = max_grad_norm
-        states = [_state(optimizer, parameter) for parameter in group["params"]]
+        states = [_state(optimizer, parameter) for parameter in parameters]
         self._counts = [state["step"] for state in states]
         self._n_steps = int(self._counts[0])
-        self.parameters = Vector(group["params"])
+        self.parameters = Vector(parameters)
         self._gradient = np.zeros_like(self.parameters.data)
-        self.gradients = pieces(self._gradient, group["params"])
+        self.gradients = pieces(self._gradient, parameters)
         self._mean = Vector([state["exp_avg"] for state in states])
         self._square = Vector([state["exp_avg_sq"] for state in states])
 
