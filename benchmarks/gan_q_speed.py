@@ -10,7 +10,7 @@ default take.
 Predicted before it was measured, for width 64: some 170 numpy calls of 1 to 2 µs, eight products of 64 x 64 x 64 of 6 µs,
 40 µs of tanh over 3 x 4 x 16 units a row, and 120 µs for the replay buffer, of which DQN's has 45: 500 µs, or 0.5 to 0.7 of
 the 900 µs that DQN's update takes, most of them in autograd, small kernels, and an Adam over six tensors. It came
-out at 0.9 under a load of thirteen on two cores, where DQN's took 1600 µs.
+out at 0.9 under a load of six, and of thirteen, on two cores, where DQN's took 1600 µs.
 """
 
 from __future__ import annotations
