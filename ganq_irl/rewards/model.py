@@ -144,9 +144,10 @@ class RewardModel:
         if config.get("schema") != _SCHEMA:
             raise StorageError(f"{folder} has schema {config.get('schema')}, this version reads {_SCHEMA}; update ganq-irl")
         try:
-            described = (space_from_json(config[key]) for key in ("observation_space", "action_space"))
+            observation_space = space_from_json(config["observation_space"])
+            action_space = space_from_json(config["action_space"])
             with building_for(tensors):
-                discriminator = build_discriminator(*described, config["discriminator"])
+                discriminator = build_discriminator(observation_space, action_space, config["discriminator"])
                 for spec in config["discriminator"]["architecture"]:
                     build_stabilizer(spec).attach(discriminator, reference=None)
             discriminator.load_state_dict(tensors)
