@@ -110,8 +110,11 @@ def test_a_read_only_disk(disk):
 
 def test_a_worker_of_a_grid_that_is_killed(tmp_path):
     out = tmp_path / "grid"
-    arguments = ["--algos", "dqn,bc", "--env", "CartPole-v1", "--n-demos", "1", "--seeds", "1", "--timesteps", "3000"]
-    arguments += ["--jobs", "1", "--set", "preset=none", "--set", "evaluation.episodes=1", "--set", "bc.n_updates=5"]
+    (tmp_path / "grid.toml").write_text(
+        'algos = ["dqn", "bc"]\nenv = ["CartPole-v1"]\nn_demos = [1]\nseeds = 1\ntimesteps = 20000\npreset = "none"\n'
+        "evaluation = {episodes = 1}\n[methods.bc]\nbc = {n_updates = 5}\n"
+    )
+    arguments = ["--config", tmp_path / "grid.toml", "--jobs", "1"]
     first = out / "cells/CartPole-v1/dqn/seed0"
     with started("compare", *arguments, "--out", out) as process:
         wait_for(lambda: (first / "run.json").is_file())

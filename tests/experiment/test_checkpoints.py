@@ -423,6 +423,9 @@ def test_other_versions_are_mentioned(killed, caplog):
 def test_killed_at_fifty_random_moments_nothing_that_was_checkpointed_is_lost(tmp_path):
     config = tiny_config("fast-ppo", timesteps=6400)
     run_experiment(config, tmp_path / "whole", progress_bar=False)
+    begun_at = time.monotonic()
+    run_and_kill(config, tmp_path / "first", 40)
+    to_first_checkpoint = time.monotonic() - begun_at  # moments are as far apart as this machine is slow
     folder, rng, context = tmp_path / "killed", np.random.default_rng(0), multiprocessing.get_context("fork")
     store, newest, n_killed = CheckpointStore(folder / "checkpoints"), -1, 0
     while n_killed < 50:
@@ -432,7 +435,7 @@ def test_killed_at_fifty_random_moments_nothing_that_was_checkpointed_is_lost(tm
         work = (resume_experiment, (folder,)) if begun else (run_experiment, (config, folder))
         process = context.Process(target=work[0], args=work[1], kwargs={"progress_bar": False})
         process.start()
-        time.sleep(rng.uniform(0.05, 1.0))
+        time.sleep(rng.uniform(0.2, 4.0) * to_first_checkpoint)
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         n_killed += 1
