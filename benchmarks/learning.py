@@ -29,7 +29,7 @@ TARGET = 0.9
 EVALUATIONS = 20
 STEPS = {
     "Pendulum-v1": 150_000,
-    "MountainCar-v0": 200_000,
+    "MountainCar-v0": 300_000,
     "Acrobot-v1": 150_000,
     "ganq_irl/ContinuingAcrobot-v0": 300_000,
     "HalfCheetah-v5": 1_000_000,
@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--env", action="append", choices=list(STEPS))
     parser.add_argument("--methods", default="gail;airl;bc;frozen", help=f"out of {'; '.join(METHODS)}")
     parser.add_argument("--n-demos", default="1,10")
-    parser.add_argument("--seeds", default="110,111,112,113,114")
+    parser.add_argument("--seeds", default="120,121,122,123,124")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], help="a setting for every cell, as in `ganq-irl train --set`")
     parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs/learning"))
