@@ -80,7 +80,8 @@ def memory(process: int) -> tuple[int, int]:
 def limited(gib: float | None) -> Iterator[Path | None]:
     """A memory cgroup of ``gib``; None where none is asked for or none can be made."""
     group = None
-    for line in Path("/proc/self/cgroup").read_text().splitlines() if gib is not None else ():
+    limit = "" if gib is None else str(int(gib * 2**30))
+    for line in Path("/proc/self/cgroup").read_text().splitlines() if limit else ():
         _, kind, place = line.split(":", 2)
         if kind not in ("memory", "") or group is not None:
             continue
@@ -88,9 +89,11 @@ def limited(gib: float | None) -> Iterator[Path | None]:
         made = Path(root + place) / f"big-demos-{os.getpid()}"
         with contextlib.suppress(OSError):
             made.mkdir()
-            group = made if (made / name).exists() else made.rmdir()
-            if group is not None:
-                (group / name).write_text(str(int(gib * 2**30)))
+            if (made / name).exists():
+                group = made
+                (group / name).write_text(limit)
+            else:
+                made.rmdir()
     yield group
     if group is not None:
         time.sleep(0.5)

@@ -1,22 +1,78 @@
-"""What benchmarks share: a grid of runs that continues where it stopped, and what is written beside the figures."""
+"""What benchmarks share: their options, a grid of runs that continues where it stopped, turn-taking, and their pages."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import platform
+import shutil
+import statistics
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
 PACKAGES = ("ganq-irl", "torch", "stable-baselines3", "gymnasium", "imitation", "numpy")
+FINAL = "final.json"
+"""Written last into the folder of a run: it is done."""
+
+
+def page_parser(description: str | None, page: str) -> argparse.ArgumentParser:
+    """Options of a script whose docstring is ``description``: ``--out``, by default ``page`` among the results."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results") / page)
+    return parser
+
+
+def grid_parser(
+    description: str | None, name: str, choices: Iterable[str], *, seeds: str, jobs: int, chosen: str = "env"
+) -> argparse.ArgumentParser:
+    """Options of a grid of runs: what is chosen out of ``choices``, seeds as integers, and what ``run_cells`` reads."""
+    parser = page_parser(description, f"{name.replace('_', '-')}.md")
+    parser.add_argument(f"--{chosen}", action="append", choices=list(choices), help="may be given several times")
+    parser.add_argument("--seeds", type=_integers, default=seeds, help=f"separated by commas; {seeds} by default")
+    parser.add_argument("--jobs", type=int, default=jobs, help="runs at a time")
+    parser.add_argument("--set", action="append", default=[], help="a setting for every cell, as in `ganq-irl train --set`")
+    parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs") / name, help="folder of the run directories")
+    return parser
+
+
+def _integers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
+def names_of(text: str) -> list[str]:
+    """Names separated by semicolons: those of methods have commas in them."""
+    return [name.strip() for name in text.split(";") if name.strip()]
+
+
+def in_turns(tasks: Mapping[str, Callable[[], object]], turns: int, label: str) -> dict[str, list[float]]:
+    """Processor seconds of each task in each turn, so that whatever else the machine does falls on all of them.
+
+    One turn more comes first and is left out: it warms up.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    for turn in tqdm(range(turns + 1), desc=label, file=sys.stderr):
+        for name, task in tasks.items():
+            start = time.process_time()
+            task()
+            if turn:
+                seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def ratio(of: Sequence[float], to: Sequence[float]) -> str:
+    """Median, and range, of the ratios within a turn."""
+    ratios = [a / b for a, b in zip(of, to, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
 def versions(command: str) -> str:
@@ -40,21 +96,42 @@ class Cell(Protocol):
     """One run of a grid."""
 
     def folder(self, runs: Path) -> Path:
-        """Its run directory; ``final.json`` in it says that it is done."""
+        """Its run directory; ``FINAL`` in it says that it is done."""
         ...
 
-    def run(self, folder: Path, overrides: list[str]) -> None:
-        """Train and evaluate it, in a process of its own."""
+    def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
+        """Train and evaluate it; returns what ``FINAL`` shall hold."""
+        ...
 
 
 def run_cells(cells: Sequence[Cell], arguments: argparse.Namespace) -> None:
     """Run what is not done yet: ``jobs`` at a time, in the folder ``runs``, with the settings ``set``, of the arguments."""
-    todo = [cell for cell in cells if not (cell.folder(arguments.runs) / "final.json").is_file()]
+    todo = [cell for cell in cells if not finished([cell.folder(arguments.runs)])]
     with ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(cell.run, cell.folder(arguments.runs), arguments.set): cell for cell in todo}
+        futures = {pool.submit(_run_cell, cell, cell.folder(arguments.runs), arguments.set): cell for cell in todo}
         for future in tqdm(as_completed(futures), total=len(futures), desc="cells", file=sys.stderr):
             if future.exception() is not None:
                 print(f"failed: {futures[future]}: {future.exception()}", file=sys.stderr)
+
+
+def _run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:
+    """In a process of its own, on one thread; what an interrupted start left is done again."""
+    import torch
+
+    shutil.rmtree(folder, ignore_errors=True)
+    torch.set_num_threads(1)
+    final = cell.run(folder, overrides)
+    (folder / FINAL).write_text(json.dumps(final), encoding="utf-8")
+
+
+def finished(folders: Iterable[Path]) -> list[Path]:
+    """Those of the folders whose run is done."""
+    return [folder for folder in folders if (folder / FINAL).is_file()]
+
+
+def final_of(folder: Path) -> dict[str, Any]:
+    """What the run of a finished folder came to."""
+    return json.loads((folder / FINAL).read_text(encoding="utf-8"))
 
 
 def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -64,3 +141,8 @@ def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     columns = read_progress(folder / "progress.csv")
     shown = np.isfinite(columns["eval/mean_reward"])
     return columns[STEPS][shown], columns["eval/mean_reward"][shown]
+
+
+def last_fifth(scores: np.ndarray) -> float:
+    """Mean of the last 20 % of a run's evaluations."""
+    return float(scores[-max(1, len(scores) // 5) :].mean())

@@ -15,16 +15,13 @@ the same (s, a), as a share of the largest return; "bias" is that of the mean. S
 
 from __future__ import annotations
 
-import argparse
 import inspect
-import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import evaluations, run_cells, versions, write_markdown
+from common import evaluations, final_of, finished, grid_parser, last_fifth, names_of, run_cells, versions, write_markdown
 
 EVALUATIONS = 20
 CHECK_SEED = 50_000
@@ -117,12 +114,8 @@ class Cell:
         name = "".join(letter if letter.isalnum() else "-" for letter in self.method)
         return runs / self.env / f"{name}-seed{self.seed}"
 
-    def run(self, folder: Path, overrides: list[str]) -> None:
-        """Train in a process of its own, on one thread; what an interrupted start left is trained again."""
-        import torch
-
-        shutil.rmtree(folder, ignore_errors=True)
-        torch.set_num_threads(1)
+    def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
+        """Train and evaluate it."""
         from ganq_irl.experiment import load_run, resolve_config, run_experiment
 
         steps = STEPS[self.env]
@@ -137,8 +130,7 @@ class Cell:
         }
         result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
         run = load_run(folder)
-        final = {"seconds": run.info["seconds"]["train"], "returns": returns_check(result.config, run.policy("cpu"))}
-        (folder / "final.json").write_text(json.dumps(final), encoding="utf-8")
+        return {"seconds": run.info["seconds"]["train"], "returns": returns_check(result.config, run.policy("cpu"))}
 
 
 def returns_check(config: Any, policy: Any) -> dict[str, Any] | None:
@@ -168,11 +160,11 @@ def table(env: str, done: dict[str, list[Path]]) -> list[str]:
 
 
 def _row(method: str, folders: list[Path], target: float) -> str:
-    finals = [json.loads((folder / "final.json").read_text(encoding="utf-8")) for folder in folders]
+    finals = [final_of(folder) for folder in folders]
     lasts, firsts, worsts = [], [], []
     for folder in folders:
         steps, scores = evaluations(folder)
-        lasts.append(float(scores[-max(1, len(scores) // 5) :].mean()))
+        lasts.append(last_fifth(scores))
         reached = np.flatnonzero(scores >= target)
         firsts.append(f"{steps[reached[0]] / 1000:.3g}k" if len(reached) else "-")
         worsts.append(f"{scores[reached[0] :].min():.3g}" if len(reached) else "-")
@@ -190,19 +182,14 @@ def _row(method: str, folders: list[Path], target: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--env", action="append", choices=list(STEPS))
+    parser = grid_parser(__doc__, "gan_q", STEPS, seeds="200,201,202,203,204", jobs=2)
+    parser.set_defaults(out=None)  # a page for each of the two questions
     parser.add_argument("--ablation", action="store_true", help="change GAN-Q's parts one by one")
     parser.add_argument("--only", default="", help="names of methods, separated by semicolons; all by default")
-    parser.add_argument("--seeds", default="200,201,202,203,204")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--set", action="append", default=[], help="a setting for every cell, as in `ganq-irl train --set`")
-    parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs/gan_q"))
-    parser.add_argument("--out", type=Path, default=None, help="benchmarks/results/gan-q.md, or gan-q-ablation.md")
     arguments = parser.parse_args()
-    envs, seeds = arguments.env or list(STEPS), [int(seed) for seed in arguments.seeds.split(",")]
+    envs, seeds = arguments.env or list(STEPS), arguments.seeds
     name = "gan-q-ablation" if arguments.ablation else "gan-q"
-    only = [method.strip() for method in arguments.only.split(";") if method.strip()]
+    only = names_of(arguments.only)
 
     grid: dict[str, dict[str, list[Cell]]] = {}
     for env in envs:
@@ -215,10 +202,10 @@ def main() -> None:
     run_cells([c for methods in grid.values() for cells in methods.values() for c in cells], arguments)
 
     lines = ["# GAN-Q, part by part" if arguments.ablation else "# GAN-Q beside DQN and QR-DQN", ""]
-    for env, methods in grid.items():
-        folders = {method: [cell.folder(arguments.runs) for cell in cells] for method, cells in methods.items()}
-        done = {method: [folder for folder in each if (folder / "final.json").is_file()] for method, each in folders.items()}
-        lines += table(env, done)
+    for env, of_env in grid.items():
+        lines += table(
+            env, {method: finished(cell.folder(arguments.runs) for cell in cells) for method, cells in of_env.items()}
+        )
     out = arguments.out or Path(f"benchmarks/results/{name}.md")
     write_markdown(out, [*lines, versions("python benchmarks/gan_q.py")])
 

@@ -15,18 +15,14 @@ out at 0.9 under a load of six, and of thirteen, on two cores, where DQN's took 
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import sys
-import time
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
-from common import versions, write_markdown
+from common import in_turns, page_parser, ratio, versions, write_markdown
 from sb3_contrib import QRDQN
 from stable_baselines3 import DQN
-from tqdm import tqdm
 
 from ganq_irl.algorithms import GANQ
 
@@ -59,25 +55,13 @@ def build(width: int) -> dict[str, Any]:
 
 def measure(models: dict[str, Any], turns: int, updates: int) -> dict[str, list[float]]:
     """Processor microseconds of an update of each, turn by turn."""
-    microseconds: dict[str, list[float]] = {name: [] for name in models}
-    for turn in tqdm(range(turns + 1), file=sys.stderr):
-        for name, model in models.items():
-            start = time.process_time()
-            model.train(gradient_steps=updates, batch_size=BATCH)
-            if turn:  # the first one warms up
-                microseconds[name].append((time.process_time() - start) / updates * 1e6)
-    return microseconds
-
-
-def ratio(of: list[float], to: list[float]) -> str:
-    """Median, and range, of the ratios within a turn."""
-    ratios = [a / b for a, b in zip(of, to, strict=True)]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+    updating = {name: partial(model.train, gradient_steps=updates, batch_size=BATCH) for name, model in models.items()}
+    seconds = in_turns(updating, turns, "turns")
+    return {name: [second / updates * 1e6 for second in each] for name, each in seconds.items()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gan-q-speed.md"))
+    parser = page_parser(__doc__, "gan-q-speed.md")
     parser.add_argument("--turns", type=int, default=11)
     parser.add_argument("--updates", type=int, default=24)
     arguments = parser.parse_args()

@@ -14,16 +14,13 @@ episodes) at 0.9 or more; "worst after" the lowest evaluation from there to the 
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import run_cells, versions, write_markdown
+from common import final_of, finished, grid_parser, names_of, run_cells, versions, write_markdown
 
 TARGET = 0.9
 EVALUATIONS = 20
@@ -71,12 +68,8 @@ class Cell:
         name = "".join(letter if letter.isalnum() else "-" for letter in self.method)
         return runs / self.env.split("/")[-1] / f"{name}-n{self.n_trajectories}-seed{self.seed}"
 
-    def run(self, folder: Path, overrides: list[str]) -> None:
-        """Train in a process of its own, on one thread; what an interrupted start left is trained again."""
-        import torch
-
-        shutil.rmtree(folder, ignore_errors=True)
-        torch.set_num_threads(1)
+    def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
+        """Train and evaluate it."""
         from ganq_irl.experiment import load_run, resolve_config, run_experiment
         from ganq_irl.experiment.runner import evaluate_run_policy
 
@@ -93,7 +86,7 @@ class Cell:
         }
         result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
         final, _ = evaluate_run_policy(result.config, load_run(folder).policy("cpu"), episodes=100, seed=50_000)
-        (folder / "final.json").write_text(json.dumps(final.to_json()), encoding="utf-8")
+        return final.to_json()
 
 
 def steps_of(env: str, method: str) -> int | None:
@@ -143,7 +136,7 @@ def summarize(env: str, runs: Path, methods: list[str], counts: list[int], seeds
     for method in methods:
         for count in counts_of(method, counts):
             folders = [Cell(env, method, count, seed).folder(runs) for seed in seeds]
-            done = [folder for folder in folders if (folder / "final.json").is_file()]
+            done = finished(folders)
             if done:
                 lines.append(_row(method, count, done, len(folders), env))
     return [*lines, ""]
@@ -163,7 +156,7 @@ def counts_of(method: str, counts: list[int]) -> list[int]:
 
 def _row(method: str, count: int, done: list[Path], asked: int, env: str) -> str:
     random, expert = normalizer(env)
-    returns = [json.loads((folder / "final.json").read_text(encoding="utf-8"))["mean_return"] for folder in done]
+    returns = [final_of(folder)["mean_return"] for folder in done]
     scores = [(value - random) / (expert - random) for value in returns]
     firsts, worsts = [], []
     for folder in done:
@@ -179,18 +172,12 @@ def _row(method: str, count: int, done: list[Path], asked: int, env: str) -> str
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--env", action="append", choices=list(STEPS))
+    parser = grid_parser(__doc__, "learning", STEPS, seeds="120,121,122,123,124", jobs=2)
     parser.add_argument("--methods", default="gail;airl;bc;frozen", help=f"out of {'; '.join(METHODS)}")
     parser.add_argument("--n-demos", default="1,10")
-    parser.add_argument("--seeds", default="120,121,122,123,124")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--set", action="append", default=[], help="a setting for every cell, as in `ganq-irl train --set`")
-    parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs/learning"))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/learning.md"))
     arguments = parser.parse_args()
-    envs, methods = arguments.env or list(STEPS)[:4], [name.strip() for name in arguments.methods.split(";")]
-    counts, seeds = [int(n) for n in arguments.n_demos.split(",")], [int(seed) for seed in arguments.seeds.split(",")]
+    envs, methods = arguments.env or list(STEPS)[:4], names_of(arguments.methods)
+    counts, seeds = [int(n) for n in arguments.n_demos.split(",")], arguments.seeds
 
     cells = [
         Cell(env, method, count, seed)

@@ -10,18 +10,17 @@ HalfCheetah is left out where MuJoCo is not installed.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 import gymnasium as gym
 import torch
-from common import versions, write_markdown
-from speed import BATCH, N_ENVS, N_STEPS, N_UPDATES, SHAPES, build, demonstrations, make_env, make_ppo, ratio
+from common import in_turns, page_parser, ratio, versions, write_markdown
+from speed import BATCH, N_ENVS, N_STEPS, N_UPDATES, SHAPES, build, demonstrations, make_env, make_ppo
 from stable_baselines3 import PPO
-from tqdm import tqdm
 
 from ganq_irl.algorithms import GAIL
 from ganq_irl.generators.fast_ppo import FastPPO
@@ -49,18 +48,6 @@ def trainer_of(method: str, env_id: str, shape: tuple[int, int]) -> Callable[[in
     return GAIL(model, demonstrations(env_id), n_updates=N_UPDATES, batch_size=BATCH, hidden_sizes=HIDDEN).learn
 
 
-def in_turns(trainers: dict[str, Callable[[int], object]], turns: int, rollouts: int, label: str) -> dict[str, list[float]]:
-    """CPU seconds of each method in each turn."""
-    seconds: dict[str, list[float]] = {method: [] for method in trainers}
-    for turn in tqdm(range(turns + 1), desc=label, file=sys.stderr):
-        for method, train in trainers.items():
-            start = time.process_time()
-            train(rollouts * N_ENVS * N_STEPS)
-            if turn:  # the first turn warms up
-                seconds[method].append(time.process_time() - start)
-    return seconds
-
-
 class Clock:
     """CPU seconds spent in each of a model's methods."""
 
@@ -70,7 +57,7 @@ class Clock:
             setattr(owner, name, self._timed(getattr(owner, name), name))
 
     def _timed(self, function: Callable, name: str) -> Callable:
-        def timed(*args, **kwargs):
+        def timed(*args: Any, **kwargs: Any) -> Any:
             start = time.process_time()
             result = function(*args, **kwargs)
             self.seconds[name] = self.seconds.get(name, 0.0) + time.process_time() - start
@@ -93,8 +80,9 @@ def milliseconds_by_part(env_id: str, shape: tuple[int, int], turns: int) -> dic
 
 
 def page_of(env_id: str, label: str, shape: tuple[int, int], turns: int, rollouts: int) -> list[str]:
+    steps = rollouts * N_ENVS * N_STEPS
     seconds = in_turns(
-        {method: trainer_of(method, env_id, shape) for method in METHODS}, turns, rollouts, f"{env_id} {shape}"
+        {method: partial(trainer_of(method, env_id, shape), steps) for method in METHODS}, turns, f"{env_id} {shape}"
     )
     lines = [f"## {env_id}, {label}", "", "| method | time / PPO | PPO / it | imitation GAIL / it |", "|---|---|---|---|"]
     for method in METHODS:
@@ -117,8 +105,7 @@ def is_installed(env_id: str) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ppo_speed.md"))
+    parser = page_parser(__doc__, "ppo_speed.md")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--rollouts", type=int, default=1)
     parser.add_argument("--env", action="append", default=None)

@@ -13,14 +13,12 @@ network with a layer for each action has more parameters; the table counts them.
 
 from __future__ import annotations
 
-import argparse
-import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from common import evaluations, run_cells, versions, write_markdown
+from common import evaluations, final_of, finished, grid_parser, last_fifth, run_cells, versions, write_markdown
 
 POLICIES = {"outputs": "MlpPolicy", "input": "ActionInputPolicy", "branches": "ActionBranchesPolicy"}
 NAMES = {
@@ -45,16 +43,12 @@ class Cell:
         """The cell's run directory."""
         return runs / self.env / f"{self.network}-seed{self.seed}"
 
-    def run(self, folder: Path, overrides: list[str]) -> None:
-        """Train in a process of its own, on one thread; what an interrupted start left is trained again."""
-        import torch
-
-        shutil.rmtree(folder, ignore_errors=True)
-        torch.set_num_threads(1)
+    def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
+        """Train and evaluate it."""
         from ganq_irl.experiment import load_run, resolve_config, run_experiment
         from ganq_irl.experiment.pictures import check_run_values
 
-        flags = {
+        flags: dict[str, Any] = {
             "algo": "dqn",
             "env": self.env,
             "seed": self.seed,
@@ -66,13 +60,12 @@ class Cell:
         flags["evaluation"] = {"every": max(1, timesteps // EVALUATIONS), "episodes": 10}
         result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
         run = load_run(folder)
-        policy = run.policy("cpu")
+        policy: Any = run.policy("cpu")
         check = check_run_values(result.config, policy, episodes=20, seed=CHECK_SEED)
         assert check is not None
         np.savez(folder / "values.npz", predicted=check.predicted, returns=check.returns)
         parameters = sum(parameter.numel() for parameter in policy.policy.q_net.parameters())
-        final = {"parameters": parameters, "seconds": run.info["seconds"]["train"], "values": check.to_json()}
-        (folder / "final.json").write_text(json.dumps(final), encoding="utf-8")
+        return {"parameters": parameters, "seconds": run.info["seconds"]["train"], "values": check.to_json()}
 
 
 def table(env: str, done: dict[str, list[Path]]) -> list[str]:
@@ -88,11 +81,11 @@ def table(env: str, done: dict[str, list[Path]]) -> list[str]:
 
 
 def _row(network: str, folders: list[Path], target: float) -> str:
-    finals = [json.loads((folder / "final.json").read_text(encoding="utf-8")) for folder in folders]
+    finals = [final_of(folder) for folder in folders]
     lasts, firsts = [], []
     for folder in folders:
         steps, scores = evaluations(folder)
-        lasts.append(float(scores[-max(1, len(scores) // 5) :].mean()))
+        lasts.append(last_fifth(scores))
         reached = steps[scores >= target]
         firsts.append(f"{reached[0] / 1000:.3g}k" if len(reached) else "-")
     values = [final["values"] for final in finals]
@@ -133,24 +126,17 @@ def draw(path: Path, env: str, done: dict[str, list[Path]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--env", action="append", choices=list(TARGETS))
-    parser.add_argument("--seeds", default="100,101,102,103,104")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--set", action="append", default=[], help="a setting for every cell, as in `ganq-irl train --set`")
-    parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs/q_networks"))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/q-networks.md"))
+    parser = grid_parser(__doc__, "q_networks", TARGETS, seeds="100,101,102,103,104", jobs=2)
     parser.add_argument("--picture", type=Path, default=Path("docs/images/q-networks.png"), help="of the first environment")
     arguments = parser.parse_args()
-    envs, seeds = arguments.env or ["CartPole-v1"], [int(seed) for seed in arguments.seeds.split(",")]
+    envs, seeds = arguments.env or ["CartPole-v1"], arguments.seeds
 
     cells = [Cell(env, network, seed) for env in envs for seed in seeds for network in POLICIES]
     run_cells(cells, arguments)
 
     lines = ["# Deep Q-learning: the three networks", ""]
     for env in envs:
-        folders = {name: [Cell(env, name, seed).folder(arguments.runs) for seed in seeds] for name in POLICIES}
-        done = {name: [folder for folder in each if (folder / "final.json").is_file()] for name, each in folders.items()}
+        done = {name: finished(Cell(env, name, seed).folder(arguments.runs) for seed in seeds) for name in POLICIES}
         lines += table(env, done)
         if env == envs[0]:
             draw(arguments.picture, env, done)

@@ -13,7 +13,6 @@ continues where the first stopped.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import run_cells, versions, write_markdown
+from common import final_of, finished, grid_parser, run_cells, versions, write_markdown
 
 ENVS = {"Pendulum-v1": "pendulum", "ganq_irl/PointMaze-v0": "maze", "ganq_irl/ContinuingCartPole-v0": "cartpole-continuing"}
 """Gymnasium id -> demonstrations. No episode of theirs ends early, and their rewards are known as formulas."""
@@ -45,22 +44,17 @@ class Cell:
         """Folder of the cell."""
         return runs / self.env.split("/")[-1] / f"seed{self.seed}"
 
-    def run(self, folder: Path, overrides: list[str]) -> None:
-        """In a process of its own, on one thread; what an interrupted start left is trained again."""
-        import torch
-
+    def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
+        """Train the four, compare their rewards and train on them."""
         from ganq_irl.experiment import resolve_config, run_experiment
 
-        shutil.rmtree(folder, ignore_errors=True)
-        torch.set_num_threads(1)
         runs = {}
         for name, settings in METHODS.items():
             flags = {**settings, "env": self.env, "demos": ENVS[self.env], "seed": self.seed, "device": "cpu"}
             runs[name] = run_experiment(
                 resolve_config(flags, assignments=overrides), folder / name, progress_bar=False
             ).folder
-        content = {"compared": self._compared(runs), "retrained": self._retrained(runs, folder)}
-        (folder / "final.json").write_text(json.dumps(content), encoding="utf-8")
+        return {"compared": self._compared(runs), "retrained": self._retrained(runs, folder)}
 
     def _compared(self, runs: dict[str, Path]) -> dict[str, Any]:
         from ganq_irl.experiment.reward_comparison import (
@@ -99,8 +93,7 @@ class Cell:
 
 def table(env: str, runs: Path, seeds: list[int]) -> list[str]:
     """One line a method, each figure the mean over seeds with the worst seed behind it."""
-    files = [Cell(env, seed).folder(runs) / "final.json" for seed in seeds]
-    done = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+    done = [final_of(folder) for folder in finished(Cell(env, seed).folder(runs) for seed in seeds)]
     if not done:
         return []
     columns = ["method", "policy", "EPIC", "Pearson, Spearman: random", "policies", "demonstrations", "retrained"]
@@ -137,15 +130,8 @@ def _lowest(values: list[float | None]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--env", action="append", choices=list(ENVS))
-    parser.add_argument("--seeds", default="400,401,402,403,404")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--set", action="append", default=[], help="a setting for every cell, as in `ganq-irl train --set`")
-    parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs/rewards"))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/rewards.md"))
-    arguments = parser.parse_args()
-    envs, seeds = arguments.env or list(ENVS), [int(seed) for seed in arguments.seeds.split(",")]
+    arguments = grid_parser(__doc__, "rewards", ENVS, seeds="400,401,402,403,404", jobs=1).parse_args()
+    envs, seeds = arguments.env or list(ENVS), arguments.seeds
     run_cells([Cell(env, seed) for seed in seeds for env in envs], arguments)
     lines = ["# Recovered rewards", "", "Mean over seeds, the worst seed in brackets; a dash where a side is constant.", ""]
     for env in envs:

@@ -13,7 +13,6 @@ same updates, so a slower method may simply not be there yet.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import versions, write_markdown
+from common import page_parser, versions, write_markdown
 from matplotlib.figure import Figure
 from torch import nn
 from tqdm import tqdm
@@ -111,11 +110,10 @@ def draw(path: Path, chosen: Iterable[tuple[str, dict[float, Outcome]]]) -> None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__, "ring.md")
     parser.add_argument("--seeds", default="100,101,102")
     parser.add_argument("--only", help="rows to run, by their names in the table, separated by semicolons; all by default")
     parser.add_argument("--updates", type=int, default=2000)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ring.md"))
     parser.add_argument("--picture", type=Path, default=Path("docs/images/ring.png"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)

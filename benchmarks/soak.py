@@ -9,17 +9,17 @@ the figures are those of /proc.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import tempfile
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from common import versions, write_markdown
+from common import page_parser, versions, write_markdown
 from scipy.stats import linregress
 from stable_baselines3.common.callbacks import BaseCallback
 
@@ -28,30 +28,26 @@ from ganq_irl.experiment.checkpoints import Checkpointing
 
 FLAT = 0.01
 """Growth an hour, as a share of the mean, up to which a quantity counts as flat."""
+
+
+def config_of(algo: str, generator: str, every: int, **settings: Any) -> ExperimentConfig:
+    """Pendulum without end, with a checkpoint and an evaluation every so many steps."""
+    return ExperimentConfig(
+        algo=algo,
+        env="Pendulum-v1",
+        demos="pendulum",
+        generator=generator,
+        timesteps=10**9,
+        device="cpu",
+        checkpoint_every=every,
+        evaluation=EvaluationConfig(episodes=3, every=every, keep_best=True),
+        **settings,
+    )
+
+
 CONFIGS = {
-    "GAIL, PPO": ExperimentConfig(
-        algo="gail",
-        env="Pendulum-v1",
-        demos="pendulum",
-        generator="ppo",
-        timesteps=10**9,
-        n_envs=4,
-        device="cpu",
-        checkpoint_every=50_000,
-        generator_kwargs={"n_steps": 512},
-        evaluation=EvaluationConfig(episodes=3, every=50_000, keep_best=True),
-    ),
-    "DAC, SAC": ExperimentConfig(
-        algo="dac",
-        env="Pendulum-v1",
-        demos="pendulum",
-        generator="sac",
-        timesteps=10**9,
-        device="cpu",
-        checkpoint_every=500,
-        generator_kwargs={"buffer_size": 2_000, "learning_starts": 500},
-        evaluation=EvaluationConfig(episodes=3, every=500, keep_best=True),
-    ),
+    "GAIL, PPO": config_of("gail", "ppo", 50_000, n_envs=4, generator_kwargs={"n_steps": 512}),
+    "DAC, SAC": config_of("dac", "sac", 500, generator_kwargs={"buffer_size": 2_000, "learning_starts": 500}),
 }
 
 
@@ -133,7 +129,7 @@ class Clock:
             save(callback)
             self.seconds.append(time.perf_counter() - start)
 
-        Checkpointing._save = timed  # type: ignore[method-assign]
+        Checkpointing._save = timed  # type: ignore[method-assign, assignment]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -186,8 +182,7 @@ def write_samples(path: Path, samples: list[Sample]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/soak.md"))
+    parser = page_parser(__doc__, "soak.md")
     parser.add_argument("--minutes", type=float, default=60, help="of all runs together")
     parser.add_argument("--run", action="append", choices=CONFIGS, help="one of them; may be given several times")
     parser.add_argument("--warm-up", type=float, default=8, help="minutes of each run that are left out of the fit")

@@ -5,25 +5,22 @@
 Every method trains SB3's PPO, or FastPPO, which is the same to rounding, on the same environments: 8 environments, 2048
 steps a rollout, and 8 discriminator updates of 1024 + 1024 transitions a rollout, on ReLU networks of two layers: 32 wide,
 imitation's default, and 64, ours. Methods take turns, one short run each, so that whatever else the machine does falls on
-all of them; the figures are medians of the ratios within one turn. Then one SAC gradient step with and without pricing its
-batch, and one update of GAN-Q beside DQN's and QR-DQN's with the same network and batch.
+all of them; processor time is counted, and the figures are medians of the ratios within one turn. Then what pricing a
+batch costs beside the SAC gradient step that it is for (``--part relabel`` measures this alone).
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import statistics
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
-from common import versions, write_markdown
+from common import in_turns, page_parser, ratio, versions, write_markdown
 from imitation.algorithms.adversarial import airl as imitation_airl
 from imitation.algorithms.adversarial import gail as imitation_gail
 from imitation.data.wrappers import RolloutInfoWrapper
@@ -32,13 +29,14 @@ from imitation.util import logger as imitation_logger
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
-from tqdm import tqdm
 
 from ganq_irl.algorithms import AIRL, GAIL
 from ganq_irl.generators.fast_ppo import FastPPO
-from ganq_irl_demos import random_policy, record_episodes, to_imitation
+from ganq_irl.generators.off_policy import install_relabelling
+from ganq_irl_demos import Demonstrations, random_policy, record_episodes, to_imitation
 
 N_ENVS, N_STEPS, N_UPDATES, BATCH = 8, 256, 8, 1024
+SAC_BATCH = 256
 WIDTHS = (32, 64)
 SHAPES = {"A: batch 64, 10 epochs": (64, 10), "B: batch 512, 5 epochs": (512, 5)}
 METHODS = (
@@ -62,7 +60,8 @@ def make_ppo(env: VecEnv, shape: tuple[int, int], kind: type[PPO] = PPO) -> PPO:
     return kind("MlpPolicy", env, n_steps=N_STEPS, batch_size=shape[0], n_epochs=shape[1], seed=0, device="cpu")
 
 
-def demonstrations(env_id: str):  # Demonstrations; any will do, the work is the same
+def demonstrations(env_id: str) -> Demonstrations:
+    """Any will do, the work is the same."""
     env = gym.make(env_id)
     return record_episodes(
         random_policy(env.action_space, np.random.default_rng(0)), env, 10 if env_id != "CartPole-v1" else 120, seed=0
@@ -78,7 +77,9 @@ def build(method: str, env_id: str, shape: tuple[int, int], hidden: tuple[int, i
         return lambda steps: model.learn(steps)
     if method.startswith("imitation"):
         net_class = BasicRewardNet if "GAIL" in method else BasicShapedRewardNet
-        shapes = {"hid_sizes": hidden} if "GAIL" in method else {"reward_hid_sizes": hidden, "potential_hid_sizes": hidden}
+        shapes: dict[str, Any] = (
+            {"hid_sizes": hidden} if "GAIL" in method else {"reward_hid_sizes": hidden, "potential_hid_sizes": hidden}
+        )
         trainer_class = imitation_gail.GAIL if "GAIL" in method else imitation_airl.AIRL
         trainer = trainer_class(
             demonstrations=to_imitation(demos),
@@ -98,84 +99,87 @@ def build(method: str, env_id: str, shape: tuple[int, int], hidden: tuple[int, i
     return algorithm(model, demos, n_updates=N_UPDATES, batch_size=BATCH, stabilizers=stabilizers, hidden_sizes=hidden).learn
 
 
-def measure_adversarial(
-    env_id: str, shape: tuple[int, int], hidden: tuple[int, int], turns: int, rollouts: int
-) -> dict[str, list[float]]:
-    """Seconds of each method in each turn."""
+def adversarial(env_id: str, turns: int, rollouts: int) -> list[str]:
+    """Tables of one environment: every method beside PPO, for each shape of its update and each width."""
+    lines = []
     steps = rollouts * N_ENVS * N_STEPS
-    trainers = {method: build(method, env_id, shape, hidden) for method in METHODS}
-    seconds: dict[str, list[float]] = {method: [] for method in METHODS}
-    for turn in tqdm(range(turns + 1), desc=f"{env_id} {shape} {hidden}", file=sys.stderr):
-        for method, train in trainers.items():
-            start = time.perf_counter()
-            train(steps)
-            if turn:  # the first turn warms up
-                seconds[method].append(time.perf_counter() - start)
-    return seconds
+    for (label, shape), width in itertools.product(SHAPES.items(), WIDTHS):
+        training = {method: partial(build(method, env_id, shape, (width, width)), steps) for method in METHODS}
+        seconds = in_turns(training, turns, f"{env_id} {shape} {width}")
+        lines += [f"## {env_id}, {label}; two layers of {width}", ""]
+        lines += ["| method | time / PPO | imitation / ours |", "|---|---|---|"]
+        for method in METHODS:
+            peer = f"imitation {method[:4]}" if method[:4] in ("GAIL", "AIRL") else None
+            faster = ratio(seconds[peer], seconds[method]) if peer else ""
+            lines.append(f"| {method} | {ratio(seconds[method], seconds['PPO'])} | {faster} |")
+        lines.append("")
+    return [*lines, f"{turns} turns of {rollouts} rollouts each.", ""]
 
 
-def measure_relabel(env_id: str, turns: int, steps: int = 300) -> dict[str, list[float]]:
-    """Seconds of ``steps`` SAC gradient steps, plain and with every batch priced by GAIL at sample time."""
-    models = {}
-    for name in ("SAC", "SAC, priced"):
-        model = SAC(
-            "MlpPolicy", make_vec_env(env_id, 1, seed=0), seed=0, device="cpu", learning_starts=10_000, batch_size=256
-        )
-        model.learn(2_000)  # fills the buffer, without a gradient step
-        models[name] = model
-    from ganq_irl.generators.off_policy import install_relabelling
+def measure_relabel(env_id: str, samples: int) -> dict[str, dict[str, float]]:
+    """Median microseconds of a sample with and without pricing by GAIL, and of SAC's gradient step on one.
 
-    algorithm = GAIL(models["SAC, priced"], demonstrations(env_id))
-    install_relabelling(models["SAC, priced"], algorithm.price)
-    return _train_in_turns(models, 256, turns, steps)
-
-
-def _train_in_turns(models: dict[str, Any], batch_size: int, turns: int, steps: int) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in models}
-    for turn in tqdm(range(turns + 1), desc=", ".join(models), file=sys.stderr):
-        for name, model in models.items():
-            start = time.perf_counter()
-            model.train(gradient_steps=steps, batch_size=batch_size)
-            if turn:  # the first turn warms up
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
+    "in turns": each sample follows a gradient step, as it does in training, which has just used the processor's caches for
+    other things. "warm": each by itself, again and again.
+    """
+    plain, priced = (filled_sac(env_id) for _ in range(2))
+    install_relabelling(priced, GAIL(priced, demonstrations(env_id)).price)
+    assert plain.replay_buffer is not None
+    assert priced.replay_buffer is not None
+    step = partial(plain.train, gradient_steps=1, batch_size=SAC_BATCH)
+    tasks: dict[str, Callable[[], object]] = {
+        "gradient step": step,
+        "sample": partial(plain.replay_buffer.sample, SAC_BATCH),
+        "gradient step again": step,
+        "sample, priced": partial(priced.replay_buffer.sample, SAC_BATCH),
+    }
+    together = in_turns(tasks, samples, "in turns")
+    alone = {name: in_turns({name: task}, samples, name)[name] for name, task in tasks.items()}
+    return {
+        way: {name: 1e6 * statistics.median(each) for name, each in seconds.items()}
+        for way, seconds in (("in turns", together), ("warm", alone))
+    }
 
 
-def ratio(of: list[float], to: list[float]) -> str:
-    """Median, and range, of the ratios within a turn."""
-    ratios = [a / b for a, b in zip(of, to, strict=True)]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+def filled_sac(env_id: str) -> SAC:
+    """SAC with a filled buffer, before its first gradient step."""
+    env = make_vec_env(env_id, 1, seed=0)
+    return SAC("MlpPolicy", env, seed=0, device="cpu", learning_starts=10_000, batch_size=SAC_BATCH).learn(2_000)
+
+
+def relabel(env_id: str, samples: int) -> list[str]:
+    """Table of what pricing a SAC batch costs."""
+    lines = [f"## Pricing a SAC batch ({env_id}, batch {SAC_BATCH})", ""]
+    lines += ["| | sample, µs | priced, µs | gradient step, µs | pricing / gradient step |", "|---|---|---|---|---|"]
+    for way, of in measure_relabel(env_id, samples).items():
+        sample, priced, step = of["sample"], of["sample, priced"], of["gradient step"]
+        lines.append(f"| {way} | {sample:.0f} | {priced:.0f} | {step:.0f} | {(priced - sample) / step:.1%} |")
+    lines += [
+        "",
+        f"Medians of {samples}. In turns: each sample after a gradient step, as in training. Warm: each by itself.",
+        "",
+    ]
+    return lines
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/speed.md"))
+    parser = page_parser(__doc__, "speed.md")
+    parser.add_argument(
+        "--part", action="append", choices=["adversarial", "relabel"], help="one of the two; both by default"
+    )
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--rollouts", type=int, default=3)
-    parser.add_argument("--env", action="append", default=None)
+    parser.add_argument("--samples", type=int, default=300, help="of a SAC batch, with and without its rewards")
+    parser.add_argument("--env", action="append", default=None, help="of the adversarial part")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    parts = arguments.part or ["adversarial", "relabel"]
 
-    lines = ["# Speed", "", "Time beside bare SB3 PPO in the same turn: median (range).", ""]
+    lines = ["# Speed", "", "Processor time. Ratios are those within a turn: median (range).", ""]
     for env_id in arguments.env or ["CartPole-v1", "Pendulum-v1"]:
-        for (label, shape), width in itertools.product(SHAPES.items(), WIDTHS):
-            seconds = measure_adversarial(env_id, shape, (width, width), arguments.turns, arguments.rollouts)
-            lines += [
-                f"## {env_id}, {label}; two layers of {width}",
-                "",
-                "| method | time / PPO | imitation / ours |",
-                "|---|---|---|",
-            ]
-            for method in METHODS:
-                peer = f"imitation {method[:4]}" if method[:4] in ("GAIL", "AIRL") else None
-                faster = ratio(seconds[peer], seconds[method]) if peer else ""
-                lines.append(f"| {method} | {ratio(seconds[method], seconds['PPO'])} | {faster} |")
-            lines.append("")
-    relabel = measure_relabel("Pendulum-v1", arguments.turns)
-    lines += ["## One SAC gradient step (batch 256)", "", "| | time / SAC |", "|---|---|"]
-    lines += [f"| priced at sample time by GAIL | {ratio(relabel['SAC, priced'], relabel['SAC'])} |", ""]
-    lines += [f"{arguments.turns} turns of {arguments.rollouts} rollouts each.", "", versions("python benchmarks/speed.py")]
-    write_markdown(arguments.out, lines)
+        lines += adversarial(env_id, arguments.turns, arguments.rollouts) if "adversarial" in parts else []
+    lines += relabel("Pendulum-v1", arguments.samples) if "relabel" in parts else []
+    write_markdown(arguments.out, [*lines, versions("python benchmarks/speed.py")])
 
 
 if __name__ == "__main__":

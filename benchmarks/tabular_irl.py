@@ -9,6 +9,7 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,9 @@ class TablePolicy:
     def __init__(self, table: np.ndarray, rng: np.random.Generator) -> None:
         self.table, self.rng = table, rng
 
-    def predict(self, observation, state=None, episode_start=None, deterministic=False):  # noqa: D102
+    def predict(  # noqa: D102
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[np.int64, Any]:
         return np.int64(self.rng.choice(self.table.shape[1], p=self.table[int(observation)])), state
 
 

@@ -12,15 +12,13 @@ Scores are 0 for random actions and 1 for what the true reward gave with the sam
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import run_cells, versions, write_markdown
+from common import final_of, finished, grid_parser, names_of, run_cells, versions, write_markdown
 
 TARGET = 0.9
 PAIRS: dict[str, tuple[str, str]] = {
@@ -51,12 +49,8 @@ class Cell:
         name = "".join(letter for letter in self.method if letter.isalnum() or letter == "-")
         return runs / self.pair / f"{name}-seed{self.seed}"
 
-    def run(self, folder: Path, overrides: list[str]) -> None:
-        """Train in a process of its own, on one thread; what an interrupted start left is trained again."""
-        import torch
-
-        shutil.rmtree(folder, ignore_errors=True)
-        torch.set_num_threads(1)
+    def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
+        """Train, and then on what was recovered."""
         from ganq_irl.environments import TRANSFER_PAIRS
         from ganq_irl.experiment import resolve_config, run_experiment
         from ganq_irl.experiment.rewards import read_reward
@@ -70,8 +64,7 @@ class Cell:
         trained(transfer_configs(read_reward(run.folder), TRANSFER_PAIRS[env])[TRUE], shared)
         shutil.copytree(shared, folder / "transfer" / TRUE)
         result = transfer_reward(run.folder, TRANSFER_PAIRS[env], out=folder / "transfer", progress_bar=False)
-        content = {"learned": run.evaluation.mean_return, **result.to_json()}
-        (folder / "final.json").write_text(json.dumps(content), encoding="utf-8")
+        return {"learned": run.evaluation.mean_return, **result.to_json()}
 
 
 def table(pair: str, runs: Path, seeds: list[int]) -> list[str]:
@@ -81,8 +74,8 @@ def table(pair: str, runs: Path, seeds: list[int]) -> list[str]:
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     true, random = {}, {}
     for method in METHODS:
-        folders = {seed: Cell(pair, method, seed).folder(runs) / "final.json" for seed in seeds}
-        done = {seed: json.loads(file.read_text(encoding="utf-8")) for seed, file in folders.items() if file.is_file()}
+        folders = {seed: Cell(pair, method, seed).folder(runs) for seed in seeds}
+        done = {seed: final_of(folder) for seed, folder in folders.items() if finished([folder])}
         if not done:
             continue
         cells = [_shown([one["learned"] for one in done.values()])]
@@ -108,23 +101,16 @@ def _mean(scores: list[float | None]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pair", action="append", choices=list(PAIRS))
+    parser = grid_parser(__doc__, "transfer", PAIRS, seeds="300,301,302,303,304", jobs=1, chosen="pair")
     parser.add_argument("--methods", default=";".join(METHODS), help=f"out of {'; '.join(METHODS)}")
-    parser.add_argument("--seeds", default="300,301,302,303,304")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--set", action="append", default=[], help="a setting for every cell, as in `ganq-irl train --set`")
-    parser.add_argument("--runs", type=Path, default=Path("benchmarks/runs/transfer"))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/transfer.md"))
     arguments = parser.parse_args()
-    pairs, methods = arguments.pair or ["maze"], [name.strip() for name in arguments.methods.split(";")]
-    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    pairs, methods, seeds = arguments.pair or ["maze"], names_of(arguments.methods), arguments.seeds
 
     run_cells([Cell(pair, method, seed) for pair in pairs for seed in seeds for method in methods], arguments)
 
     lines = ["# Rewards where the dynamics differ", ""]
     for pair in pairs:
-        lines += [f"## {pair}", "", f"Seeds {arguments.seeds}.", "", *table(pair, arguments.runs, seeds)]
+        lines += [f"## {pair}", "", f"Seeds {','.join(map(str, seeds))}.", "", *table(pair, arguments.runs, seeds)]
     write_markdown(arguments.out, [*lines, versions("python benchmarks/transfer.py")])
 
 
