@@ -24,7 +24,9 @@ def display():
     """A virtual display, by its number as Xvfb chooses it."""
     read, write = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "900x700x24", "-nolisten", "tcp"],
+        # Without -noreset the server starts anew, and drops who connects just then, whenever its last client leaves: each
+        # look of xdotool's before the game has its window.
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "900x700x24", "-nolisten", "tcp", "-noreset"],
         pass_fds=[write],
         stderr=subprocess.DEVNULL,
     )
@@ -37,23 +39,23 @@ def display():
         server.wait()
 
 
-def wait_for(condition, seconds=240):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it did not happen in time")
-
-
 class Person:
     """Presses keys in the one window of a display, and reads its caption."""
 
-    def __init__(self, display: str) -> None:
-        self.env = {**os.environ, "DISPLAY": display}
-        self.window = wait_for(lambda: self._tool("search", "--class", ".")).splitlines()[-1]
-        wait_for(lambda: "episodes" in self.caption())
+    def __init__(self, display: str, game: subprocess.Popen[str]) -> None:
+        self.env, self.game = {**os.environ, "DISPLAY": display}, game
+        self.window = self.wait_for(lambda: self._tool("search", "--class", ".")).splitlines()[-1]
+        self.wait_for(lambda: "episodes" in self.caption())
         self._tool("windowfocus", "--sync", self.window)
+
+    def wait_for(self, condition, seconds=240):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if found := condition():
+                return found
+            assert self.game.poll() is None, f"the game ended: {self.game.communicate()}"
+            time.sleep(0.1)
+        raise AssertionError("it did not happen in time")
 
     def _tool(self, *args: str) -> str:
         return subprocess.run(["xdotool", *args], env=self.env, capture_output=True, text=True).stdout.strip()
@@ -66,7 +68,7 @@ class Person:
 
     def hold_until(self, key: str, words: str) -> None:
         self._tool("keydown", key)
-        wait_for(lambda: words in self.caption())
+        self.wait_for(lambda: words in self.caption())
         self._tool("keyup", key)
 
 
@@ -77,19 +79,20 @@ def start(display, *args):
 
 
 @NO_DISPLAY
+@pytest.mark.slow  # as long as a person plays
 @pytest.mark.parametrize(("env", "ends"), [("CartPole-v1", "terminated"), ("Pendulum-v1", "limit")])
 def test_a_person_plays_in_a_window(env, ends, display, tmp_path):
     out = tmp_path / "played.npz"
     process = start(display, "--env", env, "--seed", "4", "--fps", "50", "--out", str(out))
     try:
-        person = Person(display)
+        person = Person(display, process)
         assert person.caption().startswith("episodes 0   step 0")
         person.press("r")
-        wait_for(lambda: "began the episode again" in person.caption())
+        person.wait_for(lambda: "began the episode again" in person.caption())
         person.hold_until("Left", "episodes 1")
         assert ends in person.caption()
         person.press("u")
-        wait_for(lambda: "the last episode is gone" in person.caption())
+        person.wait_for(lambda: "the last episode is gone" in person.caption())
         person.hold_until("Left", "episodes 1")
         person.press("q")
         stdout, stderr = process.communicate(timeout=120)
