@@ -30,7 +30,7 @@ _stop: Event
 
 
 def run_all(jobs: Mapping[Path, ExperimentConfig], *, n_workers: int = 2) -> dict[Path, RunResult]:
-    """Run experiments in worker processes, which do not touch the state of this one.
+    """Run experiments in worker processes, which do not touch the state of this one; they start in the order of ``jobs``.
 
     Args:
         jobs: run directory -> settings.
