@@ -14,6 +14,7 @@ from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpa
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos import hub
 from ganq_irl_demos.formats.limits import brief, needed
+from ganq_irl_demos.formats.replay_buffer import unpickled
 
 NORMALIZATION = "vec_normalize.pkl"
 """Statistics that the zoo of Stable-Baselines3 saves beside a policy whose observations were normalised."""
@@ -140,13 +141,7 @@ def _normalization(path: Path) -> Any:
     """The VecNormalize saved beside a policy, without its environment; None where there is none."""
     if not path.is_file():
         return None
-    from stable_baselines3.common.save_util import load_from_pkl
     from stable_baselines3.common.vec_env import VecNormalize
 
-    try:
-        found = load_from_pkl(path)
-    except Exception as error:  # unpickling may raise anything
-        raise DemoFormatError(f"{path} cannot be unpickled ({brief(error)})") from error
-    if not isinstance(found, VecNormalize):
-        raise DemoFormatError(f"{path} holds a {type(found).__name__}, expected VecNormalize")
+    found = unpickled(path, VecNormalize)
     return found if found.norm_obs else None

@@ -8,13 +8,12 @@ import shutil
 import time
 import tomllib
 from pathlib import Path
-from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.errors import ConfigurationError, GanqIrlError, StorageError
 from ganq_irl.experiment.checkpoints import CheckpointStore
-from ganq_irl.experiment.config import ExperimentConfig, parse_config
+from ganq_irl.experiment.config import ExperimentConfig, flat, parse_config
 from ganq_irl.experiment.run_directory import CHECKPOINTS, EVALUATION, INFO, load_run, versions, write_json
 from ganq_irl.experiment.runner import resume_experiment, run_experiment
 from ganq_irl.storage import read_json
@@ -139,13 +138,6 @@ def _as_stored(config: ExperimentConfig) -> ExperimentConfig:
 
 def _difference(stored: ExperimentConfig, wanted: ExperimentConfig) -> str:
     """The first setting that differs."""
-    found, asked = _flat(dataclasses.asdict(stored)), _flat(dataclasses.asdict(_as_stored(wanted)))
+    found, asked = flat(dataclasses.asdict(stored)), flat(dataclasses.asdict(_as_stored(wanted)))
     key = next(key for key in sorted(found.keys() | asked.keys()) if found.get(key) != asked.get(key))
     return f"{key}: {found.get(key)!r} there, {asked.get(key)!r} here"
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -141,6 +141,14 @@ def _expect(value: Any, holds: bool, name: str, expected: str) -> Any:
     return value
 
 
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one table, their keys joined by dots."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
 def without_none(value: Any) -> Any:
     """Nested settings without those that are None, which TOML cannot hold."""
     if isinstance(value, Mapping):

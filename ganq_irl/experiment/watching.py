@@ -13,9 +13,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HParam, Logger, TensorBoardOutputFormat
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.experiment.config import ExperimentConfig, flat
 from ganq_irl.experiment.films import Film
-from ganq_irl.generators.off_policy import newest_rewards
+from ganq_irl.generators.off_policy import newest_rewards, newest_steps
 
 TENSORBOARD_ONLY = ("csv", "json", "log", "stdout")
 """Outputs of SB3's logger from which histograms are left out."""
@@ -65,8 +65,7 @@ def newest_actions(model: BaseAlgorithm) -> np.ndarray:
     buffer: Any = getattr(model, "replay_buffer", None)
     if buffer is None:
         return np.asarray(model.rollout_buffer.actions).ravel()  # type: ignore[attr-defined]
-    steps = (buffer.pos - 1 - np.arange(min(NEWEST, buffer.size()))) % buffer.buffer_size
-    return buffer.actions[steps].ravel()
+    return buffer.actions[newest_steps(buffer, NEWEST)].ravel()
 
 
 def record_histogram(logger: Logger, name: str, values: np.ndarray) -> None:
@@ -79,7 +78,7 @@ def record_histogram(logger: Logger, name: str, values: np.ndarray) -> None:
 
 def record_settings(logger: Logger, config: ExperimentConfig) -> None:
     """Write a run's settings to TensorBoard's table of hyperparameters, beside its returns."""
-    plain = {key: _plain(value) for key, value in _flat(dataclasses.asdict(config)).items()}
+    plain = {key: _plain(value) for key, value in flat(dataclasses.asdict(config)).items()}
     settings = HParam(plain, dict.fromkeys(_METRICS, 0.0))
     for output in _tensorboards(logger):
         output.write({"hparams": settings}, {"hparams": ()})
@@ -100,13 +99,6 @@ def write_film(logger: Logger, name: str, film: Film, step: int) -> None:
 
 def _tensorboards(logger: Logger) -> list[TensorBoardOutputFormat]:
     return [output for output in logger.output_formats if isinstance(output, TensorBoardOutputFormat)]
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _plain(value: Any) -> bool | str | float:

@@ -172,11 +172,16 @@ def newest_rewards(model: BaseAlgorithm, n: int) -> np.ndarray:
     buffer: Any = getattr(model, "replay_buffer", None)
     if buffer is None:
         return np.asarray(model.rollout_buffer.rewards).ravel()  # type: ignore[attr-defined]
-    steps = (buffer.pos - 1 - np.arange(min(n, buffer.size()))) % buffer.buffer_size
+    steps = newest_steps(buffer, n)
     if not isinstance(buffer, _Relabelled) or not len(steps):
         return buffer.rewards[steps].ravel()
     envs = np.arange(buffer.n_envs)
     return buffer._priced(_gather(buffer, np.repeat(steps, len(envs)), np.tile(envs, len(steps)))).cpu().numpy()
+
+
+def newest_steps(buffer: ReplayBuffer, n: int) -> np.ndarray:
+    """Where a replay buffer holds the newest ``n`` steps of each environment, or all that there are, the newest first."""
+    return (buffer.pos - 1 - np.arange(min(n, buffer.size()))) % buffer.buffer_size
 
 
 def _gather(buffer: ReplayBuffer, steps: np.ndarray, envs: np.ndarray) -> Batch:

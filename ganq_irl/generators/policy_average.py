@@ -10,6 +10,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.policy_store import StoredPolicy, acting_policy
@@ -63,7 +64,8 @@ class PolicyAverage(BaseCallback):
         if self._average is None:
             self._average = _copied(policy)
             return
-        torch._foreach_lerp_(list(self._average.parameters()), list(policy.parameters()), self.rate)
+        move = get_ema_multi_avg_fn(1 - self.rate)
+        move(list(self._average.parameters()), list(policy.parameters()), None)
         for average, current in zip(self._average.buffers(), policy.buffers(), strict=True):
             average.copy_(current)
 

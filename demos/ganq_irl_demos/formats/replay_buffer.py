@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from gymnasium import spaces
@@ -14,6 +14,8 @@ from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.tables import BLOCK_ROWS, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
+
+T = TypeVar("T")
 
 
 def recognise(path: Path) -> bool:
@@ -36,16 +38,27 @@ def read(path: Path, request: Request) -> EpisodeStream:
             "replay buffer of Stable-Baselines3 and you know who made it, import it with: ganq-irl demos import --trust"
         )
     from stable_baselines3.common.buffers import ReplayBuffer
+
+    buffer = unpickled(path, ReplayBuffer)
+    told = Request(buffer.observation_space, buffer.action_space, request.env_id)
+    return table_stream(lambda: _blocks(buffer), told, str(path))
+
+
+def unpickled(path: Path, kind: type[T]) -> T:
+    """An object that Stable-Baselines3 pickled: only for files that the user trusts, since this runs what is in them.
+
+    Raises:
+        DemoFormatError: it cannot be unpickled, or is of another class.
+    """
     from stable_baselines3.common.save_util import load_from_pkl
 
     try:
-        buffer = load_from_pkl(path)
+        found = load_from_pkl(path)
     except Exception as error:  # unpickling may raise anything
         raise DemoFormatError(f"{path} cannot be unpickled ({brief(error)})") from error
-    if not isinstance(buffer, ReplayBuffer):
-        raise DemoFormatError(f"{path} holds a {type(buffer).__name__}, expected a ReplayBuffer of Stable-Baselines3")
-    told = Request(buffer.observation_space, buffer.action_space, request.env_id)
-    return table_stream(lambda: _blocks(buffer), told, str(path))
+    if not isinstance(found, kind):
+        raise DemoFormatError(f"{path} holds a {type(found).__name__}, expected a {kind.__name__} of Stable-Baselines3")
+    return found
 
 
 def _blocks(buffer: Any) -> Iterator[Block]:
