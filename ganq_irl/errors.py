@@ -6,7 +6,10 @@ Every message says what was given, what was expected and what to do next. Each c
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class GanqIrlError(ValueError):
@@ -63,3 +66,22 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}Known: {', '.join(known)}"
+
+
+def usable_path(path: str | os.PathLike[str]) -> Path:
+    """A path that a file system can be asked for, whether or not anything is there.
+
+    Raises:
+        ConfigurationError: a name in it is too long, or holds a NUL character.
+    """
+    try:
+        os.stat(path)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:
+            return Path(path)  # missing or closed to us: whoever opens it says so
+        given = os.fspath(path)
+        what = f"too long for a file ({len(given)} characters)" if isinstance(error, OSError) else "with a NUL character"
+        raise ConfigurationError(
+            f"{given[:60]!r}... is a name {what}; expected a known name, or the path of a file or folder; correct it"
+        ) from error
+    return Path(path)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ganq_irl.errors import ConfigurationError
+from ganq_irl.errors import ConfigurationError, usable_path
 from ganq_irl_demos import hub
 from ganq_irl_demos.catalog import catalog
 from ganq_irl_demos.formats import format_of, mix, named_format, suffix_format
@@ -58,11 +58,11 @@ def convert_demonstrations(
         progress: called with the number of transitions of each episode written.
 
     Raises:
-        ConfigurationError: ``out`` exists.
+        ConfigurationError: ``out`` exists, or is a name that no file can have.
         GanqIrlError: as ``load_demonstrations`` and ``save_demonstrations``.
     """
     request = request or Request()
-    target = Path(out)
+    target = usable_path(out)
     chosen = suffix_format(target) if write_as is None else named_format(write_as)
     if target.exists():
         raise ConfigurationError(f"{out} exists; choose another name")

@@ -10,7 +10,14 @@ from typing import Any
 
 from gymnasium import spaces
 
-from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpaces, InvalidDemonstrations, nearest
+from ganq_irl.errors import (
+    ConfigurationError,
+    DemoFormatError,
+    IncompatibleSpaces,
+    InvalidDemonstrations,
+    nearest,
+    usable_path,
+)
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos import hub
 from ganq_irl_demos.catalog import catalog, same_environment
@@ -47,7 +54,7 @@ def load_demonstrations(
         needs: what the learner cannot do without, of ``MISSABLE``.
 
     Raises:
-        ConfigurationError: an unknown name.
+        ConfigurationError: an unknown name, or one that no file can have.
         DemoFormatError: a file that cannot be read.
         MissingDependency: a file whose library is not installed.
         IncompatibleSpaces: spaces are needed, or disagree.
@@ -75,7 +82,7 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
         GanqIrlError: as ``load_demonstrations``.
     """
     name = os.fspath(source)
-    path, entries = Path(name), catalog()
+    entries = catalog()
     if name in entries:
         entry = entries[name]
         if not entry.file.is_file():
@@ -87,6 +94,7 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
     if hub.is_hub(name):
         folder = hub.fetch_data(name)
         return replace(format_of(folder, format).read(folder, request), source=name)
+    path = usable_path(name)
     if mix.recognise(path):
         return EpisodeStream.of(_joined(path, request))
     stored = name.startswith("minari:")
@@ -101,11 +109,12 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | os.PathLike[
     """Write demonstrations to ``path`` atomically, in the format that ``format`` or the suffix names; returns the path.
 
     Raises:
+        ConfigurationError: a name that no file can have.
         DemoFormatError: an unknown format.
         MissingDependency: a format whose library is not installed.
         InvalidDemonstrations: trajectories that cannot be joined to one data set, or that the format cannot hold.
     """
-    path = Path(path)
+    path = usable_path(path)
     chosen = suffix_format(path) if format is None else named_format(format)
     chosen.write(EpisodeStream.of(demonstrations), path)
     return path

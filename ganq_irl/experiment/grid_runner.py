@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from ganq_irl.errors import ConfigurationError, RunDirectoryError
+from ganq_irl.errors import ConfigurationError, RunDirectoryError, usable_path
 from ganq_irl.experiment.cell_runs import is_finished, record_failure
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.grid import Cell, make_cells
@@ -55,7 +55,7 @@ def run_grid(grid: GridConfig, folder: Path | str, *, engine: Engine | None = No
     Raises:
         GanqIrlError: a setting is wrong, the folder is no grid's, or another process is running it.
     """
-    folder = Path(folder)
+    folder = usable_path(folder)
     _require_grid_or_vacant(folder)
     cells = make_cells(grid)
     _check_demonstrations(cells)
@@ -71,9 +71,9 @@ def load_grid(folder: Path | str) -> GridConfig:
 
     Raises:
         RunDirectoryError: it is not one.
-        ConfigurationError: its ``grid.toml`` is damaged.
+        ConfigurationError: its ``grid.toml`` is damaged, or no folder can have that name.
     """
-    path = Path(folder) / GRID_FILE
+    path = usable_path(folder) / GRID_FILE
     if not path.is_file():
         raise RunDirectoryError(f"{folder} holds no {GRID_FILE}; give a folder that `ganq-irl compare` wrote")
     return parse_grid(read_toml(path))

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ganq_irl import __version__
-from ganq_irl.errors import RunDirectoryError
+from ganq_irl.errors import RunDirectoryError, usable_path
 from ganq_irl.experiment.compare import Conclusion, conclude
 from ganq_irl.experiment.comparison import contests
 from ganq_irl.experiment.grid_config import GRID_FILE
@@ -39,7 +39,7 @@ def write_report(folder: Path | str, out: Path | str | None = None, *, pictures:
     """
     folder = Path(folder)
     conclusion = conclude(folder)
-    out = folder / REPORT_FILE if out is None else Path(out)
+    out = folder / REPORT_FILE if out is None else usable_path(out)
     if out.is_dir():
         raise RunDirectoryError(f"{out} is a folder; give the page a name, such as {out / REPORT_FILE}")
     drawn = list(run_pictures(conclusion)) if pictures else []

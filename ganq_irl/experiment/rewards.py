@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ganq_irl.algorithms.iq_reward import SoftQReward
-from ganq_irl.errors import ConfigurationError, RunDirectoryError
+from ganq_irl.errors import ConfigurationError, RunDirectoryError, usable_path
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.resolve import merged, parse_assignment, resolve_config
 from ganq_irl.experiment.run_directory import INFO, REWARD, Run, load_run
@@ -51,9 +51,10 @@ def reward_folder(path: Path | str) -> Path:
     """The folder of the reward that a run, or the folder itself, means.
 
     Raises:
+        ConfigurationError: no folder can have that name.
         RunDirectoryError: there is none.
     """
-    path = Path(path)
+    path = usable_path(path)
     if (path / REWARD / CONFIG_FILE).is_file():
         return path / REWARD
     if (path / CONFIG_FILE).is_file():

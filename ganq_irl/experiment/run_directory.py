@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from ganq_irl.errors import RunDirectoryError, StorageError
+from ganq_irl.errors import RunDirectoryError, StorageError, usable_path
 from ganq_irl.experiment.config import ExperimentConfig, parse_config
 from ganq_irl.experiment.presets import env_family
 from ganq_irl.experiment.resolve import read_toml
@@ -66,9 +66,9 @@ def load_run(folder: Path | str) -> Run:
 
     Raises:
         RunDirectoryError: it is not one, or its ``run.json`` is damaged.
-        ConfigurationError: its ``config.toml`` is damaged.
+        ConfigurationError: its ``config.toml`` is damaged, or no folder can have that name.
     """
-    folder = Path(folder)
+    folder = usable_path(folder)
     for name in (CONFIG, INFO):
         if not (folder / name).is_file():
             raise RunDirectoryError(
@@ -87,9 +87,10 @@ def require_vacant(folder: Path) -> None:
     """Raise if anything would be overwritten.
 
     Raises:
+        ConfigurationError: no folder can have that name.
         RunDirectoryError: the folder holds something, or is a file.
     """
-    if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
+    if usable_path(folder).exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
         raise RunDirectoryError(f"{folder} is not empty; choose another --out, or move it away")
 
 

@@ -14,7 +14,7 @@ import tomli_w
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
-from ganq_irl.errors import ConfigurationError, GanqIrlError, MissingDependency, RunDirectoryError
+from ganq_irl.errors import ConfigurationError, GanqIrlError, MissingDependency, RunDirectoryError, usable_path
 from ganq_irl.evaluation import normalized_score
 from ganq_irl.experiment.grid import Cell, make_cells
 from ganq_irl.experiment.grid_config import GridConfig, parse_grid
@@ -117,7 +117,7 @@ def prepare_sweep(config: SweepConfig, folder: Path) -> None:
         GanqIrlError: the settings do not fit together.
     """
     make_cells(config.grid)
-    path = folder / SWEEP_FILE
+    path = usable_path(folder) / SWEEP_FILE
     if path.is_file():
         if path.read_text(encoding="utf-8") != config.to_toml():
             raise RunDirectoryError(f"{folder} is of a sweep with other settings; give its own, or another --out")

@@ -52,6 +52,14 @@ def test_a_missing_file_is_named(name):
         load_demonstrations(name)
 
 
+@pytest.mark.parametrize(("name", "why"), [("a" * 300, "too long"), ("./" + "a" * 300 + ".npz", "too long"), ("a\0", "NUL")])
+def test_a_name_that_no_file_can_have(name, why):
+    with pytest.raises(ConfigurationError, match=f"{why}.*expected a known name, or the path"):
+        load_demonstrations(name)
+    with pytest.raises(ConfigurationError, match=why):
+        save_demonstrations(make_demos(), name, "npz")
+
+
 def test_a_folder_of_no_known_format_is_refused(tmp_path):
     with pytest.raises(DemoFormatError, match="nothing in this folder says what format it is; known:"):
         load_demonstrations(tmp_path)

@@ -101,12 +101,13 @@ def command(
 
 def _imported(demos: str | None, env: str | None) -> str:
     """A replay buffer that is trusted as a file that needs no trust, so that the run can be repeated and resumed."""
+    from ganq_irl.errors import usable_path
     from ganq_irl_cli.commands.demos import _converting
     from ganq_irl_demos.converting import convert_demonstrations
     from ganq_irl_demos.formats import replay_buffer
     from ganq_irl_demos.streams import Request
 
-    if demos is None or not replay_buffer.recognise(Path(demos)):
+    if demos is None or not replay_buffer.recognise(usable_path(demos)):
         raise click.UsageError("--trust is for a pickled replay buffer given as --demos")
     target = _converting.default_out(demos, ".npz")
     if Path(target).exists():

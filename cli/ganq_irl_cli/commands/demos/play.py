@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from ganq_irl.errors import usable_path
 from ganq_irl_cli import options, session
 
 ARROWS = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "right", b"\x1b[D": "left"}
@@ -62,7 +63,7 @@ def command(
     letters move Box actions, and episodes begin with the first key. r begins an episode again, u undoes the last one, q
     saves and quits.
     """
-    if out.exists():
+    if usable_path(out).exists():
         raise click.UsageError(f"{out} exists; choose another --out")
     if not window and not sys.stdin.isatty():
         raise click.UsageError("play needs a terminal to read keys from, or --window")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganq_irl.errors import usable_path
 from ganq_irl_cli import options, session
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def command(
         raise click.UsageError("give --run RUN, or --env ID to train an expert first")
     if at_random and (runs or policies):
         raise click.UsageError("--random goes with no --run and no --policy; --random-share mixes them")
-    if out.exists():
+    if usable_path(out).exists():
         raise click.UsageError(f"{out} exists; choose another --out")
     if n_trajectories is not None and n_trajectories > episodes:
         raise click.UsageError(f"--n-trajectories {n_trajectories} of --episodes {episodes}: record at least as many")
