@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +181,9 @@ def _owner(array: np.ndarray) -> np.ndarray:
 def _as_one(parts: Sequence[np.ndarray]) -> np.ndarray:
     """Consecutive pieces as the array that they are pieces of: nothing is copied, which matters where a file is mapped."""
     shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
-    return np.lib.stride_tricks.as_strided(parts[0], shape, parts[0].strides, writeable=False)
+    # Of a piece of one row the first stride may be anything.
+    strides = (math.prod(shape[1:]) * parts[0].itemsize, *parts[0].strides[1:])
+    return np.lib.stride_tricks.as_strided(parts[0], shape, strides, writeable=False)
 
 
 def space_in(header: Mapping[str, Any], key: str, source: str) -> Any:

@@ -82,6 +82,7 @@ def make_drawable(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> g
         if not isinstance(frame, np.ndarray):
             raise TypeError(f"it drew {type(frame).__name__}")
     except Exception as error:  # what a graphics library raises is of no common class
+        env.close()
         raise ConfigurationError(f"{env_id} cannot be drawn here ({type(error).__name__}: {error}){_advice(env)}") from error
     return env
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,9 @@ def screenings(conclusion: Conclusion) -> Iterator[Screening]:
         except GanqIrlError as error:  # says itself what is missing; the page passes it on
             yield Screening(env_id, [], str(error))
             continue
-        yield Screening(env_id, list(_videos(conclusion.folder, results, env)))
-        env.close()
+        with contextlib.closing(env):
+            videos = list(_videos(conclusion.folder, results, env))
+        yield Screening(env_id, videos)
 
 
 def _videos(folder: Path, results: Sequence[Result], env: gym.Env) -> Iterator[Video]:

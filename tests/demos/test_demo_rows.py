@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from demo_examples import edited, make_demos, make_trajectory
 
-from ganq_irl_demos import batching, examine_demonstrations, load_demonstrations, rows, save_demonstrations
+from ganq_irl_demos import batching, examine_demonstrations, load_demonstrations, packing, rows, save_demonstrations
 from ganq_irl_demos.packing import pack
 from ganq_irl_demos.rows import Rows
 
@@ -65,7 +65,6 @@ def test_what_lies_end_to_end_is_joined_without_a_copy(tmp_path, monkeypatch):
 def test_two_arrays_that_happen_to_be_neighbours_are_not_taken_for_one():
     whole = np.arange(12.0, dtype=np.float32).reshape(6, 2)
     parts = [np.frombuffer(whole.data, np.float32)[:6].reshape(3, 2), whole[3:]]
-    from ganq_irl_demos import packing
 
     assert packing._lie_end_to_end([whole[:3], whole[3:]])
     assert not packing._lie_end_to_end([whole[3:], whole[:3]])
@@ -86,3 +85,9 @@ def test_a_batch_in_a_file_is_the_batch_in_memory(limit, monkeypatch):
         np.testing.assert_array_equal(given.numpy(), getattr(expected, name).numpy())
     batch.observations[0] = 0  # as any tensor, its own
     assert demos[0].observations[0].any()
+
+
+def test_pieces_of_one_row_are_joined_whatever_their_stride():
+    whole = np.arange(6.0).reshape(3, 2)
+    parts = [whole[::2][:1], whole[1:2], whole[2:]]
+    assert np.array_equal(packing._join(parts, "actions", "set"), whole)
