@@ -8,7 +8,6 @@ import click
 import gymnasium as gym
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from ganq_irl.errors import TrainingDiverged
 from ganq_irl_cli import main
@@ -28,16 +27,6 @@ FAST = [
 PPO = ["train", "ppo", "--env", "Pendulum-v1", "--timesteps", "64", "--set", "generator_kwargs.n_steps=64", *FAST]
 GAIL = ["train", "gail", "--env", "Pendulum-v1", "--device", "cpu", "--preset", "none"]
 GAIL_FAST = [*GAIL, "--timesteps", "256", "--set", "generator_kwargs.n_steps=256", "--set", "evaluation.episodes=2"]
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*args):
-        return CliRunner().invoke(main, list(map(str, args)))
-
-    return call
 
 
 @pytest.fixture(scope="session")
@@ -295,3 +284,27 @@ def test_as_a_process(tmp_path, good):
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("Error: ")
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train bc --env Pendulum-v1 --demos",
+        "train ppo --env Pendulum-v1 --reward",
+        "train ppo --env Pendulum-v1 --device cpu --config",
+        "train ppo --env Pendulum-v1 --device cpu --timesteps 1 --out",
+        "evaluate",
+        "resume",
+        "report",
+        "reward show",
+        "compare --out",
+        "demos check",
+        "demos import --out out.npz",
+        "demos export pendulum --out",
+        "demos record --env Pendulum-v1 --random --out",
+    ],
+)
+def test_a_name_that_no_file_can_have(run, command):
+    result = run(*command.split(), "a" * 300 + ".npz" * ("--out" in command))
+    assert (result.exit_code, result.stdout) == (2, ""), result.stderr
+    assert "long" in result.stderr

@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from ganq_irl_cli import main
 from ganq_irl_demos import FORMATS, load_demonstrations
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "demos"))  # for the writers, which the room of demonstrations owns
@@ -28,16 +26,6 @@ CLONE = [
     "--set",
     "evaluation.episodes=1",
 ]
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*args):
-        return CliRunner().invoke(main, list(map(str, args)))
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -8,25 +8,13 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from ganq_irl_cli import main
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
 from ganq_irl_demos.altering import FunctionPolicy
 
 QUICK = ["--device", "cpu", "--preset", "none", "--set", "evaluation.episodes=1"]
 SMALL = ["generator_kwargs.n_steps=256", "generator_kwargs.batch_size=32", "generator_kwargs.policy_kwargs.net_arch=[8]"]
 ADVERSARIAL = [*QUICK, "--timesteps", "256", *(word for setting in SMALL for word in ("--set", setting))]
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*args):
-        return CliRunner().invoke(main, list(map(str, args)))
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -10,23 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from ganq_irl_cli import main
 from ganq_irl_demos import load_demonstrations, save_demonstrations
 
 STILL = "import numpy as np\ndef act(observation):\n    return np.zeros(1, np.float32)\n"
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def run(run, tmp_path):
     (tmp_path / "still_policy.py").write_text(STILL)
-
-    def call(*args):
-        return CliRunner().invoke(main, list(map(str, args)))
-
-    return call
+    return run
 
 
 def test_record_a_function_with_noise_and_subsampling(run):

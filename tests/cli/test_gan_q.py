@@ -6,10 +6,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from ganq_irl.experiment import load_run, resolve_config
-from ganq_irl_cli import main
+from tests.command_line import call
 
 QUICK = ["--device", "cpu", "--set", "evaluation.episodes=2"]
 SMALL = [
@@ -24,27 +23,15 @@ SMALL = [
 ]
 
 
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        result = CliRunner().invoke(main, list(arguments))
-        assert result.exit_code == 0, result.stderr
-        return result
-
-    return run
-
-
-def test_train_evaluate_and_pictures(call):
+def test_train_evaluate_and_pictures(succeed):
     rates = "generator_kwargs.critic_learning_rate={ initial = 1e-2, final = 1e-3 }"
     options = ["--timesteps", "300", *QUICK, *SMALL, "--set", "evaluation.every=100", "--set", rates]
-    trained = call("train", "gan-q", "--env", "CartPole-v1", "--out", "run", *options)
+    trained = succeed("train", "gan-q", "--env", "CartPole-v1", "--out", "run", *options)
     assert "preset gan-q-cartpole" in trained.stderr
     config = tomllib.loads(Path("run/config.toml").read_text())
     assert config["generator_kwargs"]["critic_learning_rate"] == {"initial": 0.01, "final": 0.001}
     assert config["generator_kwargs"]["stabilizers"] == ["spectral-norm", {"name": "instance-noise", "std": 0.1}]
-    content = json.loads(call("evaluate", "run", "--device", "cpu", "--pictures", "pictures", "--json").stdout)
+    content = json.loads(succeed("evaluate", "run", "--device", "cpu", "--pictures", "pictures", "--json").stdout)
     assert content["values"]["pairs"] > 0
     assert content["pictures"] == [os.path.join("pictures", name) for name in ("loss.png", "score.png", "values.png")]
     policy = load_run("run").policy("cpu")
@@ -52,31 +39,31 @@ def test_train_evaluate_and_pictures(call):
     assert policy.return_distribution(policy.observation_space.sample()[None], 7).shape == (1, 2, 7)
 
 
-def test_its_own_config_repeats_a_run(call):
-    call("train", "gan-q", "--env", "CartPole-v1", "--timesteps", "200", "--out", "first", *QUICK, *SMALL)
-    call("train", "gan-q", "--config", "first/config.toml", "--out", "second")
+def test_its_own_config_repeats_a_run(succeed):
+    succeed("train", "gan-q", "--env", "CartPole-v1", "--timesteps", "200", "--out", "first", *QUICK, *SMALL)
+    succeed("train", "gan-q", "--config", "first/config.toml", "--out", "second")
     first, second = (Path(name, "policy", "tensors.safetensors").read_bytes() for name in ("first", "second"))
     assert first == second
 
 
 @pytest.mark.parametrize("algo", ["gail", "airl"])
-def test_adversarial_reward_and_adversarial_value_at_once(call, algo):
+def test_adversarial_reward_and_adversarial_value_at_once(succeed, algo):
     options = ["--demos", "cartpole", "--generator", "gan-q", "--timesteps", "300", "--set", "adversary.batch_size=32"]
-    call("train", algo, "--out", "run", *options, *QUICK, *SMALL)
+    succeed("train", algo, "--out", "run", *options, *QUICK, *SMALL)
     run = load_run("run")
     assert run.config.generator == "gan-q"
     assert os.path.isdir("run/reward")
     assert run.policy("cpu").algorithm == "GANQ"
 
 
-def test_continuous_by_itself_and_in_gail(call):
+def test_continuous_by_itself_and_in_gail(succeed):
     small = [*QUICK, *SMALL, "--timesteps", "200"]
-    call("train", "gan-q-continuous", "--env", "Pendulum-v1", "--out", "run", *small)
-    assert json.loads(call("evaluate", "run", "--device", "cpu", "--json").stdout)["mean_return"] < 0
+    succeed("train", "gan-q-continuous", "--env", "Pendulum-v1", "--out", "run", *small)
+    assert json.loads(succeed("evaluate", "run", "--device", "cpu", "--json").stdout)["mean_return"] < 0
     policy = load_run("run").policy("cpu")
     assert policy.return_distribution(policy.observation_space.sample()[None], 7).shape == (1, 7)
     options = ["--demos", "pendulum", "--generator", "gan-q-continuous", "--set", "adversary.batch_size=32"]
-    call("train", "gail", "--out", "gail", *options, *small)
+    succeed("train", "gail", "--out", "gail", *options, *small)
     assert load_run("gail").policy("cpu").algorithm == "ContinuousGANQ"
 
 
@@ -96,7 +83,7 @@ def test_continuous_by_itself_and_in_gail(call):
 )
 def test_requests_that_cannot_be_met_say_what_can(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(main, ["train", *arguments])
+    result = call("train", *arguments)
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert not os.listdir(tmp_path)

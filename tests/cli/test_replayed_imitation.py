@@ -7,39 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.experiment import load_run
-from ganq_irl_cli import main
+from tests.command_line import call
 
 QUICK = ["--device", "cpu", "--set", "evaluation.episodes=2", "--set", "generator_kwargs.policy_kwargs.net_arch=[8]"]
 QUICK += ["--set", "generator_kwargs.learning_starts=64", "--set", "generator_kwargs.batch_size=16"]
 
 
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        result = CliRunner().invoke(main, list(arguments))
-        assert result.exit_code == 0, result.stderr
-        return result
-
-    return run
-
-
 @pytest.mark.parametrize("algo", ["sqil", "iq-learn"])
 @pytest.mark.parametrize(("demos", "generator", "algorithm"), [("pendulum", "sac", "SAC"), ("cartpole", "dqn", "DQN")])
-def test_train_and_evaluate(call, algo, demos, generator, algorithm):
+def test_train_and_evaluate(succeed, algo, demos, generator, algorithm):
     options = ["--demos", demos, "--n-trajectories", "1", "--timesteps", "200", "--preset", "none", *QUICK]
     options += ["--set", "generator_kwargs.ent_coef=0.1"] if generator == "sac" else []
-    content = json.loads(call("train", algo, "--out", "run", *options, "--json").stdout)
+    content = json.loads(succeed("train", algo, "--out", "run", *options, "--json").stdout)
     assert content["warning"] is None
     run = load_run("run")
     assert run.config.generator == generator  # by the action space, since none was named
     assert run.policy("cpu").algorithm == algorithm
-    assert json.loads(call("evaluate", "run", "--device", "cpu", "--json").stdout)["episodes"] == 2
+    assert json.loads(succeed("evaluate", "run", "--device", "cpu", "--json").stdout)["episodes"] == 2
     assert os.path.isdir("run/reward") == (algo == "iq-learn")  # SQIL learns none
     if algo == "iq-learn":
         reward = SoftQReward.load("run/reward")
@@ -49,19 +36,21 @@ def test_train_and_evaluate(call, algo, demos, generator, algorithm):
 
 
 @pytest.mark.parametrize("generator", ["td3", "ddpg", "gan-q-continuous"])
-def test_sqil_on_other_generators(call, generator):
+def test_sqil_on_other_generators(succeed, generator):
     small = [*QUICK, *(["--set", "generator_kwargs.critic_hidden_sizes=[8]"] if "gan" in generator else [])]
-    call("train", "sqil", "--demos", "pendulum", "--generator", generator, "--timesteps", "150", "--preset", "none", *small)
+    succeed(
+        "train", "sqil", "--demos", "pendulum", "--generator", generator, "--timesteps", "150", "--preset", "none", *small
+    )
 
 
-def test_settings_of_iq_learn_and_a_repetition(call):
+def test_settings_of_iq_learn_and_a_repetition(succeed):
     sets = [
         "imitation.loss=v0",
         "imitation.actor_learning_rate={ initial = 1e-4, final = 0.0 }",
         "generator_kwargs.ent_coef=0.1",
     ]
     options = [word for one in sets for word in ("--set", one)]
-    call(
+    succeed(
         "train",
         "iq-learn",
         "--demos",
@@ -77,7 +66,7 @@ def test_settings_of_iq_learn_and_a_repetition(call):
     )
     config = tomllib.loads(Path("first/config.toml").read_text())
     assert config["imitation"] == {"loss": "v0", "actor_learning_rate": {"initial": 1e-4, "final": 0.0}}
-    call("train", "iq-learn", "--config", "first/config.toml", "--out", "second")
+    succeed("train", "iq-learn", "--config", "first/config.toml", "--out", "second")
     for part in ("policy", "reward"):
         first, second = (Path(name, part, "tensors.safetensors").read_bytes() for name in ("first", "second"))
         assert first == second
@@ -105,7 +94,7 @@ def test_settings_of_iq_learn_and_a_repetition(call):
 )
 def test_requests_that_cannot_be_met_say_what_can(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(main, ["train", *arguments])
+    result = call("train", *arguments)
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert not os.listdir(tmp_path)

@@ -7,20 +7,15 @@ import sys
 import time
 
 import pytest
-from click.testing import CliRunner
 
 from ganq_irl.experiment.run_directory import locked
-from ganq_irl_cli import main
+from tests.command_line import call
 from tests.resume_examples import run_and_kill, tiny_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 TRAIN = ["train", "fast-ppo", "--env", "Pendulum-v1", "--preset", "none", "--device", "cpu", "--checkpoint-every", "64"]
 SMALL = ["--set", "generator_kwargs.n_steps=64", "--set", "evaluation.episodes=1"]
-
-
-def call(*args):
-    return CliRunner().invoke(main, list(map(str, args)))
 
 
 @pytest.fixture

@@ -6,20 +6,15 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 
 from ganq_irl.environments import CHAIN
 from ganq_irl.experiment.rewards import load_reward, read_reward
 from ganq_irl.rewards import VecRewardWrapper, rewards_of
 from ganq_irl.storage import load_folder, save_folder
 from ganq_irl.types import Batch
-from ganq_irl_cli import main
+from tests.command_line import call
 
 FAST = ["--device", "cpu", "--preset", "none", "--set", "evaluation.episodes=2", "--set", "generator_kwargs.n_steps=256"]
-
-
-def call(*args):
-    return CliRunner().invoke(main, list(map(str, args)))
 
 
 @pytest.fixture(scope="module")

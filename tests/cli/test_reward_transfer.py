@@ -1,16 +1,11 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
 from ganq_irl.environments import CHANGED_PENDULUM, POINT_MAZE
-from ganq_irl_cli import main
+from tests.command_line import call
 
 FAST = ["--device", "cpu", "--preset", "none", "--set", "evaluation.episodes=2", "--set", "generator_kwargs.n_steps=256"]
-
-
-def call(*args):
-    return CliRunner().invoke(main, list(map(str, args)))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import argparse
 import contextlib
 import json
 import logging
-import os
+import multiprocessing
 import sys
 import tempfile
 import time
@@ -30,6 +30,7 @@ with atheris.instrument_imports(include=["ganq_irl", "ganq_irl_demos"]):
 
 
 def main() -> None:
+    """Fuzz the readers that the command line names, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("readers", nargs="*", metavar="READER", help=", ".join(READERS))
     parser.add_argument("--seconds", type=int, default=60, help="for each reader")
@@ -39,16 +40,21 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     if unknown := set(arguments.readers) - set(READERS):
         parser.error(f"no reader is called {min(unknown)!r}")
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    failed = []
     for name in arguments.readers or READERS:
-        child = os.fork()  # libFuzzer ends the process that it runs in
-        if not child:
-            fuzz(name, arguments)
-            return
-        os.waitpid(child, 0)
+        with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory) as scratch:
+            child = multiprocessing.get_context("fork").Process(target=fuzz, args=(name, arguments, Path(scratch)))
+            child.start()  # libFuzzer ends the process that it runs in
+            child.join()
+        if child.exitcode:
+            failed.append(name)
+    if failed:
+        sys.exit(f"ended badly: {', '.join(failed)}")
 
 
-def fuzz(name: str, arguments: argparse.Namespace) -> None:
-    scratch = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+def fuzz(name: str, arguments: argparse.Namespace, scratch: Path) -> None:
+    """Fuzz one reader, or repeat one finding."""
     valid = samples(name, scratch / "samples")
     if arguments.repeat:
         print(attempt(name, valid, arguments.repeat.read_bytes(), scratch / "trial") or "a valid object")
@@ -68,6 +74,7 @@ class Fuzzing:
         self.begun = self.told = time.monotonic()
 
     def run(self) -> None:
+        """Fuzz until the time is over, which ends the process."""
         corpus = self.scratch / "corpus"
         corpus.mkdir()
         flags = [f"-max_total_time={self.seconds}", "-rss_limit_mb=8000", "-max_len=256", "-timeout=60", "-verbosity=0"]
@@ -76,6 +83,7 @@ class Fuzzing:
         atheris.Fuzz()
 
     def trial(self, data: bytes) -> None:
+        """One trial, counted."""
         start = time.monotonic()
         try:
             error = attempt(self.name, self.valid, data, self.scratch / "trial")
@@ -90,6 +98,7 @@ class Fuzzing:
             self.tell()
 
     def keep(self, data: bytes, error: BaseException) -> None:
+        """Keep a finding, the first of each place."""
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "ganq_irl" in frame.filename]
         place = f"{type(error).__name__} {frames[-1].filename}:{frames[-1].lineno}" if frames else repr(error)[:200]
         self.places[place] += 1
@@ -97,8 +106,10 @@ class Fuzzing:
             path = self.folder / f"{self.name}-{len(self.places)}"
             path.write_bytes(data)
             path.with_suffix(".txt").write_text("".join(traceback.format_exception(error)))
+            self.tell()
 
     def tell(self) -> None:
+        """Write the counts."""
         counts = {"reader": self.name, **self.counts, "seconds": round(time.monotonic() - self.begun)}
         (self.folder / f"{self.name}.json").write_text(json.dumps({**counts, "findings": dict(self.places)}, indent=2))
 
