@@ -128,9 +128,11 @@ def _base_settings(grid: GridConfig, method: Method, env: str, n_demos: int | No
     settings = merged({"device": "cpu"}, grid.shared)
     for name in dict.fromkeys((replace(method, control=None).name, method.name)):  # a control has what it is a control of
         settings = merged(settings, grid.methods.get(name, {}))
+    timesteps = timesteps_for(env, settings.pop("timesteps", None))
     if not method.counts_steps:
-        settings.pop("timesteps", None)
         settings = merged(settings, {"evaluation": {"every": 0}})
+    elif timesteps is not None:
+        settings["timesteps"] = timesteps
     if method.imitates:
         settings |= {"demos": demonstrations_for(env, settings.get("demos")), "n_trajectories": n_demos}
     else:
@@ -201,6 +203,15 @@ def demonstrations_for(env: str, demos: Any = None) -> str:
         f"no demonstrations are shipped for {env}; give them in the configuration: [demos] and below it "
         f'"{env}" = "FILE.npz", or compare methods that need none'
     )
+
+
+def timesteps_for(env: str, timesteps: Any = None) -> Any:
+    """Environment steps of each run in ``env``: a number for all environments, or a table from environment to one.
+
+    Returns:
+        The number, or None where the table has no such environment: a preset's own then.
+    """
+    return timesteps.get(env) if isinstance(timesteps, Mapping) else timesteps
 
 
 def slug(text: str) -> str:

@@ -35,8 +35,8 @@ class GridConfig:
         seeds: seeds; each decides networks, environments and the draw of demonstrations.
         vary: setting -> its values: a dotted key of a run's settings, or ``stabilizer``.
         methods: settings of one method, by its name; those of ``gail`` hold for its control ``gail:frozen`` as well.
-        shared: settings of every run, with the keys of ``ganq-irl train``. ``demos`` may be a table from environment to
-            demonstrations; where it is absent the shipped ones are taken.
+        shared: settings of every run, with the keys of ``ganq-irl train``. ``demos`` and ``timesteps`` may be tables from
+            environment to demonstrations and to a number; where absent, the shipped ones and a preset's own are taken.
     """
 
     algos: tuple[str, ...]

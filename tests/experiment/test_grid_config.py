@@ -7,6 +7,7 @@ from ganq_irl.errors import ConfigurationError
 from ganq_irl.experiment.grid import demonstrations_for, make_cells
 from ganq_irl.experiment.grid_config import parse_grid, resolve_grid
 from ganq_irl.experiment.methods import DEMONSTRATIONS_ONLY, REWARD_KNOWN, parse_method
+from ganq_irl.experiment.resolve import resolve_config
 from ganq_irl.experiment.variations import SURVEY, stabilizers_named
 
 SMALL = {"algos": ["gan-q", "gail"], "env": "CartPole-v1", "timesteps": 1000}
@@ -89,6 +90,19 @@ def test_methods_that_see_no_demonstrations_run_once_for_all_numbers_of_them():
     ]
     assert {cell.config.demos for cell in cells} == {None, "cartpole"}
     assert [cell.config.evaluation.every for cell in cells[:2]] == [50, 0]
+
+
+def test_timesteps_by_environment():
+    timesteps = {"CartPole-v1": 300, "Pendulum-v1": 400}
+    request = SMALL | {"env": ["CartPole-v1", "Acrobot-v1"], "algos": ["dqn", "bc"], "seeds": 1, "timesteps": timesteps}
+    steps = {(cell.env, cell.method.name): cell.config.timesteps for cell in make_cells(parse_grid(request))}
+    own = resolve_config({"algo": "dqn", "env": "Acrobot-v1"}).timesteps
+    assert steps == {
+        ("CartPole-v1", "dqn"): 300,
+        ("Acrobot-v1", "dqn"): own,
+        ("CartPole-v1", "bc"): None,
+        ("Acrobot-v1", "bc"): None,
+    }
 
 
 def test_settings_of_one_method_and_of_all():
