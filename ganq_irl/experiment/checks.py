@@ -91,7 +91,7 @@ def check_config(config: ExperimentConfig) -> ExperimentConfig:
 def default_generator(algo: str, action_space: spaces.Space) -> str:
     """The generator that an imitation algorithm trains where none is named."""
     if algo not in REPLAYING:
-        return "ppo"
+        return "fast-ppo"
     return "dqn" if isinstance(action_space, spaces.Discrete) else "sac"
 
 

@@ -44,8 +44,8 @@ class ExperimentConfig:
         env: Gymnasium id.
         demos: name of shipped demonstrations, or a file of them.
         n_trajectories: number of trajectories drawn from them with ``seed``; all of them where absent.
-        generator: SB3 algorithm that an imitation algorithm trains; ppo by default, for dac, sqil and iq-learn sac or, where
-            actions are discrete, dqn.
+        generator: SB3 algorithm that an imitation algorithm trains; fast-ppo by default, for dac, sqil and iq-learn sac or,
+            where actions are discrete, dqn.
         reward: a run, or a folder of a recovered reward, that pays the generator instead of the environment.
         timesteps: environment steps; bc counts updates instead, ``bc.n_updates``.
         seed: seeds environments, networks, the draw of trajectories, and everything else of the run.

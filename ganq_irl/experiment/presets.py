@@ -12,8 +12,8 @@ from ganq_irl.errors import ConfigurationError, nearest
 
 NONE = "none"
 _NOT_SETTINGS = ("algo", "env", "generator", "expert")
-_TAKES_AFTER = {"fast-ppo": "ppo"}
-"""A name -> the one whose presets fit it as well."""
+_ALIKE = {"ppo", "fast-ppo"}
+"""Algorithms that take the same settings and learn the same from them: a preset of one fits the other."""
 
 
 @cache
@@ -50,7 +50,7 @@ def choose_preset(name: str | None, algo: str, env: str, generator: str | None) 
         return NONE, {}
     if name is None:
         matching = [key for key, preset in load_presets().items() if _matches(preset, algo, env_family(env), generator)]
-        name = matching[0] if matching else NONE
+        name = min(matching, key=lambda key: _is_only_alike(load_presets()[key], algo, generator), default=NONE)
     elif name not in load_presets():
         raise ConfigurationError(f"unknown preset {name!r}; {nearest(name, [*load_presets(), NONE])}")
     else:
@@ -65,7 +65,21 @@ def _matches(preset: dict[str, Any], algo: str, family: str, generator: str | No
 
 
 def _fits(of_preset: str | None, asked: str | None) -> bool:
-    return asked in (None, of_preset) or _TAKES_AFTER.get(asked, asked) == of_preset
+    return asked in (None, of_preset) or alike(asked, of_preset)
+
+
+def _is_only_alike(preset: dict[str, Any], algo: str, generator: str | None) -> bool:
+    """Whether a preset that fits is for another name than the one asked for."""
+    return preset["algo"] != algo or generator not in (None, preset.get("generator"))
+
+
+def alike(first: str | None, second: str | None) -> bool:
+    """Whether two algorithms take the same settings.
+
+    >>> alike("ppo", "fast-ppo"), alike("ppo", "a2c")
+    (True, False)
+    """
+    return first == second or {first, second} <= _ALIKE
 
 
 def _require_fitting(name: str, algo: str, generator: str | None) -> None:

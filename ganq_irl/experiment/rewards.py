@@ -17,7 +17,7 @@ from ganq_irl.experiment.run_directory import INFO, REWARD, Run, load_run
 from ganq_irl.rewards import RewardModel
 from ganq_irl.storage import CONFIG_FILE, load_folder
 
-DEFAULT_ALGO = "ppo"
+DEFAULT_ALGO = "fast-ppo"
 
 
 @dataclass(frozen=True)

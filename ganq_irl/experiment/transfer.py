@@ -11,7 +11,7 @@ from ganq_irl.errors import ConfigurationError, RunDirectoryError, nearest
 from ganq_irl.evaluation import EpisodeStatistics, Evaluation, evaluate_returns, random_returns, summarize
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.envs import probe_env
-from ganq_irl.experiment.presets import NONE, choose_preset, env_family
+from ganq_irl.experiment.presets import NONE, alike, choose_preset, env_family
 from ganq_irl.experiment.resolve import resolve_config
 from ganq_irl.experiment.rewards import StoredReward, read_reward
 from ganq_irl.experiment.run_directory import INFO, Run, load_run, write_json
@@ -22,7 +22,6 @@ from ganq_irl.rewards.wrappers import check_fits
 RECOVERED, TRUE, MOVED, RANDOM = "recovered", "true", "moved", "random"
 RESULT = "transfer.json"
 DEFAULT_GENERATOR = "fast-ppo"
-_ALIKE = {"ppo", "fast-ppo"}  # they take the same keywords
 _EVALUATION_EPISODES = 100
 
 
@@ -158,7 +157,7 @@ def _settings(own: ExperimentConfig, generator: str) -> dict[str, Any]:
     if preset != NONE:
         return {"preset": preset}
     settings: dict[str, Any] = {"preset": NONE, "n_envs": own.n_envs, "normalize_observations": own.normalize_observations}
-    if own.generator == generator or {own.generator, generator} <= _ALIKE:
+    if alike(own.generator, generator):
         settings["generator_kwargs"] = own.generator_kwargs
     return settings
 

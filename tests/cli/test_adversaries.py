@@ -55,7 +55,7 @@ def test_dac_with_absorbing_states_and_half_the_updates(demos, generator, algori
 def test_compositions_of_gail(algo, call):
     call(f"train {algo} --demos pendulum --n-trajectories 1 --out run {QUICK} {ROLLOUT}")
     run = load_run("run")
-    assert run.config.generator == "ppo"
+    assert run.config.generator == "fast-ppo"
     assert RewardModel.load("run/reward").provenance["algorithm"] == algo
     assert json.loads(call("evaluate run --device cpu --json").stdout)["mean_return"] < 0
 
@@ -97,4 +97,4 @@ def test_the_preset_is_found_and_the_generator_follows_the_actions():
     for demos, generator in (("pendulum", "sac"), ("cartpole", "dqn")):
         config = resolve_config({"algo": "dac", "demos": demos, "preset": "none"})
         assert (config.generator, config.generator_kwargs) == (generator, {"learning_starts": 1000})
-    assert resolve_config({"algo": "gaifo", "demos": "pendulum", "preset": "none"}).generator == "ppo"
+    assert resolve_config({"algo": "gaifo", "demos": "pendulum", "preset": "none"}).generator == "fast-ppo"

@@ -125,7 +125,7 @@ def test_malformed_assignments_are_refused(text):
         (PPO | {"env_kwargs": {"gravity": 9.8}}, "gravity"),
         (PPO | {"preset": "ppo-pendulm"}, "did you mean 'ppo-pendulum'"),
         (PPO | {"preset": "sac-pendulum"}, "is for sac, not for ppo"),
-        (GAIL | {"preset": "gail-pendulum", "generator": "sac"}, "for the generator ppo, not for sac"),
+        (GAIL | {"preset": "gail-pendulum", "generator": "sac"}, "for the generator fast-ppo, not for sac"),
         (
             PPO | {"generator_kwargs": {"learning_rat": 1}},
             "'generator_kwargs.learning_rat' for ppo; did you mean 'learning_rate'",
@@ -188,7 +188,10 @@ def test_a_preset_is_found_by_what_is_trained_where():
     assert choose_preset(None, "gail", "Pendulum-v1", None)[0] == "gail-pendulum"
     assert choose_preset(None, "gail", "Pendulum-v1", "sac")[0] == "gail-sac-pendulum"
     assert choose_preset(None, "gail", "Pendulum-v1", "fast-ppo")[0] == "gail-pendulum"
+    assert choose_preset(None, "gail", "Pendulum-v1", "ppo")[0] == "gail-pendulum"
     assert choose_preset(None, "fast-ppo", "Pendulum-v1", None)[0] == "fast-ppo-pendulum"
+    assert choose_preset(None, "ppo", "Pendulum-v1", None)[0] == "ppo-pendulum"
+    assert choose_preset(None, "ppo", "ganq_irl/PointMaze-v0", None)[0] == "fast-ppo-maze"
     assert choose_preset(None, "fast-ppo", "Acrobot-v1", None)[0] == "ppo-acrobot"
     assert choose_preset(None, "gail", "Pendulum-v1", "td3") == ("none", {})
     assert choose_preset("none", "gail", "Pendulum-v1", None) == ("none", {})

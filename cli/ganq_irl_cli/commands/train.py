@@ -28,7 +28,7 @@ from ganq_irl_cli import options, session
 @click.option(
     "--generator",
     metavar="NAME",
-    help="Algorithm that imitation trains: ppo, sac, gan-q, ...  [default: ppo; for dac, sqil and iq-learn sac, or dqn]",
+    help="What imitation trains: fast-ppo, sac, gan-q, ...  [default: fast-ppo; for dac, sqil and iq-learn sac, or dqn]",
 )
 @click.option("--reward", metavar="RUN-or-REWARD", help="Train ppo, sac, ... on a recovered reward, not the environment's.")
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps (bc: --set bc.n_updates=N).  [default: 100000]")
