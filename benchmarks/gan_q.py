@@ -69,7 +69,10 @@ def matched(env: str) -> Settings:
     rate = defaults["learning_rate"]
     defaults |= {"learning_rate": {"initial": rate(1.0), "final": rate(0.0)}, "n_steps": MODES["default"].n_steps}
     policy = {"net_arch": [64, 64], **chosen.get("policy_kwargs", {})}
-    return {**defaults, **{key: value for key, value in chosen.items() if key in defaults}, "policy_kwargs": policy}
+    settings = {**defaults, **{key: value for key, value in chosen.items() if key in defaults}, "policy_kwargs": policy}
+    if isinstance(settings["n_steps"], dict):
+        settings["n_steps"] = int(settings["n_steps"]["initial"])  # SB3's DQN has no schedule of them
+    return settings
 
 
 ABLATIONS: dict[str, Settings] = {

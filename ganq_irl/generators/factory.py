@@ -186,7 +186,7 @@ def default_policy(observation_space: spaces.Space) -> str:
 
 
 def _parse(option: str, value: Any, action_space: spaces.Space) -> Any:
-    if option in _SCHEDULED and value is not None:
+    if (option in _SCHEDULED and value is not None) or (option == "n_steps" and isinstance(value, Mapping)):
         return parse_schedule(value, option)
     if option == "train_freq" and isinstance(value, list | tuple):
         return _parse_train_freq(value)

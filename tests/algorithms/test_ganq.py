@@ -253,6 +253,27 @@ def test_wrong_settings_are_named(options, message):
         small(**options)
 
 
+def test_a_schedule_shortens_the_windows_of_replay():
+    model = small(n_steps=LinearSchedule(5, 1)).learn(200)
+    assert model.replay_buffer.n_steps == 1  # at the end of the run
+    lengths = {}
+    for remaining in (1.0, 0.5, 0.0):
+        model._current_progress_remaining = remaining
+        model.train(1, 16)
+        lengths[remaining] = model.replay_buffer.n_steps
+    assert lengths == {1.0: 5, 0.5: 3, 0.0: 1}
+    model._current_progress_remaining = 0.5
+    model.train(1, 16)
+    _, _, discounts = model._sample(64)
+    assert discounts[discounts > 0].min().item() == pytest.approx(model.gamma**3, rel=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"n_steps": LinearSchedule(1, 1)}, {"replay_buffer_class": ReplayBuffer}])
+def test_a_schedule_of_windows_needs_replay_that_has_them(options):
+    with pytest.raises(ConfigurationError, match="begin the schedule above 1"):
+        small(**{"n_steps": LinearSchedule(5, 1), **options})
+
+
 def test_divergence_is_an_error_and_not_a_policy_of_nans():
     model = collected(small())
     with torch.no_grad():

@@ -66,6 +66,7 @@ def test_action_noise_from_a_table():
         ("ppo", {"learning_rate": "fast"}, "learning_rate: given 'fast'"),
         ("ppo", {"learning_rate": {"initial": 1, "end": 0}}, "final = 0.0"),
         ("ppo", {"learning_rate": True}, "learning_rate: given True"),
+        ("gan-q", {"n_steps": {"initial": 9, "end": 2}}, "n_steps: given .* final = 0.0"),
         ("ppo", {"policy_kwargs": {"activation_fn": "Relu"}}, "did you mean 'ReLU'"),
         ("ppo", {"policy_kwargs": {"optimizer_class": "Adm"}}, "did you mean 'Adam'"),
         ("ppo", {"policy_kwargs": {"features_extractor_class": "NatureCN"}}, "did you mean 'NatureCNN'"),
@@ -121,6 +122,12 @@ def test_a_registered_generator_is_one_like_any_other(monkeypatch):
         check_action_space("sac", spaces.Discrete(3))
     factory.register_generator("anywhere", "stable_baselines3:PPO")
     check_action_space("anywhere", spaces.MultiBinary(3))
+
+
+def test_n_steps_of_gan_q_may_be_a_table():
+    model = build_generator("gan-q", env_for("gan-q"), device="cpu", buffer_size=50, n_steps={"initial": 9, "final": 2})
+    assert model.n_bootstrap_steps == LinearSchedule(9, 2)
+    assert model.replay_buffer.n_steps == 9
 
 
 def test_both_learning_rates_of_gan_q_may_be_tables():

@@ -60,7 +60,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         action_noise: as in SB3.
         replay_buffer_class: as in SB3; by default one for ``n_steps``.
         replay_buffer_kwargs: as in SB3.
-        n_steps: steps of reward in a Bellman target.
+        n_steps: steps of reward in a Bellman target, or a schedule of them, rounded.
         n_samples: return samples of each transition in a batch.
         policy_delay: as in SB3.
         target_policy_noise: as in SB3.
@@ -107,7 +107,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         action_noise: ActionNoise | None = None,
         replay_buffer_class: type[ReplayBuffer] | None = None,
         replay_buffer_kwargs: dict[str, Any] | None = None,
-        n_steps: int = 1,
+        n_steps: int | Schedule = 1,
         n_samples: int = 4,
         policy_delay: int = 2,
         target_policy_noise: float = 0.2,
@@ -193,6 +193,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         """Take ``gradient_steps`` steps of critics and generators, and every ``policy_delay``-th time one of the actor."""
         self.policy.set_training_mode(True)
         self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
+        self._update_n_steps()
         for adversary in self.adversaries:
             adversary.learner.set_learning_rate(self._critic_rate(self._current_progress_remaining))
         of_actor: Metrics = {}

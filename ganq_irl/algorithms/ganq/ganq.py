@@ -55,7 +55,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         gradient_steps: as in SB3.
         replay_buffer_class: as in SB3; by default one for ``n_steps``.
         replay_buffer_kwargs: as in SB3.
-        n_steps: steps of reward in a Bellman target.
+        n_steps: steps of reward in a Bellman target, or a schedule of them, rounded: many bring news of the goal fast, few
+            do not hold on to what earlier policies did in between (so Schwarzer et al., 2023, anneal the update horizon).
         n_samples: return samples of each transition in a batch.
         target_update_interval: as in SB3's DQN, in environment steps.
         average_rate: of the exponential moving average of the generator that acts; 1 acts with the generator itself.
@@ -104,7 +105,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         gradient_steps: int = 32,
         replay_buffer_class: type[ReplayBuffer] | None = None,
         replay_buffer_kwargs: dict[str, Any] | None = None,
-        n_steps: int | None = None,
+        n_steps: int | Schedule | None = None,
         n_samples: int | None = None,
         target_update_interval: int = 32,
         average_rate: float | None = None,
@@ -197,6 +198,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         self.learner.set_learning_rate(self._critic_rate(self._current_progress_remaining))
+        self._update_n_steps()
         fast = FastUpdate(self) if self.slow_reason is None else None
         step = self._step if fast is None else fast.step
         for number in range(gradient_steps):

@@ -18,7 +18,7 @@ from ganq_irl.algorithms.ganq.modes import Mode
 from ganq_irl.discriminator import DiscriminatorLearner
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
-from ganq_irl.generators.n_step import replay_buffer_for
+from ganq_irl.generators.n_step import NStepReplayBuffer, replay_buffer_for
 from ganq_irl.types import Batch
 
 Sampled = tuple[Batch, Tensor, Tensor]
@@ -32,7 +32,7 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
 
     critic_learning_rate: float | Schedule
     # Not ``n_steps``: that one would make SB3 set up a buffer of its own, or warn that it cannot.
-    n_bootstrap_steps: int
+    n_bootstrap_steps: int | Schedule
     n_samples: int
     loss: str
     stabilizers: list[StabilizerSpec]
@@ -66,10 +66,24 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
 
     def _choose_buffer(self) -> None:
         if self.replay_buffer_class is None:
-            self.replay_buffer_class, settings = replay_buffer_for(
-                self.observation_space, self.n_bootstrap_steps, self.gamma
-            )
+            first = self._n_steps_at(1.0)
+            self.replay_buffer_class, settings = replay_buffer_for(self.observation_space, first, self.gamma)
             self.replay_buffer_kwargs = {**settings, **(self.replay_buffer_kwargs or {})}
+        if callable(self.n_bootstrap_steps) and not issubclass(self.replay_buffer_class, NStepReplayBuffer):
+            raise ConfigurationError(
+                f"n_steps: a schedule needs replay of n-step returns, and this is {self.replay_buffer_class.__name__}; "
+                "begin the schedule above 1, and leave replay_buffer_class as it is"
+            )
+
+    def _n_steps_at(self, progress_remaining: float) -> int:
+        n_steps = self.n_bootstrap_steps
+        return round(n_steps(progress_remaining)) if callable(n_steps) else n_steps
+
+    def _update_n_steps(self) -> None:
+        """Let a schedule say how long the windows are that replay gives from now on."""
+        if callable(self.n_bootstrap_steps):
+            assert isinstance(self.replay_buffer, NStepReplayBuffer)
+            self.replay_buffer.n_steps = max(1, self._n_steps_at(self._current_progress_remaining))
 
     def _new_adversary(self, mode: Mode, action_space: spaces.Space) -> ReturnAdversary:
         critic = mode.build_critic(self.observation_space, action_space, self.critic_hidden_sizes, self.n_samples)
