@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper
 
 from ganq_irl.algorithms import ALGORITHMS
 from ganq_irl.generators.factory import build_generator
-from ganq_irl_demos import random_policy, record_episodes
+from ganq_irl_demos import Demonstrations, Trajectory, random_policy, record_episodes
 
 ON_POLICY = ("ppo", "fast-ppo", "a2c", "trpo")
 CONTINUOUS = ("sac", "td3", "ddpg", "gan-q-continuous")
@@ -159,6 +159,21 @@ def demonstrations(env=None, n_episodes=4, seed=0):
     """Random episodes: what they show does not matter to most tests."""
     env = WalkEnv() if env is None else env
     return record_episodes(random_policy(env.action_space, np.random.default_rng(seed)), env, n_episodes, seed=seed)
+
+
+def pushed_home(env, n_episodes=10):
+    """Episodes of an expert of ``WalkEnv`` with three actions, who pushes towards 0."""
+    trajectories = []
+    for seed in range(n_episodes):
+        observation, _ = env.reset(seed=seed)
+        observations, actions, ended = [observation], [], False
+        while not ended:
+            actions.append(1 - int(np.sign(observation[0])))
+            observation, _, terminated, truncated, _ = env.step(actions[-1])
+            observations.append(observation)
+            ended = terminated or truncated
+        trajectories.append(Trajectory(np.array(observations), np.array(actions), None, terminated, truncated))
+    return Demonstrations(tuple(trajectories), env.observation_space, env.action_space)
 
 
 def demonstrations_for(name, **kwargs):

@@ -16,6 +16,7 @@ from scripted import (
     demonstrations_for,
     flat,
     generator,
+    pushed_home,
     vec_env,
     walk,
 )
@@ -26,7 +27,6 @@ from ganq_irl.algorithms import IQLearn
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.errors import ConfigurationError, StorageError, TrainingDiverged, UnsupportedGenerator
 from ganq_irl.generators.policy_store import save_policy
-from ganq_irl_demos import Demonstrations, Trajectory
 
 SUPPORTED = ("sac", "dqn")
 OBSERVATIONS = np.random.default_rng(0).uniform(-2, 2, (20, 2)).astype(np.float32)
@@ -285,20 +285,6 @@ def test_demonstrated_actions_earn_more_than_others():
     reward = iq.recovered_reward().reward
     dones = np.zeros(2, np.float32)
     assert (reward(observations, home, following[0], dones) > reward(observations, away, following[1], dones)).all()
-
-
-def pushed_home(env, n_episodes=10):
-    trajectories = []
-    for seed in range(n_episodes):
-        observation, _ = env.reset(seed=seed)
-        observations, actions, ended = [observation], [], False
-        while not ended:
-            actions.append(1 - int(np.sign(observation[0])))
-            observation, _, terminated, truncated, _ = env.step(actions[-1])
-            observations.append(observation)
-            ended = terminated or truncated
-        trajectories.append(Trajectory(np.array(observations), np.array(actions), None, terminated, truncated))
-    return Demonstrations(tuple(trajectories), env.observation_space, env.action_space)
 
 
 def test_dict_observations_with_images():

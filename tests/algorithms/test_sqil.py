@@ -17,6 +17,7 @@ from scripted import (
     demonstrations_for,
     flat,
     generator,
+    pushed_home,
     vec_env,
     walk,
 )
@@ -183,20 +184,6 @@ def test_it_imitates_in_a_task_that_shows_it():
     sqil = SQIL(generator("dqn", learning_starts=100, learning_rate=1e-2, gamma=0.9), pushed_home(env), seed=1).learn(1500)
     far = np.array([[0.8, 0.0], [-0.8, 0.0]], np.float32)
     assert sqil.predict(far, deterministic=True)[0].tolist() == [0, 2]
-
-
-def pushed_home(env, n_episodes=10):
-    trajectories = []
-    for seed in range(n_episodes):
-        observation, _ = env.reset(seed=seed)
-        observations, actions, ended = [observation], [], False
-        while not ended:
-            actions.append(1 - int(np.sign(observation[0])))
-            observation, _, terminated, truncated, _ = env.step(actions[-1])
-            observations.append(observation)
-            ended = terminated or truncated
-        trajectories.append(Trajectory(np.array(observations), np.array(actions), None, terminated, truncated))
-    return Demonstrations(tuple(trajectories), env.observation_space, env.action_space)
 
 
 @pytest.mark.parametrize("name", ["ppo", "a2c", "trpo"])
