@@ -119,11 +119,14 @@ def plot_return_histograms(samples: Mapping[str, np.ndarray], returns: Mapping[s
 
 
 def save_figure(figure: Figure, path: Path | str) -> Path:
-    """Write a figure as PNG, atomically."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=150)
-    replace_file(Path(path), content.getvalue())
-    return Path(path)
+    """Write a figure atomically, as PDF where ``path`` ends so, else as PNG."""
+    content, path = io.BytesIO(), Path(path)
+    if path.suffix == ".pdf":
+        figure.savefig(content, format="pdf", metadata={"CreationDate": None})  # the same figure is the same file
+    else:
+        figure.savefig(content, format="png", dpi=150)
+    replace_file(path, content.getvalue())
+    return path
 
 
 def _curves(

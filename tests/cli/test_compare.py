@@ -72,7 +72,7 @@ def test_the_page_of_a_grid(request_file, tmp_path, monkeypatch):
     plain = ["report", str(out), "--out", str(page), "--no-pictures", "--no-videos", "--json"]
     result = CliRunner().invoke(main, plain)
     assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout) == {"report": str(page)}
+    assert json.loads(result.stdout) == {"report": str(page), "figures": []}
     text = page.read_text(encoding="utf-8")
     assert "Protocol: demonstrations only, 1 demonstration" in text
     assert "<img" not in text

@@ -16,6 +16,8 @@ from ganq_irl.experiment.compare import conclude
 from ganq_irl.experiment.grid_results import FAILED, Result
 from ganq_irl.experiment.grid_runner import run_grid
 from ganq_irl.experiment.report import embedded_json, render, write_report
+from ganq_irl.experiment.report_data import chart_data
+from ganq_irl.experiment.report_figures import draw_curves, draw_improvement, draw_profiles, write_figures
 from ganq_irl.experiment.report_pictures import Picture
 from ganq_irl.experiment.report_videos import Screening, Video, screenings
 
@@ -35,6 +37,45 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(folder):
     return write_report(folder).read_text(encoding="utf-8")
+
+
+def test_the_main_figures_as_files(folder, tmp_path):
+    conclusion = conclude(folder)
+    paths = write_figures(conclusion, tmp_path / "figures")
+    assert [path.name for path in paths] == [
+        f"{name}.{suffix}" for name in ("curves", "profiles", "improvement") for suffix in ("png", "pdf")
+    ]
+    for path in paths:
+        assert path.read_bytes().startswith(b"%PDF" if path.suffix == ".pdf" else b"\x89PNG")
+    before = [path.read_bytes() for path in paths]
+    assert [path.read_bytes() for path in write_figures(conclusion, tmp_path / "figures")] == before
+
+
+def test_figures_show_every_method_in_its_protocol_and_colour(folder):
+    data = chart_data(conclude(folder))
+    figure = draw_curves(data)
+    known, imitation = figure.axes
+    assert {line.get_label() for line in known.lines} == {"gan-q", "dqn"}
+    styles = {line.get_label().split(",")[0]: line.get_linestyle() for line in imitation.lines}
+    assert styles == {"gail": "-", "gail:frozen": ":", "bc": "--"}
+    colors = {line.get_label(): line.get_color() for axes in (known, imitation) for line in axes.lines}
+    assert len(set(colors.values())) == len(colors)
+    profiles = {line.get_label(): line.get_color() for axes in draw_profiles(data).axes for line in axes.lines}
+    assert profiles == colors
+    duels = [label.get_text() for label in draw_improvement(data).axes[0].get_yticklabels()]
+    assert len(duels) == len(data["duels"])
+    assert "gan-q above dqn" in duels
+
+
+def test_figures_that_the_results_have_nothing_for_are_left_out(folder, tmp_path):
+    conclusion = conclude(folder)
+    unfinished = dataclasses.replace(
+        conclusion, results=[], comparison=dataclasses.replace(conclusion.comparison, rows=[], duels=[])
+    )
+    assert write_figures(unfinished, tmp_path) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(RunDirectoryError, match="give a folder"):
+        write_figures(conclusion, tmp_path / "file")
 
 
 class Structure(HTMLParser):

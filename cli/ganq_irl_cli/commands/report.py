@@ -22,17 +22,23 @@ from ganq_irl_cli import options, session
     default=True,
     help="Draw an episode of each method beside the expert's, where the environment can be drawn.  [default: --videos]",
 )
+@click.option(
+    "--figures", type=click.Path(path_type=Path), metavar="DIR", help="Write the main figures there as well, as PNG and PDF."
+)
 @options.as_json
-def command(folder: Path, out: Path | None, pictures: bool, videos: bool, as_json: bool) -> None:
+def command(folder: Path, out: Path | None, pictures: bool, videos: bool, figures: Path | None, as_json: bool) -> None:
     """Write one page about the comparison in DIR: verdict, curves, profiles, tables, videos, configurations.
 
     It needs no network. Where there is no display, MuJoCo draws with MUJOCO_GL=egl or MUJOCO_GL=osmesa.
     """
     with session.working():
+        from ganq_irl.experiment.compare import conclude
         from ganq_irl.experiment.report import write_report
+        from ganq_irl.experiment.report_figures import write_figures
 
         page = write_report(folder, out, pictures=pictures, videos=videos)
+        drawn = [] if figures is None else write_figures(conclude(folder), figures)
     if as_json:
-        session.print_json({"report": str(page)})
+        session.print_json({"report": str(page), "figures": [str(path) for path in drawn]})
     else:
-        click.echo(page)
+        click.echo("\n".join(map(str, [page, *drawn])))
