@@ -117,7 +117,7 @@ def test_retrain_trains_on_the_reward_and_reports_the_true_return(runs, tmp_path
     assert content["mean_return"] < -100  # Pendulum's own, not g's
     settings = (tmp_path / "again" / "config.toml").read_text()
     assert f'reward = "{runs / "airl"}"' in settings
-    assert 'algo = "ppo"' in settings
+    assert 'algo = "fast-ppo"' in settings  # the generator that the reward was learned with
     assert "n_steps = 256" in settings  # the run's generator, as it was
     assert "seed = 3" in settings
     assert not (tmp_path / "again" / "reward").exists()
