@@ -57,7 +57,9 @@ def make_env(env_id: str) -> VecEnv:
 
 
 def make_ppo(env: VecEnv, shape: tuple[int, int], kind: type[PPO] = PPO) -> PPO:
-    return kind("MlpPolicy", env, n_steps=N_STEPS, batch_size=shape[0], n_epochs=shape[1], seed=0, device="cpu")
+    """One that takes its steps and goes nowhere: as policies part, so do the lengths of their episodes, and resets cost time."""
+    sizes = {"n_steps": N_STEPS, "batch_size": shape[0], "n_epochs": shape[1]}
+    return kind("MlpPolicy", env, **sizes, learning_rate=0.0, seed=0, device="cpu")
 
 
 def demonstrations(env_id: str) -> Demonstrations:

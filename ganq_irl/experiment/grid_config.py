@@ -12,6 +12,7 @@ import tomli_w
 
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.experiment.config import ExperimentConfig, without_none
+from ganq_irl.experiment.envs import check_env
 from ganq_irl.experiment.methods import parse_method
 from ganq_irl.experiment.resolve import merged, parse_assignment, read_toml, toml_value
 
@@ -20,6 +21,7 @@ DEFAULT_DEMOS, DEFAULT_SEEDS = (10,), 5
 MAX_SEEDS = 10_000
 
 _AXES = ("algos", "env", "n_demos", "seeds", "vary", "methods")
+_BY_ENV = ("demos", "timesteps")  # may be tables from environment to a value
 _SET_BY_AXES = {"algo", "env", "seed", "n_trajectories", "reward"}
 _SHARED = {field.name for field in dataclasses.fields(ExperimentConfig)} - _SET_BY_AXES
 
@@ -76,6 +78,10 @@ def parse_grid(settings: Mapping[str, Any]) -> GridConfig:
     for key in settings:
         if key not in _AXES and key not in _SHARED:
             raise ConfigurationError(f"unknown setting {key!r} of a grid; {nearest(key, {*_AXES, *_SHARED})}")
+    for key in _BY_ENV:
+        if isinstance(settings.get(key), Mapping):
+            for env in settings[key]:
+                check_env(env)  # a misspelt one would be passed over
     algos = tuple(parse_method(name).name for name in _strings(settings, "algos", "--algos gan-q,dqn"))
     for source in (parse_method(name).source for name in algos):
         if source is not None and source not in algos:

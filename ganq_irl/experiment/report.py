@@ -37,9 +37,12 @@ def write_report(folder: Path | str, out: Path | str | None = None, *, pictures:
     Raises:
         GanqIrlError: the folder is no grid's, or ``out`` is a folder.
     """
-    folder = Path(folder)
-    conclusion = conclude(folder)
-    out = folder / REPORT_FILE if out is None else usable_path(out)
+    return write_page(conclude(folder), out, pictures=pictures, videos=videos)
+
+
+def write_page(conclusion: Conclusion, out: Path | str | None = None, *, pictures: bool = True, videos: bool = True) -> Path:
+    """The same, of what has been concluded already."""
+    out = conclusion.folder / REPORT_FILE if out is None else usable_path(out)
     if out.is_dir():
         raise RunDirectoryError(f"{out} is a folder; give the page a name, such as {out / REPORT_FILE}")
     drawn = list(run_pictures(conclusion)) if pictures else []

@@ -18,6 +18,7 @@ from ganq_irl.experiment.report_data import Values, chart_data
 FORMATS = ("png", "pdf")
 _PANEL = (3.6, 2.9)  # inches
 _BESIDE = 1.6  # inches for a legend
+_DASHES = ("-", "-.", (0, (7, 3)), (0, (9, 3, 2, 3)))
 
 
 def write_figures(conclusion: Conclusion, folder: Path | str) -> list[Path]:
@@ -45,27 +46,29 @@ def write_figures(conclusion: Conclusion, folder: Path | str) -> list[Path]:
 def draw_curves(data: Values) -> Figure | None:
     """Learning curves: a row a protocol, a column an environment; bands are of the interquartile mean over runs."""
     lines = [*data["curves"], *data["levels"]]
-    protocols, envs = _protocols(data, lines), _distinct(line["env"] for line in lines)
     if not lines:
         return None
+    protocols, envs = _protocols(data, lines), _distinct(line["env"] for line in lines)
     figure, panels = _panels(len(protocols), len(envs))
     for row, protocol in zip(panels, protocols, strict=True):
         for axes, env in zip(row, envs, strict=True):
-            _draw_lines(axes, data, [line for line in _of(data, lines, protocol) if line["env"] == env])
+            for line in _of(data, lines, protocol):
+                if line["env"] == env:
+                    _draw_line(axes, data, line, line.get("steps"))
             axes.set(title=env, xlabel="environment steps")
         row[0].set_ylabel(f"return, {protocol}")
         _legend(row)
     return figure
 
 
-def _draw_lines(axes: Axes, data: Values, lines: Sequence[Values]) -> None:
-    for line in lines:
-        style = _style(data, line["contender"])
-        if "steps" in line:
-            axes.plot(line["steps"], line["y"], **style)
-            axes.fill_between(line["steps"], line["low"], line["high"], color=style["color"], alpha=0.15, linewidth=0)
-        else:  # of a method that takes no steps
-            axes.axhline(line["y"], **{**style, "linestyle": "--"})
+def _draw_line(axes: Axes, data: Values, line: Values, x: Sequence[float] | None) -> None:
+    """A curve and its band over ``x``; a level where there is none, as of a method that takes no steps."""
+    style = _style(data, line["contender"])
+    if x is None:
+        axes.axhline(line["y"], **{**style, "linestyle": "--"})
+    else:
+        axes.plot(x, line["y"], **style)
+        axes.fill_between(x, line["low"], line["high"], color=style["color"], alpha=0.15, linewidth=0)
 
 
 def draw_profiles(data: Values) -> Figure | None:
@@ -76,9 +79,7 @@ def draw_profiles(data: Values) -> Figure | None:
     figure, (row,) = _panels(1, len(protocols))
     for axes, protocol in zip(row, protocols, strict=True):
         for line in _of(data, data["profiles"], protocol):
-            style = _style(data, line["contender"])
-            axes.plot(line["x"], line["y"], **style)
-            axes.fill_between(line["x"], line["low"], line["high"], color=style["color"], alpha=0.15, linewidth=0)
+            _draw_line(axes, data, line, line["x"])
         axes.set(title=protocol, xlabel="normalised score", ylim=(-0.02, 1.02))
     row[0].set_ylabel("share of runs above")
     _legend(row)
@@ -87,15 +88,15 @@ def draw_profiles(data: Values) -> Figure | None:
 
 def draw_improvement(data: Values) -> Figure | None:
     """Probability that a run of the one ends above a run of the other, over all environments where there are several."""
-    pooled = [duel for duel in data["duels"] if duel["pooled"]] or data["duels"]
-    if not pooled:
+    duels = [duel for duel in data["duels"] if duel["pooled"]] or data["duels"]
+    if not duels:
         return None
-    names = [f"{_label(data, duel['first'])} above {_label(data, duel['second'])}" for duel in pooled]
-    if not pooled[0]["pooled"] and len(_distinct(duel["env"] for duel in pooled)) > 1:
-        names = [f"{name}, {duel['env']}" for name, duel in zip(names, pooled, strict=True)]
-    figure = Figure(figsize=(6, 0.6 + 0.26 * len(pooled)), layout="constrained")
-    axes, heights = figure.add_subplot(), np.arange(len(pooled))[::-1]
-    for height, duel in zip(heights, pooled, strict=True):
+    names = [f"{_label(data, duel['first'])} above {_label(data, duel['second'])}" for duel in duels]
+    if len(_distinct(duel["env"] for duel in duels)) > 1:
+        names = [f"{name}, {duel['env']}" for name, duel in zip(names, duels, strict=True)]
+    figure = Figure(figsize=(6, 0.6 + 0.26 * len(duels)), layout="constrained")
+    axes, heights = figure.add_subplot(), np.arange(len(duels))[::-1]
+    for height, duel in zip(heights, duels, strict=True):
         color = _style(data, duel["first"])["color"]
         axes.plot([duel["low"], duel["high"]], [height, height], color=color)
         axes.plot(duel["value"], height, "o", color=color)
@@ -120,9 +121,9 @@ def _legend(row: Sequence[Axes]) -> None:
 
 
 def _style(data: Values, contender: int) -> dict[str, Any]:
-    """Colour, name and dashes, the same in every figure; a control is dotted."""
-    dotted = ":" if data["contenders"][contender]["control"] else "-"
-    return {"color": f"C{contender % 10}", "label": _label(data, contender), "linestyle": dotted}
+    """Colour, name and dashes, the same in every figure; a control is dotted, and dashes tell those of one colour apart."""
+    dashes = ":" if data["contenders"][contender]["control"] else _DASHES[contender // 10 % len(_DASHES)]
+    return {"color": f"C{contender % 10}", "label": _label(data, contender), "linestyle": dashes}
 
 
 def _label(data: Values, contender: int) -> str:

@@ -11,13 +11,13 @@ import torch
 
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.errors import ConfigurationError, RunDirectoryError, usable_path
+from ganq_irl.experiment.checks import DEFAULT_GENERATOR
 from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.experiment.presets import alike
 from ganq_irl.experiment.resolve import merged, parse_assignment, resolve_config
 from ganq_irl.experiment.run_directory import INFO, REWARD, Run, load_run
 from ganq_irl.rewards import RewardModel
 from ganq_irl.storage import CONFIG_FILE, load_folder
-
-DEFAULT_ALGO = "fast-ppo"
 
 
 @dataclass(frozen=True)
@@ -137,16 +137,16 @@ def retraining_config(path: Path | str, flags: Mapping[str, Any], assignments: I
     run = stored.run
     if run is not None:
         config = run.config
-        algo = given.get("algo") or config.generator or DEFAULT_ALGO
+        algo = given.get("algo") or config.generator or DEFAULT_GENERATOR
         settings: dict[str, Any] = {"algo": algo, "env": config.env, "timesteps": config.timesteps, "seed": config.seed}
-        if algo == config.generator:
+        if alike(algo, config.generator):
             settings |= {"generator_kwargs": config.generator_kwargs, "preset": "none"}
         if given.get("env", config.env) == config.env:
             settings |= {"env_kwargs": config.env_kwargs}
         settings |= {"n_envs": config.n_envs, "normalize_observations": config.normalize_observations}
         settings |= {"evaluation": {"episodes": config.evaluation.episodes, "seed": config.evaluation.seed}}
     else:
-        settings = {"algo": DEFAULT_ALGO} | ({} if stored.env is None else {"env": stored.env})
+        settings = {"algo": DEFAULT_GENERATOR} | ({} if stored.env is None else {"env": stored.env})
     for assignment in assignments:
         settings = merged(settings, parse_assignment(assignment))
     if "env" not in {**settings, **given}:

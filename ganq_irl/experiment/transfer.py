@@ -9,6 +9,7 @@ from typing import Any
 
 from ganq_irl.errors import ConfigurationError, RunDirectoryError, nearest
 from ganq_irl.evaluation import EpisodeStatistics, Evaluation, evaluate_returns, random_returns, summarize
+from ganq_irl.experiment.checks import DEFAULT_GENERATOR
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.envs import probe_env
 from ganq_irl.experiment.presets import NONE, alike, choose_preset, env_family
@@ -21,7 +22,6 @@ from ganq_irl.rewards.wrappers import check_fits
 
 RECOVERED, TRUE, MOVED, RANDOM = "recovered", "true", "moved", "random"
 RESULT = "transfer.json"
-DEFAULT_GENERATOR = "fast-ppo"
 _EVALUATION_EPISODES = 100
 
 

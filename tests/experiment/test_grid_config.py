@@ -63,6 +63,8 @@ def test_unknown_methods(name, message):
         ({"methods": {"gial": {}}}, "unknown algorithm 'gial'; did you mean 'gail'"),
         ({"algos": ["gan-q@airl"]}, "reward of airl, which is not among them"),
         ({"methods": {"gail": 3}}, "a table for each method"),
+        ({"timesteps": {"CartPoel-v1": 10}}, "unknown environment 'CartPoel-v1'"),
+        ({"demos": {"CartPoel-v1": "cartpole"}}, "unknown environment 'CartPoel-v1'"),
     ],
 )
 def test_wrong_requests(changes, message):

@@ -33,11 +33,12 @@ def command(folder: Path, out: Path | None, pictures: bool, videos: bool, figure
     """
     with session.working():
         from ganq_irl.experiment.compare import conclude
-        from ganq_irl.experiment.report import write_report
+        from ganq_irl.experiment.report import write_page
         from ganq_irl.experiment.report_figures import write_figures
 
-        page = write_report(folder, out, pictures=pictures, videos=videos)
-        drawn = [] if figures is None else write_figures(conclude(folder), figures)
+        conclusion = conclude(folder)
+        drawn = [] if figures is None else write_figures(conclusion, figures)
+        page = write_page(conclusion, out, pictures=pictures, videos=videos)
     if as_json:
         session.print_json({"report": str(page), "figures": [str(path) for path in drawn]})
     else:

@@ -55,8 +55,9 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         gradient_steps: as in SB3.
         replay_buffer_class: as in SB3; by default one for ``n_steps``.
         replay_buffer_kwargs: as in SB3.
-        n_steps: steps of reward in a Bellman target, or a schedule of them, rounded: many bring news of the goal fast, few
-            do not hold on to what earlier policies did in between (so Schwarzer et al., 2023, anneal the update horizon).
+        n_steps: steps of reward in a Bellman target, or a schedule of them, rounded and at least 1: many bring news of the
+            goal fast, few do not hold on to what earlier policies did in between (so Schwarzer et al., 2023, anneal the
+            update horizon).
         n_samples: return samples of each transition in a batch.
         target_update_interval: as in SB3's DQN, in environment steps.
         average_rate: of the exponential moving average of the generator that acts; 1 acts with the generator itself.
