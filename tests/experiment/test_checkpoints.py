@@ -96,6 +96,14 @@ def test_random_actions_before_learning_go_on(algo, tmp_path):
     same(tmp_path / "killed", tmp_path / "whole")
 
 
+def test_random_actions_that_last_go_on(tmp_path):
+    config = tiny_config("gan-q", n_envs=2, generator_kwargs={"exploration_zeta": 1.2, "train_freq": 4})
+    run_experiment(config, tmp_path / "whole", progress_bar=False)
+    run_and_kill(config, tmp_path / "killed", 46)
+    resume_experiment(tmp_path / "killed", progress_bar=False)
+    same(tmp_path / "killed", tmp_path / "whole")
+
+
 @pytest.mark.parametrize("kind", ["normal", "ornstein-uhlenbeck"])
 def test_action_noise_goes_on(kind, tmp_path):
     noise = {"kind": kind, "sigma": 0.3}

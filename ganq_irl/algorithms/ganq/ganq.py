@@ -8,14 +8,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from torch.nn.functional import smooth_l1_loss
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ganq_irl.algorithms.ganq.adversary import descend, generator_metrics
+from ganq_irl.algorithms.ganq.exploration import check_exponent, ez_greedy, nothing_under_way
 from ganq_irl.algorithms.ganq.fast import FastUpdate, why_not_fast
 from ganq_irl.algorithms.ganq.modes import Mode, mode_named
 from ganq_irl.algorithms.ganq.policies import CnnPolicy, GANQPolicy, MlpPolicy, MultiInputPolicy
@@ -64,6 +67,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         exploration_fraction: as in SB3's DQN.
         exploration_initial_eps: as in SB3's DQN.
         exploration_final_eps: as in SB3's DQN.
+        exploration_zeta: exponent μ of the durations of random actions, P(n) ∝ n^-μ: εz-greedy exploration (Dabney et al.,
+            2021) for a goal that single random steps do not find; 2 is theirs. None: SB3's ε-greedy.
         loss: name in ``LOSSES``.
         stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
         critic_hidden_sizes: widths of the critic.
@@ -113,6 +118,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         exploration_fraction: float = 0.16,
         exploration_initial_eps: float = 1.0,
         exploration_final_eps: float = 0.04,
+        exploration_zeta: float | None = None,
         loss: str = "wasserstein",
         stabilizers: Sequence[StabilizerSpec] | None = None,
         critic_hidden_sizes: Sequence[int] = (64, 64),
@@ -163,6 +169,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self.critic_hidden_sizes = tuple(critic_hidden_sizes)
         self.td_weight = td_weight
         self.max_grad_norm = max_grad_norm
+        self.exploration_zeta = exploration_zeta
+        self._under_way = nothing_under_way(0)
         self._check_settings()
         if _init_setup_model:
             self._setup_model()
@@ -175,6 +183,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         super()._check_settings()
         if not 0 < self.average_rate <= 1:
             raise ConfigurationError(f"average_rate: given {self.average_rate}; expected a number in (0, 1]")
+        check_exponent(self.exploration_zeta)
 
     def _setup_model(self) -> None:
         self._choose_buffer()
@@ -188,6 +197,20 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         # Walking the modules for these costs as much as a small forward.
         self._generator_parameters = list(self.q_net.parameters())
         self._average_parameters = list(self.q_net_average.parameters())
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.exploration_zeta is None:
+            return super()._sample_action(learning_starts, action_noise, n_envs)
+        if self._under_way.shape[1] != n_envs:
+            self._under_way = nothing_under_way(n_envs)
+        assert self._last_obs is not None
+        assert isinstance(self.action_space, spaces.Discrete)
+        greedy, _ = self.policy.predict(self._last_obs, deterministic=True)
+        rate = 1.0 if self.num_timesteps < learning_starts else self.exploration_rate
+        actions = ez_greedy(greedy, self._under_way, rate, self.exploration_zeta, self.action_space)
+        return actions, actions
 
     @property
     def slow_reason(self) -> str | None:

@@ -31,7 +31,7 @@ from ganq_irl.experiment.checkpoints.replay import load_replay_state, replay_sta
 from ganq_irl.generators.state import generator_state, load_generator_state
 
 # Of SB3's algorithms, beside networks and counters.
-_ATTRIBUTES = ("_last_obs", "_last_episode_starts", "_last_original_obs", "_current_progress_remaining")
+_ATTRIBUTES = ("_last_obs", "_last_episode_starts", "_last_original_obs", "_current_progress_remaining", "_under_way")
 _HISTORIES = ("ep_info_buffer", "ep_success_buffer")
 _SDE = ("exploration_mat", "exploration_matrices")
 
@@ -52,7 +52,7 @@ def training_state(model: BaseAlgorithm, imitator: Any | None, callbacks: Sequen
     assert model.env is not None
     return {
         "algorithm": pack(_as_dicts(state)),
-        "attributes": {name: pack(getattr(model, name)) for name in _ATTRIBUTES},
+        "attributes": {name: pack(getattr(model, name)) for name in _ATTRIBUTES if hasattr(model, name)},
         "histories": {name: pack(list(getattr(model, name))) for name in _HISTORIES},
         "nanoseconds": time.time_ns() - model.start_time,
         "noise": [pack(vars(noise).get("noise_prev")) for noise in _noises(model)],
