@@ -57,7 +57,7 @@ def make_env(env_id: str) -> VecEnv:
 
 
 def make_ppo(env: VecEnv, shape: tuple[int, int], kind: type[PPO] = PPO) -> PPO:
-    """One that takes its steps and goes nowhere: as policies part, so do the lengths of their episodes, and resets cost time."""
+    """One whose policy stays as it is: where policies part, so do the lengths of episodes, and resets cost time."""
     sizes = {"n_steps": N_STEPS, "batch_size": shape[0], "n_epochs": shape[1]}
     return kind("MlpPolicy", env, **sizes, learning_rate=0.0, seed=0, device="cpu")
 

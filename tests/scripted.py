@@ -210,6 +210,9 @@ class FakeAdversary:
         """All batches seen."""
         return [*self.priced, *itertools.chain(*self.fakes)]
 
+    def complete(self, batch):
+        return batch
+
     def train(self, sample_fakes, progress_remaining):
         self.fakes.append(list(sample_fakes(self.n_batches, self.batch_size)))
         self.progress.append(progress_remaining)

@@ -128,27 +128,28 @@ class AdversarialImitation(GeneratorImitation):
     # The adversary, as the generator's callbacks see it.
 
     def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:
-        """One round: ``n_updates`` of the discriminator, each on ``batch_size`` rows of each side."""
+        """One round: ``n_updates`` of the discriminator, each on ``batch_size`` rows of each side.
+
+        Logged are the means over the round of what every update has, and the accuracies, gap and entropy of its last.
+        """
         n_updates = updates_due(self.n_updates, self._n_rounds)
         self._n_rounds += 1
         if n_updates:
-            self._update(sample_fakes(n_updates, self.batch_size), progress_remaining)
+            self.learner.set_learning_rate(rate_at(self.learning_rate, progress_remaining))
+            self._update(n_updates, sample_fakes)
 
-    def _update(self, fakes: Iterator[Batch], progress_remaining: float) -> None:
-        self.learner.set_learning_rate(rate_at(self.learning_rate, progress_remaining))
-        demonstrations = (
-            self._with_log_probs(self._demonstrations) if self._prices_all_demonstrations else self._demonstrations
-        )
+    def _update(self, n_updates: int, sample_fakes: SampleFakes) -> None:
+        demonstrations = self.complete(self._demonstrations)
         rounds = []
-        for fake in fakes:
+        for number, fake in enumerate(sample_fakes(n_updates, self.batch_size), start=1):
             real = demonstrations[self._sampler.draw(self.batch_size)]
-            rounds.append(self.learner.update(self._as_learned(real), self._as_learned(fake)))
+            sides = self._as_learned(real), self._as_learned(fake)
+            rounds.append(self.learner.update(*sides, measures=number == n_updates))
         self._log({key: torch.stack([metrics[key] for metrics in rounds if key in metrics]).mean() for key in rounds[-1]})
 
-    @property
-    def _prices_all_demonstrations(self) -> bool:
-        """Whether log π of every demonstration, once a round, costs less than of every batch drawn."""
-        return self._needs_log_probs and len(self._demonstrations) <= self.n_updates * self.batch_size
+    def complete(self, batch: Batch) -> Batch:
+        """A batch that a round draws from, with log π where giving it to all rows costs less than to those drawn."""
+        return self._with_log_probs(batch) if len(batch) <= self.n_updates * self.batch_size else batch
 
     def price(self, batch: Batch) -> Tensor:
         """Reward of each transition by today's discriminator, ``(batch,)``."""

@@ -82,6 +82,10 @@ class BottleneckDiscriminator(BaseDiscriminator):
         variance = torch.exp(log_variance) @ self.network.decision.weight.squeeze(0) ** 2
         return scores + torch.sqrt(variance + 1e-12) * encoded.noise  # the root has no slope at 0
 
+    def score_sides(self, real: Encoded, fake: Encoded) -> tuple[Tensor, Tensor]:
+        """Scores of each side by itself: its code is read again by what limits the information."""
+        return self.score(real), self.score(fake)
+
     def information(self, encoded: Encoded) -> Tensor:
         """KL(N(μ, σ²) || N(0, 1)) = ½ Σ (μ² + σ² - 1 - log σ²) in nats, ``(batch,)``: on average it bounds I(x, z)."""
         mean, log_variance = self.code(encoded)

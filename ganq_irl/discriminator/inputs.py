@@ -6,8 +6,10 @@ Pixels are scaled to [0, 1] and flattened; the network folds them back for its C
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,6 +74,15 @@ class Encoded:
     def __len__(self) -> int:
         """Number of rows."""
         return self.features.shape[0]
+
+    @staticmethod
+    def cat(sides: Sequence[Encoded]) -> Encoded:
+        """One batch of the rows of several; a field absent in one must be absent in all."""
+        joined: dict[str, Any] = {}
+        for field in dataclasses.fields(Encoded):
+            parts = [getattr(side, field.name) for side in sides]
+            joined[field.name] = None if parts[0] is None else torch.cat(parts)
+        return Encoded(**joined)
 
 
 @dataclass(frozen=True)

@@ -143,11 +143,16 @@ class DiscriminatorLearner:
             n_real = real.returns.shape[1]
             scores = self._score(real.with_samples(torch.cat([real.returns, fake.returns], dim=1)))
             return scores[:, :n_real], scores[:, n_real:]
-        return self._score(real), self._score(fake)
+        if any(stabilizer.uses_batch_statistics for stabilizer in self._attached()):
+            return self._score(real), self._score(fake)  # no row may be compared with one of the other side
+        real_scores, fake_scores = self.discriminator.score_sides(real, fake)
+        return self._in_terms_of_loss(real_scores), self._in_terms_of_loss(fake_scores)
 
     def _score(self, rows: Encoded) -> Tensor:
         """Scores in the loss's own terms, ``(batch,)``."""
-        scores = self.discriminator.score(rows)
+        return self._in_terms_of_loss(self.discriminator.score(rows))
+
+    def _in_terms_of_loss(self, scores: Tensor) -> Tensor:
         return self.loss.score_of(scores) if self.discriminator.states_log_ratio else scores
 
     def _step(self, loss: Tensor, step: Step) -> dict[str, Tensor]:

@@ -17,6 +17,9 @@ SampleFakes = Callable[[int, int], Iterator[Batch]]
 class Adversary(Protocol):
     """The discriminator's side of the game, as the generator's callbacks see it."""
 
+    def complete(self, batch: Batch) -> Batch:
+        """The rollout that a round will draw from, with what is worth computing for all of it at once."""
+
     def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:
         """One round of discriminator updates; ``progress_remaining`` runs from 1 to 0 over the whole of ``learn``."""
 

@@ -44,7 +44,7 @@ class OnPolicyCallback(BaseCallback):
         self.recorder.clear()
 
     def _on_rollout_end(self) -> None:
-        rollout = self.recorder.transitions(self.model.device)
+        rollout = self.adversary.complete(self.recorder.transitions(self.model.device))
 
         def sample_fakes(n_batches: int, batch_size: int) -> Iterator[Batch]:
             for rows in distinct_rows(len(rollout), n_batches, batch_size, self.generator):

@@ -25,8 +25,9 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
-from ganq_irl.algorithms import GAIL
+from ganq_irl.algorithms import GAIL, adversarial
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
+from ganq_irl.generators.log_probs import log_probs
 from ganq_irl_demos import random_policy, record_episodes, to_imitation
 
 ALL = (*ON_POLICY, *OFF_POLICY)
@@ -319,3 +320,14 @@ def test_imitations_time_limits_are_known_by_the_environments_id():
     theirs = [replace(trajectory, terminal=True, infos=None) for trajectory in to_imitation(recorded)]
     model = generator("ppo", make_vec_env("Pendulum-v1", 2, seed=0))
     assert not GAIL(model, theirs, batch_size=16)._demonstrations.dones.any()
+
+
+@pytest.mark.parametrize("n_updates", [8, 1])
+def test_log_pi_is_given_to_all_rows_at_once_where_that_is_less_work(n_updates, monkeypatch):
+    """A rollout of 64 rows, and demonstrations of more than 16: 8 draws of 16 rows are more than either, 1 is less."""
+    run, lengths = imitator("airl", generator("ppo"), n_updates=n_updates, reward="f"), []
+    monkeypatch.setattr(adversarial, "log_probs", lambda *given: lengths.append(len(given[1])) or log_probs(*given))
+    run.learn(64)
+    n_demonstrations = len(run._demonstrations)
+    assert 16 < n_demonstrations <= 128
+    assert lengths == ([64, n_demonstrations] if n_updates == 8 else [16, 16])

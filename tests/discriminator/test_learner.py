@@ -7,7 +7,14 @@ import torch
 from gymnasium import spaces
 from toys import KINDS, OBSERVATIONS, parameters_of, toy_batch, toy_discriminator, toy_learner, toy_updates
 
-from ganq_irl.discriminator import STABILIZERS, STATE_ACTION_RETURN, Discriminator, DiscriminatorLearner, InputEncoder
+from ganq_irl.discriminator import (
+    STABILIZERS,
+    STATE_ACTION_RETURN,
+    BottleneckDiscriminator,
+    Discriminator,
+    DiscriminatorLearner,
+    InputEncoder,
+)
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
 from ganq_irl.types import Batch
 
@@ -211,6 +218,25 @@ def test_sides_that_share_their_condition_learn_as_sides_that_do_not():
     shared.update(batch, replace(batch, returns=fake))
     apart.update(batch, return_batch(fake))
     assert parameters_of(shared.discriminator).numpy() == pytest.approx(parameters_of(apart.discriminator).numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["batch-norm", "minibatch-discrimination", "virtual-batch-norm", "spectral-norm", None])
+@pytest.mark.parametrize("kind", KINDS)
+def test_sides_are_scored_together_unless_rows_are_compared(kind, name, monkeypatch):
+    learner, scored = toy_learner(kind, stabilizers=[name] if name else []), []
+    score = learner.discriminator.score
+    monkeypatch.setattr(learner.discriminator, "score", lambda rows: scored.append(len(rows)) or score(rows))
+    learner.update(toy_batch(7), toy_batch(20, seed=1))
+    assert scored == ([7, 20] if name in ("batch-norm", "minibatch-discrimination") else [27])
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "bottleneck"])
+def test_scores_of_both_sides_are_those_of_each(kind):
+    discriminator = toy_discriminator(kind) if kind in KINDS else BottleneckDiscriminator(toy_discriminator().encoder, (8,))
+    real, fake = (discriminator.encode(batch) for batch in (toy_batch(7), toy_batch(20, seed=1)))
+    together = discriminator.score_sides(real, fake)
+    for scores, side in zip(together, (real, fake), strict=True):
+        assert torch.allclose(scores, discriminator.score(side), atol=1e-6)
 
 
 def test_an_update_that_need_not_measure_tells_its_loss_alone():
