@@ -35,7 +35,6 @@ SETTINGS: dict[str, Any] = {
     "critic_learning_rate": LinearSchedule(4e-3, 0.0),
     "n_samples": 16,
     "n_steps": 1,
-    "average_rate": 0.005,
 }
 
 
@@ -133,8 +132,7 @@ def main() -> None:
         "|---|---|---|---|---|---|",
         *[row(name, law, drawn) for name, (law, drawn) in laws.items()],
         "",
-        "Settings beside the defaults: learning rates 1e-3 and 4e-3 falling to 0, 16 samples a transition, one-step targets, an",
-        "average of rate 0.005.",
+        "Beside the defaults: learning rates 1e-3 and 4e-3 falling to 0, 16 samples a transition, one-step targets.",
         "",
         versions("python benchmarks/return_laws.py"),
     ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from torch.nn.utils import parameters_to_vector
 
-from ganq_irl.algorithms.ganq.noise import N_GRID, noise_grid
+from ganq_irl.algorithms.ganq.noise import N_GRID, NoiseEmbedding, noise_grid
 from ganq_irl.algorithms.ganq.residuals import ResidualScale
 from ganq_irl.algorithms.ganq.return_generators import RETURN_GENERATORS
 from ganq_irl.generators.q_networks import ACTION_NETWORKS
@@ -32,6 +32,19 @@ def test_the_grid_is_made_of_normal_quantiles():
     np.testing.assert_allclose(noise_grid(5), norm.ppf([0.1, 0.3, 0.5, 0.7, 0.9]), atol=1e-6)
     assert len(noise_grid()) == N_GRID
     assert noise_grid().sum().abs() < 1e-5
+
+
+@pytest.mark.parametrize("truth", [norm.ppf, lambda q: np.where(q < 0.3, -1.0, 1.0)], ids=["normal", "two modes"])
+def test_the_noise_begins_with_units_that_smooth_laws_and_gaps_are_sums_of(truth):
+    """The best sum of the 64 units is within 5 % of a normal law and of one that jumps (W1 by deviation)."""
+    levels = (np.arange(2_000) + 0.5) / 2_000
+    units = NoiseEmbedding(64)(torch.as_tensor(norm.ppf(levels), dtype=torch.float32)).detach().numpy()
+    columns = np.column_stack([units, np.ones(len(units))])
+    quantiles = truth(levels)
+    weights = np.linalg.solve(
+        columns.T @ columns + 1e-2 * np.eye(65), columns.T @ quantiles
+    )  # small weights, as learned ones
+    assert np.abs(columns @ weights - quantiles).mean() < 0.05 * quantiles.std()
 
 
 @every_kind
