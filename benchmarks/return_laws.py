@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from common import page_parser, versions, write_markdown
+from gymnasium.wrappers import FlattenObservation
 from matplotlib.figure import Figure
 from stable_baselines3.common.env_util import make_vec_env
 from tqdm import tqdm
@@ -42,7 +43,7 @@ def train(make: Callable[[], TabularEnv], seed: int, steps: int) -> GANQ:
     """GAN-Q on an environment whose every action is tried for as long as it learns."""
     model = GANQ(
         "MlpPolicy",
-        make_vec_env(make, seed=seed),
+        make_vec_env(make, seed=seed, wrapper_class=FlattenObservation),  # states one-hot: what updates are written out for
         gamma=GAMMA,
         exploration_fraction=1.0,
         exploration_final_eps=1.0,
@@ -56,7 +57,8 @@ def train(make: Callable[[], TabularEnv], seed: int, steps: int) -> GANQ:
 def draws(model: GANQ, action: int) -> np.ndarray:
     """``(N_SAMPLES,)`` samples of the return of an action at the start."""
     torch.manual_seed(0)
-    return model.return_distribution(np.array([0]), N_SAMPLES)[0, action]
+    start = np.eye(model.observation_space.shape[0], dtype=np.float32)[0]
+    return model.return_distribution(start, N_SAMPLES)[action]
 
 
 def distance(samples: np.ndarray, law: ReturnLaw) -> float:
@@ -108,7 +110,7 @@ def draw(path: Path, laws: dict[str, tuple[ReturnLaw, list[np.ndarray]]]) -> Non
 def main() -> None:
     parser = page_parser(__doc__, "return-laws.md")
     parser.add_argument("--seeds", default="100,101,102,103,104")
-    parser.add_argument("--steps", type=int, default=30_000)
+    parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--picture", type=Path, default=Path("docs/images/return-laws.png"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
