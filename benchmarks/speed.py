@@ -30,7 +30,8 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
-from ganq_irl.algorithms import AIRL, GAIL
+from ganq_irl.algorithms import AIRL, DAC, GAIL
+from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.generators.fast_ppo import FastPPO
 from ganq_irl.generators.off_policy import install_relabelling
 from ganq_irl_demos import Demonstrations, random_policy, record_episodes, to_imitation
@@ -118,14 +119,14 @@ def adversarial(env_id: str, turns: int, rollouts: int) -> list[str]:
     return [*lines, f"{turns} turns of {rollouts} rollouts each.", ""]
 
 
-def measure_relabel(env_id: str, samples: int) -> dict[str, dict[str, float]]:
-    """Median microseconds of a sample with and without pricing by GAIL, and of SAC's gradient step on one.
+def measure_relabel(kind: type[AdversarialImitation], env_id: str, samples: int) -> dict[str, dict[str, float]]:
+    """Median microseconds of a sample with and without pricing by an algorithm, and of SAC's gradient step on one.
 
     "in turns": each sample follows a gradient step, as it does in training, which has just used the processor's caches for
     other things. "warm": each by itself, again and again.
     """
     plain, priced = (filled_sac(env_id) for _ in range(2))
-    install_relabelling(priced, GAIL(priced, demonstrations(env_id)).price)
+    install_relabelling(priced, kind(priced, demonstrations(env_id)).price)
     assert plain.replay_buffer is not None
     assert priced.replay_buffer is not None
     step = partial(plain.train, gradient_steps=1, batch_size=SAC_BATCH)
@@ -153,9 +154,10 @@ def relabel(env_id: str, samples: int) -> list[str]:
     """Table of what pricing a SAC batch costs."""
     lines = [f"## Pricing a SAC batch ({env_id}, batch {SAC_BATCH})", ""]
     lines += ["| | sample, µs | priced, µs | gradient step, µs | pricing / gradient step |", "|---|---|---|---|---|"]
-    for way, of in measure_relabel(env_id, samples).items():
-        sample, priced, step = of["sample"], of["sample, priced"], of["gradient step"]
-        lines.append(f"| {way} | {sample:.0f} | {priced:.0f} | {step:.0f} | {(priced - sample) / step:.1%} |")
+    for name, kind in {"DAC": DAC, "GAIL, spectral norm": GAIL}.items():
+        for way, of in measure_relabel(kind, env_id, samples).items():
+            sample, priced, step = of["sample"], of["sample, priced"], of["gradient step"]
+            lines.append(f"| {name}, {way} | {sample:.0f} | {priced:.0f} | {step:.0f} | {(priced - sample) / step:.1%} |")
     lines += [
         "",
         f"Medians of {samples}. In turns: each sample after a gradient step, as in training. Warm: each by itself.",
