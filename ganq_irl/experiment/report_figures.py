@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from ganq_irl.errors import RunDirectoryError, usable_path
 from ganq_irl.evaluation.pictures import save_figure
@@ -56,6 +57,7 @@ def draw_curves(data: Values) -> Figure | None:
                 if line["env"] == env:
                     _draw_line(axes, data, line, line.get("steps"))
             axes.set(title=env, xlabel="environment steps")
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 50k
         row[0].set_ylabel(f"return, {protocol}")
         _legend(row)
     return figure
