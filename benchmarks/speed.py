@@ -102,11 +102,12 @@ def build(method: str, env_id: str, shape: tuple[int, int], hidden: tuple[int, i
     return algorithm(model, demos, n_updates=N_UPDATES, batch_size=BATCH, stabilizers=stabilizers, hidden_sizes=hidden).learn
 
 
-def adversarial(env_id: str, turns: int, rollouts: int) -> list[str]:
-    """Tables of one environment: every method beside PPO, for each shape of its update and each width."""
+def adversarial(env_id: str, shapes: str, turns: int, rollouts: int) -> list[str]:
+    """Tables of one environment: every method beside PPO, for each shape of its update by its letter and each width."""
     lines = []
     steps = rollouts * N_ENVS * N_STEPS
-    for (label, shape), width in itertools.product(SHAPES.items(), WIDTHS):
+    chosen = {label: shape for label, shape in SHAPES.items() if label[0] in shapes}
+    for (label, shape), width in itertools.product(chosen.items(), WIDTHS):
         training = {method: partial(build(method, env_id, shape, (width, width)), steps) for method in METHODS}
         seconds = in_turns(training, turns, f"{env_id} {shape} {width}")
         lines += [f"## {env_id}, {label}; two layers of {width}", ""]
@@ -175,13 +176,14 @@ def main() -> None:
     parser.add_argument("--rollouts", type=int, default=3)
     parser.add_argument("--samples", type=int, default=300, help="of a SAC batch, with and without its rewards")
     parser.add_argument("--env", action="append", default=None, help="of the adversarial part")
+    parser.add_argument("--shapes", default="AB", help=f"of PPO's update: {'; '.join(SHAPES)}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     parts = arguments.part or ["adversarial", "relabel"]
 
     lines = ["# Speed", "", "Processor time. Ratios are those within a turn: median (range).", ""]
     for env_id in arguments.env or ["CartPole-v1", "Pendulum-v1"]:
-        lines += adversarial(env_id, arguments.turns, arguments.rollouts) if "adversarial" in parts else []
+        lines += adversarial(env_id, arguments.shapes, arguments.turns, arguments.rollouts) if "adversarial" in parts else []
     lines += relabel("Pendulum-v1", arguments.samples) if "relabel" in parts else []
     write_markdown(arguments.out, [*lines, versions("python benchmarks/speed.py")])
 
