@@ -13,6 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.algorithms.expert_replay import ExpertReplay, joined
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
+from ganq_irl.generators.n_step import NStepReplayBuffer
 
 EXPERT_REWARD = 1.0
 
@@ -64,6 +65,8 @@ class _HalfExpert(ReplayBuffer):
     def sample(self, batch_size: int, env: Any = None) -> Any:
         """SB3's samples, the generator's own first; of an odd number it has one more."""
         n_expert = batch_size // 2
+        if isinstance(self, NStepReplayBuffer):
+            self.expert.buffer.n_steps = self.n_steps  # GAN-Q's may follow a schedule
         own: Any = super().sample(batch_size - n_expert, env=env)
         return joined(own._replace(rewards=torch.zeros_like(own.rewards)), self.expert.draw(n_expert, env))
 

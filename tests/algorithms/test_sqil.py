@@ -29,6 +29,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from ganq_irl.algorithms import SQIL
 from ganq_irl.errors import IncompatibleSpaces, InvalidDemonstrations, UnsupportedGenerator
 from ganq_irl.generators.n_step import NStepReplayBuffer
+from ganq_irl.generators.schedules import LinearSchedule
 from ganq_irl_demos import Demonstrations, Trajectory, to_imitation
 
 
@@ -108,6 +109,12 @@ def test_n_step_returns_of_demonstrations_stop_at_their_end():
     left = np.concatenate([np.arange(length, 0, -1) for length in lengths]).clip(max=3)
     np.testing.assert_allclose(samples.rewards.flatten(), 2 - 2 * 0.5**left)
     np.testing.assert_allclose(samples.discounts.flatten(), 0.5**left)
+
+
+def test_windows_of_demonstrations_follow_a_schedule():
+    sqil = SQIL(generator("gan-q", n_steps=LinearSchedule(8, 2), gamma=0.5), demonstrations_for("gan-q", n_episodes=2))
+    sqil.learn(60)
+    assert sqil.expert.buffer.n_steps == sqil.generator.replay_buffer.n_steps < 8
 
 
 def test_dict_observations_and_images():
