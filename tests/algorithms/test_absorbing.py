@@ -50,7 +50,7 @@ def test_an_epoch_of_demonstrations_has_one_loop_for_each_terminated_episode():
 def watched(run):
     """Batches that the discriminator is given from now on."""
     seen, update = [], run.learner.update
-    run.learner.update = lambda real, fake: seen.append((real, fake)) or update(real, fake)
+    run.learner.update = lambda real, fake, **options: seen.append((real, fake)) or update(real, fake, **options)
     return seen
 
 
