@@ -32,6 +32,14 @@ def page_parser(description: str | None, page: str) -> argparse.ArgumentParser:
     return parser
 
 
+def pictured_parser(description: str | None, name: str, *, seeds: str) -> argparse.ArgumentParser:
+    """Options of a script that writes a page and a picture: ``--out``, ``--picture``, and seeds as integers."""
+    parser = page_parser(description, f"{name}.md")
+    parser.add_argument("--seeds", type=_integers, default=seeds, help=f"separated by commas; {seeds} by default")
+    parser.add_argument("--picture", type=Path, default=Path("docs/images") / f"{name}.png")
+    return parser
+
+
 def grid_parser(
     description: str | None, name: str, choices: Iterable[str], *, seeds: str, jobs: int, chosen: str = "env"
 ) -> argparse.ArgumentParser:

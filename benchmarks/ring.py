@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import page_parser, versions, write_markdown
+from common import pictured_parser, versions, write_markdown
 from matplotlib.figure import Figure
 from torch import nn
 from tqdm import tqdm
@@ -110,23 +110,20 @@ def draw(path: Path, chosen: Iterable[tuple[str, dict[float, Outcome]]]) -> None
 
 
 def main() -> None:
-    parser = page_parser(__doc__, "ring.md")
-    parser.add_argument("--seeds", default="100,101,102")
+    parser = pictured_parser(__doc__, "ring", seeds="100,101,102")
     parser.add_argument("--only", help="rows to run, by their names in the table, separated by semicolons; all by default")
     parser.add_argument("--updates", type=int, default=2000)
-    parser.add_argument("--picture", type=Path, default=Path("docs/images/ring.png"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    seeds = [int(seed) for seed in arguments.seeds.split(",")]
 
     rows = [setting for setting in settings() if not arguments.only or setting.name in arguments.only.split(";")]
 
     outcomes: dict[str, dict[float, list[Outcome]]] = {}
-    with tqdm(total=len(rows) * len(BETAS) * len(seeds), desc="runs") as bar:
+    with tqdm(total=len(rows) * len(BETAS) * len(arguments.seeds), desc="runs") as bar:
         for setting in rows:
             results = outcomes.setdefault(setting.name, {beta: [] for beta in BETAS})
             for beta in BETAS:
-                for seed in seeds:
+                for seed in arguments.seeds:
                     results[beta].append(run(setting, beta, seed, arguments.updates))
                     bar.update()
             bar.write(row(setting.name, results))
@@ -135,8 +132,9 @@ def main() -> None:
     lines = [
         "# A ring of eight Gaussians",
         "",
-        f"Seeds {arguments.seeds}; {arguments.updates} updates of each player on batches of 128, networks of two layers of "
-        f"{WIDTH}, Adam 1e-3. Mean ± deviation over seeds; true data cover 8 modes with quality 0.99.",
+        f"Seeds {', '.join(map(str, arguments.seeds))}; {arguments.updates} updates of each player on batches of 128, "
+        f"networks of two layers of {WIDTH}, Adam 1e-3. Mean ± deviation over seeds; "
+        "true data cover 8 modes with quality 0.99.",
         "",
         f"| one change to the baseline | {heads} |",
         f"|---|{'---|' * 2 * len(BETAS)}",

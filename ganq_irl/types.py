@@ -67,7 +67,7 @@ class Batch:
     @staticmethod
     def cat(batches: Sequence[Batch]) -> Batch:
         """Concatenate batches along the batch axis; a field absent in one must be absent in all."""
-        joined: dict[str, Any] = {f.name: _cat([getattr(batch, f.name) for batch in batches]) for f in fields(Batch)}
+        joined: dict[str, Any] = {f.name: cat([getattr(batch, f.name) for batch in batches]) for f in fields(Batch)}
         return Batch(**joined)
 
 
@@ -84,10 +84,11 @@ def _map(function: Callable[[Tensor], Tensor], value: Observations | None) -> Ob
     return function(value)
 
 
-def _cat(values: list) -> Observations | None:
+def cat(values: Sequence[Any]) -> Any:
+    """Tensors, or dicts of them, joined along the batch axis; None where all are None."""
     if values[0] is None:
         assert all(value is None for value in values), "a field is absent in some batches and present in others"
         return None
     if isinstance(values[0], dict):
         return {key: torch.cat([value[key] for value in values]) for key in values[0]}
-    return torch.cat(values)
+    return torch.cat(list(values))

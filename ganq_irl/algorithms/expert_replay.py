@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from ganq_irl.algorithms.sampling import EpochSampler
 from ganq_irl.generators.n_step import replay_buffer_for
 from ganq_irl.generators.spaces import in_layout_of
+from ganq_irl.types import cat
 from ganq_irl_demos import Demonstrations, Trajectory
 
 
@@ -82,15 +83,7 @@ class ExpertReplay:
 
 def joined(first: Any, second: Any) -> Any:
     """Two of SB3's samples as one, the rows of ``first`` first."""
-    return type(first)(*map(_cat, first, second))
-
-
-def _cat(first: Any, second: Any) -> Any:
-    if first is None:  # SB3's samples have discounts only where a buffer gives them
-        return None
-    if isinstance(first, dict):
-        return {key: torch.cat([first[key], second[key]]) for key in first}
-    return torch.cat([first, second])
+    return type(first)(*map(cat, zip(first, second, strict=True)))  # None: discounts that no buffer gave
 
 
 def _row(observations: Any, step: int) -> Any:

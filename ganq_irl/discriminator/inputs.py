@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_ima
 from torch import Tensor, nn
 
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
-from ganq_irl.types import Batch, Observations
+from ganq_irl.types import Batch, Observations, cat
 
 STATE = ("observations",)
 STATE_ACTION = ("observations", "actions")
@@ -78,11 +77,7 @@ class Encoded:
     @staticmethod
     def cat(sides: Sequence[Encoded]) -> Encoded:
         """One batch of the rows of several; a field absent in one must be absent in all."""
-        joined: dict[str, Any] = {}
-        for field in dataclasses.fields(Encoded):
-            parts = [getattr(side, field.name) for side in sides]
-            joined[field.name] = None if parts[0] is None else torch.cat(parts)
-        return Encoded(**joined)
+        return Encoded(*(cat([getattr(side, f.name) for side in sides]) for f in dataclasses.fields(Encoded)))
 
 
 @dataclass(frozen=True)

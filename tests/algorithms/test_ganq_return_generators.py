@@ -41,9 +41,7 @@ def test_the_noise_begins_with_units_that_smooth_laws_and_gaps_are_sums_of(truth
     units = NoiseEmbedding(64)(torch.as_tensor(norm.ppf(levels), dtype=torch.float32)).detach().numpy()
     columns = np.column_stack([units, np.ones(len(units))])
     quantiles = truth(levels)
-    weights = np.linalg.solve(
-        columns.T @ columns + 1e-2 * np.eye(65), columns.T @ quantiles
-    )  # small weights, as learned ones
+    weights = np.linalg.solve(columns.T @ columns + 1e-2 * np.eye(65), columns.T @ quantiles)  # least squares, by a ridge
     assert np.abs(columns @ weights - quantiles).mean() < 0.05 * quantiles.std()
 
 
