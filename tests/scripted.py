@@ -213,6 +213,9 @@ class FakeAdversary:
     def complete(self, batch):
         return batch
 
+    def drawn_from(self, batch):
+        return batch
+
     def train(self, sample_fakes, progress_remaining):
         self.fakes.append(list(sample_fakes(self.n_batches, self.batch_size)))
         self.progress.append(progress_remaining)

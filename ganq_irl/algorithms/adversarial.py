@@ -21,6 +21,7 @@ from ganq_irl.algorithms.base import GeneratorImitation, demonstrations_for
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
 from ganq_irl.algorithms.settings import Schedule, check_settings, rate_at, updates_due
 from ganq_irl.discriminator import BaseDiscriminator, DiscriminatorLearner
+from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import TrainingDiverged
 from ganq_irl.generators.adversary import SampleFakes
@@ -139,17 +140,28 @@ class AdversarialImitation(GeneratorImitation):
             self._update(n_updates, sample_fakes)
 
     def _update(self, n_updates: int, sample_fakes: SampleFakes) -> None:
-        demonstrations = self.complete(self._demonstrations)
+        demonstrations = self.drawn_from(self.complete(self._demonstrations))
         rounds = []
         for number, fake in enumerate(sample_fakes(n_updates, self.batch_size), start=1):
-            real = demonstrations[self._sampler.draw(self.batch_size)]
-            sides = self._as_learned(real), self._as_learned(fake)
-            rounds.append(self.learner.update(*sides, measures=number == n_updates))
+            sides = demonstrations[self._sampler.draw(self.batch_size)], fake
+            learned = [self._as_learned(side) if isinstance(side, Batch) else side for side in sides]
+            rounds.append(self.learner.update(*learned, measures=number == n_updates))
         self._log({key: torch.stack([metrics[key] for metrics in rounds if key in metrics]).mean() for key in rounds[-1]})
 
     def complete(self, batch: Batch) -> Batch:
         """A batch that a round draws from, with log π where giving it to all rows costs less than to those drawn."""
-        return self._with_log_probs(batch) if len(batch) <= self.n_updates * self.batch_size else batch
+        return self._with_log_probs(batch) if self._draws_all(batch) else batch
+
+    def drawn_from(self, batch: Batch) -> Batch | Encoded:
+        """The rows that a round draws from: encoded, where doing so to all costs less than to those drawn.
+
+        Images stay as they are until they are drawn, since encoded they take four times the room.
+        """
+        worth_it = self._draws_all(batch) and not self.learner.discriminator.encoder.has_images
+        return self.learner.encode(batch) if worth_it else batch
+
+    def _draws_all(self, batch: Batch) -> bool:
+        return len(batch) <= self.n_updates * self.batch_size
 
     def price(self, batch: Batch) -> Tensor:
         """Reward of each transition by today's discriminator, ``(batch,)``."""

@@ -103,6 +103,10 @@ class DAC(AdversarialImitation):
 
     # Absorbing states: three places where an episode's end is more than an end.
 
+    def drawn_from(self, batch: Batch) -> Batch:
+        """The rows as they are: what is learned from the ends among those drawn is decided when they are drawn."""
+        return batch
+
     def _as_learned(self, batch: Batch) -> Batch:
         return batch if self.absorbing is None else with_absorbing(batch)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,6 +74,11 @@ class Encoded:
     def __len__(self) -> int:
         """Number of rows."""
         return self.features.shape[0]
+
+    def __getitem__(self, index: Tensor | slice) -> Encoded:
+        """Rows chosen by an index tensor or a slice."""
+        chosen: dict[str, Any] = {name: None if value is None else value[index] for name, value in vars(self).items()}
+        return replace(self, **chosen)
 
     @staticmethod
     def cat(sides: Sequence[Encoded]) -> Encoded:
@@ -184,6 +190,11 @@ class InputEncoder(nn.Module):
         if isinstance(self.observation_space, spaces.Dict):
             return [(key, self.observation_space.spaces[key]) for key in sorted(self.observation_space.spaces)]
         return [(None, self.observation_space)]
+
+    @property
+    def has_images(self) -> bool:
+        """Whether pixels are among the parts: encoded they are floats, four times the bytes that they were."""
+        return any(part.is_image for part in self.parts)
 
     def columns(self, field: str) -> slice:
         """Columns that hold ``field``."""

@@ -75,7 +75,21 @@ class DiscriminatorLearner:
         for stabilizer in self._attached():
             stabilizer.refer_to(self.discriminator, encoded)
 
-    def update(self, real: Batch, fake: Batch, *, measures: bool = True) -> dict[str, Tensor]:
+    def encode(self, batch: Batch, name: str = "given") -> Encoded:
+        """Rows as ``update`` learns from them, without history; those that many updates draw from are encoded once.
+
+        Raises:
+            ConfigurationError: the batch lacks the log π that a shaped discriminator's score subtracts.
+            IncompatibleSpaces: it does not fit the encoder's spaces.
+        """
+        if self.discriminator.states_log_ratio and batch.log_probs is None:
+            raise ConfigurationError(
+                f"the {name} batch has no log_probs, and a shaped discriminator scores f - log π(a|s); "
+                "fill in log_probs by the generator's present policy, for both sides"
+            )
+        return self.discriminator.encode(batch).detach()
+
+    def update(self, real: Batch | Encoded, fake: Batch | Encoded, *, measures: bool = True) -> dict[str, Tensor]:
         """One step on one batch of each side; returns zero-dimensional metrics of the scores *before* the step.
 
         Sides that share all but their returns, as GAN-Q's do, are encoded once. Without ``measures`` the metrics are those
@@ -86,12 +100,8 @@ class DiscriminatorLearner:
             IncompatibleSpaces: a batch does not fit the encoder's spaces.
         """
         discriminator = self._set_training()
-        real_rows = self._encode(real, "real")
-        if real.returns is not None and shares_condition(real, fake):
-            fake_rows = real_rows.with_samples(discriminator.encoder.returns_of(fake).detach())
-        else:
-            fake_rows = self._encode(fake, "fake")
-        self._last = (fake, fake_rows) if fake.returns is not None else None
+        real_rows, fake_rows = self._encode_sides(real, fake)
+        self._last = (fake, fake_rows) if isinstance(fake, Batch) and fake.returns is not None else None
         for stabilizer in self._attached():
             real_rows, fake_rows = stabilizer.on_batch(real_rows, fake_rows, self.generator)
 
@@ -128,15 +138,16 @@ class DiscriminatorLearner:
         scores = (self.discriminator if average is None else average.eval()).score(rows)
         return self.loss.generator(scores).mean()
 
-    def _encode(self, side: Batch, name: str) -> Encoded:
-        if not len(side):
-            raise ConfigurationError(f"the {name} batch is empty; give at least one transition of each side")
-        if self.discriminator.states_log_ratio and side.log_probs is None:
-            raise ConfigurationError(
-                f"the {name} batch has no log_probs, and a shaped discriminator scores f - log π(a|s); "
-                "fill in log_probs by the generator's present policy, for both sides"
-            )
-        return self.discriminator.encode(side).detach()
+    def _encode_sides(self, real: Batch | Encoded, fake: Batch | Encoded) -> tuple[Encoded, Encoded]:
+        for name, side in {"real": real, "fake": fake}.items():
+            if not len(side):
+                raise ConfigurationError(f"the {name} batch is empty; give at least one transition of each side")
+        real_rows = self.encode(real, "real") if isinstance(real, Batch) else real
+        if isinstance(fake, Encoded):
+            return real_rows, fake
+        if isinstance(real, Batch) and real.returns is not None and shares_condition(real, fake):
+            return real_rows, real_rows.with_samples(self.discriminator.encoder.returns_of(fake).detach())
+        return real_rows, self.encode(fake, "fake")
 
     def _score_sides(self, real: Encoded, fake: Encoded) -> tuple[Tensor, Tensor]:
         if real.features is fake.features and real.returns is not None and fake.returns is not None:

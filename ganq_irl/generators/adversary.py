@@ -8,9 +8,10 @@ from typing import Protocol
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
+from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.types import Batch
 
-SampleFakes = Callable[[int, int], Iterator[Batch]]
+SampleFakes = Callable[[int, int], Iterator[Batch | Encoded]]
 """``(n_batches, batch_size) -> batches`` of distinct transitions of the generator."""
 
 
@@ -18,7 +19,10 @@ class Adversary(Protocol):
     """The discriminator's side of the game, as the generator's callbacks see it."""
 
     def complete(self, batch: Batch) -> Batch:
-        """The rollout that a round will draw from, with what is worth computing for all of it at once."""
+        """The rollout that a round will draw from, with the log π of its actions where that is needed."""
+
+    def drawn_from(self, batch: Batch) -> Batch | Encoded:
+        """The rows that a round's updates draw from, encoded where that is worth doing for all of them at once."""
 
     def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:
         """One round of discriminator updates; ``progress_remaining`` runs from 1 to 0 over the whole of ``learn``."""

@@ -9,6 +9,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.generators.adversary import Adversary, progress_remaining
 from ganq_irl.generators.recorder import TransitionRecorder
 from ganq_irl.generators.values import ValueNormalizer
@@ -45,10 +46,11 @@ class OnPolicyCallback(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         rollout = self.adversary.complete(self.recorder.transitions(self.model.device))
+        fakes = self.adversary.drawn_from(rollout)
 
-        def sample_fakes(n_batches: int, batch_size: int) -> Iterator[Batch]:
-            for rows in distinct_rows(len(rollout), n_batches, batch_size, self.generator):
-                yield rollout[rows]
+        def sample_fakes(n_batches: int, batch_size: int) -> Iterator[Batch | Encoded]:
+            for rows in distinct_rows(len(fakes), n_batches, batch_size, self.generator):
+                yield fakes[rows]
 
         self.adversary.train(sample_fakes, progress_remaining(self.model))
         self._reprice(self.adversary.price(rollout).cpu().numpy())

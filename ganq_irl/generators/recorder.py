@@ -67,18 +67,18 @@ class TransitionRecorder(VecEnvWrapper):
         return observations, np.zeros(self.num_envs, dtype=np.float32), dones, infos
 
     def _record(self, observations: VecEnvObs, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
-        current = self._raw(observations)
-        truncated = np.zeros(self.num_envs, dtype=bool)
-        following = current
+        following = current = self._raw(observations)
+        terminated = truncated = dones
         if dones.any():
-            following = _map(np.copy, current)
+            following, truncated = _map(np.copy, current), np.zeros_like(dones)
             for index in np.flatnonzero(dones):
                 truncated[index] = infos[index].get("TimeLimit.truncated", False)
                 _assign(following, int(index), self._raw_terminal(infos[index]["terminal_observation"]))
+            terminated = dones & ~truncated
         self._observations.append(self._last)
         self._actions.append(self._executed)
         self._next_observations.append(following)
-        self._terminated.append(dones & ~truncated)
+        self._terminated.append(terminated)
         self._truncated.append(truncated)
         self._last = current
 

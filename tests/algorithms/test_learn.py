@@ -26,6 +26,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 from ganq_irl.algorithms import GAIL, adversarial
+from ganq_irl.discriminator import Encoded
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
 from ganq_irl.generators.log_probs import log_probs
 from ganq_irl_demos import random_policy, record_episodes, to_imitation
@@ -331,3 +332,15 @@ def test_log_pi_is_given_to_all_rows_at_once_where_that_is_less_work(n_updates, 
     n_demonstrations = len(run._demonstrations)
     assert 16 < n_demonstrations <= 128
     assert lengths == ([64, n_demonstrations] if n_updates == 8 else [16, 16])
+
+
+@pytest.mark.parametrize("algorithm", ["gail", "airl"])
+def test_a_round_whose_rows_are_encoded_once_learns_the_same(algorithm, monkeypatch):
+    """To the bit: which rows are drawn, and what each of them becomes, is what it was."""
+    once = imitator(algorithm, generator("ppo"), n_updates=8).learn(128)
+    assert isinstance(once.drawn_from(once.complete(once._demonstrations)), Encoded)
+    each = imitator(algorithm, generator("ppo"), n_updates=8)
+    monkeypatch.setattr(each, "drawn_from", lambda batch: batch)
+    each.learn(128)
+    assert torch.equal(flat(once.learner.discriminator), flat(each.learner.discriminator))
+    assert torch.equal(flat(once.generator.policy), flat(each.generator.policy))

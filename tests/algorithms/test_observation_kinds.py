@@ -9,7 +9,9 @@ from gymnasium import spaces
 from scripted import BOX, SpacesEnv, demonstrations, generator, imitator, vec_env
 from stable_baselines3.common.vec_env import VecNormalize, VecTransposeImage, is_vecenv_wrapped
 
+from ganq_irl.discriminator import Encoded
 from ganq_irl.errors import UnsupportedGenerator
+from ganq_irl.types import Batch
 
 VECTOR = spaces.Box(-1, 1, (2,), np.float32)
 IMAGE = spaces.Box(0, 255, (36, 40, 3), np.uint8)
@@ -49,6 +51,13 @@ def learned(algorithm, name, observation_space, action_space, wrap=lambda env: e
 def test_observations_on_policy(algorithm, kind):
     """Dict observations met an empty AssertionError in imitation's GAIL."""
     learned(algorithm, "ppo", OBSERVATION_SPACES[kind], spaces.Discrete(3))
+
+
+@pytest.mark.parametrize("kind", OBSERVATION_SPACES)
+def test_images_are_not_encoded_before_they_are_drawn(kind):
+    """A rollout of images would take four times its room."""
+    run = learned("gail", "ppo", OBSERVATION_SPACES[kind], spaces.Discrete(3), n_updates=8)
+    assert isinstance(run.drawn_from(run._demonstrations[:16]), Batch if "image" in kind else Encoded)
 
 
 @BOTH

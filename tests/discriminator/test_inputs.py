@@ -119,6 +119,18 @@ def test_dones_and_log_probs_travel_beside_the_features():
     assert InputEncoder(BOX, DISCRETE, STATE)(batch_of(torch.zeros(2, 2))).offset.tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("index", [torch.tensor([4, 1, 1]), slice(1, 3)])
+def test_rows_of_what_is_encoded_are_what_the_rows_encode_to(index):
+    encoder = InputEncoder(BOX, DISCRETE, STATE_ACTION_RETURN)
+    some = {"dones": torch.rand(6), "log_probs": torch.randn(6), "returns": torch.randn(6)}
+    batch = batch_of(samples(BOX), samples(DISCRETE), **some)
+    encoder.fit(batch)
+    chosen, expected = encoder(batch)[index], encoder(batch[index])
+    for field in ("features", "dones", "offset", "returns"):
+        assert torch.equal(getattr(chosen, field), getattr(expected, field))
+    assert chosen.noise is None
+
+
 def test_standardisation_by_the_fitted_batch():
     encoder = InputEncoder(BOX, DISCRETE, STATE)
     fitted = torch.tensor([[0.0, 10.0], [2.0, 30.0], [4.0, 50.0]])
