@@ -68,7 +68,7 @@ class TransitionRecorder(VecEnvWrapper):
 
     def _record(self, observations: VecEnvObs, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         following = current = self._raw(observations)
-        terminated = truncated = dones
+        terminated = truncated = dones.copy()  # an environment may use its array again
         if dones.any():
             following, truncated = _map(np.copy, current), np.zeros_like(dones)
             for index in np.flatnonzero(dones):
