@@ -13,12 +13,16 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from ganq_irl.experiment import ExperimentConfig
 
 PACKAGES = ("ganq-irl", "torch", "stable-baselines3", "gymnasium", "imitation", "numpy")
 FINAL = "final.json"
@@ -130,6 +134,13 @@ def _run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:
     torch.set_num_threads(1)
     final = cell.run(folder, overrides)
     (folder / FINAL).write_text(json.dumps(final), encoding="utf-8")
+
+
+def configured(settings: Mapping[str, Any], overrides: Sequence[str]) -> ExperimentConfig:
+    """A cell's configuration: what ``--set`` gave over the cell's own settings, where ``ganq-irl`` puts its flags first."""
+    from ganq_irl.experiment.resolve import merged, parse_assignment, resolve_config
+
+    return resolve_config(reduce(merged, map(parse_assignment, overrides), dict(settings)))
 
 
 def finished(folders: Iterable[Path]) -> list[Path]:

@@ -21,7 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import evaluations, final_of, finished, grid_parser, last_fifth, names_of, run_cells, versions, write_markdown
+from common import (
+    configured,
+    evaluations,
+    final_of,
+    finished,
+    grid_parser,
+    last_fifth,
+    names_of,
+    run_cells,
+    versions,
+    write_markdown,
+)
 
 EVALUATIONS = 20
 CHECK_SEED = 50_000
@@ -119,7 +130,7 @@ class Cell:
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
         """Train and evaluate it."""
-        from ganq_irl.experiment import load_run, resolve_config, run_experiment
+        from ganq_irl.experiment import load_run, run_experiment
 
         steps = STEPS[self.env]
         flags = {
@@ -131,7 +142,7 @@ class Cell:
             "generator_kwargs": self.settings,
             "evaluation": {"every": steps // EVALUATIONS, "episodes": 10},
         }
-        result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
+        result = run_experiment(configured(flags, overrides), folder, progress_bar=False)
         run = load_run(folder)
         return {"seconds": run.info["seconds"]["train"], "returns": returns_check(result.config, run.policy("cpu"))}
 

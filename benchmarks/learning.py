@@ -15,12 +15,15 @@ episodes) at 0.9 or more; "worst after" the lowest evaluation from there to the 
 from __future__ import annotations
 
 import csv
+import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import final_of, finished, grid_parser, names_of, run_cells, versions, write_markdown
+from common import configured, final_of, finished, grid_parser, names_of, run_cells, versions, write_markdown
 
 TARGET = 0.9
 EVALUATIONS = 20
@@ -70,7 +73,7 @@ class Cell:
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
         """Train and evaluate it."""
-        from ganq_irl.experiment import load_run, resolve_config, run_experiment
+        from ganq_irl.experiment import load_run, run_experiment
         from ganq_irl.experiment.runner import evaluate_run_policy
 
         steps = steps_of(self.env, self.method)
@@ -84,7 +87,7 @@ class Cell:
             "timesteps": steps,
             "evaluation": {"every": 0 if steps is None else steps // EVALUATIONS},
         }
-        result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
+        result = run_experiment(configured(flags, overrides), folder, progress_bar=False)
         final, _ = evaluate_run_policy(result.config, load_run(folder).policy("cpu"), episodes=100, seed=50_000)
         return final.to_json()
 
@@ -125,10 +128,11 @@ def curve(folder: Path, env: str) -> list[tuple[int, float]]:
 def summarize(env: str, runs: Path, methods: list[str], counts: list[int], seeds: list[int]) -> list[str]:
     """The table of one environment."""
     random, expert = normalizer(env)
+    folders = [Cell(env, *of).folder(runs) for of in product(methods, counts, seeds)]
     lines = [
         f"## {env}",
         "",
-        f"Random {random:.4g}, expert {expert:.4g}; {steps_taken(env, methods)}.",
+        f"Random {random:.4g}, expert {expert:.4g}; {steps_taken(folders)}.",
         "",
         "| method | demonstrations | seeds done | final (each) | normalised | seeds ≥ 0.9 | first at | worst after |",
         "|---|---|---|---|---|---|---|---|",
@@ -142,11 +146,14 @@ def summarize(env: str, runs: Path, methods: list[str], counts: list[int], seeds
     return [*lines, ""]
 
 
-def steps_taken(env: str, methods: list[str]) -> str:
-    """Steps of the runs in words."""
-    of_rollouts = [f"{STEPS[env]:,} steps on-policy"] if set(methods) & set(ON_POLICY) else []
-    of_replay = [f"{REPLAY_STEPS[env]:,} steps from replay"] if set(methods) - {*ON_POLICY, "bc"} else []
-    return ", ".join(of_rollouts + of_replay) or "no steps"
+def steps_taken(folders: Iterable[Path]) -> str:
+    """Steps of the finished runs in words, as their configurations have them."""
+    taken = set()
+    for folder in finished(folders):
+        config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+        if config["algo"] != "bc":
+            taken.add((config["timesteps"], "on-policy" if config["algo"] in ON_POLICY else "from replay"))
+    return ", ".join(f"{steps:,} steps {where}" for steps, where in sorted(taken, reverse=True)) or "no steps"
 
 
 def counts_of(method: str, counts: list[int]) -> list[int]:

@@ -1,11 +1,13 @@
 """Deep Q-learning's three networks on the same seeds: actions as outputs, action as an input, a layer of its own for each.
 
     python benchmarks/q_networks.py --jobs 2
+    python benchmarks/q_networks.py --algo dqn --algo gan-q --jobs 2
 
-trains SB3's DQN with the shipped preset's settings, which are rl-baselines3-zoo's, and nothing changed but the policy: one
-run directory a cell under --runs, so that a second start continues where the first stopped. Then it writes the table and
-the three plots: loss, score, and predicted against true Q. The widths of the hidden layers are the same for all, so that the
-network with a layer for each action has more parameters; the table counts them.
+trains SB3's DQN, and GAN-Q, with the shipped presets' settings (DQN's are rl-baselines3-zoo's) and nothing changed but the
+network: one run directory a cell under --runs, so that a second start continues where the first stopped. Then it writes
+the tables and, for the first environment and algorithm, the three plots: loss, score, and predicted against true Q. The
+widths of the hidden layers are the same for all, so that the network with a layer for each action has more parameters; the
+table counts them.
 
 "last fifth" is the mean of the last 20 % of the evaluations (10 episodes each); "first" the first evaluation at the target.
 "Q error" is the mean of |predicted - true|, on 20 episodes from initial states that no training or evaluation saw.
@@ -14,13 +16,18 @@ network with a layer for each action has more parameters; the table counts them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import evaluations, final_of, finished, grid_parser, last_fifth, run_cells, versions, write_markdown
+from common import configured, evaluations, final_of, finished, grid_parser, last_fifth, run_cells, versions, write_markdown
 
 POLICIES = {"outputs": "MlpPolicy", "input": "ActionInputPolicy", "branches": "ActionBranchesPolicy"}
+SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
+    "dqn": {network: {"policy": policy} for network, policy in POLICIES.items()},
+    "gan-q": {network: {"policy_kwargs": {"action_network": network}} for network in POLICIES},
+}
 NAMES = {
     "outputs": "actions as outputs",
     "input": "action as an input",
@@ -36,29 +43,30 @@ class Cell:
     """One run."""
 
     env: str
+    algo: str
     network: str
     seed: int
 
     def folder(self, runs: Path) -> Path:
         """The cell's run directory."""
-        return runs / self.env / f"{self.network}-seed{self.seed}"
+        return runs / self.env / f"{self.algo}-{self.network}-seed{self.seed}"
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
         """Train and evaluate it."""
-        from ganq_irl.experiment import load_run, resolve_config, run_experiment
+        from ganq_irl.experiment import load_run, run_experiment
         from ganq_irl.experiment.pictures import check_run_values
 
         flags: dict[str, Any] = {
-            "algo": "dqn",
+            "algo": self.algo,
             "env": self.env,
             "seed": self.seed,
             "device": "cpu",
-            "generator_kwargs": {"policy": POLICIES[self.network]},
+            "generator_kwargs": SETTINGS[self.algo][self.network],
         }
-        timesteps = resolve_config(flags, assignments=overrides).timesteps
+        timesteps = configured(flags, overrides).timesteps
         assert timesteps is not None
         flags["evaluation"] = {"every": max(1, timesteps // EVALUATIONS), "episodes": 10}
-        result = run_experiment(resolve_config(flags, assignments=overrides), folder, progress_bar=False)
+        result = run_experiment(configured(flags, overrides), folder, progress_bar=False)
         run = load_run(folder)
         policy: Any = run.policy("cpu")
         check = check_run_values(result.config, policy, episodes=20, seed=CHECK_SEED)
@@ -68,11 +76,11 @@ class Cell:
         return {"parameters": parameters, "seconds": run.info["seconds"]["train"], "values": check.to_json()}
 
 
-def table(env: str, done: dict[str, list[Path]]) -> list[str]:
-    """The table of one environment."""
+def table(env: str, algo: str, done: dict[str, list[Path]]) -> list[str]:
+    """The table of one algorithm in one environment."""
     target = TARGETS[env]
     lines = [
-        f"## {env}",
+        f"## {algo}, {env}",
         "",
         f"| network | parameters | train, s | last fifth (each) | ≥ {target:g} | first | Q bias | Q error | correlation |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -127,18 +135,18 @@ def draw(path: Path, env: str, done: dict[str, list[Path]]) -> None:
 
 def main() -> None:
     parser = grid_parser(__doc__, "q_networks", TARGETS, seeds="100,101,102,103,104", jobs=2)
+    parser.add_argument("--algo", action="append", choices=SETTINGS, help="may be given several times; dqn by default")
     parser.add_argument("--picture", type=Path, default=Path("docs/images/q-networks.png"), help="of the first environment")
     arguments = parser.parse_args()
-    envs, seeds = arguments.env or ["CartPole-v1"], arguments.seeds
+    envs, algos, seeds = arguments.env or ["CartPole-v1"], arguments.algo or ["dqn"], arguments.seeds
 
-    cells = [Cell(env, network, seed) for env in envs for seed in seeds for network in POLICIES]
-    run_cells(cells, arguments)
+    run_cells([Cell(*of) for of in product(envs, algos, POLICIES, seeds)], arguments)
 
     lines = ["# Deep Q-learning: the three networks", ""]
-    for env in envs:
-        done = {name: finished(Cell(env, name, seed).folder(arguments.runs) for seed in seeds) for name in POLICIES}
-        lines += table(env, done)
-        if env == envs[0]:
+    for env, algo in product(envs, algos):
+        done = {name: finished(Cell(env, algo, name, seed).folder(arguments.runs) for seed in seeds) for name in POLICIES}
+        lines += table(env, algo, done)
+        if (env, algo) == (envs[0], algos[0]):
             draw(arguments.picture, env, done)
     write_markdown(arguments.out, [*lines, versions("python benchmarks/q_networks.py")])
 

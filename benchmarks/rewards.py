@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import final_of, finished, grid_parser, run_cells, versions, write_markdown
+from common import configured, final_of, finished, grid_parser, run_cells, versions, write_markdown
 
 ENVS = {"Pendulum-v1": "pendulum", "ganq_irl/PointMaze-v0": "maze", "ganq_irl/ContinuingCartPole-v0": "cartpole-continuing"}
 """Gymnasium id -> demonstrations. No episode of theirs ends early, and their rewards are known as formulas."""
@@ -46,14 +46,12 @@ class Cell:
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
         """Train the four, compare their rewards and train on them."""
-        from ganq_irl.experiment import resolve_config, run_experiment
+        from ganq_irl.experiment import run_experiment
 
         runs = {}
         for name, settings in METHODS.items():
             flags = {**settings, "env": self.env, "demos": ENVS[self.env], "seed": self.seed, "device": "cpu"}
-            runs[name] = run_experiment(
-                resolve_config(flags, assignments=overrides), folder / name, progress_bar=False
-            ).folder
+            runs[name] = run_experiment(configured(flags, overrides), folder / name, progress_bar=False).folder
         return {"compared": self._compared(runs), "retrained": self._retrained(runs, folder)}
 
     def _compared(self, runs: dict[str, Path]) -> dict[str, Any]:

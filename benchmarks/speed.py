@@ -5,8 +5,9 @@
 Every method trains SB3's PPO, or FastPPO, which is the same to rounding, on the same environments: 8 environments, 2048
 steps a rollout, and 8 discriminator updates of 1024 + 1024 transitions a rollout, on ReLU networks of two layers: 32 wide,
 imitation's default, and 64, ours. Methods take turns, one short run each, so that whatever else the machine does falls on
-all of them; processor time is counted, and the figures are medians of the ratios within one turn. Then what pricing a
-batch costs beside the SAC gradient step that it is for (``--part relabel`` measures this alone).
+all of them; processor time is counted, and the figures are medians of the ratios within one turn. Then what DAC
+costs beside the SAC that it trains, and what pricing a batch costs beside the SAC gradient step that it is for
+(``--part off-policy`` and ``--part relabel`` measure these alone).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from ganq_irl_demos import Demonstrations, random_policy, record_episodes, to_im
 
 N_ENVS, N_STEPS, N_UPDATES, BATCH = 8, 256, 8, 1024
 SAC_BATCH = 256
+PARTS = ("adversarial", "off-policy", "relabel")
 WIDTHS = (32, 64)
 SHAPES = {"A: batch 64, 10 epochs": (64, 10), "B: batch 512, 5 epochs": (512, 5)}
 METHODS = (
@@ -147,8 +149,26 @@ def measure_relabel(kind: type[AdversarialImitation], env_id: str, samples: int)
 
 def filled_sac(env_id: str) -> SAC:
     """SAC with a filled buffer, before its first gradient step."""
+    return new_sac(env_id, learning_starts=10_000).learn(2_000)
+
+
+def new_sac(env_id: str, learning_starts: int = SAC_BATCH) -> SAC:
     env = make_vec_env(env_id, 1, seed=0)
-    return SAC("MlpPolicy", env, seed=0, device="cpu", learning_starts=10_000, batch_size=SAC_BATCH).learn(2_000)
+    return SAC("MlpPolicy", env, seed=0, device="cpu", learning_starts=learning_starts, batch_size=SAC_BATCH)
+
+
+def off_policy(env_id: str, turns: int, steps: int) -> list[str]:
+    """Table of what DAC costs beside the SAC that it trains: steps of environment and discriminator included."""
+    learning: dict[str, SAC | DAC] = {"SAC": new_sac(env_id)}
+    for name, n_updates in {"DAC, an update every second step": 0.5, "DAC, an update a step": 1}.items():
+        learning[name] = DAC(new_sac(env_id), demonstrations(env_id), n_updates=n_updates)
+    for model in learning.values():
+        model.learn(2 * SAC_BATCH)  # beyond learning_starts: every later step learns
+    tasks = {name: partial(model.learn, steps, reset_num_timesteps=False) for name, model in learning.items()}
+    seconds = in_turns(tasks, turns, f"{env_id}, SAC")
+    lines = [f"## Off-policy ({env_id}, SAC's own networks, batch {SAC_BATCH})", "", "| method | time / SAC |", "|---|---|"]
+    lines += [f"| {name} | {ratio(of, seconds['SAC'])} |" for name, of in seconds.items()]
+    return [*lines, "", f"{turns} turns of {steps} steps each.", ""]
 
 
 def relabel(env_id: str, samples: int) -> list[str]:
@@ -169,21 +189,21 @@ def relabel(env_id: str, samples: int) -> list[str]:
 
 def main() -> None:
     parser = page_parser(__doc__, "speed.md")
-    parser.add_argument(
-        "--part", action="append", choices=["adversarial", "relabel"], help="one of the two; both by default"
-    )
+    parser.add_argument("--part", action="append", choices=PARTS, help="may be given several times; all by default")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--rollouts", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=300, help="of SAC and DAC in a turn")
     parser.add_argument("--samples", type=int, default=300, help="of a SAC batch, with and without its rewards")
     parser.add_argument("--env", action="append", default=None, help="of the adversarial part")
     parser.add_argument("--shapes", default="AB", help=f"of PPO's update: {'; '.join(SHAPES)}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    parts = arguments.part or ["adversarial", "relabel"]
+    parts = arguments.part or PARTS
 
     lines = ["# Speed", "", "Processor time. Ratios are those within a turn: median (range).", ""]
     for env_id in arguments.env or ["CartPole-v1", "Pendulum-v1"]:
         lines += adversarial(env_id, arguments.shapes, arguments.turns, arguments.rollouts) if "adversarial" in parts else []
+    lines += off_policy("Pendulum-v1", arguments.turns, arguments.steps) if "off-policy" in parts else []
     lines += relabel("Pendulum-v1", arguments.samples) if "relabel" in parts else []
     write_markdown(arguments.out, [*lines, versions("python benchmarks/speed.py")])
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import final_of, finished, grid_parser, names_of, run_cells, versions, write_markdown
+from common import configured, final_of, finished, grid_parser, names_of, run_cells, versions, write_markdown
 
 TARGET = 0.9
 PAIRS: dict[str, tuple[str, str]] = {
@@ -52,13 +52,13 @@ class Cell:
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
         """Train, and then on what was recovered."""
         from ganq_irl.environments import TRANSFER_PAIRS
-        from ganq_irl.experiment import resolve_config, run_experiment
+        from ganq_irl.experiment import run_experiment
         from ganq_irl.experiment.rewards import read_reward
         from ganq_irl.experiment.transfer import TRUE, trained, transfer_configs, transfer_reward
 
         env, demos = PAIRS[self.pair]
         flags = {**METHODS[self.method], "env": env, "demos": demos, "seed": self.seed, "device": "cpu"}
-        run = run_experiment(resolve_config(flags, assignments=overrides), folder / "run", progress_bar=False)
+        run = run_experiment(configured(flags, overrides), folder / "run", progress_bar=False)
         # The training on the true reward is the same for every method: it is kept once for each seed.
         shared = folder.parent / f"true-seed{self.seed}"
         trained(transfer_configs(read_reward(run.folder), TRANSFER_PAIRS[env])[TRUE], shared)

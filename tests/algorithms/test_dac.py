@@ -83,6 +83,10 @@ def test_a_loaded_run_keeps_the_rhythm(tmp_path):
     assert loaded.learner.n_updates == 2
 
 
+def test_a_whole_pace_may_be_written_as_a_float():
+    assert dac(n_updates=1.0).learn(60).learner.n_updates == dac(n_updates=1).learn(60).learner.n_updates > 0
+
+
 @pytest.mark.parametrize("n_updates", [0, 0.0, -0.5, 1.5, "2", True])
 def test_other_paces_are_refused(n_updates):
     with pytest.raises(ConfigurationError, match="n_updates: given"):
