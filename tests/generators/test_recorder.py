@@ -66,6 +66,20 @@ def test_actions_are_kept_as_they_were_sent_even_if_the_caller_reuses_the_array(
     assert recorder.transitions(CPU).actions.flatten().tolist() == [0.25, -0.5]
 
 
+def test_ends_are_kept_even_if_the_environment_reuses_the_array():
+    class OneArray(DummyVecEnv):
+        ends = np.zeros(1, bool)
+
+        def step_wait(self):
+            observations, rewards, dones, infos = super().step_wait()
+            self.ends[:] = dones
+            return observations, rewards, self.ends, infos
+
+    recorder, _ = run(OneArray([lambda: CountingEnv(0, ((2, True), (2, False)))]), 4)
+    assert recorder.transitions(CPU).dones.tolist() == [0, 1, 0, 0]
+    assert recorder.truncated.flatten().tolist() == [False, False, False, True]
+
+
 @pytest.mark.parametrize("reward", [7.0, 7])
 def test_the_reward_withheld_is_a_fresh_array_of_float_zeros(reward):
     """SB3 adds γV(terminal) in place: to a shared array it would add up, to integers it would be cut."""

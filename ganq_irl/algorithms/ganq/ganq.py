@@ -36,8 +36,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
     """GAN Q-learning for discrete actions (Doan, Mazoure & Lyle, 2018), in a form that converges.
 
     A generator makes samples of the return, G(z | s, a); a critic, the discriminator that GAIL and AIRL use, tells them from
-    samples of the Bellman target, Σ γ^k r_k + γ^n G_target(z | s', a*), which are the real ones. The generator climbs the
-    critic's score: nothing else teaches it, no temporal difference is minimised.
+    samples of the Bellman target, Σ γ^k r_k + γ^n G_target(z | s', a*), which are the real ones, with a* what the acting
+    average would do. The generator climbs the critic's score: nothing else teaches it, no temporal difference is minimised.
 
     What makes it converge, beside the published algorithm, is described and measured in ``docs/gan-q.md``.
     ``mode="paper"`` is the published algorithm, which does not.
@@ -241,7 +241,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         batch, rewards, discounts = sampled
         noise = torch.randn(self.n_samples, generator=self.learner.generator, device=self.device)
         with torch.no_grad():
-            targets = rewards + discounts * self.q_net_target.greedy_samples(batch.next_observations, noise)
+            following = self.q_net_target.greedy_samples(batch.next_observations, noise, self.q_net_average)
+        targets = rewards + discounts * following
         means, samples = self.q_net.samples(batch.observations, batch.actions, noise)  # (batch, 1), (batch, n_samples)
         of_critic, loss = self.adversary.step(batch, targets, means, samples, measures=measures)
         if self.td_weight:

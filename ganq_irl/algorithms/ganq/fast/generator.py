@@ -44,6 +44,10 @@ class FastGenerator:
         outputs[:, :, 0] += self._c
         return outputs
 
+    def means(self, observations: np.ndarray) -> np.ndarray:
+        """``(batch, n_actions)``: the mean of G for each action."""
+        return self._body(observations) @ self._v.T + self._c
+
     def backward(self, gradient: np.ndarray, gradients: Views) -> None:
         """Write the gradient of every parameter, for the rows of the last call.
 
