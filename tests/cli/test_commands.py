@@ -244,6 +244,7 @@ def test_every_command_and_option_is_explained(path, command, run):
     result = run(*path, "--help")
     assert result.exit_code == 0
     assert command.help
+    assert "\\" not in result.output  # click's marks are characters, and a raw docstring has none
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{path}: {parameter.opts}"

@@ -66,7 +66,7 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    r"""Compare methods over environments, numbers of demonstrations and seeds, with intervals.
+    """Compare methods over environments, numbers of demonstrations and seeds, with intervals.
 
     Every run has a directory of its own in DIR. Killed and started again, it goes on where it was; what failed is tried
     again; more seeds or methods run only what is new.
@@ -77,7 +77,7 @@ def command(
     ganq-irl compare --algos gan-q,dqn,bc,gail,gail:frozen --env CartPole-v1 --n-demos 1,10 --seeds 5 --jobs 4 --out DIR
     ganq-irl compare --algos gan-q,gail,airl --env CartPole-v1 --vary stabilizer=survey --out DIR
     ganq-irl compare --out DIR --seeds 10         (the same, five seeds more)
-    """
+    """  # noqa: D301  # click wants the character
     with session.working():
         from ganq_irl.errors import usable_path
         from ganq_irl.experiment.compare import conclude

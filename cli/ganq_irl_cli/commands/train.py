@@ -64,14 +64,14 @@ def command(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    r"""Train ALGO and write a run directory: settings, versions, progress, policy, reward, evaluation.
+    """Train ALGO and write a run directory: settings, versions, progress, policy, reward, evaluation.
 
     \b
     ALGO by imitation:       gail airl dac fairl wail vail gaifo sqil iq-learn bc
     ALGO by reinforcement:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac td3 ddpg dqn qrdqn
 
     Settings come from, first wins: flags, --set, --config, preset, defaults. To repeat a run, give its own config.toml.
-    """
+    """  # noqa: D301  # click wants the character
     with session.working():
         from ganq_irl.experiment import resolve_config, run_experiment
 
