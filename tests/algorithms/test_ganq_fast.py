@@ -26,6 +26,7 @@ SETTINGS = {
     "one sample": {"n_samples": 1},
     "one-step targets": {"n_steps": 1},
     "no average": {"average_rate": 1.0},
+    "double": {"double_q": True, "average_rate": 0.5},
     "clipped": {"max_grad_norm": 1e-2},
     "never clipped": {"max_grad_norm": None},
     "another penalty": {"stabilizers": [{"name": "zero-centered-gradient-penalty", "weight": 7}]},

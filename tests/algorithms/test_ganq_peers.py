@@ -42,7 +42,7 @@ def test_targets_come_from_the_next_state(mode):
     (batch, rewards, discounts), noise, targets, _ = step_taken(model)
     with torch.no_grad():
         expected, defect = (
-            rewards + discounts * model.q_net_target.greedy_samples(states, noise, model.q_net_average)
+            rewards + discounts * model.q_net_target.greedy_samples(states, noise)
             for states in (batch.next_observations, batch.observations)
         )
     torch.testing.assert_close(targets, expected, atol=1e-4, rtol=1e-4)
@@ -73,10 +73,8 @@ def test_targets_come_from_a_network_that_stands_still(mode):
             parameter.mul_(1.5)
     after = step_taken(model, sampled)
     with torch.no_grad():  # the same noise as the second step's, seen through the network of the first
-        expected, defect = (
-            sampled[1] + sampled[2] * net.greedy_samples(sampled[0].next_observations, after[1], model.q_net_average)
-            for net in (model.q_net_target, model.q_net)
-        )
+        expected = sampled[1] + sampled[2] * model.q_net_target.greedy_samples(sampled[0].next_observations, after[1])
+        defect = sampled[1] + sampled[2] * model.q_net.greedy_samples(sampled[0].next_observations, after[1])
     torch.testing.assert_close(after[2], expected, atol=1e-3, rtol=1e-3)
     assert not torch.allclose(after[2], defect, atol=1e-2)
     assert before[2].shape == after[2].shape

@@ -12,6 +12,7 @@ from torch.nn.utils import parameters_to_vector
 from ganq_irl.algorithms.ganq.noise import N_GRID, NoiseEmbedding, noise_grid
 from ganq_irl.algorithms.ganq.residuals import ResidualScale
 from ganq_irl.algorithms.ganq.return_generators import RETURN_GENERATORS
+from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.q_networks import ACTION_NETWORKS
 
 KINDS = [("location-shape", network) for network in ACTION_NETWORKS] + [("concatenated", None)]
@@ -65,9 +66,14 @@ def test_samples_are_those_of_the_action_taken_by_the_same_noise_in_every_row(na
 
 
 @pytest.mark.parametrize("network", ACTION_NETWORKS)
-def test_our_target_samples_are_those_of_the_action_that_another_network_values_highest(network):
+def test_our_target_samples_are_those_of_the_action_of_the_highest_mean(network):
     generator, noise = build("location-shape", network), torch.randn(5)
-    values = torch.randn(7, 3)
+    every, best = generator.distribution(observations(), noise), generator(observations()).argmax(dim=1)
+    torch.testing.assert_close(generator.greedy_samples(observations(), noise), every[torch.arange(7), best])
+
+
+def test_or_those_of_the_action_that_another_network_values_highest():
+    generator, noise, values = build("location-shape"), torch.randn(5), torch.randn(7, 3)
     every = generator.distribution(observations(), noise)
     samples = generator.greedy_samples(observations(), noise, lambda _: values)
     torch.testing.assert_close(samples, every[torch.arange(7), values.argmax(dim=1)])
@@ -76,7 +82,7 @@ def test_our_target_samples_are_those_of_the_action_that_another_network_values_
 def test_the_papers_target_samples_are_the_highest_of_each_noise():
     generator, noise = build("concatenated"), torch.randn(5)
     expected = generator.distribution(observations(), noise).amax(dim=1)
-    torch.testing.assert_close(generator.greedy_samples(observations(), noise, generator), expected)
+    torch.testing.assert_close(generator.greedy_samples(observations(), noise), expected)
 
 
 def test_the_papers_network_by_hand():
@@ -127,7 +133,7 @@ def test_bellman_samples_by_hand(n_steps):
     batch, rewards, discounts = sampled
     seen, noise = set(), torch.randn(model.n_samples, generator=clone(model.learner.generator))
     with torch.no_grad():
-        following = model.q_net_target.greedy_samples(batch.next_observations, noise, model.q_net_average)
+        following = model.q_net_target.greedy_samples(batch.next_observations, noise)
     _, _, targets, _ = step_taken(model, sampled)
     for row, (_, episode, step) in enumerate(batch.observations.tolist()):
         kind = int(episode) % 2
@@ -147,22 +153,28 @@ def test_bellman_samples_by_hand(n_steps):
     assert seen >= {(0, True), (1, True)}  # both ends were met
 
 
-def test_the_action_of_a_target_is_what_the_acting_average_would_do():
-    """Not the target's own: the highest of its values is, on average, too high."""
-    model = collected(small(counting_env(), gamma=GAMMA), 100)
+@pytest.mark.parametrize("double_q", [False, True])
+def test_who_chooses_the_action_of_a_target(double_q):
+    """The target network itself; the acting average in double Q-learning, since the highest of one's own is too high."""
+    model = collected(small(counting_env(), gamma=GAMMA, double_q=double_q), 100)
     with torch.no_grad():
         for parameter in model.q_net_average.q_net[1].parameters():  # the head: what was worst is best
             parameter.neg_()
     sampled = model._sample(64)
     batch, rewards, discounts = sampled
     with torch.no_grad():
-        acting = model.q_net_average(batch.next_observations).argmax(dim=1)
-        assert (acting != model.q_net_target(batch.next_observations).argmax(dim=1)).all()
+        acting, own = (net(batch.next_observations).argmax(dim=1) for net in (model.q_net_average, model.q_net_target))
+        assert (acting != own).all()
     _, noise, targets, _ = step_taken(model, sampled)
     with torch.no_grad():
         following = model.q_net_target.distribution(batch.next_observations, noise)
-    expected = rewards + discounts * following[torch.arange(64), acting]
+    expected = rewards + discounts * following[torch.arange(64), acting if double_q else own]
     torch.testing.assert_close(targets, expected, atol=1e-3, rtol=1e-4)
+
+
+def test_the_published_generator_leaves_no_action_to_choose():
+    with pytest.raises(ConfigurationError, match=r"double_q: .*'location-shape'"):
+        small(counting_env(), mode="paper", double_q=True)
 
 
 def test_the_discount_of_one_step_targets_without_an_n_step_buffer():

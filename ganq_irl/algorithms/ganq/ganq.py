@@ -14,6 +14,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -22,11 +23,12 @@ from ganq_irl.algorithms.ganq.exploration import check_exponent, ez_greedy, noth
 from ganq_irl.algorithms.ganq.fast import FastUpdate, why_not_fast
 from ganq_irl.algorithms.ganq.modes import Mode, mode_named
 from ganq_irl.algorithms.ganq.policies import CnnPolicy, GANQPolicy, MlpPolicy, MultiInputPolicy
-from ganq_irl.algorithms.ganq.return_generators import ReturnGenerator
+from ganq_irl.algorithms.ganq.return_generators import LocationShapeGenerator, ReturnGenerator
 from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metrics, Sampled
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.schedules import LinearSchedule
+from ganq_irl.types import Observations
 
 LEARNING_RATE, CRITIC_LEARNING_RATE = LinearSchedule(2e-3, 2e-4), LinearSchedule(8e-3, 8e-4)
 """Defaults: the critic four times as fast as the generator, both falling to a tenth."""
@@ -36,8 +38,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
     """GAN Q-learning for discrete actions (Doan, Mazoure & Lyle, 2018), in a form that converges.
 
     A generator makes samples of the return, G(z | s, a); a critic, the discriminator that GAIL and AIRL use, tells them from
-    samples of the Bellman target, Σ γ^k r_k + γ^n G_target(z | s', a*), which are the real ones, with a* what the acting
-    average would do. The generator climbs the critic's score: nothing else teaches it, no temporal difference is minimised.
+    samples of the Bellman target, Σ γ^k r_k + γ^n G_target(z | s', a*), which are the real ones. The generator climbs the
+    critic's score: nothing else teaches it, no temporal difference is minimised.
 
     What makes it converge, beside the published algorithm, is described and measured in ``docs/gan-q.md``.
     ``mode="paper"`` is the published algorithm, which does not.
@@ -63,6 +65,9 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
             update horizon).
         n_samples: return samples of each transition in a batch.
         target_update_interval: as in SB3's DQN, in environment steps.
+        double_q: let the acting average choose the action of a target instead of the target network itself, the highest of
+            whose values is, on average, one whose error is positive: double Q-learning (van Hasselt, Guez & Silver, 2016,
+            equation 4). Values are then those of a policy that lags behind: better on LunarLander, worse on CartPole.
         average_rate: of the exponential moving average of the generator that acts; 1 acts with the generator itself.
         exploration_fraction: as in SB3's DQN.
         exploration_initial_eps: as in SB3's DQN.
@@ -114,6 +119,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         n_steps: int | Schedule | None = None,
         n_samples: int | None = None,
         target_update_interval: int = 32,
+        double_q: bool = False,
         average_rate: float | None = None,
         exploration_fraction: float = 0.16,
         exploration_initial_eps: float = 1.0,
@@ -160,6 +166,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
             _init_setup_model=False,
         )
         self.mode = mode
+        self.double_q = double_q
         self.critic_learning_rate = critic_learning_rate
         self.n_bootstrap_steps = defaults.n_steps if n_steps is None else n_steps
         self.n_samples = defaults.n_samples if n_samples is None else n_samples
@@ -184,6 +191,11 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         if not 0 < self.average_rate <= 1:
             raise ConfigurationError(f"average_rate: given {self.average_rate}; expected a number in (0, 1]")
         check_exponent(self.exploration_zeta)
+        if self.double_q and self.policy_kwargs.get("generator") == "concatenated":
+            raise ConfigurationError(
+                "double_q: the generator 'concatenated' takes the highest of each sample and leaves no action to choose; "
+                "use the generator 'location-shape' or double_q=False"
+            )
 
     def _setup_model(self) -> None:
         self._choose_buffer()
@@ -241,8 +253,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         batch, rewards, discounts = sampled
         noise = torch.randn(self.n_samples, generator=self.learner.generator, device=self.device)
         with torch.no_grad():
-            following = self.q_net_target.greedy_samples(batch.next_observations, noise, self.q_net_average)
-        targets = rewards + discounts * following
+            targets = rewards + discounts * self._next_samples(batch.next_observations, noise)
         means, samples = self.q_net.samples(batch.observations, batch.actions, noise)  # (batch, 1), (batch, n_samples)
         of_critic, loss = self.adversary.step(batch, targets, means, samples, measures=measures)
         if self.td_weight:
@@ -250,6 +261,13 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         descend(loss, self._generator_parameters, self.policy.optimizer, self.max_grad_norm)
         get_ema_multi_avg_fn(1 - self.average_rate)(self._average_parameters, self._generator_parameters, None)
         return generator_metrics(loss, means, samples) if measures else {}, of_critic
+
+    def _next_samples(self, observations: Observations, noise: Tensor) -> Tensor:
+        """Samples of the return at the best action of each next state, ``(batch, n_samples)``."""
+        if not self.double_q:
+            return self.q_net_target.greedy_samples(observations, noise)
+        assert isinstance(self.q_net_target, LocationShapeGenerator)
+        return self.q_net_target.greedy_samples(observations, noise, self.q_net_average)
 
     def return_distribution(self, observation: np.ndarray | dict[str, np.ndarray], n: int = 32) -> np.ndarray:
         """Samples of the return of every action; see ``GANQPolicy.return_distribution``."""

@@ -76,13 +76,11 @@ class LocationShapeGenerator(QNetwork):
         hidden, means = self._hidden_and_means(observations)
         return self._at(hidden, means, actions, noise)
 
-    def greedy_samples(self, observations: PyTorchObs, noise: Tensor, chooser: QNetwork) -> Tensor:
-        """Samples at the action whose Q-value is the highest, ``(batch, n)``.
-
-        Another network's Q-values: the highest of one's own is, on average, one whose error is positive, and that error
-        would be handed on. Van Hasselt, Guez & Silver (2016), "Deep reinforcement learning with double Q-learning", eq. 4.
-        """
-        return self.samples(observations, chooser(observations).argmax(dim=1), noise)[1]
+    def greedy_samples(self, observations: PyTorchObs, noise: Tensor, chooser: QNetwork | None = None) -> Tensor:
+        """Samples at the action of the highest mean, ``(batch, n)``; of the ``chooser``'s Q-values, where there is one."""
+        hidden, means = self._hidden_and_means(observations)
+        values = means if chooser is None else chooser(observations)
+        return self._at(hidden, means, values.argmax(dim=1), noise)[1]
 
     def _hidden_and_means(self, observations: PyTorchObs) -> tuple[Tensor, Tensor]:
         network, head = self.q_net
@@ -138,8 +136,8 @@ class ConcatenatedGenerator(QNetwork):
         samples = self.distribution(observations, noise)[rows, actions]
         return samples.mean(dim=1, keepdim=True), samples
 
-    def greedy_samples(self, observations: PyTorchObs, noise: Tensor, chooser: QNetwork) -> Tensor:
-        """The highest of the actions' samples for each noise, ``(batch, n)``: as published, nothing is left to choose."""
+    def greedy_samples(self, observations: PyTorchObs, noise: Tensor) -> Tensor:
+        """The highest of the actions' samples for each noise, ``(batch, n)``."""
         return self.distribution(observations, noise).amax(dim=1)
 
 

@@ -47,7 +47,7 @@ class FastUpdate:
         self._average, self._average_rate = Vector(list(model.q_net_average.parameters())), model.average_rate
         self._generator = FastGenerator(model.q_net, self._of_generator.parameters.views)
         self._target = FastGenerator(model.q_net_target, {p: p.detach().numpy() for p in model.q_net_target.parameters()})
-        self._chooser = FastGenerator(model.q_net_average, self._average.views)
+        self._chooser = FastGenerator(model.q_net_average, self._average.views) if model.double_q else None
         self._critic = FastCritic(critic, self._of_critic.parameters.views, self._penalty.weight)
         self._n_updates = 0
 
@@ -87,10 +87,10 @@ class FastUpdate:
     def _targets(
         self, next_observations: np.ndarray, rewards: np.ndarray, discounts: np.ndarray, noise: np.ndarray
     ) -> np.ndarray:
-        """Σ_k γ^k r_k + γ^n G_target(z | s', a*), a* the average's greedy action, ``(batch, n_samples)``."""
+        """Σ_k γ^k r_k + γ^n G_target(z | s', a*), a* the action of the highest mean, ``(batch, n_samples)``."""
         outputs = self._target(next_observations, noise)
-        actions = self._chooser.means(next_observations).argmax(axis=1)
-        greedy = _flat(outputs).take(_chosen(outputs, actions), axis=0)
+        means = outputs[:, :, 0] if self._chooser is None else self._chooser.means(next_observations)
+        greedy = _flat(outputs).take(_chosen(outputs, means.argmax(axis=1)), axis=0)
         return rewards + discounts * (greedy[:, :1] + greedy[:, 1:])
 
     def _as_seen(self, real: np.ndarray, fake: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
