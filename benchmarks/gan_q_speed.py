@@ -27,7 +27,7 @@ from stable_baselines3 import DQN
 from ganq_irl.algorithms import GANQ
 
 ENV, BATCH = "CartPole-v1", 64
-OURS = ("GAN-Q", "GAN-Q, critic as wide", "GAN-Q by autograd")
+OURS = ("GAN-Q", "GAN-Q, double_q", "GAN-Q, critic as wide", "GAN-Q by autograd")
 
 
 class AutogradGANQ(GANQ):
@@ -45,6 +45,7 @@ def build(width: int) -> dict[str, Any]:
         "DQN": DQN("MlpPolicy", ENV, **shared),
         "QR-DQN": QRDQN("MlpPolicy", ENV, **shared),
         "GAN-Q": GANQ("MlpPolicy", ENV, **shared),
+        "GAN-Q, double_q": GANQ("MlpPolicy", ENV, double_q=True, **shared),
         "GAN-Q, critic as wide": GANQ("MlpPolicy", ENV, critic_hidden_sizes=(width, width), **shared),
         "GAN-Q by autograd": AutogradGANQ("MlpPolicy", ENV, **shared),
     }

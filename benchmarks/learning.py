@@ -128,11 +128,11 @@ def curve(folder: Path, env: str) -> list[tuple[int, float]]:
 def summarize(env: str, runs: Path, methods: list[str], counts: list[int], seeds: list[int]) -> list[str]:
     """The table of one environment."""
     random, expert = normalizer(env)
-    folders = [Cell(env, *of).folder(runs) for of in product(methods, counts, seeds)]
+    every = [Cell(env, *of).folder(runs) for of in product(methods, counts, seeds)]
     lines = [
         f"## {env}",
         "",
-        f"Random {random:.4g}, expert {expert:.4g}; {steps_taken(folders)}.",
+        f"Random {random:.4g}, expert {expert:.4g}; {steps_taken(every)}.",
         "",
         "| method | demonstrations | seeds done | final (each) | normalised | seeds ≥ 0.9 | first at | worst after |",
         "|---|---|---|---|---|---|---|---|",

@@ -21,7 +21,7 @@ def check_settings(n_updates: float | None, batch_size: int, temperature: float,
     With ``allows_fraction`` ``n_updates`` may lie between 0 and 1 as well: an update every so many rounds.
     """
     if allows_fraction and isinstance(n_updates, float):
-        if not 0 < n_updates < 1 and not (n_updates >= 1 and n_updates.is_integer()):
+        if not (0 < n_updates < 1 or (n_updates >= 1 and n_updates.is_integer())):
             raise ConfigurationError(
                 f"n_updates: given {n_updates!r}, expected a whole number from 1, or a fraction such as 0.5 for one update "
                 "every second round"
