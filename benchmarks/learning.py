@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from common import configured, final_of, finished, grid_parser, names_of, run_cells, versions, write_markdown
+from peers import run_imitation_gail
 
 TARGET = 0.9
 EVALUATIONS = 20
@@ -52,6 +53,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "gaifo": {"algo": "gaifo", **ROLLOUTS},
     "sqil": {"algo": "sqil"},
     "iq-learn": {"algo": "iq-learn"},
+    "imitation's gail": {"algo": "dac"},  # imitation's own GAIL, with the generator and demonstrations of ``dac``
 }
 ON_POLICY = ("gail", "airl", "frozen", "gaifo")
 """What learns from rollouts of PPO."""
@@ -87,7 +89,10 @@ class Cell:
             "timesteps": steps,
             "evaluation": {"every": 0 if steps is None else steps // EVALUATIONS},
         }
-        result = run_experiment(configured(flags, overrides), folder, progress_bar=False)
+        config = configured(flags, overrides)
+        if self.method == "imitation's gail":
+            return run_imitation_gail(config, folder)
+        result = run_experiment(config, folder, progress_bar=False)
         final, _ = evaluate_run_policy(result.config, load_run(folder).policy("cpu"), episodes=100, seed=50_000)
         return final.to_json()
 

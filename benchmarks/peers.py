@@ -1,0 +1,71 @@
+"""imitation's GAIL as a run beside ours: the generator, the demonstrations and the evaluations of one of our configurations."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from ganq_irl.experiment.config import ExperimentConfig
+
+ROUND = 50
+"""Steps between updates of its discriminator. Its default off-policy is 1, each a call of ``learn`` that takes tens of times as
+long as the step; it makes one update for two steps here, as many as DAC does by default."""
+
+
+def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]:
+    """Train imitation's GAIL with the generator that ``config`` names; its networks and rates are its own defaults.
+
+    Args:
+        config: of a run of ours that learns from replay; what it says of the discriminator is not read.
+        folder: where ``config.toml`` and ``progress.csv`` go, with the columns that our runs have.
+
+    Returns:
+        The evaluation of the last policy, 100 episodes.
+    """
+    from imitation.algorithms.adversarial.gail import GAIL
+    from imitation.data.wrappers import RolloutInfoWrapper
+    from imitation.rewards.reward_nets import BasicRewardNet
+    from imitation.util import logger as imitation_logger
+    from imitation.util.networks import RunningNorm
+    from stable_baselines3.common.env_util import make_vec_env
+
+    from ganq_irl.evaluation.rollouts import evaluate_returns
+    from ganq_irl.experiment.checks import acting_generator
+    from ganq_irl.experiment.learners import build_learner
+    from ganq_irl.experiment.runner import evaluate_run_policy
+    from ganq_irl.generators.factory import build_generator
+    from ganq_irl_demos import to_imitation
+
+    assert config.timesteps is not None
+    name = acting_generator(config)
+    assert name is not None
+    env = make_vec_env(config.env, config.n_envs, seed=config.seed, wrapper_class=RolloutInfoWrapper)
+    generator: Any = build_generator(name, env, seed=config.seed, device=config.device, **config.generator_kwargs)
+    ours: Any = build_learner(config)  # for the demonstrations that it draws; its generator has no part in this
+    trainer = GAIL(
+        demonstrations=to_imitation(ours.demonstrations),
+        demo_batch_size=64,
+        venv=env,
+        gen_algo=generator,
+        reward_net=BasicRewardNet(env.observation_space, env.action_space, normalize_input_layer=RunningNorm),
+        n_disc_updates_per_round=ROUND // 2,
+        gen_train_timesteps=ROUND,
+        allow_variable_horizon=True,
+        custom_logger=imitation_logger.configure(format_strs=[]),
+    )
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+    rows: list[tuple[int, float]] = []
+
+    def evaluate(_round: int) -> None:
+        if generator.num_timesteps // config.evaluation.every > len(rows):
+            chosen = config.evaluation
+            returns = evaluate_returns(generator, config.env, chosen.episodes, seed=chosen.seed).returns
+            rows.append((generator.num_timesteps, float(returns.mean())))
+
+    trainer.train(config.timesteps, evaluate)
+    with open(folder / "progress.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("time/total_timesteps", "eval/mean_reward"), *rows])
+    final, _ = evaluate_run_policy(config, generator, episodes=100, seed=50_000)
+    return final.to_json()
