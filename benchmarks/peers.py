@@ -1,4 +1,4 @@
-"""imitation's GAIL as a run beside ours: the generator, the demonstrations and the evaluations of one of our configurations."""
+"""imitation's GAIL as a run beside ours: generator, demonstrations and evaluations of one of our configurations."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from ganq_irl.experiment.config import ExperimentConfig
 
 ROUND = 50
-"""Steps between updates of its discriminator. Its default off-policy is 1, each a call of ``learn`` that takes tens of times as
-long as the step; it makes one update for two steps here, as many as DAC does by default."""
+"""Steps between updates of its discriminator, one update for two steps. Its default off-policy is 1 step, each a call of
+``learn``, which takes tens of times as long as the step itself."""
 
 
 def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def windows(starts: np.ndarray, envs: np.ndarray, n_steps: int, newest: int, *en
 
 
 def shortened(window: Windows, ends_before: np.ndarray) -> Windows:
-    """The windows, each ended before its first step that ``ends_before``, ``(batch, n)``, marks; it never marks the first."""
+    """The windows, each ended before its first step that ``ends_before``, ``(batch, n)``, marks; never the first one."""
     inside = window.inside & ~np.logical_or.accumulate(ends_before, axis=1)
     lengths = inside.sum(axis=1)
     return Windows(window.steps, window.envs, inside, lengths, window.steps[np.arange(len(lengths)), lengths - 1])
