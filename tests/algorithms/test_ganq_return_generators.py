@@ -6,10 +6,10 @@ import torch
 from ganq_examples import MODES, clone, collected, counting_env, small, step_taken
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.stats import kstest, norm
 from torch.nn.utils import parameters_to_vector
 
-from ganq_irl.algorithms.ganq.noise import N_GRID, NoiseEmbedding, noise_grid
+from ganq_irl.algorithms.ganq.noise import N_GRID, NOISE, NoiseEmbedding, noise_grid, stratified_noise
 from ganq_irl.algorithms.ganq.residuals import ResidualScale
 from ganq_irl.algorithms.ganq.return_generators import RETURN_GENERATORS
 from ganq_irl.errors import ConfigurationError
@@ -33,6 +33,28 @@ def test_the_grid_is_made_of_normal_quantiles():
     np.testing.assert_allclose(noise_grid(5), norm.ppf([0.1, 0.3, 0.5, 0.7, 0.9]), atol=1e-6)
     assert len(noise_grid()) == N_GRID
     assert noise_grid().sum().abs() < 1e-5
+
+
+@given(n=st.integers(1, 40), seed=st.integers(0, 1_000))
+def test_stratified_noise_has_a_draw_in_each_nth_of_the_normal_distribution(n, seed):
+    noise = stratified_noise(n, torch.Generator().manual_seed(seed))
+    assert (norm.cdf(noise.double().numpy()) * n).astype(int).tolist() == list(range(n))
+
+
+@pytest.mark.parametrize("draw", NOISE.values(), ids=NOISE)
+def test_noise_is_standard_normal_whichever_way_it_is_drawn(draw):
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.cat([draw(8, generator) for _ in range(2_000)])
+    assert torch.isfinite(drawn).all()
+    assert kstest(drawn.numpy(), "norm").statistic < 0.02
+    fresh = torch.Generator().manual_seed(0)
+    assert torch.equal(draw(8, fresh), drawn[:8])
+
+
+def test_stratified_means_scatter_less():
+    generator = torch.Generator().manual_seed(0)
+    scatter = {name: torch.stack([draw(8, generator).mean() for _ in range(500)]).std() for name, draw in NOISE.items()}
+    assert scatter["stratified"] < 0.3 * scatter["normal"]
 
 
 @pytest.mark.parametrize("truth", [norm.ppf, lambda q: np.where(q < 0.3, -1.0, 1.0)], ids=["normal", "two modes"])

@@ -23,11 +23,12 @@ from ganq_irl.algorithms.ganq.adversary import descend, generator_metrics
 from ganq_irl.algorithms.ganq.exploration import check_exponent, ez_greedy, nothing_under_way
 from ganq_irl.algorithms.ganq.fast import FastUpdate, why_not_fast
 from ganq_irl.algorithms.ganq.modes import Mode, mode_named
+from ganq_irl.algorithms.ganq.noise import NOISE
 from ganq_irl.algorithms.ganq.policies import CnnPolicy, GANQPolicy, MlpPolicy, MultiInputPolicy
 from ganq_irl.algorithms.ganq.return_generators import LocationShapeGenerator, ReturnGenerator
 from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metrics, Sampled
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
-from ganq_irl.errors import ConfigurationError
+from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.n_step import EndsBefore
 from ganq_irl.generators.schedules import LinearSchedule
 from ganq_irl.types import Observations
@@ -73,6 +74,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
             now. At 0 every other action than the best one ends it (Watkins, 1989), and the highest of noisy values is taken
             so often that they grow without bound; so leave some slack. None ends no window.
         n_samples: return samples of each transition in a batch.
+        noise: how their noise is drawn, a name in ``NOISE``: "normal", independent, or "stratified", one from each n-th of
+            the normal distribution, for laws that are to be met closely.
         target_update_interval: as in SB3's DQN, in environment steps.
         double_q: let the acting average choose the action of a target instead of the target network itself, the highest of
             whose values is, on average, one whose error is positive: double Q-learning (van Hasselt, Guez & Silver, 2016,
@@ -128,6 +131,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         n_steps: int | Schedule | None = None,
         max_regret: float | None = None,
         n_samples: int | None = None,
+        noise: str = "normal",
         target_update_interval: int = 32,
         double_q: bool = False,
         average_rate: float | None = None,
@@ -181,6 +185,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self.n_bootstrap_steps = defaults.n_steps if n_steps is None else n_steps
         self.max_regret = max_regret
         self.n_samples = defaults.n_samples if n_samples is None else n_samples
+        self.noise = noise
         self.average_rate = defaults.average_rate if average_rate is None else average_rate
         self.loss = loss
         self.stabilizers = list(defaults.stabilizers if stabilizers is None else stabilizers)
@@ -202,6 +207,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         if not 0 < self.average_rate <= 1:
             raise ConfigurationError(f"average_rate: given {self.average_rate}; expected a number in (0, 1]")
         check_exponent(self.exploration_zeta)
+        if self.noise not in NOISE:
+            raise ConfigurationError(f"unknown noise {self.noise!r}: {nearest(self.noise, NOISE)}")
         if self.max_regret is not None and (self.max_regret < 0 or not self._mode.centers):
             raise ConfigurationError(
                 f"max_regret: given {self.max_regret} with mode={self.mode!r}; expected None, or 0 or more in units of the "
@@ -282,7 +289,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
     def _step(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
         """A step of the critic, then of the generator; metrics of the generator and of the critic."""
         batch, rewards, discounts = sampled
-        noise = torch.randn(self.n_samples, generator=self.learner.generator, device=self.device)
+        noise = NOISE[self.noise](self.n_samples, self.learner.generator)
         with torch.no_grad():
             targets = rewards + discounts * self._next_samples(batch.next_observations, noise)
         means, samples = self.q_net.samples(batch.observations, batch.actions, noise)  # (batch, 1), (batch, n_samples)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -10,11 +12,32 @@ N_GRID = 32
 
 _SMOOTHEST, _STEEPEST = 1.0, 10.0
 _GOLDEN = (5**0.5 - 1) / 2
+_SMALLEST = 2**-24
 
 
 def noise_grid(n: int = N_GRID) -> Tensor:
     """The (i + 1/2)/n quantiles of the standard normal distribution, ``(n,)``."""
     return torch.special.ndtri((torch.arange(n) + 0.5) / n)
+
+
+def normal_noise(n: int, generator: torch.Generator) -> Tensor:
+    """Independent draws of the standard normal distribution, ``(n,)``."""
+    return torch.randn(n, generator=generator, device=generator.device)
+
+
+def stratified_noise(n: int, generator: torch.Generator) -> Tensor:
+    """A draw from each n-th of the standard normal distribution, ``(n,)`` in rising order.
+
+    Any one of them, chosen at random, is standard normal; together they cover the law as evenly as n draws can, so that a
+    minibatch's mean over samples scatters less.
+    """
+    within = torch.rand(n, generator=generator, device=generator.device)
+    levels = (torch.arange(n, device=generator.device) + within) / n
+    return torch.special.ndtri(levels.clamp(_SMALLEST, 1 - _SMALLEST))  # 0 and 1 are infinitely far
+
+
+NOISE: dict[str, Callable[[int, torch.Generator], Tensor]] = {"normal": normal_noise, "stratified": stratified_noise}
+"""How the noise of a minibatch is drawn, by name."""
 
 
 def _spread(n: int) -> Tensor:

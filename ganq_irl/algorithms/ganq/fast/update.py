@@ -11,6 +11,7 @@ from torch import Tensor
 from ganq_irl.algorithms.ganq.fast.critic import FastCritic, Judgement
 from ganq_irl.algorithms.ganq.fast.generator import FastGenerator
 from ganq_irl.algorithms.ganq.fast.vectors import FlatAdam, Vector
+from ganq_irl.algorithms.ganq.noise import NOISE
 from ganq_irl.algorithms.ganq.return_generators import LocationShapeGenerator
 from ganq_irl.algorithms.ganq.value_learner import Metrics, Sampled
 from ganq_irl.discriminator import ReturnDiscriminator
@@ -39,7 +40,8 @@ class FastUpdate:
         assert isinstance(model.q_net_target, LocationShapeGenerator)
         assert isinstance(model.q_net_average, LocationShapeGenerator)
         self._penalty = penalty
-        self._learner, self._residuals, self._n_samples = learner, model.residuals, model.n_samples
+        self._learner, self._residuals = learner, model.residuals
+        self._draw_noise, self._n_samples = NOISE[model.noise], model.n_samples
         self._of_generator = FlatAdam(model.policy.optimizer, list(model.q_net.parameters()), model.max_grad_norm)
         critic = learner.discriminator
         assert isinstance(critic, ReturnDiscriminator)
@@ -60,7 +62,7 @@ class FastUpdate:
         """A step of the critic, then of the generator; with ``measures``, metrics of the generator and of the critic."""
         batch, rewards, discounts = sampled
         observations = _rows(batch.observations)
-        noise = torch.randn(self._n_samples, generator=self._learner.generator)
+        noise = self._draw_noise(self._n_samples, self._learner.generator)
         targets = self._targets(_rows(batch.next_observations), rewards.numpy(), discounts.numpy(), noise.numpy())
         outputs = self._generator(observations, noise.numpy())
         at = _chosen(outputs, batch.actions.numpy())
