@@ -27,10 +27,10 @@ class ReturnDiscriminator(BaseDiscriminator):
         encoder: observations, actions and returns.
         hidden_sizes: widths of the network of (s, a).
         activation: between its layers.
-        n_basis: K, the number of tanh units in x.
+        n_basis: K, the number of tanh units in x; they begin the narrower the more there are.
 
     Raises:
-        ConfigurationError: the encoder has other inputs.
+        ConfigurationError: the encoder has other inputs, or there is no unit.
     """
 
     def __init__(
@@ -43,6 +43,8 @@ class ReturnDiscriminator(BaseDiscriminator):
         super().__init__(encoder, hidden_sizes, activation)
         if set(encoder.fields) != {"observations", "actions", "returns"}:
             raise ConfigurationError(f"a return discriminator sees observations, actions and returns; got {encoder.fields}")
+        if n_basis < 1:
+            raise ConfigurationError(f"n_basis: given {n_basis}; expected at least 1 unit in x")
         self.n_basis = n_basis
         self._has_heads = isinstance(encoder.action_space, spaces.Discrete)
         n_heads = encoder.columns("actions").stop - encoder.columns("actions").start if self._has_heads else 1
@@ -51,8 +53,9 @@ class ReturnDiscriminator(BaseDiscriminator):
         self.network = Network(contiguous(self._read), hidden_sizes, activation, n_heads * (1 + n_basis))
         self._shrink_head()
         # Units spread over the few deviations that standardised samples cover, each as wide as the gap to the next but one.
-        self.frequencies = nn.Parameter(torch.full((n_basis,), 1.5))
-        self.phases = nn.Parameter(-1.5 * torch.linspace(-2.5, 2.5, n_basis))
+        frequency = 1.5 * n_basis / 16
+        self.frequencies = nn.Parameter(torch.full((n_basis,), frequency))
+        self.phases = nn.Parameter(-frequency * torch.linspace(-2.5, 2.5, n_basis))
         self._shared: tuple[Tensor, Tensor] | None = None
         self._keeps = False
 

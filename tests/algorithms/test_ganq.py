@@ -243,6 +243,8 @@ def test_log_names_of_one_update(tmp_path):
         ({"average_rate": 0.0}, "average_rate"),
         ({"average_rate": 1.5}, "average_rate"),
         ({"td_weight": -0.1}, "td_weight"),
+        ({"critic_n_basis": 0}, "n_basis: given 0"),
+        ({"critic_n_basis": 8, "mode": "paper"}, "mode='paper'"),
         ({"noise": "stratifeid"}, "did you mean 'stratified'"),
         ({"max_regret": -1.0}, "max_regret: given -1.0"),
         ({"max_regret": 1.0, "mode": "paper", "n_steps": 3}, "mode='paper'"),

@@ -27,6 +27,7 @@ SETTINGS = {
     "one-step targets": {"n_steps": 1},
     "no average": {"average_rate": 1.0},
     "double": {"double_q": True, "average_rate": 0.5},
+    "finer units": {"critic_n_basis": 24},
     "stratified noise": {"noise": "stratified"},
     "no regrets": {"max_regret": 0.1, "average_rate": 0.5},
     "clipped": {"max_grad_norm": 1e-2},

@@ -68,6 +68,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         loss: name in ``LOSSES``.
         stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``; by default those of ``GANQ``.
         critic_hidden_sizes: widths of the critics.
+        critic_n_basis: their units in x: twice as many are half as wide and tell finer shapes of a law apart.
         td_weight: weight of a Huber loss on the means beside the adversarial one; above 0 it is a hybrid, no longer GAN-Q.
         max_grad_norm: bound on the norm of the generators' gradient and of each critic's; None for no bound.
         stats_window_size: as in SB3.
@@ -115,6 +116,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         loss: str = "wasserstein",
         stabilizers: Sequence[StabilizerSpec] = MODES["default"].stabilizers,
         critic_hidden_sizes: Sequence[int] = (64, 64),
+        critic_n_basis: int = 16,
         td_weight: float = 0.0,
         max_grad_norm: float | None = 10.0,
         stats_window_size: int = 100,
@@ -156,6 +158,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         self.loss = loss
         self.stabilizers = list(stabilizers)
         self.critic_hidden_sizes = tuple(critic_hidden_sizes)
+        self.critic_n_basis = critic_n_basis
         self.td_weight = td_weight
         self.max_grad_norm = max_grad_norm
         self._check_settings()

@@ -89,6 +89,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         loss: name in ``LOSSES``.
         stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
         critic_hidden_sizes: widths of the critic.
+        critic_n_basis: its units in x: twice as many are half as wide and tell finer shapes of a law apart.
         td_weight: weight of a Huber loss on the mean beside the adversarial one; above 0 it is a hybrid, no longer GAN-Q.
         max_grad_norm: bound on either gradient's norm; None for no bound.
         mode: "default" or "paper", which sets what is left at None.
@@ -142,6 +143,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         loss: str = "wasserstein",
         stabilizers: Sequence[StabilizerSpec] | None = None,
         critic_hidden_sizes: Sequence[int] = (64, 64),
+        critic_n_basis: int | None = None,
         td_weight: float = 0.0,
         max_grad_norm: float | None = 10.0,
         mode: str = "default",
@@ -190,6 +192,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self.loss = loss
         self.stabilizers = list(defaults.stabilizers if stabilizers is None else stabilizers)
         self.critic_hidden_sizes = tuple(critic_hidden_sizes)
+        self.critic_n_basis = defaults.n_basis if critic_n_basis is None else critic_n_basis
         self.td_weight = td_weight
         self.max_grad_norm = max_grad_norm
         self.exploration_zeta = exploration_zeta
@@ -207,6 +210,11 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         if not 0 < self.average_rate <= 1:
             raise ConfigurationError(f"average_rate: given {self.average_rate}; expected a number in (0, 1]")
         check_exponent(self.exploration_zeta)
+        if self.critic_n_basis is not None and self._mode.n_basis is None:
+            raise ConfigurationError(
+                f"critic_n_basis: given {self.critic_n_basis} with mode={self.mode!r}, whose critic has no units in x; leave "
+                "it out, or use mode='default'"
+            )
         if self.noise not in NOISE:
             raise ConfigurationError(f"unknown noise {self.noise!r}: {nearest(self.noise, NOISE)}")
         if self.max_regret is not None and (self.max_regret < 0 or not self._mode.centers):

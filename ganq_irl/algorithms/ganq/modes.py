@@ -25,6 +25,7 @@ class Mode:
 
     Attributes:
         critic: class of the discriminator.
+        n_basis: its units in x, None where it has none of their own.
         activation: of the critic.
         centers: whether the critic sees samples as distances from the generator's mean, in units of their spread.
         n_steps: steps of reward in a Bellman target.
@@ -35,6 +36,7 @@ class Mode:
     """
 
     critic: type[ReturnDiscriminator] | type[Discriminator]
+    n_basis: int | None
     activation: str
     centers: bool
     n_steps: int
@@ -44,16 +46,23 @@ class Mode:
     policy_kwargs: dict[str, Any] = field(default_factory=dict)
 
     def build_critic(
-        self, observation_space: spaces.Space, action_space: spaces.Space, hidden_sizes: Sequence[int], n_samples: int
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        hidden_sizes: Sequence[int],
+        n_samples: int,
+        n_basis: int | None,
     ) -> BaseDiscriminator:
         """The critic over a generator's spaces; observations pass as they are, for VecNormalize is there to scale them."""
         encoder = InputEncoder(observation_space, action_space, STATE_ACTION_RETURN, n_returns=n_samples, standardizes=False)
-        return self.critic(encoder, hidden_sizes, self.activation)
+        units = {} if n_basis is None else {"n_basis": n_basis}
+        return self.critic(encoder, hidden_sizes, self.activation, **units)
 
 
 MODES: dict[str, Mode] = {
     "default": Mode(
         critic=ReturnDiscriminator,
+        n_basis=16,
         activation="leaky-relu",
         centers=True,
         n_steps=10,
@@ -64,6 +73,7 @@ MODES: dict[str, Mode] = {
     # Doan, Mazoure & Lyle (2018), algorithm 1: WGAN-GP on one-step targets, noise and x beside the other inputs.
     "paper": Mode(
         critic=Discriminator,
+        n_basis=None,
         activation="relu",
         centers=False,
         n_steps=1,

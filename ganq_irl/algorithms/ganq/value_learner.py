@@ -37,6 +37,7 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
     loss: str
     stabilizers: list[StabilizerSpec]
     critic_hidden_sizes: Sequence[int]
+    critic_n_basis: int | None
     td_weight: float
     max_grad_norm: float | None
     replay_buffer_class: type[ReplayBuffer] | None
@@ -92,7 +93,8 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
             self.replay_buffer.n_steps = max(1, self._n_steps_at(self._current_progress_remaining))
 
     def _new_adversary(self, mode: Mode, action_space: spaces.Space) -> ReturnAdversary:
-        critic = mode.build_critic(self.observation_space, action_space, self.critic_hidden_sizes, self.n_samples)
+        spaces_of = self.observation_space, action_space
+        critic = mode.build_critic(*spaces_of, self.critic_hidden_sizes, self.n_samples, self.critic_n_basis)
         learner = DiscriminatorLearner(
             critic.to(self.device),
             loss=self.loss,
