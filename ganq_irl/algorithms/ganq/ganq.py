@@ -212,7 +212,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         check_exponent(self.exploration_zeta)
         if self.critic_n_basis is not None and self._mode.n_basis is None:
             raise ConfigurationError(
-                f"critic_n_basis: given {self.critic_n_basis} with mode={self.mode!r}, whose critic has no units in x; leave "
+                f"critic_n_basis: given {self.critic_n_basis} with mode={self.mode!r}, which has no units in x; leave "
                 "it out, or use mode='default'"
             )
         if self.noise not in NOISE:
@@ -222,17 +222,17 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
                 f"max_regret: given {self.max_regret} with mode={self.mode!r}; expected None, or 0 or more in units of the "
                 "residuals' scale, which the mode 'default' has"
             )
-        if self.double_q and self.policy_kwargs.get("generator") == "concatenated":
-            raise ConfigurationError(
-                "double_q: the generator 'concatenated' takes the highest of each sample and leaves no action to choose; "
-                "use the generator 'location-shape' or double_q=False"
-            )
 
     def _setup_model(self) -> None:
         self._choose_buffer()
         if self.max_regret is not None:
             self._check_windows("max_regret")
         super()._setup_model()
+        if self.double_q and not isinstance(self.q_net_target, LocationShapeGenerator):
+            raise ConfigurationError(
+                f"double_q: {type(self.q_net_target).__name__} leaves no action of a target to choose; use the generator "
+                "'location-shape' or double_q=False"
+            )
         self.adversary = self._new_adversary(self._mode, self.action_space)
         self.learner, self.residuals = self.adversary.learner, self.adversary.residuals
 
