@@ -114,7 +114,6 @@ ABLATIONS: dict[str, Settings] = {
     "replay of 5 000": {"buffer_size": 5_000},
     "no moving average": {"average_rate": 1.0},
     "no learning-rate decay": {"learning_rate": 1e-3, "critic_learning_rate": 4e-3},
-    "windows end before regrets": {"max_regret": 1.0},
     "double_q": {"double_q": True},
     "no bound on gradients": {"max_grad_norm": None},
     "binary cross-entropy": {"loss": "bce"},

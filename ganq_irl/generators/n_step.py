@@ -6,7 +6,6 @@ Stable-Baselines3 has a buffer of this kind from 2.7 on, for flat observations; 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +16,6 @@ from torch import Tensor
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.types import Observations
-
-EndsBefore = Callable[[Observations, Tensor], np.ndarray]
-"""Observations and actions of n steps, as samples have them, -> whether a window has to end before each, ``(n,)`` bool."""
 
 
 class NStepReplayBufferSamples(NamedTuple):
@@ -75,13 +71,6 @@ def windows(starts: np.ndarray, envs: np.ndarray, n_steps: int, newest: int, *en
     offsets = is_last.argmax(axis=1)  # of the first True
     inside = np.arange(n_steps) <= offsets[:, None]
     return Windows(steps, envs, inside, offsets + 1, steps[np.arange(len(starts)), offsets])
-
-
-def shortened(window: Windows, ends_before: np.ndarray) -> Windows:
-    """The windows, each ended before its first step that ``ends_before``, ``(batch, n)``, marks; never the first one."""
-    inside = window.inside & ~np.logical_or.accumulate(ends_before, axis=1)
-    lengths = inside.sum(axis=1)
-    return Windows(window.steps, window.envs, inside, lengths, window.steps[np.arange(len(lengths)), lengths - 1])
 
 
 class NStepReplayBuffer(ReplayBuffer):
@@ -140,25 +129,10 @@ class NStepReplayBuffer(ReplayBuffer):
             is_cut = _differ(self.next_observations, before, self.observations, position) & (self.dones[before] == 0)
             self.timeouts[before, is_cut] = 1
 
-    def sample(self, batch_size: int, env: VecNormalize | None = None, ends_before: EndsBefore | None = None) -> Any:
-        """Windows that begin anywhere.
-
-        Args:
-            batch_size: number of windows.
-            env: as in SB3.
-            ends_before: where else a window has to end; asked about every step of it but the first.
-        """
-        starts = np.random.randint(0, self.size(), size=batch_size)  # noqa: NPY002  # SB3's own draw
-        return self._get_samples(starts, env, ends_before)
-
-    def _get_samples(
-        self, batch_inds: np.ndarray, env: VecNormalize | None = None, ends_before: EndsBefore | None = None
-    ) -> Any:
+    def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> Any:
         envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002  # seeded by SB3, as all of its draws
         newest = (self.pos - 1) % self.buffer_size
         window = windows(batch_inds, envs, self.n_steps, newest, self.dones, self.timeouts)
-        if ends_before is not None:
-            window = shortened(window, self._where(ends_before, window, env))
         dones = self.dones[window.last, envs] * (1 - self.timeouts[window.last, envs])
         return NStepReplayBufferSamples(
             observations=self._observations_at(self.observations, batch_inds, envs, env),
@@ -168,17 +142,6 @@ class NStepReplayBuffer(ReplayBuffer):
             rewards=self._returns(window, env),
             discounts=self._tensor(self._discounts(self.n_steps + 1)[window.lengths, None]),
         )
-
-    def _where(self, ends_before: EndsBefore, window: Windows, env: VecNormalize | None) -> np.ndarray:
-        """What ``ends_before`` says of the steps of windows, ``(batch, n)`` bool; False outside and of the first step."""
-        asked = window.inside.copy()
-        asked[:, 0] = False
-        answers = np.zeros_like(asked)
-        if asked.any():
-            steps, envs = window.steps[asked], np.broadcast_to(window.envs, asked.shape)[asked]
-            observations = self._observations_at(self.observations, steps, envs, env)
-            answers[asked] = ends_before(observations, self._tensor(self.actions[steps, envs]))
-        return answers
 
     def _returns(self, window: Windows, env: VecNormalize | None) -> Tensor:
         """Discounted sum of each window's rewards, ``(batch, 1)``."""

@@ -29,7 +29,6 @@ SETTINGS = {
     "double": {"double_q": True, "average_rate": 0.5},
     "finer units": {"critic_n_basis": 24},
     "stratified noise": {"noise": "stratified"},
-    "no regrets": {"max_regret": 0.1, "average_rate": 0.5},
     "clipped": {"max_grad_norm": 1e-2},
     "never clipped": {"max_grad_norm": None},
     "another penalty": {"stabilizers": [{"name": "zero-centered-gradient-penalty", "weight": 7}]},

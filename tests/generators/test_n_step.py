@@ -2,11 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 from gymnasium import spaces
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from n_step_examples import GAMMA, KEYS, LINE, at, draws, empty, n_step_kwargs, random_buffer, store, walk_line
+from n_step_examples import GAMMA, KEYS, LINE, at, empty, n_step_kwargs, store, walk_line
 from scripted import CountingEnv
 from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
@@ -80,55 +77,6 @@ def test_a_window_longer_than_the_ring():
     samples = at(store(empty(size=3, n_steps=10), *walk_line(4)), 1)
     assert samples["rewards"] == [2 + GAMMA * 3 + GAMMA**2 * 4]
     assert samples["discounts"] == [GAMMA**3]
-
-
-def test_windows_end_before_a_step_that_is_refused():
-    """Rewards are i + 1 at step i; steps 3 and 6 are refused, and step 3's own window still begins with it."""
-    buffer, asked = store(empty(), *walk_line(10, {7: "end"})), []
-
-    def refuses(observations, actions):
-        asked.extend(observations[:, 0].tolist())
-        assert torch.equal(actions, observations.long() % 5)
-        return np.isin(observations[:, 0].numpy(), (3, 6))
-
-    samples = buffer._get_samples(np.array([0, 1, 2, 3, 6]), None, refuses)
-    assert samples.rewards.flatten().tolist() == [
-        1 + GAMMA * 2 + GAMMA**2 * 3,
-        2 + GAMMA * 3,
-        3,
-        4 + 5 * GAMMA + 6 * GAMMA**2,
-        7 + GAMMA * 8,
-    ]
-    assert samples.next_observations.flatten().tolist() == [3, 3, 3, 6, 8]
-    assert samples.discounts.flatten().tolist() == [GAMMA**3, GAMMA**2, GAMMA, GAMMA**3, GAMMA**2]
-    assert samples.dones.flatten().tolist() == [0, 0, 0, 0, 1]
-    assert asked == [1, 2, 2, 3, 3, 4, 4, 5, 7]  # the later steps of each window, and none beyond its end
-
-
-@given(seed=st.integers(0, 10_000), n_envs=st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
-def test_a_window_that_ends_early_is_the_whole_one_up_to_there(seed, n_envs):
-    buffer = random_buffer(NStepReplayBuffer, n_envs, 30, 40, seed)
-    refused = lambda observations, actions: observations[:, 0].numpy() > 0.5  # noqa: E731
-    np.random.seed(seed)  # noqa: NPY002  # SB3's buffers draw from it
-    samples = buffer.sample(50, ends_before=refused)
-    np.random.seed(seed)  # noqa: NPY002
-    whole = buffer.sample(50)
-    assert torch.equal(samples.observations, whole.observations)  # the same draws
-    starts, envs = draws(buffer, 50, seed)
-    for row, (start, env) in enumerate(zip(starts, envs, strict=True)):
-        total, discount, step, last = 0.0, 1.0, start, start
-        while True:
-            total, discount, last = total + discount * buffer.rewards[step, env], discount * buffer.gamma, step
-            is_over = buffer.dones[step, env] or step == (buffer.pos - 1) % buffer.buffer_size
-            step = (step + 1) % buffer.buffer_size
-            if is_over or discount < buffer.gamma**3.5 or buffer.observations[step, env, 0] > 0.5:
-                break
-        assert samples.rewards[row].item() == pytest.approx(total, rel=1e-4, abs=1e-5)
-        assert samples.discounts[row].item() == pytest.approx(discount)
-        assert samples.next_observations[row].tolist() == buffer.next_observations[last, env].tolist()
-    never = buffer.sample(20, ends_before=lambda observations, actions: np.zeros(len(actions), bool))
-    assert never.discounts.min() >= buffer.gamma**4 - 1e-6
 
 
 def test_environments_do_not_mix():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,12 +28,8 @@ from ganq_irl.algorithms.ganq.return_generators import LocationShapeGenerator, R
 from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metrics, Sampled
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, nearest
-from ganq_irl.generators.n_step import EndsBefore
 from ganq_irl.generators.schedules import LinearSchedule
 from ganq_irl.types import Observations
-
-QValues = Callable[[Observations], np.ndarray]
-"""Observations -> the acting average's value of every action, ``(batch, n_actions)``."""
 
 LEARNING_RATE, CRITIC_LEARNING_RATE = LinearSchedule(2e-3, 2e-4), LinearSchedule(8e-3, 8e-4)
 """Defaults: the critic four times as fast as the generator, both falling to a tenth."""
@@ -69,10 +64,6 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         n_steps: steps of reward in a Bellman target, or a schedule of them, rounded and at least 1: many bring news of the
             goal fast, few do not hold on to what earlier policies did in between (so Schwarzer et al., 2023, anneal the
             update horizon).
-        max_regret: let a window of n steps end before an action whose value, by the acting average, is further below the
-            best one than this, in units of the residuals' scale: what an earlier policy did there is not what would be done
-            now. At 0 every other action than the best one ends it (Watkins, 1989), and the highest of noisy values is taken
-            so often that they grow without bound; so leave some slack. None ends no window.
         n_samples: return samples of each transition in a batch.
         noise: how their noise is drawn, a name in ``NOISE``: "normal", independent, or "stratified", one from each n-th of
             the normal distribution, for laws that are to be met closely.
@@ -130,7 +121,6 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         replay_buffer_class: type[ReplayBuffer] | None = None,
         replay_buffer_kwargs: dict[str, Any] | None = None,
         n_steps: int | Schedule | None = None,
-        max_regret: float | None = None,
         n_samples: int | None = None,
         noise: str = "normal",
         target_update_interval: int = 32,
@@ -185,7 +175,6 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self.double_q = double_q
         self.critic_learning_rate = critic_learning_rate
         self.n_bootstrap_steps = defaults.n_steps if n_steps is None else n_steps
-        self.max_regret = max_regret
         self.n_samples = defaults.n_samples if n_samples is None else n_samples
         self.noise = noise
         self.average_rate = defaults.average_rate if average_rate is None else average_rate
@@ -217,16 +206,9 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
             )
         if self.noise not in NOISE:
             raise ConfigurationError(f"unknown noise {self.noise!r}: {nearest(self.noise, NOISE)}")
-        if self.max_regret is not None and (self.max_regret < 0 or not self._mode.centers):
-            raise ConfigurationError(
-                f"max_regret: given {self.max_regret} with mode={self.mode!r}; expected None, or 0 or more in units of the "
-                "residuals' scale, which the mode 'default' has"
-            )
 
     def _setup_model(self) -> None:
         self._choose_buffer()
-        if self.max_regret is not None:
-            self._check_windows("max_regret")
         super()._setup_model()
         if self.double_q and not isinstance(self.q_net_target, LocationShapeGenerator):
             raise ConfigurationError(
@@ -269,30 +251,17 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self.learner.set_learning_rate(self._critic_rate(self._current_progress_remaining))
         self._update_n_steps()
         fast = FastUpdate(self) if self.slow_reason is None else None
-        step, q_values = (self._step, self._q_values) if fast is None else (fast.step, fast.q_values)
-        ends_before = None if self.max_regret is None else partial(self._is_regretted, q_values)
+        step = self._step if fast is None else fast.step
         for number in range(gradient_steps):
-            metrics = step(self._sample(batch_size, ends_before), measures=number == gradient_steps - 1)
+            metrics = step(self._sample(batch_size), measures=number == gradient_steps - 1)
         if fast is not None:
             fast.store()
         self._n_updates += gradient_steps
         self._log(*metrics)
 
-    def _sample(self, batch_size: int, ends_before: EndsBefore | None = None) -> Sampled:
-        batch, rewards, discounts = super()._sample(batch_size, ends_before)
+    def _sample(self, batch_size: int) -> Sampled:
+        batch, rewards, discounts = super()._sample(batch_size)
         return replace(batch, actions=batch.actions.reshape(-1).long()), rewards, discounts
-
-    def _is_regretted(self, q_values: QValues, observations: Observations, actions: Tensor) -> np.ndarray:
-        """Whether actions are worth so much less than the best ones that a window of steps ends before them, ``(n,)``."""
-        assert self.max_regret is not None
-        values = q_values(observations)
-        taken = np.take_along_axis(values, actions.reshape(-1, 1).long().cpu().numpy(), axis=1)
-        return values.max(axis=1) - taken[:, 0] > self.max_regret * float(self.residuals.scale)
-
-    @torch.no_grad()
-    def _q_values(self, observations: Observations) -> np.ndarray:
-        """Those of the average that acts, ``(batch, n_actions)``."""
-        return self.q_net_average(observations).cpu().numpy()
 
     def _step(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
         """A step of the critic, then of the generator; metrics of the generator and of the critic."""

@@ -18,7 +18,7 @@ from ganq_irl.algorithms.ganq.modes import Mode
 from ganq_irl.discriminator import DiscriminatorLearner
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
-from ganq_irl.generators.n_step import EndsBefore, NStepReplayBuffer, replay_buffer_for
+from ganq_irl.generators.n_step import NStepReplayBuffer, replay_buffer_for
 from ganq_irl.types import Batch
 
 Sampled = tuple[Batch, Tensor, Tensor]
@@ -70,16 +70,10 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
             first = self._n_steps_at(1.0)
             self.replay_buffer_class, settings = replay_buffer_for(self.observation_space, first, self.gamma)
             self.replay_buffer_kwargs = {**settings, **(self.replay_buffer_kwargs or {})}
-        if callable(self.n_bootstrap_steps):
-            self._check_windows("n_steps: a schedule")
-
-    def _check_windows(self, what: str) -> None:
-        """Raise unless replay has windows of n steps, which ``what`` needs."""
-        assert self.replay_buffer_class is not None
-        if not issubclass(self.replay_buffer_class, NStepReplayBuffer):
+        if callable(self.n_bootstrap_steps) and not issubclass(self.replay_buffer_class, NStepReplayBuffer):
             raise ConfigurationError(
-                f"{what} needs replay of n-step returns, and this is {self.replay_buffer_class.__name__}; "
-                "let n_steps begin above 1, and leave replay_buffer_class as it is"
+                f"n_steps: a schedule needs replay of n-step returns, and this is {self.replay_buffer_class.__name__}; "
+                "begin the schedule above 1, and leave replay_buffer_class as it is"
             )
 
     def _n_steps_at(self, progress_remaining: float) -> int:
@@ -110,11 +104,9 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
         rate = self.critic_learning_rate
         return float(rate(progress_remaining)) if callable(rate) else float(rate)
 
-    def _sample(self, batch_size: int, ends_before: EndsBefore | None = None) -> Sampled:
-        """A minibatch; what ends windows of n steps is for replay that has them."""
-        of_windows: Any = {} if ends_before is None else {"ends_before": ends_before}
+    def _sample(self, batch_size: int) -> Sampled:
         assert self.replay_buffer is not None
-        data: Any = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env, **of_windows)
+        data: Any = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
         discounts = getattr(data, "discounts", None)  # only n-step samples have them
         discounts = (self.gamma if discounts is None else discounts) * (1 - data.dones)
         batch = Batch(data.observations, data.actions, data.next_observations, data.dones.reshape(-1))

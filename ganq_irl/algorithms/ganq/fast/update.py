@@ -49,13 +49,9 @@ class FastUpdate:
         self._average, self._average_rate = Vector(list(model.q_net_average.parameters())), model.average_rate
         self._generator = FastGenerator(model.q_net, self._of_generator.parameters.views)
         self._target = FastGenerator(model.q_net_target, {p: p.detach().numpy() for p in model.q_net_target.parameters()})
-        self._acting, self._double_q = FastGenerator(model.q_net_average, self._average.views), model.double_q
+        self._chooser = FastGenerator(model.q_net_average, self._average.views) if model.double_q else None
         self._critic = FastCritic(critic, self._of_critic.parameters.views, self._penalty.weight)
         self._n_updates = 0
-
-    def q_values(self, observations: Observations) -> np.ndarray:
-        """Those of the average that acts, ``(batch, n_actions)``."""
-        return self._acting.means(_rows(observations))
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the log tells of a divergence, as it does elsewhere
     def step(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
@@ -95,7 +91,7 @@ class FastUpdate:
     ) -> np.ndarray:
         """Σ_k γ^k r_k + γ^n G_target(z | s', a*), a* the action of the highest mean, ``(batch, n_samples)``."""
         outputs = self._target(next_observations, noise)
-        means = self._acting.means(next_observations) if self._double_q else outputs[:, :, 0]
+        means = outputs[:, :, 0] if self._chooser is None else self._chooser.means(next_observations)
         greedy = _flat(outputs).take(_chosen(outputs, means.argmax(axis=1)), axis=0)
         return rewards + discounts * (greedy[:, :1] + greedy[:, 1:])
 
