@@ -31,8 +31,8 @@ from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.schedules import LinearSchedule
 from ganq_irl.types import Observations
 
-LEARNING_RATE, CRITIC_LEARNING_RATE = LinearSchedule(2e-3, 2e-4), LinearSchedule(8e-3, 8e-4)
-"""Defaults: the critic four times as fast as the generator, both falling to a tenth."""
+LEARNING_RATE, CRITIC_LEARNING_RATE = LinearSchedule(1e-3, 0.0), LinearSchedule(4e-3, 0.0)
+"""Defaults: the critic four times as fast as the generator, both falling to 0."""
 
 
 class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN knows no max_grad_norm of None
