@@ -27,6 +27,7 @@ SETTINGS = {
     "one-step targets": {"n_steps": 1},
     "no average": {"average_rate": 1.0},
     "double": {"double_q": True, "average_rate": 0.5},
+    "hybrid": {"td_weight": 0.5},
     "finer units": {"critic_n_basis": 24},
     "stratified noise": {"noise": "stratified"},
     "clipped": {"max_grad_norm": 1e-2},
@@ -129,7 +130,6 @@ def test_updates_of_both_kinds_take_turns():
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"td_weight": 0.5}, "TD"),
         ({"loss": "hinge"}, "hinge"),
         ({"stabilizers": []}, "stabilizers"),
         ({"stabilizers": ["gradient-penalty"]}, "stabilizers"),

@@ -32,8 +32,6 @@ def _reasons(model: GANQ) -> Iterator[str]:
     learner = model.learner
     if model.device.type != "cpu":
         yield f"the device {model.device}"
-    if model.td_weight:
-        yield "a TD term"
     if not model.adversary.centers:
         yield "samples that are not centred"
     if type(learner.loss) is not Wasserstein:

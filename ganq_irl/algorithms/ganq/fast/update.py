@@ -51,7 +51,7 @@ class FastUpdate:
         self._target = FastGenerator(model.q_net_target, {p: p.detach().numpy() for p in model.q_net_target.parameters()})
         self._chooser = FastGenerator(model.q_net_average, self._average.views) if model.double_q else None
         self._critic = FastCritic(critic, self._of_critic.parameters.views, self._penalty.weight)
-        self._n_updates = 0
+        self._td_weight, self._n_updates = model.td_weight, 0
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the log tells of a divergence, as it does elsewhere
     def step(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
@@ -65,16 +65,18 @@ class FastUpdate:
         chosen = _flat(outputs).take(at, axis=0)
         means, deviations = chosen[:, :1], chosen[:, 1:]  # (batch, 1) and (batch, n)
         # The critic sees both as distances from the mean, in the residuals' unit: of the fakes that is the deviation.
+        errors = means - targets.mean(axis=1, keepdims=True)  # (batch, 1), for a TD term
         scale, real, fake = self._as_seen(targets - means, deviations)
 
         self._critic.read(observations, at)
         judgement, norm = self._step_critic(real, fake, judges=measures)
         self._critic.read(observations, at)
-        self._step_generator(outputs, at, fake, scale)
+        self._step_generator(outputs, at, fake, scale, errors)
         self._n_updates += 1
         if not measures:
             return {}, {}
-        of_generator = {"generator_loss": -self._critic.scores(fake).mean(), "value": means.mean()}
+        td_loss = self._td_weight * np.where(abs(errors) < 1, 0.5 * errors * errors, abs(errors) - 0.5).mean()
+        of_generator = {"generator_loss": td_loss - self._critic.scores(fake).mean(), "value": means.mean()}
         of_generator["spread"] = np.sqrt(np.square(deviations).mean())
         assert judgement is not None
         return _tensors(of_generator), self._critic_metrics(judgement, norm)
@@ -106,12 +108,16 @@ class FastUpdate:
         judgement = self._critic.backward(real, fake, between, self._of_critic.gradients, judges=judges)
         return judgement, self._of_critic.step()
 
-    def _step_generator(self, outputs: np.ndarray, at: np.ndarray, fake: np.ndarray, scale: float) -> None:
-        """Descend -mean D(fake) by way of ∂D/∂x, then let the average follow."""
+    def _step_generator(
+        self, outputs: np.ndarray, at: np.ndarray, fake: np.ndarray, scale: float, errors: np.ndarray
+    ) -> None:
+        """Descend -mean D(fake) by way of ∂D/∂x, and a Huber loss of the means' errors, then let the average follow."""
         of_samples = self._critic.slopes(fake).T / (-scale * fake.size)
         gradient = np.zeros_like(outputs)
         rows = np.empty((len(at), outputs.shape[2]), np.float32)
         rows[:, 0], rows[:, 1:] = of_samples.sum(axis=1), of_samples
+        if self._td_weight:
+            rows[:, 0] += self._td_weight / len(errors) * np.clip(errors[:, 0], -1, 1)
         _flat(gradient)[at] = rows
         self._generator.backward(gradient, self._of_generator.gradients)
         self._of_generator.step()
