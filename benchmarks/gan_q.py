@@ -16,6 +16,7 @@ the same (s, a), as a share of the largest return; "bias" is that of the mean. S
 from __future__ import annotations
 
 import inspect
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,12 +176,18 @@ def table(env: str, done: dict[str, list[Path]]) -> list[str]:
     """The table of one environment."""
     target = TARGETS[env]
     lines = [
-        f"## {env}, {STEPS[env]:,} steps",
+        f"## {env}, {steps_of([folder for folders in done.values() for folder in folders])}",
         "",
         f"| method | last fifth: mean ± std | each | ≥ {target:g} | first | worst after | W1 | bias | s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     return [*lines, *(_row(method, folders, target) for method, folders in done.items() if folders), ""]
+
+
+def steps_of(folders: list[Path]) -> str:
+    """Steps of the finished runs in words, as their configurations have them."""
+    taken = {tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))["timesteps"] for folder in folders}
+    return " and ".join(f"{steps:,} steps" for steps in sorted(taken)) or "no runs"
 
 
 def _row(method: str, folders: list[Path], target: float) -> str:
