@@ -127,7 +127,9 @@ def draw(path: Path, env: str, done: dict[str, list[Path]]) -> None:
             with np.load(folders[0] / "values.npz", allow_pickle=False) as saved:
                 chosen = np.linspace(0, len(saved["returns"]) - 1, 1000).astype(int)
                 plot_values(ValueCheck(saved["predicted"][chosen], saved["returns"][chosen]), values, NAMES[network])
-    loss.set(xlabel="environment steps", title="loss", yscale="log")
+    loss.set(xlabel="environment steps", title="loss")
+    if loss.dataLim.y0 > 0:  # an adversary's takes both signs
+        loss.set_yscale("log")
     score.set(xlabel="environment steps", ylabel=f"mean return on {env}", title="score")
     score.legend(frameon=False)
     save_figure(figure, path)
