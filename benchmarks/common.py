@@ -11,6 +11,7 @@ import shutil
 import statistics
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import reduce
@@ -160,6 +161,17 @@ def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     columns = read_progress(folder / "progress.csv")
     shown = np.isfinite(columns["eval/mean_reward"])
     return columns[STEPS][shown], columns["eval/mean_reward"][shown]
+
+
+def settings_of_run(folder: Path) -> dict[str, Any]:
+    """The configuration of a run's folder, as plain values."""
+    return tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+
+
+def steps_of(folders: Iterable[Path]) -> str:
+    """Steps of the runs in words, as their configurations have them."""
+    taken = {settings_of_run(folder)["timesteps"] for folder in folders}
+    return " and ".join(f"{steps:,} steps" for steps in sorted(taken)) or "no runs"
 
 
 def last_fifth(scores: np.ndarray) -> float:

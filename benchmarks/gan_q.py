@@ -16,7 +16,6 @@ the same (s, a), as a share of the largest return; "bias" is that of the mean. S
 from __future__ import annotations
 
 import inspect
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from common import (
     last_fifth,
     names_of,
     run_cells,
+    steps_of,
     versions,
     write_markdown,
 )
@@ -62,6 +62,7 @@ MATCHED = (
     "learning_starts",
     "batch_size",
     "gamma",
+    "tau",
     "train_freq",
     "gradient_steps",
     "target_update_interval",
@@ -182,12 +183,6 @@ def table(env: str, done: dict[str, list[Path]]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     return [*lines, *(_row(method, folders, target) for method, folders in done.items() if folders), ""]
-
-
-def steps_of(folders: list[Path]) -> str:
-    """Steps of the finished runs in words, as their configurations have them."""
-    taken = {tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))["timesteps"] for folder in folders}
-    return " and ".join(f"{steps:,} steps" for steps in sorted(taken)) or "no runs"
 
 
 def _row(method: str, folders: list[Path], target: float) -> str:

@@ -15,7 +15,6 @@ episodes) at 0.9 or more; "worst after" the lowest evaluation from there to the 
 from __future__ import annotations
 
 import csv
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -23,7 +22,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import configured, final_of, finished, grid_parser, names_of, run_cells, versions, write_markdown
+from common import (
+    configured,
+    final_of,
+    finished,
+    grid_parser,
+    names_of,
+    run_cells,
+    settings_of_run,
+    versions,
+    write_markdown,
+)
 from peers import run_imitation_gail
 
 TARGET = 0.9
@@ -155,7 +164,7 @@ def steps_taken(folders: Iterable[Path]) -> str:
     """Steps of the finished runs in words, as their configurations have them."""
     taken = set()
     for folder in finished(folders):
-        config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+        config = settings_of_run(folder)
         if config["algo"] != "bc":
             taken.add((config["timesteps"], "on-policy" if config["algo"] in ON_POLICY else "from replay"))
     return ", ".join(f"{steps:,} steps {where}" for steps, where in sorted(taken, reverse=True)) or "no steps"

@@ -9,8 +9,8 @@ from typing import Any
 from ganq_irl.experiment.config import ExperimentConfig
 
 ROUND = 50
-"""Steps between updates of its discriminator, one update for two steps. Its default off-policy is 1 step, each a call of
-``learn``, which takes tens of times as long as the step itself."""
+"""Steps between updates of its discriminator, one update for two steps. Its default off-policy is 1 step, and each a call of
+SB3's ``learn``."""
 
 
 def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]
 
     from ganq_irl.evaluation.rollouts import evaluate_returns
     from ganq_irl.experiment.checks import acting_generator
-    from ganq_irl.experiment.learners import build_learner
+    from ganq_irl.experiment.learners import demonstrations_of
     from ganq_irl.experiment.runner import evaluate_run_policy
     from ganq_irl.generators.factory import build_generator
     from ganq_irl_demos import to_imitation
@@ -42,9 +42,8 @@ def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]
     assert name is not None
     env = make_vec_env(config.env, config.n_envs, seed=config.seed, wrapper_class=RolloutInfoWrapper)
     generator: Any = build_generator(name, env, seed=config.seed, device=config.device, **config.generator_kwargs)
-    ours: Any = build_learner(config)  # for the demonstrations that it draws; its generator has no part in this
     trainer = GAIL(
-        demonstrations=to_imitation(ours.demonstrations),
+        demonstrations=to_imitation(demonstrations_of(config)),
         demo_batch_size=64,
         venv=env,
         gen_algo=generator,

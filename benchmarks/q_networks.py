@@ -21,7 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import configured, evaluations, final_of, finished, grid_parser, last_fifth, run_cells, versions, write_markdown
+from common import (
+    configured,
+    evaluations,
+    final_of,
+    finished,
+    grid_parser,
+    last_fifth,
+    run_cells,
+    steps_of,
+    versions,
+    write_markdown,
+)
 
 POLICIES = {"outputs": "MlpPolicy", "input": "ActionInputPolicy", "branches": "ActionBranchesPolicy"}
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
@@ -80,7 +91,7 @@ def table(env: str, algo: str, done: dict[str, list[Path]]) -> list[str]:
     """The table of one algorithm in one environment."""
     target = TARGETS[env]
     lines = [
-        f"## {algo}, {env}",
+        f"## {algo}, {env}, {steps_of(folder for folders in done.values() for folder in folders)}",
         "",
         f"| network | parameters | train, s | last fifth (each) | ≥ {target:g} | first | Q bias | Q error | correlation |",
         "|---|---|---|---|---|---|---|---|---|",

@@ -27,13 +27,10 @@ from ganq_irl.algorithms import GANQ
 from ganq_irl.environments.laws import ReturnLaw
 from ganq_irl.environments.tabular import ARMS, TabularEnv, bandit, four_mode_chain
 from ganq_irl.evaluation.return_distributions import wasserstein1
-from ganq_irl.generators.schedules import LinearSchedule
 
 N_SAMPLES = 4_000
 GAMMA = 0.99
 SETTINGS: dict[str, Any] = {
-    "learning_rate": LinearSchedule(1e-3, 0.0),
-    "critic_learning_rate": LinearSchedule(4e-3, 0.0),
     "n_samples": 16,
     "noise": "stratified",
     "critic_n_basis": 32,
@@ -134,8 +131,7 @@ def main() -> None:
         "|---|---|---|---|---|---|",
         *[row(name, law, drawn) for name, (law, drawn) in laws.items()],
         "",
-        "Beside the defaults: learning rates 1e-3 and 4e-3 falling to 0, 16 samples a transition in strata of the noise, a "
-        "critic of 32 units in x, one-step targets.",
+        "Beside the defaults: 16 samples a transition in strata of the noise, a critic of 32 units in x, one-step targets.",
         "",
         versions("python benchmarks/return_laws.py"),
     ]

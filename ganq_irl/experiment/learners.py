@@ -64,7 +64,7 @@ def build_learner(config: ExperimentConfig) -> Learner:
     Raises:
         GanqIrlError: the settings, the demonstrations and the environment do not fit together.
     """
-    demonstrations = _demonstrations(config) if config.demos is not None else None
+    demonstrations = demonstrations_of(config) if config.demos is not None else None
     if config.algo == "bc":
         return Cloning(config, demonstrations)
     name = acting_generator(config)
@@ -82,7 +82,8 @@ def build_learner(config: ExperimentConfig) -> Learner:
     return _Training(config, generator, _imitator(config, generator, demonstrations), demonstrations)
 
 
-def _demonstrations(config: ExperimentConfig) -> Demonstrations:
+def demonstrations_of(config: ExperimentConfig) -> Demonstrations:
+    """Those that a run learns from: loaded, checked against its environment, and drawn by its seed."""
     from ganq_irl_demos import load_demonstrations, require_valid
 
     env = probe_env(config.env, config.env_kwargs)

@@ -116,7 +116,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         loss: str = "wasserstein",
         stabilizers: Sequence[StabilizerSpec] = MODES["default"].stabilizers,
         critic_hidden_sizes: Sequence[int] = (64, 64),
-        critic_n_basis: int = 16,
+        critic_n_basis: int | None = MODES["default"].n_basis,
         td_weight: float = 0.0,
         max_grad_norm: float | None = 10.0,
         stats_window_size: int = 100,

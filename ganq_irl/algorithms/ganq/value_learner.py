@@ -87,8 +87,9 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
             self.replay_buffer.n_steps = max(1, self._n_steps_at(self._current_progress_remaining))
 
     def _new_adversary(self, mode: Mode, action_space: spaces.Space) -> ReturnAdversary:
-        spaces_of = self.observation_space, action_space
-        critic = mode.build_critic(*spaces_of, self.critic_hidden_sizes, self.n_samples, self.critic_n_basis)
+        critic = mode.build_critic(
+            self.observation_space, action_space, self.critic_hidden_sizes, self.n_samples, self.critic_n_basis
+        )
         learner = DiscriminatorLearner(
             critic.to(self.device),
             loss=self.loss,

@@ -65,17 +65,16 @@ class FastUpdate:
         chosen = _flat(outputs).take(at, axis=0)
         means, deviations = chosen[:, :1], chosen[:, 1:]  # (batch, 1) and (batch, n)
         # The critic sees both as distances from the mean, in the residuals' unit: of the fakes that is the deviation.
-        errors = means - targets.mean(axis=1, keepdims=True)  # (batch, 1), for a TD term
+        td_loss, of_means = self._td_term(means, targets)
         scale, real, fake = self._as_seen(targets - means, deviations)
 
         self._critic.read(observations, at)
         judgement, norm = self._step_critic(real, fake, judges=measures)
         self._critic.read(observations, at)
-        self._step_generator(outputs, at, fake, scale, errors)
+        self._step_generator(outputs, at, fake, scale, of_means)
         self._n_updates += 1
         if not measures:
             return {}, {}
-        td_loss = self._td_weight * np.where(abs(errors) < 1, 0.5 * errors * errors, abs(errors) - 0.5).mean()
         of_generator = {"generator_loss": td_loss - self._critic.scores(fake).mean(), "value": means.mean()}
         of_generator["spread"] = np.sqrt(np.square(deviations).mean())
         assert judgement is not None
@@ -102,6 +101,14 @@ class FastUpdate:
         scale = float(self._residuals.update(torch.from_numpy(real), torch.from_numpy(fake)))
         return scale, real.T / scale, fake.T / scale
 
+    def _td_term(self, means: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray | float]:
+        """The Huber loss of the means, ``(batch, 1)``, and its gradient in them, ``(batch,)``; both 0 without a TD term."""
+        if not self._td_weight:
+            return 0.0, 0.0
+        errors = means[:, 0] - targets.mean(axis=1)
+        clipped = np.clip(errors, -1, 1)
+        return self._td_weight * (clipped * (errors - 0.5 * clipped)).mean(), self._td_weight / len(errors) * clipped
+
     def _step_critic(self, real: np.ndarray, fake: np.ndarray, judges: bool) -> tuple[Judgement | None, float]:
         weights = torch.rand(real.T.shape, generator=self._learner.generator).numpy().T
         between = fake + weights * (real - fake)
@@ -109,15 +116,13 @@ class FastUpdate:
         return judgement, self._of_critic.step()
 
     def _step_generator(
-        self, outputs: np.ndarray, at: np.ndarray, fake: np.ndarray, scale: float, errors: np.ndarray
+        self, outputs: np.ndarray, at: np.ndarray, fake: np.ndarray, scale: float, of_means: np.ndarray | float
     ) -> None:
-        """Descend -mean D(fake) by way of ∂D/∂x, and a Huber loss of the means' errors, then let the average follow."""
+        """Descend -mean D(fake) by way of ∂D/∂x, and a TD term by ``of_means``, then let the average follow."""
         of_samples = self._critic.slopes(fake).T / (-scale * fake.size)
         gradient = np.zeros_like(outputs)
         rows = np.empty((len(at), outputs.shape[2]), np.float32)
-        rows[:, 0], rows[:, 1:] = of_samples.sum(axis=1), of_samples
-        if self._td_weight:
-            rows[:, 0] += self._td_weight / len(errors) * np.clip(errors[:, 0], -1, 1)
+        rows[:, 0], rows[:, 1:] = of_samples.sum(axis=1) + of_means, of_samples
         _flat(gradient)[at] = rows
         self._generator.backward(gradient, self._of_generator.gradients)
         self._of_generator.step()
