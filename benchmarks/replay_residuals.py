@@ -3,9 +3,9 @@
     python benchmarks/replay_residuals.py
 
 trains GAN-Q on CartPole-v1 for 50 000 steps with its defaults, a replay of all of them, and takes
-Σ γᵏ r_k + γⁿ m(s', a*) - m(s, a) of every stored window. "neighbours" are, for 500 of the pairs that the policy visits, the 50
-nearest stored ones of the same action, observations in units of their deviation over the visits. "other actions" counts those
-in a window, after its first, that the policy would not take now.
+Σ γᵏ r_k + γⁿ m(s', a*) - m(s, a) of every stored window. "neighbours" are, for 500 of the pairs that the policy visits, the
+50 nearest stored ones of the same action, observations in units of their deviation over the visits. "other actions" counts
+those in a window, after its first, that the policy would not take now.
 """
 
 from __future__ import annotations
