@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import Tensor
 
 from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, with_absorbing
 from ganq_irl.algorithms.adversarial import AdversarialImitation
+from ganq_irl.algorithms.base import demonstrations_for
+from ganq_irl.algorithms.expert_replay import ExpertReplay, mixed_with
 from ganq_irl.algorithms.settings import Schedule
 from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
-from ganq_irl.errors import UnsupportedGenerator
+from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.adversary import SampleFakes
+from ganq_irl.generators.off_policy import relabelled
 from ganq_irl.types import Batch
+from ganq_irl_demos import MISSABLE
 
 R1 = {"name": "r1", "weight": 10.0}
 
@@ -44,6 +50,9 @@ class DAC(AdversarialImitation):
         batch_size: transitions of each side in an update.
         learning_rate: the discriminator's, a number or a function of the progress remaining.
         absorbing: learn what an episode's end is worth.
+        expert_share: share of each of the generator's batches that is drawn from the demonstrations, in [0, 1), priced as
+            its own transitions are; half is what Ball et al. (2023) mix of prior data. The critics then know from the first
+            update on what is worth most. 0 is the paper's DAC.
         frozen: never train the discriminator: the control that shows what a random fixed score is worth.
         seed: of the discriminator, its batches and its noise; the generator has its own.
 
@@ -69,6 +78,7 @@ class DAC(AdversarialImitation):
         batch_size: int = 64,
         learning_rate: Schedule = 1e-3,
         absorbing: bool = False,
+        expert_share: float = 0.0,
         frozen: bool = False,
         seed: int = 0,
     ) -> None:
@@ -76,6 +86,10 @@ class DAC(AdversarialImitation):
             raise UnsupportedGenerator(
                 f"DAC learns from a replay buffer, and {type(generator).__name__} has none: use sac, td3 or ddpg "
                 "(continuous actions), dqn, qrdqn or gan-q (discrete ones), or GAIL with this generator"
+            )
+        if not 0 <= expert_share < 1:
+            raise ConfigurationError(
+                f"expert_share: given {expert_share!r}, expected a share of each batch, from 0 to below 1"
             )
         self.inputs = (*inputs, "absorbing") if absorbing else tuple(inputs)
         super().__init__(
@@ -96,6 +110,24 @@ class DAC(AdversarialImitation):
         )
         self.absorbing = AbsorbingValue(generator) if absorbing else None
         self._loop = loops(self._demonstrations[:1])
+        self.expert_share = expert_share
+        self.expert = self._expert_replay(generator, demonstrations) if expert_share else None
+
+    def _expert_replay(self, generator: OffPolicyAlgorithm, demonstrations: Any) -> ExpertReplay:
+        loaded = demonstrations_for(generator, demonstrations, needs=MISSABLE)
+        expert = ExpertReplay(generator, loaded, reward=0.0, seed=self.seed)
+        expert.buffer = relabelled(expert.buffer, self.price)
+        return expert
+
+    @contextmanager
+    def _installed(self) -> Iterator[list[BaseCallback]]:
+        with super()._installed() as callbacks:
+            buffer: Any = self.generator.replay_buffer  # type: ignore[attr-defined]  # checked to be off-policy
+            if self.expert is None:
+                yield callbacks
+            else:
+                with mixed_with(buffer, self.expert, self.expert_share):
+                    yield callbacks
 
     def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> Discriminator:
         encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, self.inputs)
@@ -122,9 +154,15 @@ class DAC(AdversarialImitation):
             self.generator.logger.record("discriminator/absorbing_value", self.absorbing.value)
 
     def _state_dict(self) -> dict[str, Any]:
-        return {**super()._state_dict(), "absorbing": self.absorbing and self.absorbing.state_dict()}
+        return {
+            **super()._state_dict(),
+            "absorbing": self.absorbing and self.absorbing.state_dict(),
+            "expert": self.expert and self.expert.state_dict(),
+        }
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         super()._load_state_dict(state)
         if self.absorbing is not None:
             self.absorbing.load_state_dict(state["absorbing"])
+        if self.expert is not None:
+            self.expert.load_state_dict(state["expert"])

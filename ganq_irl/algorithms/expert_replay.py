@@ -1,17 +1,20 @@
-"""Demonstrations in a replay buffer like the generator's own, so that both halves of a batch are made alike."""
+"""Demonstrations in a replay buffer like the generator's own, so that all of a batch is made alike."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.algorithms.sampling import EpochSampler
-from ganq_irl.generators.n_step import replay_buffer_for
+from ganq_irl.generators.n_step import NStepReplayBuffer, replay_buffer_for
 from ganq_irl.generators.spaces import in_layout_of
 from ganq_irl.types import cat
 from ganq_irl_demos import Demonstrations, Trajectory
@@ -84,6 +87,49 @@ class ExpertReplay:
 def joined(first: Any, second: Any) -> Any:
     """Two of SB3's samples as one, the rows of ``first`` first."""
     return type(first)(*map(cat, zip(first, second, strict=True)))  # None: discounts that no buffer gave
+
+
+class MixedReplay(ReplayBuffer):
+    """A replay buffer of which a share of each batch is drawn from the demonstrations; see ``mixed_with``."""
+
+    expert: ExpertReplay
+    expert_share: float
+
+    def sample(self, batch_size: int, env: Any = None) -> Any:
+        """SB3's samples, the generator's own first; what a share leaves over is its as well."""
+        n_expert = int(batch_size * self.expert_share)
+        if isinstance(self, NStepReplayBuffer):
+            self.expert.buffer.n_steps = self.n_steps  # GAN-Q's may follow a schedule
+        return joined(self._own(batch_size - n_expert, env), self.expert.draw(n_expert, env))
+
+    def _own(self, batch_size: int, env: Any) -> Any:
+        return super().sample(batch_size, env=env)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In a checkpoint in the middle of a run it is the plain buffer that it is afterwards."""
+        left_out = ("expert", "expert_share", "price")
+        state = {key: value for key, value in self.__dict__.items() if key not in left_out}
+        return object.__new__, (type(self.expert.buffer),), state
+
+
+@contextmanager
+def mixed_with(buffer: Any, expert: ExpertReplay, share: float, kind: type[MixedReplay] = MixedReplay) -> Iterator[None]:
+    """Draw a share of each batch of the generator's replay buffer from the demonstrations.
+
+    Args:
+        buffer: the generator's; what it is a class of, the one that holds the demonstrations is as well, or ours for SB3's.
+        expert: the demonstrations.
+        share: of a batch, in (0, 1); rows are whole, rounded down.
+        kind: how the generator's own rows are drawn.
+    """
+    plain, like = type(buffer), type(expert.buffer)
+    buffer.__class__ = type(like.__name__, (kind, like), {})
+    buffer.expert, buffer.expert_share = expert, share
+    try:
+        yield
+    finally:
+        buffer.__class__ = plain
+        del buffer.expert, buffer.expert_share
 
 
 def _row(observations: Any, step: int) -> Any:

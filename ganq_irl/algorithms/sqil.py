@@ -8,14 +8,12 @@ from typing import Any
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 
-from ganq_irl.algorithms.expert_replay import ExpertReplay, joined
+from ganq_irl.algorithms.expert_replay import MixedReplay, mixed_with
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
-from ganq_irl.generators.n_step import NStepReplayBuffer
 
-EXPERT_REWARD = 1.0
+EXPERT_REWARD, EXPERT_SHARE = 1.0, 0.5
 
 
 class SQIL(OffPolicyImitation):
@@ -47,30 +45,13 @@ class SQIL(OffPolicyImitation):
 
     @contextmanager
     def _installed(self) -> Iterator[list[BaseCallback]]:
-        buffer: Any = self.generator.replay_buffer
-        plain, like = type(buffer), type(self.expert.buffer)
-        buffer.__class__, buffer.expert = type(like.__name__, (_HalfExpert, like), {}), self.expert
-        try:
+        with mixed_with(self.generator.replay_buffer, self.expert, EXPERT_SHARE, _Unrewarded):
             yield []
-        finally:
-            buffer.__class__ = plain
-            del buffer.expert
 
 
-class _HalfExpert(ReplayBuffer):
-    """Half of each batch is drawn from the demonstrations, and the other has the reward 0 whatever is stored."""
+class _Unrewarded(MixedReplay):
+    """The generator's own half has the reward 0 whatever is stored."""
 
-    expert: ExpertReplay
-
-    def sample(self, batch_size: int, env: Any = None) -> Any:
-        """SB3's samples, the generator's own first; of an odd number it has one more."""
-        n_expert = batch_size // 2
-        if isinstance(self, NStepReplayBuffer):
-            self.expert.buffer.n_steps = self.n_steps  # GAN-Q's may follow a schedule
-        own: Any = super().sample(batch_size - n_expert, env=env)
-        return joined(own._replace(rewards=torch.zeros_like(own.rewards)), self.expert.draw(n_expert, env))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """In a checkpoint in the middle of a run it is the plain buffer that it is afterwards."""
-        state = {key: value for key, value in self.__dict__.items() if key not in ("expert", "price")}
-        return object.__new__, (type(self.expert.buffer),), state
+    def _own(self, batch_size: int, env: Any) -> Any:
+        own = super()._own(batch_size, env)
+        return own._replace(rewards=torch.zeros_like(own.rewards))

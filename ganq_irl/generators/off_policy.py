@@ -116,13 +116,17 @@ def _discounts_by_samples(model: OffPolicyAlgorithm) -> bool:
 
 def install_relabelling(model: OffPolicyAlgorithm, price: Callable[[Batch], Tensor]) -> None:
     """Let the generator's replay buffer price what it samples; transitions already stored stay."""
-    stored = model.replay_buffer
-    assert stored is not None
+    assert model.replay_buffer is not None
+    model.replay_buffer = relabelled(model.replay_buffer, price)
+
+
+def relabelled(stored: ReplayBuffer, price: Callable[[Batch], Tensor]) -> ReplayBuffer:
+    """A buffer of the same transitions, whose rewards are computed when they are sampled."""
     kind: Any = _RELABELLED.get(type(stored), type(stored))
     buffer = kind.__new__(kind)
     buffer.__dict__.update(stored.__dict__)  # the arrays themselves, not copies
     buffer.price = price
-    model.replay_buffer = buffer
+    return buffer
 
 
 class OffPolicyCallback(BaseCallback):
