@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from ganq_irl.errors import GanqIrlError, TrainingDiverged
 
@@ -22,10 +23,11 @@ PARAMETERS_EVERY = 1000
 """Environment steps between looks at all parameters and gradients; losses and rewards are always looked at."""
 
 WON, GIVEN_UP = 0.99, 0.525
-"""Mean accuracy of both sides, averaged over about ``HORIZON`` rounds, from which, and up to which, it is reported."""
+"""Mean accuracy of both sides, averaged over about a horizon of rounds, from which, and up to which, it is reported."""
 BACK_BELOW, BACK_ABOVE = 0.97, 0.55
 """Where the report counts as settled, so that the next one is news."""
-HORIZON = 10
+HORIZON, HORIZON_OFF_POLICY = 10, 500
+"""Rounds. Off-policy a round is one update or none, and after ten of them no discriminator knows anything."""
 
 _ADVICE = {
     "won": "it tells demonstrations from the policy almost without error, so that its score says little about what would be "
@@ -145,9 +147,13 @@ class DiscriminatorWatch(BaseCallback):
         if None in sides:
             return
         self._rounds += 1
-        self._accuracy += (float(np.mean(sides)) - self._accuracy) / min(self._rounds, HORIZON)  # type: ignore[arg-type]
-        if self._rounds >= HORIZON:
+        self._accuracy += (float(np.mean(sides)) - self._accuracy) / min(self._rounds, self._horizon)  # type: ignore[arg-type]
+        if self._rounds >= self._horizon:
             self._report(self._verdict())
+
+    @property
+    def _horizon(self) -> int:
+        return HORIZON_OFF_POLICY if isinstance(self.model, OffPolicyAlgorithm) else HORIZON
 
     def _verdict(self) -> str:
         accuracy = self._accuracy

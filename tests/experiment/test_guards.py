@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from scripted import generator
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
@@ -11,7 +12,7 @@ from ganq_irl.algorithms import AdversarialImitation
 from ganq_irl.errors import TrainingDiverged
 from ganq_irl.experiment import load_run, run_experiment
 from ganq_irl.experiment.checkpoints import read_checkpoint
-from ganq_irl.experiment.guards import HORIZON, DiscriminatorWatch
+from ganq_irl.experiment.guards import HORIZON, HORIZON_OFF_POLICY, DiscriminatorWatch
 from tests.resume_examples import record_demos, tiny_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -171,9 +172,9 @@ class Model:
         return None
 
 
-def watched(caplog, accuracies):
+def watched(caplog, accuracies, model=None):
     watch = DiscriminatorWatch()
-    watch.init_callback(Model())
+    watch.init_callback(model or Model())
     with caplog.at_level(logging.WARNING):
         for real, fake in accuracies:
             watch.logger.record("discriminator/real_accuracy", real)
@@ -202,6 +203,13 @@ def test_a_fair_game_is_not_reported(sides, caplog):
 
 def test_a_few_rounds_prove_nothing(caplog):
     assert watched(caplog, [(1.0, 1.0)] * (HORIZON - 1))[1] == []
+
+
+def test_off_policy_a_round_is_one_update_and_proves_less(caplog):
+    model = generator("sac")
+    model.set_logger(Logger(None, []))
+    assert watched(caplog, [(0.5, 0.5)] * (HORIZON_OFF_POLICY - 1), model)[1] == []
+    assert len(watched(caplog, [(0.5, 0.5)] * HORIZON_OFF_POLICY, model)[1]) == 1
 
 
 def test_what_wavers_is_reported_once_and_what_comes_back_again(caplog):
