@@ -44,13 +44,24 @@ STEPS = {
     "ganq_irl/ContinuingAcrobot-v0": 300_000,
     "HalfCheetah-v5": 1_000_000,
     "Hopper-v5": 1_000_000,
+    "Walker2d-v5": 1_000_000,
 }
-REPLAY_STEPS = {"Pendulum-v1": 20_000, "HalfCheetah-v5": 200_000, "Hopper-v5": 200_000}
+REPLAY_STEPS = {"Pendulum-v1": 20_000, "HalfCheetah-v5": 200_000, "Hopper-v5": 200_000, "Walker2d-v5": 200_000}
 """Of the methods that learn from replay, which need a tenth of them."""
 
 ROLLOUTS = {"generator": "fast-ppo"}
 """SB3's PPO to rounding, at half the time or less."""
 STATES_ALONE = {"inputs": ["observations", "next_observations"]}
+CHOICES_OF_AIRL: dict[str, dict[str, Any]] = {
+    "f - log pi": {"adversary": {"entropy_weight": 1.0}},
+    "f - 0.1 log pi": {"adversary": {"entropy_weight": 0.1}},
+    "entropy coefficient": {"generator_kwargs": {"ent_coef": 0.01}},
+    "no PopArt": {"adversary": {"normalize_values": False}},
+    "bound of 1": {"adversary": {"stabilizers": [{"name": "spectral-norm", "scale": 1.0}]}},
+    "bound of 3": {"adversary": {"stabilizers": [{"name": "spectral-norm", "scale": 3.0}]}},
+    "no bound": {"adversary": {"stabilizers": []}},
+}
+"""What docs/off-policy.md says of each."""
 METHODS: dict[str, dict[str, Any]] = {
     "gail": {"algo": "gail", **ROLLOUTS},
     "airl": {"algo": "airl", **ROLLOUTS},
@@ -58,13 +69,16 @@ METHODS: dict[str, dict[str, Any]] = {
     "bc": {"algo": "bc"},
     "dac": {"algo": "dac"},
     "dac, states alone": {"algo": "dac", "adversary": STATES_ALONE},
+    "dac, half demonstrated": {"algo": "dac", "adversary": {"expert_share": 0.5}},
+    "dac, none demonstrated": {"algo": "dac", "adversary": {"expert_share": 0.0}},
     "dac, frozen": {"algo": "dac", "control": "frozen"},
     "gaifo": {"algo": "gaifo", **ROLLOUTS},
     "sqil": {"algo": "sqil"},
     "iq-learn": {"algo": "iq-learn"},
+    **{f"airl, {name}": {"algo": "airl", **ROLLOUTS, **choice} for name, choice in CHOICES_OF_AIRL.items()},
     "imitation's gail": {"algo": "dac"},  # imitation's own GAIL, with the generator and demonstrations of ``dac``
 }
-ON_POLICY = ("gail", "airl", "frozen", "gaifo")
+ON_POLICY = ("gail", "airl", "frozen", "gaifo", *(f"airl, {name}" for name in CHOICES_OF_AIRL))
 """What learns from rollouts of PPO."""
 
 
