@@ -20,10 +20,13 @@ NAMES = [
     "acrobot-continuing",
     "cartpole",
     "cartpole-continuing",
+    "halfcheetah",
+    "hopper",
     "lunarlander",
     "maze",
     "mountaincar",
     "pendulum",
+    "walker2d",
 ]
 
 
@@ -89,7 +92,7 @@ def test_the_catalog_lists_the_shipped_sets():
     assert sorted(catalog()) == NAMES
     for name, entry in catalog().items():
         assert entry.name == name
-        assert entry.n_episodes >= 20
+        assert entry.n_episodes >= 10
         assert entry.expert_return[0] > entry.random_return[0]
         assert any("ganq-irl train" in command for command in entry.commands)
         assert any("ganq-irl demos record" in command for command in entry.commands)
@@ -103,6 +106,8 @@ def test_changing_a_returned_catalog_changes_no_other():
 @pytest.mark.parametrize("name", NAMES)
 def test_entries_name_registered_environments_with_their_time_limit(name):
     ganq_irl.environments.register_envs()
+    if name == "walker2d" and catalog()[name].env_id not in gym.registry:
+        pytest.skip("Walker2d-v5, whose feet have other friction than v4's, came with Gymnasium 1.0")
     spec = gym.registry[catalog()[name].env_id]
     assert spec.max_episode_steps == catalog()[name].horizon
 
@@ -162,4 +167,6 @@ def test_shipped_data_are_sound_and_as_the_catalog_says(name):
 def test_shipped_data_stay_small():
     files = list(Path(ganq_irl_demos.__file__).parent.glob("data/*"))
     assert len(files) == len(NAMES)
-    assert max(path.stat().st_size for path in files) < 256 * 1024
+    assert (
+        max(path.stat().st_size for path in files) < 2 * 1024**2
+    )  # ten episodes of a thousand steps, in double precision as MuJoCo has them

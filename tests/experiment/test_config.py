@@ -204,6 +204,9 @@ ENVS = {
     "MountainCar": "MountainCar-v0",
     "Pendulum": "Pendulum-v1",
     "LunarLander": "CartPole-v1",  # needs box2d; the settings are checked without it
+    "HalfCheetah": "Pendulum-v1",  # these need mujoco
+    "Hopper": "Pendulum-v1",
+    "Walker2d": "Pendulum-v1",
     "ContinuingAcrobot": CONTINUING_ACROBOT,
     "ContinuingCartPole": CONTINUING_CARTPOLE,
     "PointMaze": POINT_MAZE,
