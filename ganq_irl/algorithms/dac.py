@@ -24,7 +24,7 @@ from ganq_irl.generators.off_policy import relabelled
 from ganq_irl.types import Batch
 from ganq_irl_demos import MISSABLE
 
-R1 = {"name": "r1", "weight": 10.0}
+R1, R2 = {"name": "r1", "weight": 10.0}, {"name": "r2", "weight": 10.0}
 
 
 class DAC(AdversarialImitation):
@@ -45,7 +45,8 @@ class DAC(AdversarialImitation):
         inputs: what the score sees, names of transition fields; without ``actions`` it learns from observations alone.
         hidden_sizes: widths of the discriminator.
         activation: between their layers, a name in ``ACTIVATIONS``.
-        stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
+        stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``. By default R1 of weight 10, and with
+            ``absorbing`` R2 as well: where no demonstration ends, the absorbing state is a fake alone, and R1 sees none.
         n_updates: discriminator updates after each collection of experience; 0.5 is one after every second.
         batch_size: transitions of each side in an update.
         learning_rate: the discriminator's, a number or a function of the progress remaining.
@@ -73,7 +74,7 @@ class DAC(AdversarialImitation):
         inputs: Sequence[str] = STATE_ACTION,
         hidden_sizes: Sequence[int] = (64, 64),
         activation: str = "relu",
-        stabilizers: Sequence[StabilizerSpec] = (R1,),
+        stabilizers: Sequence[StabilizerSpec] | None = None,
         n_updates: float = 1,
         batch_size: int = 64,
         learning_rate: Schedule = 1e-3,
@@ -92,6 +93,8 @@ class DAC(AdversarialImitation):
                 f"expert_share: given {expert_share!r}, expected a share of each batch, from 0 to below 1"
             )
         self.inputs = (*inputs, "absorbing") if absorbing else tuple(inputs)
+        if stabilizers is None:
+            stabilizers = (R1, R2) if absorbing else (R1,)
         super().__init__(
             generator,
             demonstrations,

@@ -23,6 +23,13 @@ def test_the_defaults_are_those_that_learned_pendulum_from_one_demonstration():
     assert stabilizer.settings() == {"name": "r1", "weight": 10.0}
 
 
+def test_absorbing_states_are_fakes_alone_so_that_fakes_are_penalised_too():
+    """In Hopper, R1 by itself left them some -20 a step."""
+    names = [stabilizer.name for stabilizer in dac(absorbing=True).learner.stabilizers]
+    assert names == ["r1", "r2"]
+    assert not dac(absorbing=True, stabilizers=()).learner.stabilizers
+
+
 def test_the_reward_is_the_discriminators_logit():
     run = dac()
     rows = run._demonstrations
