@@ -24,7 +24,7 @@ from ganq_irl.generators.off_policy import relabelled
 from ganq_irl.types import Batch
 from ganq_irl_demos import MISSABLE
 
-R1, R2 = {"name": "r1", "weight": 10.0}, {"name": "r2", "weight": 10.0}
+R1, GRADIENT_PENALTY = {"name": "r1", "weight": 10.0}, {"name": "gradient-penalty", "weight": 10.0}
 
 
 class DAC(AdversarialImitation):
@@ -46,7 +46,8 @@ class DAC(AdversarialImitation):
         hidden_sizes: widths of the discriminator.
         activation: between their layers, a name in ``ACTIVATIONS``.
         stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``. By default R1 of weight 10, and with
-            ``absorbing`` R2 as well: where no demonstration ends, the absorbing state is a fake alone, and R1 sees none.
+            ``absorbing`` the paper's gradient penalty of 10 instead: where no demonstration ends, the absorbing state is
+            among the fakes alone, where R1 bounds nothing.
         n_updates: discriminator updates after each collection of experience; 0.5 is one after every second.
         batch_size: transitions of each side in an update.
         learning_rate: the discriminator's, a number or a function of the progress remaining.
@@ -94,7 +95,7 @@ class DAC(AdversarialImitation):
             )
         self.inputs = (*inputs, "absorbing") if absorbing else tuple(inputs)
         if stabilizers is None:
-            stabilizers = (R1, R2) if absorbing else (R1,)
+            stabilizers = (GRADIENT_PENALTY,) if absorbing else (R1,)
         super().__init__(
             generator,
             demonstrations,
