@@ -54,10 +54,8 @@ ROLLOUTS = {"generator": "fast-ppo"}
 STATES_ALONE = {"inputs": ["observations", "next_observations"]}
 CHOICES_OF_AIRL: dict[str, dict[str, Any]] = {
     "f - log pi": {"adversary": {"entropy_weight": 1.0}},
-    "f - 0.1 log pi": {"adversary": {"entropy_weight": 0.1}},
     "entropy coefficient": {"generator_kwargs": {"ent_coef": 0.01}},
     "no PopArt": {"adversary": {"normalize_values": False}},
-    "bound of 1": {"adversary": {"stabilizers": [{"name": "spectral-norm", "scale": 1.0}]}},
     "bound of 3": {"adversary": {"stabilizers": [{"name": "spectral-norm", "scale": 3.0}]}},
     "no bound": {"adversary": {"stabilizers": []}},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -127,11 +127,8 @@ class DAC(AdversarialImitation):
     def _installed(self) -> Iterator[list[BaseCallback]]:
         with super()._installed() as callbacks:
             buffer: Any = self.generator.replay_buffer  # type: ignore[attr-defined]  # checked to be off-policy
-            if self.expert is None:
+            with nullcontext() if self.expert is None else mixed_with(buffer, self.expert, self.expert_share):
                 yield callbacks
-            else:
-                with mixed_with(buffer, self.expert, self.expert_share):
-                    yield callbacks
 
     def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> Discriminator:
         encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, self.inputs)

@@ -167,6 +167,5 @@ def test_shipped_data_are_sound_and_as_the_catalog_says(name):
 def test_shipped_data_stay_small():
     files = list(Path(ganq_irl_demos.__file__).parent.glob("data/*"))
     assert len(files) == len(NAMES)
-    assert (
-        max(path.stat().st_size for path in files) < 2 * 1024**2
-    )  # ten episodes of a thousand steps, in double precision as MuJoCo has them
+    # Ten episodes of a thousand steps, in double precision as MuJoCo has them.
+    assert max(path.stat().st_size for path in files) < 2 * 1024**2
