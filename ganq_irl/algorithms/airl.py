@@ -29,7 +29,9 @@ class AIRL(AdversarialImitation):
     Args:
         generator: an SB3 algorithm with its environment.
         demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
-        reward: what the generator gets: ``logit`` f - log π (an entropy bonus in the reward), ``f``, or ``g``.
+        reward: what the generator gets: ``logit`` f - log π (an entropy bonus in the reward), ``f``, ``g``, or ``gail``
+            log(1 + exp(f - log π)): where a fall ends the episode, f is negative until the policy imitates, and the policy
+            learns to fall; ``gail`` is positive and pays for staying.
         loss: name in ``LOSSES``.
         reward_inputs: what g sees; ``("observations",)`` gives the state-only reward that transfers.
         hidden_sizes: widths of g and h.

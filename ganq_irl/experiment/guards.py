@@ -1,10 +1,10 @@
-"""What watches a run as it learns: a number that is not finite ends it, a discriminator that stopped playing is reported."""
+"""What watches a run as it learns, ends it where a number is not finite, and reports a game that is no longer played."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from ganq_irl.errors import GanqIrlError, TrainingDiverged
+from ganq_irl.generators.off_policy import newest_rewards
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ WON, GIVEN_UP = 0.99, 0.525
 """Mean accuracy of both sides, averaged over about a horizon of rounds, from which, and up to which, it is reported."""
 BACK_BELOW, BACK_ABOVE = 0.97, 0.55
 """Where the report counts as settled, so that the next one is news."""
+NEWEST = 2048
+"""Transitions of which rewards are averaged."""
 HORIZON, HORIZON_OFF_POLICY = 10, 500
 """Rounds. Off-policy a round is one update or none, and after ten of them no discriminator knows anything."""
 
@@ -179,3 +182,59 @@ class DiscriminatorWatch(BaseCallback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore it."""
         self._accuracy, self._rounds, self._reported = state["accuracy"], state["rounds"], state["reported"]
+
+
+SHORT, SHORTENED = 0.1, 0.5
+"""Shares: of the demonstrations' length, and of the first episodes', below which episodes count as cut short."""
+
+
+class EndsWatch(BaseCallback):
+    """Log a warning when a policy whose rewards are negative has learned to end its episodes.
+
+    An end is worth 0. Where a discriminator finds the policy out, most rewards are negative, and the shortest episode is
+    then the best one: a fall at the first step, however little it looks like the demonstrations.
+
+    Args:
+        demonstration_lengths: steps of each demonstration.
+    """
+
+    def __init__(self, demonstration_lengths: Sequence[int]) -> None:
+        super().__init__()
+        self._shown = float(np.mean(demonstration_lengths))
+        self._first, self._reported = 0.0, False
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        episodes = self.model.ep_info_buffer
+        if self._reported or episodes is None or len(episodes) < (episodes.maxlen or 1):
+            return
+        length = float(np.mean([episode["l"] for episode in episodes]))
+        self._first = self._first or length
+        if length > SHORT * self._shown or length > SHORTENED * self._first:
+            return
+        reward = float(newest_rewards(self.model, NEWEST).mean())
+        if reward < 0:
+            self._report(length, reward)
+
+    def _report(self, length: float, reward: float) -> None:
+        self._reported = True
+        _log.warning(
+            "step %d: episodes last %.0f steps, %.0f at first and %.0f in the demonstrations, and rewards are %.2f on "
+            "average: a negative reward teaches to end episodes; try adversary.reward=gail, which is positive, or dac with "
+            "adversary.absorbing=true, which learns what an end is worth",
+            self.num_timesteps,
+            length,
+            self._first,
+            self._shown,
+            reward,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers."""
+        return {"first": self._first, "reported": self._reported}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore it."""
+        self._first, self._reported = state["first"], state["reported"]

@@ -22,7 +22,7 @@ from ganq_irl.experiment.cloning import Cloning
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.construction import constructed, constructor_values
 from ganq_irl.experiment.envs import make_training_env, probe_env
-from ganq_irl.experiment.guards import DiscriminatorWatch, FiniteGuard, explaining_divergence, require_finite
+from ganq_irl.experiment.guards import DiscriminatorWatch, EndsWatch, FiniteGuard, explaining_divergence, require_finite
 from ganq_irl.experiment.rewards import load_reward
 from ganq_irl.experiment.run_directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
 from ganq_irl.experiment.watching import Histograms, record_settings
@@ -135,8 +135,8 @@ class _Training:
         )
         given = [FiniteGuard(self.imitator), self.average, callback, histograms]
         callbacks: list[BaseCallback] = [each for each in given if each is not None]
-        if config.algo in ADVERSARIAL and config.control != "frozen":
-            callbacks.append(DiscriminatorWatch())
+        if isinstance(self.imitator, AdversarialImitation) and config.control != "frozen":
+            callbacks += [DiscriminatorWatch(), EndsWatch(self.demonstration_lengths())]
         if config.evaluation.every:
             callbacks.append(
                 PeriodicEvaluation(config, self.policy, folder / BEST_POLICY if config.evaluation.keep_best else None)

@@ -38,6 +38,20 @@ def test_it_comes_on_top_of_the_logit():
     torch.testing.assert_close(run.price(run._demonstrations), f - 1.5 * log_pi)
 
 
+def test_a_positive_reward_has_the_whole_surprise_in_it():
+    run = airl(reward="gail").learn(100)
+    f, log_pi = parts(run)
+    rewards = run.price(run._demonstrations)
+    torch.testing.assert_close(rewards, torch.nn.functional.softplus(f - log_pi))
+    assert (rewards > 0).all()
+    torch.testing.assert_close(run.recovered_reward().price(run._demonstrations), airl_g(run))
+
+
+def airl_g(run):
+    discriminator = run.learner.discriminator
+    return discriminator.reward(discriminator.encode(run._demonstrations)).detach()
+
+
 def test_without_it_nothing_changes():
     given, default = (airl(**options).learn(64) for options in ({"entropy_weight": 0.0}, {}))
     assert torch.equal(given.price(given._demonstrations), default.price(default._demonstrations))

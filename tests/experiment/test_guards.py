@@ -1,4 +1,6 @@
 import logging
+from collections import deque
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +14,7 @@ from ganq_irl.algorithms import AdversarialImitation
 from ganq_irl.errors import TrainingDiverged
 from ganq_irl.experiment import load_run, run_experiment
 from ganq_irl.experiment.checkpoints import read_checkpoint
-from ganq_irl.experiment.guards import HORIZON, HORIZON_OFF_POLICY, DiscriminatorWatch
+from ganq_irl.experiment.guards import HORIZON, HORIZON_OFF_POLICY, DiscriminatorWatch, EndsWatch
 from tests.resume_examples import record_demos, tiny_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -239,3 +241,80 @@ def test_a_run_watches_its_discriminator_but_not_a_frozen_one(demos, tmp_path, c
         with caplog.at_level(logging.WARNING):
             run_experiment(config, tmp_path / control, progress_bar=False)
         assert caplog.text.count("the discriminator has won") == n_reports
+
+
+# A policy that only ends its episodes.
+
+
+class Rewarded:
+    """A model whose last hundred episodes, and last rewards, are given."""
+
+    def __init__(self):
+        self.logger, self.num_timesteps, self.ep_info_buffer = Logger(None, []), 0, deque(maxlen=100)
+        self.rollout_buffer = SimpleNamespace(rewards=np.zeros(1))
+
+    def get_env(self):
+        return None
+
+
+def ends_watched(caplog, rounds, shown=(1000, 1000)):
+    """What is said where each round is a hundred episodes of one length at one mean reward."""
+    model, watch = Rewarded(), EndsWatch(shown)
+    watch.init_callback(model)
+    with caplog.at_level(logging.WARNING):
+        for length, reward in rounds:
+            model.ep_info_buffer.extend({"l": length} for _ in range(100))
+            model.rollout_buffer.rewards = np.array([reward - 1, reward + 1])
+            watch.on_rollout_end()
+    return watch, [record.getMessage() for record in caplog.records]
+
+
+def test_episodes_that_negative_rewards_cut_short_are_reported_once(caplog):
+    _, (message,) = ends_watched(caplog, [(20, -1.5), (12, -3.0), (9, -3.0), (6, -9.0)])
+    assert "episodes last 9 steps, 20 at first and 1000 in the demonstrations, and rewards are -3.00" in message
+    assert "try adversary.reward=gail, which is positive, or dac with adversary.absorbing=true" in message
+
+
+@pytest.mark.parametrize(
+    ("rounds", "shown"),
+    [
+        ([(20, -1.0), (12, -1.0)], (1000,)),  # short, but hardly shorter than before
+        ([(20, 1.0), (6, 1.0)], (1000,)),  # paid for every step, and ends all the same
+        ([(500, -1.0), (120, -1.0)], (1000,)),  # shorter, and not yet short
+        ([(500, -1.0), (90, -1.0)], (100,)),  # as the demonstrations are: they reach a goal
+    ],
+)
+def test_other_episodes_are_not_reported(rounds, shown, caplog):
+    assert ends_watched(caplog, rounds, shown)[1] == []
+
+
+def test_nothing_is_said_of_too_few_episodes(caplog):
+    model, watch = Rewarded(), EndsWatch([1000])
+    watch.init_callback(model)
+    for length in (20, 6):
+        model.ep_info_buffer.extend({"l": length} for _ in range(30))
+        model.rollout_buffer.rewards = np.full(4, -1.0)
+        watch.on_rollout_end()
+    assert not caplog.records
+
+
+def test_the_watch_of_ends_goes_on_from_its_state(caplog):
+    watch, _ = ends_watched(caplog, [(20, -1.0)])
+    again, model = EndsWatch([1000]), Rewarded()
+    again.load_state_dict(watch.state_dict())
+    again.init_callback(model)
+    model.ep_info_buffer.extend({"l": 6} for _ in range(100))
+    model.rollout_buffer.rewards = np.full(4, -1.0)
+    again.on_rollout_end()
+    assert "20 at first" in caplog.text
+
+
+def test_a_run_watches_its_ends(demos, tmp_path, caplog, monkeypatch):
+    for name in ("SHORT", "SHORTENED"):
+        monkeypatch.setattr(f"ganq_irl.experiment.guards.{name}", np.inf)
+    monkeypatch.setattr("ganq_irl.experiment.guards.newest_rewards", lambda *_: np.full(3, -1.0))
+    for control, n_reports in (("frozen", 0), ("none", 1)):
+        config = tiny_config("gail", "fast-ppo", demos, control=control, timesteps=4096)
+        with caplog.at_level(logging.WARNING):
+            run_experiment(config, tmp_path / control, progress_bar=False)
+        assert caplog.text.count("a negative reward teaches to end episodes") == n_reports
