@@ -58,12 +58,10 @@ CHOICES_OF_AIRL: dict[str, dict[str, Any]] = {
     "no PopArt": {"adversary": {"normalize_values": False}},
     "bound of 3": {"adversary": {"stabilizers": [{"name": "spectral-norm", "scale": 3.0}]}},
     "no bound": {"adversary": {"stabilizers": []}},
-    "positive": {"adversary": {"reward": "gail"}},
 }
 """What docs/off-policy.md says of each."""
 METHODS: dict[str, dict[str, Any]] = {
     "gail": {"algo": "gail", **ROLLOUTS},
-    "gail, positive": {"algo": "gail", "adversary": {"reward": "gail"}, **ROLLOUTS},
     "airl": {"algo": "airl", **ROLLOUTS},
     "frozen": {"algo": "gail", "control": "frozen", **ROLLOUTS},
     "bc": {"algo": "bc"},
@@ -78,7 +76,7 @@ METHODS: dict[str, dict[str, Any]] = {
     **{f"airl, {name}": {"algo": "airl", **ROLLOUTS, **choice} for name, choice in CHOICES_OF_AIRL.items()},
     "imitation's gail": {"algo": "dac"},  # imitation's own GAIL, with the generator and demonstrations of ``dac``
 }
-ON_POLICY = ("gail", "gail, positive", "airl", "frozen", "gaifo", *(f"airl, {name}" for name in CHOICES_OF_AIRL))
+ON_POLICY = ("gail", "airl", "frozen", "gaifo", *(f"airl, {name}" for name in CHOICES_OF_AIRL))
 """What learns from rollouts of PPO."""
 
 
