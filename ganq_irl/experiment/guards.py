@@ -202,14 +202,16 @@ class EndsWatch(BaseCallback):
         super().__init__()
         self._shown = float(np.mean(demonstration_lengths))
         self._first, self._reported = 0.0, False
+        self._newest: dict[str, Any] | None = None
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
         episodes = self.model.ep_info_buffer
-        if self._reported or episodes is None or len(episodes) < (episodes.maxlen or 1):
+        if self._reported or not episodes or len(episodes) < (episodes.maxlen or 1) or episodes[-1] is self._newest:
             return
+        self._newest = episodes[-1]  # off-policy a collection is one step, and most of them end no episode
         length = float(np.mean([episode["l"] for episode in episodes]))
         self._first = self._first or length
         if length > SHORT * self._shown or length > SHORTENED * self._first:
