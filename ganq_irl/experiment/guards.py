@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from ganq_irl.errors import GanqIrlError, TrainingDiverged
+from ganq_irl.experiment.watching import NEWEST
 from ganq_irl.generators.off_policy import newest_rewards
 
 _log = logging.getLogger(__name__)
@@ -27,8 +28,6 @@ WON, GIVEN_UP = 0.99, 0.525
 """Mean accuracy of both sides, averaged over about a horizon of rounds, from which, and up to which, it is reported."""
 BACK_BELOW, BACK_ABOVE = 0.97, 0.55
 """Where the report counts as settled, so that the next one is news."""
-NEWEST = 2048
-"""Transitions of which rewards are averaged."""
 HORIZON, HORIZON_OFF_POLICY = 10, 500
 """Rounds. Off-policy a round is one update or none, and after ten of them no discriminator knows anything."""
 
