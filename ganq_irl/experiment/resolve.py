@@ -98,9 +98,18 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def toml_value(text: str) -> Any:
-    """A value as TOML reads it, or the text itself where it is not TOML."""
+    """A value as TOML reads it, or the text itself where it is not TOML.
+
+    Raises:
+        ConfigurationError: a list or a table that is not TOML, such as one of JSON; as a text it would fail far from here.
+    """
     try:
         document = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if text.startswith(("[", "{")):
+            raise ConfigurationError(
+                f"{text!r} is not TOML: expected texts in quotes, and = in tables, "
+                'such as [{name = "r1", weight = 10.0}, "spectral-norm"]'
+            ) from error
         return text
     return document["value"] if len(document) == 1 else text

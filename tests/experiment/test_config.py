@@ -95,6 +95,12 @@ def test_assignments(text, expected):
     assert parse_assignment(text) == expected
 
 
+@pytest.mark.parametrize("text", ['a=[{"name": "r1"}]', "a=[r1]", "a={initial=1.0"])
+def test_lists_and_tables_that_are_not_toml_are_refused(text):
+    with pytest.raises(ConfigurationError, match="is not TOML: expected texts in quotes"):
+        parse_assignment(text)
+
+
 @pytest.mark.parametrize("text", ["a", "=1", "a..b=1"])
 def test_malformed_assignments_are_refused(text):
     with pytest.raises(ConfigurationError, match="expected key=value"):

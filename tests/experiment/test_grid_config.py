@@ -5,7 +5,7 @@ from grid_examples import quick_grid
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.experiment.grid import demonstrations_for, make_cells
-from ganq_irl.experiment.grid_config import parse_grid, resolve_grid
+from ganq_irl.experiment.grid_config import parse_grid, parse_variation, resolve_grid
 from ganq_irl.experiment.methods import DEMONSTRATIONS_ONLY, REWARD_KNOWN, parse_method
 from ganq_irl.experiment.resolve import resolve_config
 from ganq_irl.experiment.variations import SURVEY, stabilizers_named
@@ -75,6 +75,12 @@ def test_wrong_requests(changes, message):
 def test_a_request_is_written_and_read_back_to_the_same():
     grid = quick_grid(vary={"n_envs": [1, 2], "stabilizer": ["none", ["r1", {"name": "r2", "weight": 2.0}]]}, seeds=[3, 5])
     assert parse_grid(tomllib.loads(grid.to_toml())) == grid
+
+
+@pytest.mark.parametrize("text", ["stabilizer=[none,r1]", "n_envs={a=1,b=2}"])
+def test_a_variation_that_is_not_toml_is_not_spelled_out_as_letters(text):
+    with pytest.raises(ConfigurationError, match="is not TOML"):
+        parse_variation(text)
 
 
 def test_flags_come_before_assignments_and_those_before_the_file(tmp_path):
