@@ -192,7 +192,7 @@ def _parse(option: str, value: Any, action_space: spaces.Space) -> Any:
         return _parse_train_freq(value)
     if option == "policy_kwargs" and value is not None:
         return _parse_policy_kwargs(value)
-    if option == "action_noise" and isinstance(value, Mapping):
+    if option == "action_noise" and value is not None and not isinstance(value, ActionNoise):
         return _parse_action_noise(value, action_space)
     return value
 
@@ -203,12 +203,13 @@ def _parse_train_freq(value: list | tuple) -> tuple[int, str]:
     raise ConfigurationError(f'train_freq: given {value!r}; expected a number of steps, [4, "step"] or [1, "episode"]')
 
 
-def _parse_action_noise(value: Mapping[str, Any], action_space: spaces.Space) -> ActionNoise:
+def _parse_action_noise(value: Any, action_space: spaces.Space) -> ActionNoise:
     kinds = {"normal": NormalActionNoise, "ornstein-uhlenbeck": OrnsteinUhlenbeckActionNoise}
-    kind, sigma = value.get("kind", "normal"), value.get("sigma")
-    if not value.keys() <= {"kind", "sigma"} or kind not in kinds or not isinstance(sigma, int | float) or sigma <= 0:
+    table = value if isinstance(value, Mapping) else {}
+    kind, sigma = table.get("kind", "normal"), table.get("sigma")
+    if not table.keys() <= {"kind", "sigma"} or kind not in kinds or not isinstance(sigma, int | float) or sigma <= 0:
         raise ConfigurationError(
-            f'action_noise: given {dict(value)}; expected {{ kind = "normal" or "ornstein-uhlenbeck", sigma = 0.1 }}'
+            f'action_noise: given {value}; expected {{ kind = "normal" or "ornstein-uhlenbeck", sigma = 0.1 }}'
         )
     zeros = np.zeros(action_space.shape or ())
     return kinds[kind](mean=zeros, sigma=zeros + sigma)

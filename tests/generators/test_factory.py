@@ -76,6 +76,7 @@ def test_action_noise_from_a_table():
         ("ppo", {"batch_size": 1}, "ppo refuses"),
         ("dqn", {"train_freq": [1, "epoch"]}, "train_freq: given"),
         ("td3", {"action_noise": {"sgima": 0.1}}, "action_noise: given"),
+        ("td3", {"action_noise": 0.1}, "action_noise: given 0.1; expected .* sigma = 0.1"),
         ("td3", {"action_noise": {"sigma": 0.1, "kind": "uniform"}}, "action_noise: given"),
         ("pp0", {}, "did you mean 'ppo'"),
     ],
