@@ -66,6 +66,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "frozen": {"algo": "gail", "control": "frozen", **ROLLOUTS},
     "bc": {"algo": "bc"},
     "dac": {"algo": "dac"},
+    "dac, td3": {"algo": "dac", "generator": "td3"},
     "dac, states alone": {"algo": "dac", "adversary": STATES_ALONE},
     "dac, half demonstrated": {"algo": "dac", "adversary": {"expert_share": 0.5}},
     "dac, none demonstrated": {"algo": "dac", "adversary": {"expert_share": 0.0}},

@@ -200,6 +200,8 @@ def test_a_preset_is_found_by_what_is_trained_where():
     assert choose_preset(None, "ppo", "ganq_irl/PointMaze-v0", None)[0] == "fast-ppo-maze"
     assert choose_preset(None, "fast-ppo", "Acrobot-v1", None)[0] == "ppo-acrobot"
     assert choose_preset(None, "gail", "Pendulum-v1", "td3") == ("none", {})
+    assert choose_preset(None, "dac", "HalfCheetah-v5", None)[0] == "dac-halfcheetah"
+    assert choose_preset(None, "dac", "HalfCheetah-v5", "td3")[0] == "dac-td3-halfcheetah"
     assert choose_preset("none", "gail", "Pendulum-v1", None) == ("none", {})
     assert choose_preset(None, "ppo", "FrozenLake-v1", None) == ("none", {})
 
