@@ -45,8 +45,9 @@ STEPS = {
     "HalfCheetah-v5": 1_000_000,
     "Hopper-v5": 1_000_000,
     "Walker2d-v5": 1_000_000,
+    "Ant-v5": 1_000_000,
 }
-REPLAY_STEPS = {"Pendulum-v1": 20_000, "HalfCheetah-v5": 200_000, "Hopper-v5": 200_000, "Walker2d-v5": 200_000}
+REPLAY_STEPS = {"Pendulum-v1": 20_000} | dict.fromkeys(("HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5"), 200_000)
 """Of the methods that learn from replay, which need a tenth of them."""
 
 ROLLOUTS = {"generator": "fast-ppo"}

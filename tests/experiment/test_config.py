@@ -215,6 +215,7 @@ ENVS = {
     "HalfCheetah": "Pendulum-v1",  # these need mujoco
     "Hopper": "Pendulum-v1",
     "Walker2d": "Pendulum-v1",
+    "Ant": "Pendulum-v1",
     "ContinuingAcrobot": CONTINUING_ACROBOT,
     "ContinuingCartPole": CONTINUING_CARTPOLE,
     "PointMaze": POINT_MAZE,
