@@ -118,13 +118,19 @@ class Cell(Protocol):
 
 
 def run_cells(cells: Sequence[Cell], arguments: argparse.Namespace) -> None:
-    """Run what is not done yet: ``jobs`` at a time, in the folder ``runs``, with the settings ``set``, of the arguments."""
+    """Run what is not done yet: ``jobs`` at a time, in the folder ``runs``, with the settings ``set``, of the arguments.
+
+    Raises:
+        SystemExit: no run is done, so that a table of none would replace the one there is.
+    """
     todo = [cell for cell in cells if not finished([cell.folder(arguments.runs)])]
     with ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = {pool.submit(_run_cell, cell, cell.folder(arguments.runs), arguments.set): cell for cell in todo}
         for future in tqdm(as_completed(futures), total=len(futures), desc="cells", file=sys.stderr):
             if future.exception() is not None:
                 print(f"failed: {futures[future]}: {future.exception()}", file=sys.stderr)
+    if not finished(cell.folder(arguments.runs) for cell in cells):
+        sys.exit("no run finished, so that there is no table to write; what failed is said above")
 
 
 def _run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:
