@@ -67,19 +67,34 @@ def names_of(text: str) -> list[str]:
     return [name.strip() for name in text.split(";") if name.strip()]
 
 
-def in_turns(tasks: Mapping[str, Callable[[], object]], turns: int, label: str) -> dict[str, list[float]]:
-    """Processor seconds of each task in each turn, so that whatever else the machine does falls on all of them.
+def in_turns(
+    tasks: Mapping[str, Callable[[], object]], turns: int, label: str, clock: Callable[[], float] = time.process_time
+) -> dict[str, list[float]]:
+    """Seconds of each task in each turn, the processor's by default; whatever else the machine does falls on all of them.
 
     One turn more comes first and is left out: it warms up.
     """
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for turn in tqdm(range(turns + 1), desc=label, file=sys.stderr):
         for name, task in tasks.items():
-            start = time.process_time()
+            start = clock()
             task()
             if turn:
-                seconds[name].append(time.process_time() - start)
+                seconds[name].append(clock() - start)
     return seconds
+
+
+def clock_of(device: str) -> Callable[[], float]:
+    """Processor time on the CPU; on any other device the time until it is done with all that it was given."""
+    if device == "cpu":
+        return time.process_time
+    import torch
+
+    def clock() -> float:
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    return clock
 
 
 def ratio(of: Sequence[float], to: Sequence[float]) -> str:

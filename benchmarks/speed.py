@@ -21,7 +21,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from common import in_turns, page_parser, ratio, versions, write_markdown
+from common import clock_of, in_turns, page_parser, ratio, versions, write_markdown
 from imitation.algorithms.adversarial import airl as imitation_airl
 from imitation.algorithms.adversarial import gail as imitation_gail
 from imitation.data.wrappers import RolloutInfoWrapper
@@ -152,21 +152,31 @@ def filled_sac(env_id: str) -> SAC:
     return new_sac(env_id, learning_starts=10_000).learn(2_000)
 
 
-def new_sac(env_id: str, learning_starts: int = SAC_BATCH) -> SAC:
+def new_sac(env_id: str, learning_starts: int = SAC_BATCH, device: str = "cpu") -> SAC:
     env = make_vec_env(env_id, 1, seed=0)
-    return SAC("MlpPolicy", env, seed=0, device="cpu", learning_starts=learning_starts, batch_size=SAC_BATCH)
+    return SAC("MlpPolicy", env, seed=0, device=device, learning_starts=learning_starts, batch_size=SAC_BATCH)
 
 
-def off_policy(env_id: str, turns: int, steps: int) -> list[str]:
+def off_policy(env_id: str, turns: int, steps: int, device: str) -> list[str]:
     """Table of what DAC costs beside the SAC that it trains: steps of environment and discriminator included."""
-    learning: dict[str, SAC | DAC] = {"SAC": new_sac(env_id)}
-    for name, n_updates in {"DAC, an update every second step": 0.5, "DAC, an update a step": 1}.items():
-        learning[name] = DAC(new_sac(env_id), demonstrations(env_id), n_updates=n_updates)
+    variants: dict[str, dict[str, Any]] = {
+        "DAC, an update every second step": {"n_updates": 0.5},
+        "DAC, the same, replay on the device": {"n_updates": 0.5, "replay_on_device": True},
+        "DAC, an update a step": {"n_updates": 1},
+    }
+    learning: dict[str, SAC | DAC] = {"SAC": new_sac(env_id, device=device)}
+    for name, options in variants.items():
+        learning[name] = DAC(new_sac(env_id, device=device), demonstrations(env_id), **options)
     for model in learning.values():
         model.learn(2 * SAC_BATCH)  # beyond learning_starts: every later step learns
     tasks = {name: partial(model.learn, steps, reset_num_timesteps=False) for name, model in learning.items()}
-    seconds = in_turns(tasks, turns, f"{env_id}, SAC")
-    lines = [f"## Off-policy ({env_id}, SAC's own networks, batch {SAC_BATCH})", "", "| method | time / SAC |", "|---|---|"]
+    seconds = in_turns(tasks, turns, f"{env_id}, SAC", clock_of(device))
+    lines = [
+        f"## Off-policy ({env_id}, SAC's own networks, batch {SAC_BATCH}, {device})",
+        "",
+        "| method | time / SAC |",
+        "|---|---|",
+    ]
     lines += [f"| {name} | {ratio(of, seconds['SAC'])} |" for name, of in seconds.items()]
     return [*lines, "", f"{turns} turns of {steps} steps each.", ""]
 
@@ -193,6 +203,9 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--rollouts", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300, help="of SAC and DAC in a turn")
+    parser.add_argument(
+        "--device", default="cpu", help="of SAC and DAC in the off-policy part; on cuda wall time is counted"
+    )
     parser.add_argument("--samples", type=int, default=300, help="of a SAC batch, with and without its rewards")
     parser.add_argument("--env", action="append", default=None, help="of the adversarial part")
     parser.add_argument("--shapes", default="AB", help=f"of PPO's update: {'; '.join(SHAPES)}")
@@ -200,10 +213,10 @@ def main() -> None:
     torch.set_num_threads(1)
     parts = arguments.part or PARTS
 
-    lines = ["# Speed", "", "Processor time. Ratios are those within a turn: median (range).", ""]
+    lines = ["# Speed", "", "Processor time, but for another device's. Ratios are those within a turn: median (range).", ""]
     for env_id in arguments.env or ["CartPole-v1", "Pendulum-v1"]:
         lines += adversarial(env_id, arguments.shapes, arguments.turns, arguments.rollouts) if "adversarial" in parts else []
-    lines += off_policy("Pendulum-v1", arguments.turns, arguments.steps) if "off-policy" in parts else []
+    lines += off_policy("Pendulum-v1", arguments.turns, arguments.steps, arguments.device) if "off-policy" in parts else []
     lines += relabel("Pendulum-v1", arguments.samples) if "relabel" in parts else []
     write_markdown(arguments.out, [*lines, versions("python benchmarks/speed.py")])
 

@@ -144,7 +144,7 @@ def walk(name, n_envs=2, seed=0, **kwargs):
     return vec_env(WalkEnv, n_envs, seed, action_space=action_space_of(name), **kwargs)
 
 
-def generator(name, env=None, seed=0, **options):
+def generator(name, env=None, seed=0, device="cpu", **options):
     """A small, quick SB3 algorithm."""
     small = {"policy_kwargs": {"net_arch": [8]}}
     if name in ON_POLICY:
@@ -152,7 +152,7 @@ def generator(name, env=None, seed=0, **options):
         small |= {"n_epochs": 2} if name in ("ppo", "fast-ppo") else {}
     else:
         small |= {"buffer_size": 400, "learning_starts": 40, "batch_size": 16, "train_freq": 2, "gradient_steps": 1}
-    return build_generator(name, walk(name) if env is None else env, seed=seed, device="cpu", **{**small, **options})
+    return build_generator(name, walk(name) if env is None else env, seed=seed, device=device, **{**small, **options})
 
 
 def demonstrations(env=None, n_episodes=4, seed=0):

@@ -190,7 +190,7 @@ class AdversarialImitation(GeneratorImitation):
         return replace(batch, log_probs=log_probs(self.generator, batch, self._temperature))
 
     def _log(self, metrics: dict[str, Tensor]) -> None:
-        values = {key: float(value) for key, value in metrics.items()}
+        values = dict(zip(metrics, torch.stack([*metrics.values()]).tolist(), strict=True))  # one wait for the device
         if not np.isfinite(values["loss"]):
             raise TrainingDiverged(
                 f"the discriminator's loss is {values['loss']} after {self.learner.n_updates} updates; "

@@ -21,6 +21,7 @@ from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.off_policy import relabelled
+from ganq_irl.generators.replay_rows import keep_on_device
 from ganq_irl.types import Batch
 from ganq_irl_demos import MISSABLE
 
@@ -55,6 +56,8 @@ class DAC(AdversarialImitation):
         expert_share: share of each of the generator's batches that is drawn from the demonstrations, in [0, 1), priced as
             its own transitions are; half is what Ball et al. (2023) mix of prior data. The critics then know from the first
             update on what is worth most. 0 is the paper's DAC.
+        replay_on_device: keep the replay's observations and actions on the generator's device as well, so that batches are
+            gathered there: the same draws and numbers, for as much memory there. On the CPU it gains nothing.
         frozen: never train the discriminator: the control that shows what a random fixed score is worth.
         seed: of the discriminator, its batches and its noise; the generator has its own.
 
@@ -81,6 +84,7 @@ class DAC(AdversarialImitation):
         learning_rate: Schedule = 1e-3,
         absorbing: bool = False,
         expert_share: float = 0.0,
+        replay_on_device: bool = False,
         frozen: bool = False,
         seed: int = 0,
     ) -> None:
@@ -114,19 +118,23 @@ class DAC(AdversarialImitation):
         )
         self.absorbing = AbsorbingValue(generator) if absorbing else None
         self._loop = loops(self._demonstrations[:1])
-        self.expert_share = expert_share
+        self.expert_share, self.replay_on_device = expert_share, replay_on_device
         self.expert = self._expert_replay(generator, demonstrations) if expert_share else None
 
     def _expert_replay(self, generator: OffPolicyAlgorithm, demonstrations: Any) -> ExpertReplay:
         loaded = demonstrations_for(generator, demonstrations, needs=MISSABLE)
         expert = ExpertReplay(generator, loaded, reward=0.0, seed=self.seed)
         expert.buffer = relabelled(expert.buffer, self.price)
+        if self.replay_on_device:
+            keep_on_device(expert.buffer)
         return expert
 
     @contextmanager
     def _installed(self) -> Iterator[list[BaseCallback]]:
         with super()._installed() as callbacks:
             buffer: Any = self.generator.replay_buffer  # type: ignore[attr-defined]  # checked to be off-policy
+            if self.replay_on_device:
+                keep_on_device(buffer)
             with nullcontext() if self.expert is None else mixed_with(buffer, self.expert, self.expert_share):
                 yield callbacks
 

@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from ganq_irl.errors import ConfigurationError
+from ganq_irl.generators.replay_rows import normalized, stored_rows, terminations
 from ganq_irl.types import Observations
 
 
@@ -133,12 +134,13 @@ class NStepReplayBuffer(ReplayBuffer):
         envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002  # seeded by SB3, as all of its draws
         newest = (self.pos - 1) % self.buffer_size
         window = windows(batch_inds, envs, self.n_steps, newest, self.dones, self.timeouts)
-        dones = self.dones[window.last, envs] * (1 - self.timeouts[window.last, envs])
+        observations, actions = stored_rows(self, ("observations", "actions"), batch_inds, envs)
+        (next_observations,) = stored_rows(self, ("next_observations",), window.last, envs)
         return NStepReplayBufferSamples(
-            observations=self._observations_at(self.observations, batch_inds, envs, env),
-            actions=self._tensor(self.actions[batch_inds, envs]),
-            next_observations=self._observations_at(self.next_observations, window.last, envs, env),
-            dones=self._tensor(dones[:, None]),
+            observations=normalized(env, observations),
+            actions=actions,
+            next_observations=normalized(env, next_observations),
+            dones=terminations(self, window.last, envs).reshape(-1, 1),
             rewards=self._returns(window, env),
             discounts=self._tensor(self._discounts(self.n_steps + 1)[window.lengths, None]),
         )
@@ -151,10 +153,6 @@ class NStepReplayBuffer(ReplayBuffer):
     def _discounts(self, number: int) -> np.ndarray:
         """1, γ, γ², ..., as many as asked for."""
         return self.gamma ** np.arange(number, dtype=np.float32)
-
-    def _observations_at(self, storage: Any, steps: np.ndarray, envs: np.ndarray, env: VecNormalize | None) -> Any:
-        rows = self._normalize_obs(_rows(storage, steps, envs), env)
-        return {key: self._tensor(value) for key, value in rows.items()} if isinstance(rows, dict) else self._tensor(rows)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return self.to_torch(array, copy=False)  # what was gathered is a copy already
@@ -184,13 +182,6 @@ def _check_settings(n_steps: int, gamma: float) -> None:
         raise ConfigurationError(f"n_steps: given {n_steps!r}; expected a whole number of at least 1")
     if not 0 <= gamma <= 1:
         raise ConfigurationError(f"gamma: given {gamma!r}; expected a discount in [0, 1]")
-
-
-def _rows(storage: Any, steps: np.ndarray, envs: np.ndarray) -> Any:
-    """Rows at ``(step, env)`` of a buffer's array, or of each in a dict of them; copies."""
-    if isinstance(storage, dict):
-        return {key: value[steps, envs] for key, value in storage.items()}
-    return storage[steps, envs]
 
 
 def _differ(storage: Any, step: int, other: Any, other_step: int) -> np.ndarray:

@@ -13,12 +13,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
 from torch import Tensor
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.adversary import Adversary, progress_remaining
 from ganq_irl.generators.n_step import NStepDictReplayBuffer, NStepReplayBuffer, Windows
+from ganq_irl.generators.replay_rows import TRANSITION, DeviceCopy, normalized, stored_rows, terminations
 from ganq_irl.types import Batch
 
 
@@ -26,10 +27,13 @@ class _Relabelled(ReplayBuffer):
     """Rewards are computed by ``price`` at sample time, and none is stored."""
 
     price: Callable[[Batch], Tensor] | None = None
+    device_copy: DeviceCopy | None = None
 
     def add(self, obs: Any, next_obs: Any, action: Any, reward: np.ndarray, done: np.ndarray, infos: Any) -> None:
         """Store a transition; under ``VecNormalize`` SB3 would hand over the environment's reward, past the recorder."""
         super().add(obs, next_obs, action, np.zeros_like(reward), done, infos)
+        if self.device_copy is not None:
+            self.device_copy.add()
 
     def _priced(self, batch: Batch) -> Tensor:
         if self.price is None:
@@ -37,25 +41,33 @@ class _Relabelled(ReplayBuffer):
         return self.price(batch)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "price": None}  # a pricing closure is not part of the data
+        return {**self.__dict__, "price": None, "device_copy": None}  # neither is part of the data
 
 
 class RelabelledReplayBuffer(_Relabelled):
     """SB3's replay buffer with rewards computed by ``price`` at sample time, and none stored."""
 
+    _samples: type = ReplayBufferSamples
+
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
-        samples: Any = super()._get_samples(batch_inds, env=None)  # raw: the discriminator has a normaliser of its own
-        rewards = self._priced(_to_batch(samples, self.action_space)).reshape(-1, 1)
-        if env is not None:
-            samples = samples._replace(
-                observations=_normalize(env, samples.observations),
-                next_observations=_normalize(env, samples.next_observations),
-            )
-        return samples._replace(rewards=rewards)
+        envs = np.random.randint(0, high=self.n_envs, size=len(batch_inds))  # noqa: NPY002  # as SB3 draws them
+        observations, actions, next_observations = stored_rows(self, TRANSITION, batch_inds, envs)
+        dones = terminations(self, batch_inds, envs)
+        # Priced raw: the discriminator has a normaliser of its own.
+        raw = Batch(observations, executed_actions(actions, self.action_space), next_observations, dones)
+        return self._samples(
+            observations=normalized(env, observations),
+            actions=actions,
+            next_observations=normalized(env, next_observations),
+            dones=dones.reshape(-1, 1),
+            rewards=self._priced(raw).reshape(-1, 1),
+        )
 
 
 class RelabelledDictReplayBuffer(RelabelledReplayBuffer, DictReplayBuffer):
     """The same for Dict observations."""
+
+    _samples = DictReplayBufferSamples
 
 
 class RelabelledNStepReplayBuffer(_Relabelled, NStepReplayBuffer):
@@ -190,28 +202,9 @@ def newest_steps(buffer: ReplayBuffer, n: int) -> np.ndarray:
 
 def _gather(buffer: ReplayBuffer, steps: np.ndarray, envs: np.ndarray) -> Batch:
     """Raw transitions at ``(step, env)``, actions as the environment takes them."""
-
-    def rows(storage: Any) -> Any:
-        if isinstance(storage, dict):
-            return {key: rows(value) for key, value in storage.items()}
-        return buffer.to_torch(storage[steps, envs], copy=False)
-
-    dones = buffer.dones[steps, envs] * (1 - buffer.timeouts[steps, envs])
-    return Batch(
-        rows(buffer.observations),
-        executed_actions(rows(buffer.actions), buffer.action_space),
-        rows(buffer.next_observations),
-        buffer.to_torch(dones, copy=False).float(),
-    )
-
-
-def _to_batch(samples: Any, action_space: spaces.Space) -> Batch:
-    return Batch(
-        samples.observations,
-        executed_actions(samples.actions, action_space),
-        samples.next_observations,
-        samples.dones.reshape(-1).float(),
-    )
+    observations, actions, next_observations = stored_rows(buffer, TRANSITION, steps, envs)
+    executed = executed_actions(actions, buffer.action_space)
+    return Batch(observations, executed, next_observations, terminations(buffer, steps, envs))
 
 
 def executed_actions(stored: Tensor, action_space: spaces.Space) -> Tensor:
@@ -221,10 +214,3 @@ def executed_actions(stored: Tensor, action_space: spaces.Space) -> Tensor:
         low, half = (torch.as_tensor(bound, device=stored.device) for bound in (action_space.low, half_width))
         return low + half * (stored.reshape(len(stored), *action_space.shape) + 1.0)
     return stored.reshape(len(stored)) if isinstance(action_space, spaces.Discrete) else stored
-
-
-def _normalize(env: Any, observations: Any) -> Any:
-    if isinstance(observations, dict):
-        arrays = env.normalize_obs({key: value.cpu().numpy() for key, value in observations.items()})
-        return {key: torch.as_tensor(value, device=observations[key].device) for key, value in arrays.items()}
-    return torch.as_tensor(env.normalize_obs(observations.cpu().numpy()), device=observations.device)

@@ -119,6 +119,7 @@ def test_action_noise_goes_on(kind, tmp_path):
 )
 def test_stabilizers_and_absorbing_states_go_on(stabilizers, demos, tmp_path):
     adversary = {"stabilizers": stabilizers, "absorbing": True, "n_updates": 0.5, "expert_share": 0.5}
+    adversary |= {"replay_on_device": True}
     config = tiny_config("dac", "dqn", demos, adversary=adversary)
     run_experiment(config, tmp_path / "whole", progress_bar=False)
     run_and_kill(config, tmp_path / "killed", 46)

@@ -51,6 +51,8 @@ def load_replay_state(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
         if row != size:
             raise StorageError(f"the checkpoint's {name} have {row} rows, expected {size}")
     buffer.pos, buffer.full = state["pos"], state["full"]
+    if getattr(buffer, "device_copy", None) is not None:
+        buffer.device_copy.refresh()  # type: ignore[attr-defined]  # a replay buffer of ours
 
 
 def _arrays(buffer: ReplayBuffer) -> Iterator[tuple[str, np.ndarray]]:
