@@ -160,7 +160,8 @@ def _run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:
 
 def configured(settings: Mapping[str, Any], overrides: Sequence[str]) -> ExperimentConfig:
     """A cell's configuration: what ``--set`` gave over the cell's own settings, where ``ganq-irl`` puts its flags first."""
-    from ganq_irl.experiment.resolve import merged, parse_assignment, resolve_config
+    from ganq_irl.experiment.config import merged
+    from ganq_irl.experiment.resolve import parse_assignment, resolve_config
 
     return resolve_config(reduce(merged, map(parse_assignment, overrides), dict(settings)))
 

@@ -12,7 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from ganq_irl.algorithms import ALGORITHMS
 from ganq_irl.experiment import resolve_config, run_experiment
 from ganq_irl.experiment.checks import ADVERSARIAL
-from ganq_irl.experiment.resolve import merged
+from ganq_irl.experiment.config import merged
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
 
 ON_POLICY = ("ppo", "fast-ppo", "a2c", "trpo")

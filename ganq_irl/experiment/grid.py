@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.experiment.config import ExperimentConfig, merged
 from ganq_irl.experiment.grid_config import GridConfig
 from ganq_irl.experiment.methods import DEMONSTRATIONS_ONLY, Method, parse_method
-from ganq_irl.experiment.resolve import merged, resolve_config
+from ganq_irl.experiment.resolve import resolve_config
 from ganq_irl.experiment.variations import Choice, choices, fitted
 
 CELLS = "cells"

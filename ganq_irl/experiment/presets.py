@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.experiment.config import merged
 
 NONE = "none"
 _NOT_SETTINGS = ("algo", "env", "generator", "expert")
@@ -18,8 +19,15 @@ _ALIKE = {"ppo", "fast-ppo"}
 
 @cache
 def load_presets() -> dict[str, dict[str, Any]]:
-    """All presets by name: their settings, and the algo, env family and generator that they are for."""
-    return tomllib.loads((files("ganq_irl.experiment") / "presets.toml").read_text(encoding="utf-8"))
+    """All presets by name: settings, their bases' included, and the algo, env family and generator that they are for."""
+    written = tomllib.loads((files("ganq_irl.experiment") / "presets.toml").read_text(encoding="utf-8"))
+    return {name: _with_base(name, written) for name in written}
+
+
+def _with_base(name: str, written: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    own = dict(written[name])
+    base = own.pop("base", None)
+    return own if base is None else merged(_with_base(base, written), own)
 
 
 def env_family(env_id: str) -> str:

@@ -21,10 +21,10 @@ import numpy as np
 from ganq_irl.environments.true_rewards import pendulum_reward
 from ganq_irl.evaluation import EpisodeStatistics, Evaluation, summarize
 from ganq_irl.experiment.checks import IMITATION
-from ganq_irl.experiment.config import EvaluationConfig, ExperimentConfig
+from ganq_irl.experiment.config import EvaluationConfig, ExperimentConfig, merged
 from ganq_irl.experiment.parallel import run_all
 from ganq_irl.experiment.quickstart_pictures import draw_returns, draw_rewards, pendulum_grid
-from ganq_irl.experiment.resolve import merged, resolve_config
+from ganq_irl.experiment.resolve import resolve_config
 from ganq_irl.experiment.run_directory import PROGRESS, REWARD, load_run, require_vacant, versions, write_json
 from ganq_irl.rewards import RewardModel
 from ganq_irl.storage import replace_file

@@ -9,7 +9,7 @@ from typing import Any
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.experiment.checks import check_config, defaults_for, known_algorithm, shipped_env
-from ganq_irl.experiment.config import ExperimentConfig, parse_config
+from ganq_irl.experiment.config import ExperimentConfig, merged, parse_config
 from ganq_irl.experiment.presets import choose_preset
 
 LARGEST_SETTINGS = 2**20
@@ -82,19 +82,6 @@ def parse_assignment(text: str) -> dict[str, Any]:
     for name in reversed(names):
         nested = {name: nested}
     return nested
-
-
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """``below`` overridden by ``above``, tables key by key.
-
-    >>> merged({"a": {"x": 1, "y": 2}}, {"a": {"x": 3}})
-    {'a': {'x': 3, 'y': 2}}
-    """
-    result = dict(below)
-    for key, value in above.items():
-        nested = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = merged(result[key], value) if nested else value
-    return result
 
 
 def toml_value(text: str) -> Any:

@@ -16,9 +16,10 @@ from stable_baselines3.common.logger import KVWriter
 
 from ganq_irl.errors import ConfigurationError, GanqIrlError, MissingDependency, RunDirectoryError, usable_path
 from ganq_irl.evaluation import normalized_score
+from ganq_irl.experiment.config import merged
 from ganq_irl.experiment.grid import Cell, make_cells
 from ganq_irl.experiment.grid_config import GridConfig, parse_grid
-from ganq_irl.experiment.resolve import merged, parse_assignment, read_toml
+from ganq_irl.experiment.resolve import parse_assignment, read_toml
 from ganq_irl.experiment.runner import run_experiment
 from ganq_irl.storage import replace_file
 

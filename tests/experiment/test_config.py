@@ -9,9 +9,9 @@ from ganq_irl.environments import CONTINUING_ACROBOT, CONTINUING_CARTPOLE, POINT
 from ganq_irl.errors import ConfigurationError, GanqIrlError, IncompatibleSpaces
 from ganq_irl.experiment import EvaluationConfig, ExperimentConfig, load_presets, resolve_config
 from ganq_irl.experiment.checks import IMITATION, check_config
-from ganq_irl.experiment.config import parse_config
+from ganq_irl.experiment.config import merged, parse_config
 from ganq_irl.experiment.presets import choose_preset, env_family
-from ganq_irl.experiment.resolve import merged, parse_assignment
+from ganq_irl.experiment.resolve import parse_assignment
 from ganq_irl.generators.factory import GENERATORS, generator_options
 
 PPO = {"algo": "ppo", "env": "Pendulum-v1", "preset": "none"}
@@ -238,3 +238,13 @@ def test_every_preset_is_a_valid_run(name):
 def test_every_error_is_the_users_to_mend():
     with pytest.raises(GanqIrlError):
         resolve_config({"algo": "nothing"})
+
+
+def test_a_preset_has_its_bases_settings_but_for_its_own():
+    presets = load_presets()
+    base, heir = presets["gail-hopper"], presets["airl-hopper"]
+    assert heir == base | {"algo": "airl", "adversary": base["adversary"] | heir["adversary"]}
+    assert heir["adversary"] == {"reward": "gail", "stabilizers": [{"name": "spectral-norm", "scale": 3.0}]}
+    narrow = presets["airl-halfcheetah"]["generator_kwargs"]  # through two more bases
+    assert narrow == base["generator_kwargs"] | {"policy_kwargs": {"log_std_init": -1.0}}
+    assert not any("base" in preset for preset in presets.values())

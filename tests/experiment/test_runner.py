@@ -9,8 +9,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.errors import GanqIrlError, InvalidDemonstrations, RunDirectoryError, TrainingDiverged
 from ganq_irl.experiment import load_run, resolve_config, run_experiment
+from ganq_irl.experiment.config import merged
 from ganq_irl.experiment.experts import expert_config, record_run
-from ganq_irl.experiment.resolve import merged
 from ganq_irl.experiment.runner import evaluate_run_policy
 from ganq_irl.generators.factory import GENERATORS
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations

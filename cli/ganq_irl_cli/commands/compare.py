@@ -81,9 +81,9 @@ def command(
     with session.working():
         from ganq_irl.errors import usable_path
         from ganq_irl.experiment.compare import conclude
+        from ganq_irl.experiment.config import merged
         from ganq_irl.experiment.grid_config import GRID_FILE, parse_variation, resolve_grid
         from ganq_irl.experiment.grid_runner import run_grid
-        from ganq_irl.experiment.resolve import merged
 
         flags: dict[str, Any] = {"algos": _names(algos), "env": list(env) or None, **settings}
         flags |= {"n_demos": _numbers("--n-demos", n_demos), "seeds": _seeds(seeds)}
