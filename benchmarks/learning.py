@@ -52,7 +52,8 @@ REPLAY_STEPS = {"Pendulum-v1": 20_000} | dict.fromkeys(("HalfCheetah-v5", "Hoppe
 
 ROLLOUTS = {"generator": "fast-ppo"}
 """SB3's PPO to rounding, at half the time or less."""
-STATES_ALONE = {"inputs": ["observations", "next_observations"]}
+STATES_ALONE = {"inputs": ["observations", "next_observations"], "expert_share": 0.0}
+"""A share would replay demonstrated actions."""
 CHOICES_OF_AIRL: dict[str, dict[str, Any]] = {
     "f - log pi": {"adversary": {"entropy_weight": 1.0}},
     "entropy coefficient": {"generator_kwargs": {"ent_coef": 0.01}},

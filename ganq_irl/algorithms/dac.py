@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -18,7 +19,7 @@ from ganq_irl.algorithms.expert_replay import ExpertReplay, mixed_with
 from ganq_irl.algorithms.settings import Schedule
 from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
-from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
+from ganq_irl.errors import ConfigurationError, InvalidDemonstrations, UnsupportedGenerator
 from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.off_policy import relabelled
 from ganq_irl.generators.replay_rows import keep_on_device
@@ -55,7 +56,7 @@ class DAC(AdversarialImitation):
         absorbing: learn what an episode's end is worth.
         expert_share: share of each of the generator's batches that is drawn from the demonstrations, in [0, 1), priced as
             its own transitions are; half is what Ball et al. (2023) mix of prior data. The critics then know from the first
-            update on what is worth most. 0 is the paper's DAC.
+            update on what is worth most, actions included, whatever ``inputs`` has. 0 is the paper's DAC.
         replay_on_device: keep the replay's observations and actions on the generator's device as well, so that batches are
             gathered there: the same draws and numbers, for as much memory there. On the CPU it gains nothing.
         frozen: never train the discriminator: the control that shows what a random fixed score is worth.
@@ -122,7 +123,18 @@ class DAC(AdversarialImitation):
         self.expert = self._expert_replay(generator, demonstrations) if expert_share else None
 
     def _expert_replay(self, generator: OffPolicyAlgorithm, demonstrations: Any) -> ExpertReplay:
-        loaded = demonstrations_for(generator, demonstrations, needs=MISSABLE)
+        try:
+            loaded = demonstrations_for(generator, demonstrations, needs=MISSABLE)
+        except InvalidDemonstrations as error:  # what the discriminator reads of them was there
+            raise InvalidDemonstrations(
+                f"expert_share={self.expert_share} replays whole transitions; give expert_share=0 ({error})"
+            ) from error
+        if "actions" not in self.inputs:
+            warnings.warn(
+                f"the discriminator sees no actions, but expert_share={self.expert_share} replays the demonstrated ones; "
+                "give expert_share=0 to learn from observations alone",
+                stacklevel=4,
+            )
         expert = ExpertReplay(generator, loaded, reward=0.0, seed=self.seed)
         expert.buffer = relabelled(expert.buffer, self.price)
         if self.replay_on_device:
