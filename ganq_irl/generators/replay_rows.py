@@ -64,6 +64,7 @@ class DeviceCopy:
     """Observations and actions of a replay buffer on its device; the host's arrays stay what is stored and kept.
 
     Rows that were added since the last read follow at the next one, in one piece an array (two where the ring begins anew).
+    The buffer is given with each read, since relabelling makes a new one around the same arrays.
 
     Args:
         buffer: what is copied, with all that it holds.
