@@ -40,7 +40,7 @@ class IQLearn(OffPolicyImitation):
     Over discrete actions the policy acts by a draw from softmax(Q/τ), and greedily where ``deterministic``. SAC's entropy
     coefficient is τ: the authors found the automatic one to keep IQ-Learn from converging, and fix it at 0.01 or less on
     MuJoCo. Give the generator an ``ent_coef``; Pendulum is learned with 0.1. On MuJoCo they have one critic as well
-    (``policy_kwargs={"n_critics": 1}``): of two, V presses on the smaller one alone.
+    (``policy_kwargs={"n_critics": 1}``), which matters with ``value``: of two, V presses on the smaller one alone.
 
     Args:
         generator: SB3's SAC or DQN with its environment.
