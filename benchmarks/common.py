@@ -85,7 +85,7 @@ def in_turns(
 
 
 def clock_of(device: str) -> Callable[[], float]:
-    """Processor time on the CPU; on any other device the time until it is done with all that it was given."""
+    """Processor time on the CPU; on a CUDA device the time until it is done with all that it was given."""
     if device == "cpu":
         return time.process_time
     import torch

@@ -48,8 +48,8 @@ class Batch:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """A batch with ``function`` applied to every tensor that is present."""
-        mapped: dict[str, Any] = {field.name: _map(function, getattr(self, field.name)) for field in fields(self)}
-        return Batch(**mapped)
+        values: dict[str, Any] = {field.name: mapped(function, getattr(self, field.name)) for field in fields(self)}
+        return Batch(**values)
 
     def __getitem__(self, index: Tensor | slice) -> Batch:
         """Rows chosen by an index tensor or a slice."""
@@ -76,11 +76,12 @@ def shares_condition(one: Batch, other: Batch) -> bool:
     return all(getattr(one, f.name) is getattr(other, f.name) for f in fields(Batch) if f.name != "returns")
 
 
-def _map(function: Callable[[Tensor], Tensor], value: Observations | None) -> Observations | None:
+def mapped(function: Callable[[Any], Any], value: Any) -> Any:
+    """``function`` of a tensor or array, or of each in a dict of them; None stays None."""
     if value is None:
         return None
     if isinstance(value, dict):
-        return {key: function(tensor) for key, tensor in value.items()}
+        return {key: function(each) for key, each in value.items()}
     return function(value)
 
 

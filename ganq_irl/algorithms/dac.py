@@ -133,7 +133,7 @@ class DAC(AdversarialImitation):
             warnings.warn(
                 f"the discriminator sees no actions, but expert_share={self.expert_share} replays the demonstrated ones; "
                 "give expert_share=0 to learn from observations alone",
-                stacklevel=4,
+                stacklevel=3,
             )
         expert = ExpertReplay(generator, loaded, reward=0.0, seed=self.seed)
         expert.buffer = relabelled(expert.buffer, self.price)

@@ -51,15 +51,13 @@ class RelabelledReplayBuffer(_Relabelled):
 
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
         envs = np.random.randint(0, high=self.n_envs, size=len(batch_inds))  # noqa: NPY002  # as SB3 draws them
-        observations, actions, next_observations = stored_rows(self, TRANSITION, batch_inds, envs)
-        dones = terminations(self, batch_inds, envs)
-        # Priced raw: the discriminator has a normaliser of its own.
-        raw = Batch(observations, executed_actions(actions, self.action_space), next_observations, dones)
+        rows = stored_rows(self, TRANSITION, batch_inds, envs)
+        raw = _as_batch(self, rows, batch_inds, envs)  # priced raw: the discriminator has a normaliser of its own
         return self._samples(
-            observations=normalized(env, observations),
-            actions=actions,
-            next_observations=normalized(env, next_observations),
-            dones=dones.reshape(-1, 1),
+            observations=normalized(env, raw.observations),
+            actions=rows[1],
+            next_observations=normalized(env, raw.next_observations),
+            dones=raw.dones.reshape(-1, 1),
             rewards=self._priced(raw).reshape(-1, 1),
         )
 
@@ -202,7 +200,11 @@ def newest_steps(buffer: ReplayBuffer, n: int) -> np.ndarray:
 
 def _gather(buffer: ReplayBuffer, steps: np.ndarray, envs: np.ndarray) -> Batch:
     """Raw transitions at ``(step, env)``, actions as the environment takes them."""
-    observations, actions, next_observations = stored_rows(buffer, TRANSITION, steps, envs)
+    return _as_batch(buffer, stored_rows(buffer, TRANSITION, steps, envs), steps, envs)
+
+
+def _as_batch(buffer: ReplayBuffer, rows: list[Any], steps: np.ndarray, envs: np.ndarray) -> Batch:
+    observations, actions, next_observations = rows
     executed = executed_actions(actions, buffer.action_space)
     return Batch(observations, executed, next_observations, terminations(buffer, steps, envs))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_n
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from ganq_irl.generators.spaces import in_layout_of
-from ganq_irl.types import Batch
+from ganq_irl.types import Batch, mapped
 
 Rows = np.ndarray | dict[str, np.ndarray]
 
@@ -70,7 +70,7 @@ class TransitionRecorder(VecEnvWrapper):
         following = current = self._raw(observations)
         terminated = truncated = dones.copy()  # an environment may use its array again
         if dones.any():
-            following, truncated = _map(np.copy, current), np.zeros_like(dones)
+            following, truncated = mapped(np.copy, current), np.zeros_like(dones)
             for index in np.flatnonzero(dones):
                 truncated[index] = infos[index].get("TimeLimit.truncated", False)
                 _assign(following, int(index), self._raw_terminal(infos[index]["terminal_observation"]))
@@ -124,10 +124,6 @@ def recording(model: BaseAlgorithm, *, keep: bool) -> Iterator[TransitionRecorde
     finally:
         model.__class__ = plain
         model.set_env(env, force_reset=False)
-
-
-def _map(function: Callable[[np.ndarray], np.ndarray], rows: Rows) -> Rows:
-    return {key: function(value) for key, value in rows.items()} if isinstance(rows, dict) else function(rows)
 
 
 def _assign(rows: Rows, index: int, value: Any) -> None:

@@ -2,7 +2,8 @@
 
 Stable-Baselines3 keeps a replay buffer in the host's memory, gathers each batch there and copies it to the device. With a
 copy on the device a batch is gathered where it is used, and what crosses over is each transition, once, and the batch's
-indices. Which rows are drawn is decided on the host in either case, so that a seeded run is the same with and without it.
+indices and ends. Which rows are drawn is decided on the host in either case, so that a seeded run is the same with and
+without it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from torch import Tensor
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.types import Observations
+from ganq_irl.types import Observations, mapped
 
 TRANSITION = ("observations", "actions", "next_observations")
 """What a device copy holds. Not ends: that a time limit cut an episode may be marked after its last row was stored."""
@@ -39,7 +40,7 @@ def stored_rows(buffer: ReplayBuffer, names: Sequence[str], steps: np.ndarray, e
         return copy.rows(buffer, names, steps, envs)
 
     def rows(array: Any) -> Any:
-        return _mapped(lambda each: buffer.to_torch(each[steps, envs], copy=False), array)  # what was gathered is a copy
+        return mapped(lambda each: buffer.to_torch(each[steps, envs], copy=False), array)  # what was gathered is a copy
 
     return [rows(getattr(buffer, name)) for name in names]
 
@@ -77,7 +78,7 @@ class DeviceCopy:
         arrays = {name: getattr(buffer, name) for name in TRANSITION}
         try:
             self._arrays = {
-                name: _mapped(lambda rows: torch.zeros_like(torch.from_numpy(rows), device=buffer.device), array)
+                name: mapped(lambda rows: torch.zeros_like(torch.from_numpy(rows), device=buffer.device), array)
                 for name, array in arrays.items()
             }
         except torch.cuda.OutOfMemoryError as error:
@@ -86,7 +87,7 @@ class DeviceCopy:
                 f"replay_on_device: a replay of {buffer.buffer_size * buffer.n_envs} transitions takes {size:.2g} GiB, and "
                 f"{buffer.device} has no room for it; lower the generator's buffer_size, or leave the option out"
             ) from error
-        self._n_missing = buffer.buffer_size
+        self.refresh()
 
     def add(self) -> None:
         """A step of each environment was added to the buffer."""
@@ -100,7 +101,7 @@ class DeviceCopy:
         """``stored_rows``, gathered on the device."""
         self._catch_up(buffer)
         index = torch.as_tensor(steps * buffer.n_envs + envs, device=buffer.device)
-        return [_mapped(lambda array: array.flatten(0, 1)[index], self._arrays[name]) for name in names]
+        return [mapped(lambda array: array.flatten(0, 1)[index], self._arrays[name]) for name in names]
 
     def _catch_up(self, buffer: ReplayBuffer) -> None:
         n_missing, self._n_missing = min(self._n_missing, buffer.size()), 0
@@ -124,11 +125,6 @@ def keep_on_device(buffer: Any) -> None:
         buffer.device_copy = DeviceCopy(buffer)
     else:
         buffer.device_copy.refresh()
-
-
-def _mapped(function: Any, array: Any) -> Any:
-    """``function`` of an array, or of each in a dict of them."""
-    return {key: function(value) for key, value in array.items()} if isinstance(array, dict) else function(array)
 
 
 def _leaves(array: Any) -> Any:
