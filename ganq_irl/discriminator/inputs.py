@@ -215,6 +215,16 @@ class InputEncoder(nn.Module):
                 self.mean[part.columns] = values.mean(dim=0)
                 self.std[part.columns] = torch.where(is_constant, torch.ones_like(deviation), deviation)
 
+    def reach_bounds(self) -> None:
+        """Divide no bounded column by so little that a value within its space's bounds is cut off; call it after ``fit``."""
+        for part in self.parts:
+            if part.is_continuous:
+                mean = self.mean[part.columns]
+                low, high = (torch.as_tensor(bound, device=mean.device).reshape(-1) for bound in _bounds(part.space))
+                farthest = torch.maximum(mean - low, high - mean)  # (width,), infinite where a bound is
+                least = torch.where(farthest.isfinite(), farthest / self.clip[part.columns], 0.0)
+                self.std[part.columns] = torch.maximum(self.std[part.columns], least)
+
     def _observation_twin(self, part: Part) -> Part:
         twins = [other for other in self.parts if other.field == "observations" and other.key == part.key]
         return twins[0] if twins else part
@@ -280,6 +290,15 @@ def _checked_width(space: spaces.Space, field: str) -> int:
             "observations, a Dict of them"
         )
     return get_flattened_obs_dim(space)
+
+
+def _bounds(space: spaces.Space | None) -> tuple[np.ndarray, np.ndarray]:
+    """Of a Box, float32, infinite where its space says so by the largest number there is."""
+    assert isinstance(space, spaces.Box)
+    low, high = (np.asarray(bound, dtype=np.float64) for bound in (space.low, space.high))
+    largest = np.finfo(np.float32).max
+    low, high = np.where(low <= -largest, -np.inf, low), np.where(high >= largest, np.inf, high)
+    return low.astype(np.float32), high.astype(np.float32)
 
 
 def _value(batch: Batch, part: Part) -> Tensor:

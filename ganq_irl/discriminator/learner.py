@@ -56,8 +56,7 @@ class DiscriminatorLearner:
         _check_compatible(self._attached(), self.loss)
         encoded = None
         if reference is not None:
-            discriminator.encoder.fit(reference)
-            encoded = discriminator.encode(representative(reference))
+            encoded = self._fitted(reference)
         for stabilizer in sorted(self._attached(), key=lambda stabilizer: stabilizer.attach_rank):
             stabilizer.attach(discriminator, encoded)
         self.max_grad_norm = max_grad_norm
@@ -70,10 +69,16 @@ class DiscriminatorLearner:
 
     def refer_to(self, reference: Batch) -> None:
         """Give the real data that were not there at construction."""
-        self.discriminator.encoder.fit(reference)
-        encoded = self.discriminator.encode(representative(reference))
+        encoded = self._fitted(reference)
         for stabilizer in self._attached():
             stabilizer.refer_to(self.discriminator, encoded)
+
+    def _fitted(self, reference: Batch) -> Encoded:
+        """Take the encoder's statistics from ``reference``, and give its rows as they then are."""
+        self.discriminator.encoder.fit(reference)
+        for stabilizer in self._attached():
+            stabilizer.on_statistics(self.discriminator.encoder)
+        return self.discriminator.encode(representative(reference))
 
     def encode(self, batch: Batch, name: str = "given") -> Encoded:
         """Rows as ``update`` learns from them, without history; those that many updates draw from are encoded once.

@@ -33,8 +33,8 @@ HORIZON, HORIZON_OFF_POLICY = 10, 500
 
 _ADVICE = {
     "won": "it tells demonstrations from the policy almost without error, so that its score says little about what would be "
-    "better; try a stabilizer (gradient-penalty, spectral-norm, instance-noise), a lower adversary.learning_rate, or a "
-    "smaller adversary.n_updates",
+    "better; try a stabilizer (gradient-penalty, spectral-norm, instance-noise; space-range where the demonstrations hardly "
+    "move), a lower adversary.learning_rate, or a smaller adversary.n_updates",
     "given up": "it does no better than guessing: either the policy cannot be told from the demonstrations any more (then "
     "evaluations are as high as the demonstrations' return), or the discriminator cannot learn; try a higher "
     "adversary.learning_rate or adversary.n_updates, weaker stabilizers, or more inputs",

@@ -1,7 +1,9 @@
 """Discriminator-actor-critic: its defaults, its inputs and its pace."""
 
 import inspect
+from dataclasses import replace
 
+import gymnasium as gym
 import pytest
 import torch
 from absorbing_examples import counting, dac
@@ -10,9 +12,11 @@ from stable_baselines3.common.logger import Logger
 
 from ganq_irl.algorithms import DAC
 from ganq_irl.algorithms.settings import updates_due
-from ganq_irl.discriminator import STATE_TRANSITION
+from ganq_irl.discriminator import STATE, STATE_TRANSITION
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
+from ganq_irl.generators.factory import build_generator
 from ganq_irl.types import Batch
+from ganq_irl_demos import load_demonstrations
 
 
 def test_the_defaults_are_those_that_learned_pendulum_from_one_demonstration():
@@ -53,6 +57,19 @@ def test_it_learns_from_observations_alone(inputs):
     other = Batch(rows.observations, torch.zeros_like(rows.actions), rows.next_observations, rows.dones)
     assert torch.equal(run.price(rows), run.price(other))
     assert run.price(rows).std() > 0
+
+
+@pytest.mark.parametrize(("stabilizers", "told_apart"), [(["r1"], False), (["r1", "space-range"], True)])
+def test_swings_are_told_apart_where_the_demonstration_only_stands(stabilizers, told_apart):
+    """One of Pendulum's shipped demonstrations begins upright: ten of its deviations are 1.3 of the 8 radians a second."""
+    shipped = load_demonstrations("pendulum")
+    upright = replace(shipped, trajectories=shipped.trajectories[14:15])
+    run = DAC(build_generator("sac", gym.make("Pendulum-v1")), upright, inputs=STATE, stabilizers=stabilizers)
+    speeds = torch.linspace(2.0, 8.0, 50)  # through the lowest point
+    states = torch.stack([-torch.ones(50), torch.zeros(50), speeds], dim=1)
+    nothing = torch.zeros(50)
+    rewards = run.price(Batch(states, nothing.unsqueeze(1), states, nothing))
+    assert (rewards.std() > 1e-3) == told_apart
 
 
 # The pace of the discriminator.

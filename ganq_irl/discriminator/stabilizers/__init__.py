@@ -31,6 +31,7 @@ from ganq_irl.discriminator.stabilizers.penalty import (
     RealGradientPenalty,
     ZeroCenteredGradientPenalty,
 )
+from ganq_irl.discriminator.stabilizers.scale import SpaceRange
 from ganq_irl.errors import ConfigurationError, nearest
 
 STABILIZERS: dict[str, type[Stabilizer]] = {
@@ -49,6 +50,7 @@ STABILIZERS: dict[str, type[Stabilizer]] = {
         LogitEntropy,
         MinibatchDiscriminating,
         RealGradientPenalty,
+        SpaceRange,
         SpectralNorm,
         VirtualBatchNormalization,
         WeightClipping,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ganq_irl.discriminator.inputs import Encoded
+from ganq_irl.discriminator.inputs import Encoded, InputEncoder
 from ganq_irl.discriminator.losses import Loss
 from ganq_irl.discriminator.networks import BaseDiscriminator
 from ganq_irl.errors import ConfigurationError
@@ -59,6 +59,9 @@ class Stabilizer(nn.Module):
     def settings(self) -> dict[str, Any]:
         """JSON description: name and settings; ``build_stabilizer`` takes it."""
         return {"name": self.name, **{field.name: getattr(self, field.name) for field in fields(self)}}
+
+    def on_statistics(self, encoder: InputEncoder) -> None:
+        """Change how inputs are scaled, once the real data have said."""
 
     def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
         """Allocate state for ``discriminator``, or edit its networks. ``reference`` is real data; None when reloading."""
