@@ -14,8 +14,8 @@ class SpaceRange(Stabilizer):
 
     Inputs are counted in the demonstrations' deviations and cut at 10 of them. A demonstration that hardly moves makes these
     so small that all else is beyond the cut and looks the same: the score then says that something is wrong, and not which
-    way is better. With this a bounded column is divided by at least a tenth of the distance from its mean to its farther bound.
-    Columns without bounds stay as they are, and so do demonstrations that use a fair part of the space.
+    way is better. With this a bounded column is divided by at least a tenth of the distance from its mean to its farther
+    bound. Columns without bounds stay as they are, and so do demonstrations that use a fair part of the space.
     """
 
     name = "space-range"
