@@ -148,7 +148,8 @@ def test_a_shaped_nothing_is_nothing():
     zero, bumps = tabular_reward(np.zeros((6, 2))), tabular_reward(shaped(np.zeros((6, 2, 6)), np.arange(6.0), 0.9))
     assert epic_distance(zero, bumps, enumerated_coverage(small_mdp()), 0.9) == 0
     assert starc_distance(zero, bumps, small_mdp(), 0.9) == 0
-    assert starc_distance(zero, tabular_reward(random_table(0)), small_mdp(), 0.9) == 0.5
+    half = starc_distance(zero, tabular_reward(random_table(0)), small_mdp(), 0.9)
+    assert half == pytest.approx(0.5, rel=1e-12)  # a norm over itself, rounded as the processor's BLAS does
 
 
 @given(SEEDS)
