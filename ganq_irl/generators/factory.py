@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDependency, nearest
+from ganq_irl.generators.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
 from ganq_irl.generators.q_policies import ActionBranchesPolicy, ActionInputPolicy
 from ganq_irl.generators.schedules import parse_schedule
 
@@ -50,6 +51,9 @@ FEATURES_EXTRACTORS: dict[str, type[BaseFeaturesExtractor]] = {
 }
 
 OWN_POLICIES: dict[str, dict[str, type[BasePolicy]]] = {
+    "sac": {"LayerNormCriticPolicy": SACLayerNormPolicy},
+    "td3": {"LayerNormCriticPolicy": TD3LayerNormPolicy},
+    "ddpg": {"LayerNormCriticPolicy": TD3LayerNormPolicy},
     "dqn": {"ActionInputPolicy": ActionInputPolicy, "ActionBranchesPolicy": ActionBranchesPolicy},
 }
 """Policies of ours for a generator, beside those that its class knows by name."""
@@ -131,7 +135,7 @@ def build_generator(
             ``action_noise`` as a table ``{"kind": "normal", "sigma": 0.1}`` in units of half the action range; in
             ``policy_kwargs`` the ``activation_fn``, ``optimizer_class`` and ``features_extractor_class`` by name. ``policy``
             defaults to MlpPolicy, CnnPolicy or MultiInputPolicy by the observation space; dqn has ActionInputPolicy and
-            ActionBranchesPolicy as well.
+            ActionBranchesPolicy as well, and sac, td3 and ddpg LayerNormCriticPolicy.
 
     Raises:
         ConfigurationError: an option is unknown or has a value that it cannot take.
