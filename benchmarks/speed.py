@@ -30,9 +30,11 @@ from imitation.util import logger as imitation_logger
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.sac.policies import SACPolicy
 
 from ganq_irl.algorithms import AIRL, DAC, GAIL
 from ganq_irl.algorithms.adversarial import AdversarialImitation
+from ganq_irl.generators.critic_policies import SACLayerNormPolicy
 from ganq_irl.generators.fast_ppo import FastPPO
 from ganq_irl.generators.off_policy import install_relabelling
 from ganq_irl_demos import Demonstrations, random_policy, record_episodes, to_imitation
@@ -152,9 +154,11 @@ def filled_sac(env_id: str) -> SAC:
     return new_sac(env_id, learning_starts=10_000).learn(2_000)
 
 
-def new_sac(env_id: str, learning_starts: int = SAC_BATCH, device: str = "cpu") -> SAC:
+def new_sac(
+    env_id: str, learning_starts: int = SAC_BATCH, device: str = "cpu", policy: str | type[SACPolicy] = "MlpPolicy"
+) -> SAC:
     env = make_vec_env(env_id, 1, seed=0)
-    return SAC("MlpPolicy", env, seed=0, device=device, learning_starts=learning_starts, batch_size=SAC_BATCH)
+    return SAC(policy, env, seed=0, device=device, learning_starts=learning_starts, batch_size=SAC_BATCH)
 
 
 def off_policy(env_id: str, turns: int, steps: int, device: str) -> list[str]:
@@ -167,6 +171,11 @@ def off_policy(env_id: str, turns: int, steps: int, device: str) -> list[str]:
     learning: dict[str, SAC | DAC] = {"SAC": new_sac(env_id, device=device)}
     for name, options in variants.items():
         learning[name] = DAC(new_sac(env_id, device=device), demonstrations(env_id), **options)
+    normalized = partial(new_sac, env_id, device=device, policy=SACLayerNormPolicy)
+    learning["SAC, layer normalisation"] = normalized()
+    learning["DAC, layer normalisation, an update every second step"] = DAC(
+        normalized(), demonstrations(env_id), n_updates=0.5
+    )
     for model in learning.values():
         model.learn(2 * SAC_BATCH)  # beyond learning_starts: every later step learns
     tasks = {name: partial(model.learn, steps, reset_num_timesteps=False) for name, model in learning.items()}

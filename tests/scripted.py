@@ -101,6 +101,13 @@ class SpacesEnv(gym.Env):
         return self.observation_space.sample(), 0.0, ended and even, ended and not even, {}
 
 
+def random_rows(space, n):
+    """``n`` rows of a space, stacked; of each key where it is a Dict."""
+    space.seed(0)
+    rows = [space.sample() for _ in range(n)]
+    return {key: np.stack([row[key] for row in rows]) for key in space} if isinstance(space, spaces.Dict) else np.stack(rows)
+
+
 class PaidEnv(VecEnvWrapper):
     """Pay ``reward(observations, executed actions, next observations, terminated)`` instead of the environment's own."""
 

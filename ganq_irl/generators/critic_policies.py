@@ -21,7 +21,7 @@ from ganq_irl.generators.q_policies import default_extractor
 
 
 class _LayerNormCritics(BasePolicy):
-    """What is before an SB3 policy with continuous critics, for vectors, images and Dict observations alike.
+    """Mixed in before an SB3 policy with continuous critics; for vectors, images and Dict observations alike.
 
     Args:
         observation_space: as in SB3.
@@ -41,13 +41,7 @@ class _LayerNormCritics(BasePolicy):
         **options: Any,
     ) -> None:
         extractor = features_extractor_class or default_extractor(observation_space)
-        super().__init__(
-            observation_space,
-            action_space,
-            lr_schedule,
-            features_extractor_class=extractor,
-            **options,
-        )
+        super().__init__(observation_space, action_space, lr_schedule, features_extractor_class=extractor, **options)
 
     def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> ContinuousCritic:
         """SB3's critic with the weights that it would begin with, and a LayerNorm after each hidden linear layer."""
@@ -67,6 +61,7 @@ class TD3LayerNormPolicy(_LayerNormCritics, TD3Policy):
 
 
 def _normalized(network: nn.Module) -> nn.Sequential:
+    # SB3's create_mlp has post_linear_modules for this, but not in 2.2.1, which imitation's own release takes.
     *hidden, output = network.children()
     layers: list[nn.Module] = []
     for layer in hidden:

@@ -148,10 +148,10 @@ def build_generator(
         if option not in generator_options(name):
             raise ConfigurationError(f"{name} has no option {option!r}; {nearest(option, generator_options(name))}")
     parsed = {option: _parse(option, value, env.action_space) for option, value in options.items()}
-    policy = parsed.pop("policy", default_policy(env.observation_space))
+    policy = _policy(name, parsed.pop("policy", default_policy(env.observation_space)))
     try:
         return algorithm(
-            policy_classes(name).get(policy, policy),
+            policy,
             env,
             seed=seed,
             device=device,
@@ -187,6 +187,15 @@ def default_policy(observation_space: spaces.Space) -> str:
     if isinstance(observation_space, spaces.Dict):
         return "MultiInputPolicy"
     return "CnnPolicy" if is_image_space(observation_space) else "MlpPolicy"
+
+
+def _policy(name: str, policy: Any) -> type[BasePolicy]:
+    known = policy_classes(name)
+    if isinstance(policy, type):
+        return policy
+    if not isinstance(policy, str) or policy not in known:
+        raise ConfigurationError(f"{name} has no policy {policy!r}; {nearest(str(policy), known)}")
+    return known[policy]
 
 
 def _parse(option: str, value: Any, action_space: spaces.Space) -> Any:

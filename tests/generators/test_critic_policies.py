@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import SpacesEnv
+from scripted import SpacesEnv, random_rows
 from stable_baselines3 import SAC
 from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -23,8 +23,6 @@ KINDS = {
     "image": (IMAGE, NatureCNN),
     "dict": (spaces.Dict(image=IMAGE, vector=VECTOR), CombinedExtractor),
 }
-
-
 ACTIONS = spaces.Box(-1, 1, (2,))
 
 
@@ -80,9 +78,7 @@ def test_vectors_images_and_dicts_are_learned_from_and_come_back(name, kind, tmp
     save_policy(model, tmp_path / "policy")
     loaded = load_policy(tmp_path / "policy", device="cpu")
     assert type(loaded.policy) is POLICIES[name]
-    space.seed(0)
-    samples = [space.sample() for _ in range(6)]
-    batch = {key: np.stack([s[key] for s in samples]) for key in space} if kind == "dict" else np.stack(samples)
+    batch = random_rows(space, 6)
     np.testing.assert_array_equal(loaded.predict(batch, deterministic=True)[0], model.predict(batch, deterministic=True)[0])
 
 
@@ -98,3 +94,8 @@ def test_as_sb3_uses_them(tmp_path):
 def test_they_are_for_continuous_critics_alone():
     with pytest.raises(ConfigurationError, match="LayerNormCriticPolicy"):
         build_generator("ppo", DummyVecEnv([lambda: SpacesEnv(VECTOR, ACTIONS)]), policy="LayerNormCriticPolicy")
+
+
+def test_a_policy_that_there_is_not_is_answered_with_the_nearest():
+    with pytest.raises(ConfigurationError, match=r"sac has no policy 'LayerNormPolicy'.*LayerNormCriticPolicy"):
+        built("sac", "LayerNormPolicy")

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from scripted import random_rows
 from stable_baselines3 import DQN
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
@@ -94,9 +95,7 @@ def test_vectors_images_and_dicts_are_learned_from_and_come_back(policy, kind, t
     save_policy(model, tmp_path / "policy")
     loaded = load_policy(tmp_path / "policy", device="cpu")
     assert type(loaded.policy) is POLICIES[policy]
-    space.seed(0)
-    samples = [space.sample() for _ in range(6)]
-    batch = {key: np.stack([s[key] for s in samples]) for key in space} if kind == "dict" else np.stack(samples)
+    batch = random_rows(space, 6)
     np.testing.assert_array_equal(loaded.predict(batch, deterministic=True)[0], model.predict(batch, deterministic=True)[0])
     q_values = loaded.q_values(batch)
     assert q_values.shape == (6, 4)
