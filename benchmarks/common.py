@@ -132,8 +132,10 @@ class Cell(Protocol):
         ...
 
 
-def run_cells(cells: Sequence[Cell], arguments: argparse.Namespace) -> None:
+def run_cells(cells: Sequence[Cell], arguments: argparse.Namespace) -> int:
     """Run what is not done yet: ``jobs`` at a time, in the folder ``runs``, with the settings ``set``, of the arguments.
+
+    Returns the exit status for when the page is written: 1 where some failed, so that a table of fewer runs is no success.
 
     Raises:
         SystemExit: no run is done, so that a table of none would replace the one there is.
@@ -144,8 +146,10 @@ def run_cells(cells: Sequence[Cell], arguments: argparse.Namespace) -> None:
         for future in tqdm(as_completed(futures), total=len(futures), desc="cells", file=sys.stderr):
             if future.exception() is not None:
                 print(f"failed: {futures[future]}: {future.exception()}", file=sys.stderr)
+    failed = [future for future in futures if future.exception() is not None]
     if not finished(cell.folder(arguments.runs) for cell in cells):
         sys.exit("no run finished, so that there is no table to write; what failed is said above")
+    return 1 if failed else 0
 
 
 def _run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:

@@ -16,6 +16,7 @@ the same (s, a), as a share of the largest return; "bias" is that of the mean. S
 from __future__ import annotations
 
 import inspect
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,7 +208,7 @@ def _row(method: str, folders: list[Path], target: float) -> str:
     )
 
 
-def main() -> None:
+def main() -> int:
     parser = grid_parser(__doc__, "gan_q", STEPS, seeds="200,201,202,203,204", jobs=2)
     parser.set_defaults(out=None)  # a page for each of the two questions
     parser.add_argument("--ablation", action="store_true", help="change GAN-Q's parts one by one")
@@ -225,7 +226,7 @@ def main() -> None:
             for method, (algo, settings) in methods.items()
             if not only or method in only
         }
-    run_cells([c for methods in grid.values() for cells in methods.values() for c in cells], arguments)
+    status = run_cells([c for methods in grid.values() for cells in methods.values() for c in cells], arguments)
 
     lines = ["# GAN-Q, part by part" if arguments.ablation else "# GAN-Q beside DQN and QR-DQN", ""]
     for env, of_env in grid.items():
@@ -234,7 +235,8 @@ def main() -> None:
         )
     out = arguments.out or Path(f"benchmarks/results/{name}.md")
     write_markdown(out, [*lines, versions("python benchmarks/gan_q.py")])
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,6 +15,7 @@ episodes) at 0.9 or more; "worst after" the lowest evaluation from there to the 
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -207,7 +208,7 @@ def _row(method: str, count: int, done: list[Path], asked: int, env: str) -> str
     )
 
 
-def main() -> None:
+def main() -> int:
     parser = grid_parser(__doc__, "learning", STEPS, seeds="120,121,122,123,124", jobs=2)
     parser.add_argument("--methods", default="gail;airl;bc;frozen", help=f"out of {'; '.join(METHODS)}")
     parser.add_argument("--n-demos", default="1,10")
@@ -222,13 +223,14 @@ def main() -> None:
         for method in methods
         for count in counts_of(method, counts)
     ]
-    run_cells(cells, arguments)
+    status = run_cells(cells, arguments)
 
     lines = ["# Learning from demonstrations", ""]
     for env in envs:
         lines += summarize(env, arguments.runs, methods, counts, seeds)
     write_markdown(arguments.out, [*lines, versions("python benchmarks/learning.py")])
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,6 +15,7 @@ table counts them.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -146,14 +147,14 @@ def draw(path: Path, env: str, done: dict[str, list[Path]]) -> None:
     save_figure(figure, path)
 
 
-def main() -> None:
+def main() -> int:
     parser = grid_parser(__doc__, "q_networks", TARGETS, seeds="100,101,102,103,104", jobs=2)
     parser.add_argument("--algo", action="append", choices=SETTINGS, help="may be given several times; dqn by default")
     parser.add_argument("--picture", type=Path, default=Path("docs/images/q-networks.png"), help="of the first environment")
     arguments = parser.parse_args()
     envs, algos, seeds = arguments.env or ["CartPole-v1"], arguments.algo or ["dqn"], arguments.seeds
 
-    run_cells([Cell(*of) for of in product(envs, algos, POLICIES, seeds)], arguments)
+    status = run_cells([Cell(*of) for of in product(envs, algos, POLICIES, seeds)], arguments)
 
     lines = ["# Deep Q-learning: the three networks", ""]
     for env, algo in product(envs, algos):
@@ -162,7 +163,8 @@ def main() -> None:
         if (env, algo) == (envs[0], algos[0]):
             draw(arguments.picture, env, done)
     write_markdown(arguments.out, [*lines, versions("python benchmarks/q_networks.py")])
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,15 +128,16 @@ def _lowest(values: list[float | None]) -> str:
     return f"{np.mean(known):.2f} ({max(known):.2f})" if known else "-"
 
 
-def main() -> None:
+def main() -> int:
     arguments = grid_parser(__doc__, "rewards", ENVS, seeds="400,401,402,403,404", jobs=1).parse_args()
     envs, seeds = arguments.env or list(ENVS), arguments.seeds
-    run_cells([Cell(env, seed) for seed in seeds for env in envs], arguments)
+    status = run_cells([Cell(env, seed) for seed in seeds for env in envs], arguments)
     lines = ["# Recovered rewards", "", "Mean over seeds, the worst seed in brackets; a dash where a side is constant.", ""]
     for env in envs:
         lines += table(env, arguments.runs, seeds)
     write_markdown(arguments.out, [*lines, versions("python benchmarks/rewards.py")])
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

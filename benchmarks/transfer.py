@@ -13,6 +13,7 @@ Scores are 0 for random actions and 1 for what the true reward gave with the sam
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,19 +101,20 @@ def _mean(scores: list[float | None]) -> str:
     return f"{np.mean(known):.2f}" if known else "-"
 
 
-def main() -> None:
+def main() -> int:
     parser = grid_parser(__doc__, "transfer", PAIRS, seeds="300,301,302,303,304", jobs=1, chosen="pair")
     parser.add_argument("--methods", default=";".join(METHODS), help=f"out of {'; '.join(METHODS)}")
     arguments = parser.parse_args()
     pairs, methods, seeds = arguments.pair or ["maze"], names_of(arguments.methods), arguments.seeds
 
-    run_cells([Cell(pair, method, seed) for pair in pairs for seed in seeds for method in methods], arguments)
+    status = run_cells([Cell(pair, method, seed) for pair in pairs for seed in seeds for method in methods], arguments)
 
     lines = ["# Rewards where the dynamics differ", ""]
     for pair in pairs:
         lines += [f"## {pair}", "", f"Seeds {','.join(map(str, seeds))}.", "", *table(pair, arguments.runs, seeds)]
     write_markdown(arguments.out, [*lines, versions("python benchmarks/transfer.py")])
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
