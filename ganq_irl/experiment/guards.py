@@ -28,13 +28,16 @@ WON, GIVEN_UP = 0.99, 0.525
 """Mean accuracy of both sides, averaged over about a horizon of rounds, from which, and up to which, it is reported."""
 BACK_BELOW, BACK_ABOVE = 0.97, 0.55
 """Where the report counts as settled, so that the next one is news."""
+SURE = np.log(2) / 2
+"""Mean entropy of D in nats, half of a coin's, below which a discriminator that is right is also sure of itself. One that a
+penalty holds is right about a random policy, too, but says by how much: that score teaches."""
 HORIZON, HORIZON_OFF_POLICY = 10, 500
 """Rounds. Off-policy a round is one update or none, and after ten of them no discriminator knows anything."""
 
 _ADVICE = {
-    "won": "it tells demonstrations from the policy almost without error, so that its score says little about what would be "
-    "better; try a stabilizer (gradient-penalty, spectral-norm, instance-noise; space-range where the demonstrations hardly "
-    "move), a lower adversary.learning_rate, or a smaller adversary.n_updates",
+    "won": "it tells demonstrations from the policy almost without error or doubt, so that its score says little about what "
+    "would be better; try a stabilizer (gradient-penalty, spectral-norm, instance-noise; space-range where demonstrations "
+    "hardly move), a lower adversary.learning_rate, or a smaller adversary.n_updates",
     "given up": "it does no better than guessing: either the policy cannot be told from the demonstrations any more (then "
     "evaluations are as high as the demonstrations' return), or the discriminator cannot learn; try a higher "
     "adversary.learning_rate or adversary.n_updates, weaker stabilizers, or more inputs",
@@ -138,7 +141,7 @@ class DiscriminatorWatch(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._accuracy, self._rounds, self._reported = 0.75, 0, ""
+        self._accuracy, self._entropy, self._rounds, self._reported = 0.75, 0.0, 0, ""
 
     def _on_step(self) -> bool:
         return True
@@ -148,8 +151,11 @@ class DiscriminatorWatch(BaseCallback):
         sides = [values.get(f"discriminator/{side}_accuracy") for side in ("real", "fake")]
         if None in sides:
             return
+        entropy = values.get("discriminator/entropy", 0.0)  # a loss without a log-ratio has none, and accuracy decides alone
         self._rounds += 1
-        self._accuracy += (float(np.mean(sides)) - self._accuracy) / min(self._rounds, self._horizon)  # type: ignore[arg-type]
+        weight = 1 / min(self._rounds, self._horizon)
+        self._accuracy += weight * (float(np.mean(sides)) - self._accuracy)  # type: ignore[arg-type]
+        self._entropy += weight * (float(entropy) - self._entropy)
         if self._rounds >= self._horizon:
             self._report(self._verdict())
 
@@ -158,10 +164,13 @@ class DiscriminatorWatch(BaseCallback):
         return HORIZON_OFF_POLICY if isinstance(self.model, OffPolicyAlgorithm) else HORIZON
 
     def _verdict(self) -> str:
-        accuracy = self._accuracy
-        if self._reported and (GIVEN_UP < accuracy < BACK_ABOVE or BACK_BELOW < accuracy < WON):
-            return self._reported
-        return "won" if accuracy >= WON else "given up" if accuracy <= GIVEN_UP else ""
+        if self._reported == "won" and self._accuracy > BACK_BELOW:
+            return "won"
+        if self._reported == "given up" and self._accuracy < BACK_ABOVE:
+            return "given up"
+        if self._accuracy >= WON and self._entropy < SURE:
+            return "won"
+        return "given up" if self._accuracy <= GIVEN_UP else ""
 
     def _report(self, verdict: str) -> None:
         if verdict and verdict != self._reported:
@@ -176,11 +185,17 @@ class DiscriminatorWatch(BaseCallback):
 
     def state_dict(self) -> dict[str, Any]:
         """What it remembers."""
-        return {"accuracy": self._accuracy, "rounds": self._rounds, "reported": self._reported}
+        return {
+            "accuracy": self._accuracy,
+            "entropy": self._entropy,
+            "rounds": self._rounds,
+            "reported": self._reported,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore it."""
         self._accuracy, self._rounds, self._reported = state["accuracy"], state["rounds"], state["reported"]
+        self._entropy = state.get("entropy", 0.0)  # checkpoints of before have none
 
 
 SHORT, SHORTENED = 0.1, 0.5

@@ -174,13 +174,15 @@ class Model:
         return None
 
 
-def watched(caplog, accuracies, model=None):
+def watched(caplog, accuracies, model=None, entropy=None):
     watch = DiscriminatorWatch()
     watch.init_callback(model or Model())
     with caplog.at_level(logging.WARNING):
         for real, fake in accuracies:
             watch.logger.record("discriminator/real_accuracy", real)
             watch.logger.record("discriminator/fake_accuracy", fake)
+            if entropy is not None:
+                watch.logger.record("discriminator/entropy", entropy)
             watch.on_rollout_end()
     return watch, [record.getMessage() for record in caplog.records]
 
@@ -190,6 +192,16 @@ def test_a_discriminator_that_has_won_is_reported_once(caplog):
     assert len(messages) == 1
     assert "has won" in messages[0]
     assert "spectral-norm" in messages[0]
+
+
+@pytest.mark.parametrize(("entropy", "reports"), [(0.0, 1), (0.24, 1), (0.62, 0), (float(np.log(2)), 0)])
+def test_one_that_is_right_and_not_sure_still_teaches(entropy, reports, caplog):
+    """0.24: DAC on a demonstration that stands upright, which learned nothing; 0.62: HalfCheetah early on, which did."""
+    assert len(watched(caplog, [(1.0, 1.0)] * 50, entropy=entropy)[1]) == reports
+
+
+def test_the_entropy_of_d_says_nothing_of_one_that_has_given_up(caplog):
+    assert len(watched(caplog, [(0.5, 0.5)] * 50, entropy=0.69)[1]) == 1
 
 
 @pytest.mark.parametrize("sides", [(0.5, 0.5), (1.0, 0.0), (0.04, 1.0)])
@@ -236,6 +248,7 @@ def test_it_remembers_across_a_checkpoint(caplog):
 
 def test_a_run_watches_its_discriminator_but_not_a_frozen_one(demos, tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("ganq_irl.experiment.guards.WON", 0.0)
+    monkeypatch.setattr("ganq_irl.experiment.guards.SURE", 1.0)
     for control, n_reports in (("frozen", 0), ("none", 1)):
         config = tiny_config("gail", "fast-ppo", demos, control=control, timesteps=192)
         with caplog.at_level(logging.WARNING):
