@@ -146,10 +146,9 @@ def run_cells(cells: Sequence[Cell], arguments: argparse.Namespace) -> int:
         for future in tqdm(as_completed(futures), total=len(futures), desc="cells", file=sys.stderr):
             if future.exception() is not None:
                 print(f"failed: {futures[future]}: {future.exception()}", file=sys.stderr)
-    failed = [future for future in futures if future.exception() is not None]
     if not finished(cell.folder(arguments.runs) for cell in cells):
         sys.exit("no run finished, so that there is no table to write; what failed is said above")
-    return 1 if failed else 0
+    return int(any(future.exception() is not None for future in futures))
 
 
 def _run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:

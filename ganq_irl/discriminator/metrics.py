@@ -13,8 +13,8 @@ from ganq_irl.discriminator.penalties import logit_entropy
 def discriminator_metrics(loss: Loss, real_scores: Tensor, fake_scores: Tensor) -> dict[str, Tensor]:
     """Accuracies on both sides, the gap of the mean scores and, where the loss has a log-ratio, the entropy of D.
 
-    ``real_accuracy`` and ``fake_accuracy`` near 1 mean that the discriminator has won; near 0.5, or one high and one low,
-    that it cannot tell them apart.
+    ``real_accuracy`` and ``fake_accuracy`` near 1 at an ``entropy`` near 0 (nats, at most ln 2) mean that the discriminator
+    has won; accuracies near 0.5, or one high and one low, that it cannot tell them apart.
     """
     midpoint = loss.midpoint(real_scores, fake_scores)
     metrics = {

@@ -246,6 +246,17 @@ def test_it_remembers_across_a_checkpoint(caplog):
     assert not caplog.records
 
 
+def test_it_remembers_doubt_across_a_checkpoint(caplog):
+    watch, _ = watched(caplog, [(1.0, 1.0)] * 30, entropy=0.62)
+    again = DiscriminatorWatch()
+    again.load_state_dict(watch.state_dict())
+    again.init_callback(Model())
+    for name, value in {"real_accuracy": 1.0, "fake_accuracy": 1.0, "entropy": 0.0}.items():
+        again.logger.record(f"discriminator/{name}", value)
+    again.on_rollout_end()
+    assert not caplog.records  # one sure round in ten; with the doubt forgotten it would be all that there is
+
+
 def test_a_run_watches_its_discriminator_but_not_a_frozen_one(demos, tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("ganq_irl.experiment.guards.WON", 0.0)
     monkeypatch.setattr("ganq_irl.experiment.guards.SURE", 1.0)
