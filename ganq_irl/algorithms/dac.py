@@ -171,7 +171,9 @@ class DAC(AdversarialImitation):
         """One round of discriminator updates; the absorbing state's value then follows the generator's targets."""
         super().train(sample_fakes, progress_remaining)
         if self.absorbing is not None:
-            self.absorbing.follow(float(super()._reward_of(self._loop)))
+            reward = float(super()._reward_of(self._loop))
+            self.absorbing.follow(reward)
+            self.generator.logger.record("discriminator/absorbing_reward", reward)
             self.generator.logger.record("discriminator/absorbing_value", self.absorbing.value)
 
     def _state_dict(self) -> dict[str, Any]:

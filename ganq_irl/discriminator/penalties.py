@@ -34,19 +34,27 @@ def gradient_norms(score: Score, points: Encoded) -> Tensor:
     return torch.sqrt((gradient**2).sum(dim=1) + 1e-12)
 
 
+def pair(real: Encoded, fake: Encoded, rng: torch.Generator) -> Encoded:
+    """Return a real row for each fake row, drawn with replacement.
+
+    No fake row may be left without a partner: the absorbing states come last in a batch, and sides differ in length as soon as
+    they differ in how many episodes end. Return samples keep their places, since both sides hold samples of the same (s, a).
+    """
+    if real.returns is not None:
+        return real
+    return real[torch.randint(len(real), (len(fake),), generator=rng, device=real.features.device)]
+
+
 def interpolate(real: Encoded, fake: Encoded, weights: Tensor) -> Encoded:
-    """``w real + (1 - w) fake`` sample by sample, ``weights`` in [0, 1] one for each; the longer side is cut.
+    """``w real + (1 - w) fake`` row by row, or sample by sample, for sides of equal length and ``weights`` in [0, 1].
 
     Return samples are interpolated at the real side's (s, a).
     """
-    rows = min(len(real), len(fake))
-    w = weights[:rows]
     if real.returns is not None:
         assert fake.returns is not None
-        point = real if rows == len(real) else Encoded(real.features[:rows], real.dones[:rows], real.offset[:rows])
-        return replace(point, returns=torch.lerp(fake.returns[:rows], real.returns[:rows], w).detach())
-    features = torch.lerp(fake.features[:rows], real.features[:rows], w.unsqueeze(1))
-    dones = torch.lerp(fake.dones[:rows], real.dones[:rows], w)
+        return replace(real, returns=torch.lerp(fake.returns, real.returns, weights).detach())
+    features = torch.lerp(fake.features, real.features, weights.unsqueeze(1))
+    dones = torch.lerp(fake.dones, real.dones, weights)
     return Encoded(features.detach(), dones, torch.zeros_like(dones))
 
 

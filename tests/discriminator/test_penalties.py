@@ -16,6 +16,7 @@ from ganq_irl.discriminator.penalties import (
     historical_distance,
     interpolate,
     logit_entropy,
+    pair,
 )
 from ganq_irl.types import Batch
 
@@ -107,11 +108,30 @@ def test_interpolates_lie_between(weight):
     assert torch.allclose(points.features, weight * real.features + (1 - weight) * fake.features, atol=1e-6)
 
 
-def test_interpolates_have_a_weight_a_row_and_cut_the_longer_side():
-    real, fake = rows(torch.ones(2, 3)), rows(torch.zeros(5, 3))
-    points = interpolate(real, fake, torch.tensor([0.25, 0.75, 0.5, 0.5, 0.5]))
+def test_interpolates_have_a_weight_a_row():
+    points = interpolate(rows(torch.ones(2, 3)), rows(torch.zeros(2, 3)), torch.tensor([0.25, 0.75]))
     assert torch.equal(points.features, torch.tensor([[0.25] * 3, [0.75] * 3]))
     assert len(points.dones) == len(points.offset) == 2
+
+
+@given(n_real=st.integers(1, 6), n_fake=st.integers(1, 6))
+def test_every_fake_row_is_paired_with_a_real_one(n_real, n_fake):
+    real, fake = rows(torch.arange(float(n_real)).unsqueeze(1)), rows(torch.zeros(n_fake, 1))
+    paired = pair(real, fake, torch.Generator().manual_seed(0))
+    assert len(paired) == n_fake
+    assert set(paired.features.ravel().tolist()) <= set(range(n_real))
+
+
+def test_partners_are_drawn():
+    """Rows at the end of both sides, such as absorbing states, meet more than each other."""
+    real, fake = rows(torch.arange(4.0).unsqueeze(1)), rows(torch.zeros(400, 1))
+    last = pair(real, fake, torch.Generator().manual_seed(0)).features[-100:].ravel().int()
+    assert (torch.bincount(last, minlength=4) > 10).all()
+
+
+def test_return_samples_stay_with_their_state_and_action():
+    real, fake = (Encoded(*[torch.zeros(3)] * 3, returns=torch.full((3, 2), value)) for value in (1.0, 0.0))
+    assert pair(real, fake, torch.Generator()) is real
 
 
 def test_actions_are_one_hot_before_they_are_interpolated():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.networks import BaseDiscriminator
-from ganq_irl.discriminator.penalties import gradient_penalty, gradient_penalty_at, historical_distance, logit_entropy
+from ganq_irl.discriminator.penalties import gradient_penalty, gradient_penalty_at, historical_distance, logit_entropy, pair
 from ganq_irl.discriminator.stabilizers.base import Stabilizer, Step, check_range
 
 
@@ -36,9 +36,9 @@ class GradientPenalty(Penalty):
 
     def penalty(self, step: Step) -> Tensor:
         """The weighted penalty."""
-        shape = step.real_scores.shape if len(step.real) < len(step.fake) else step.fake_scores.shape
-        weights = torch.rand(shape, generator=step.generator, device=step.real_scores.device)
-        value = gradient_penalty(step.discriminator.gradient_norms, step.real, step.fake, weights, self.center)
+        weights = torch.rand(step.fake_scores.shape, generator=step.generator, device=step.fake_scores.device)
+        real = pair(step.real, step.fake, step.generator)
+        value = gradient_penalty(step.discriminator.gradient_norms, real, step.fake, weights, self.center)
         return self.weight * value
 
 
