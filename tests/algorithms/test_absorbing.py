@@ -90,6 +90,19 @@ def test_the_encoder_sees_the_bit_alone():
     torch.testing.assert_close(encoder(some_batch([0, 1])).features, features[:2])
 
 
+def test_the_gradient_penalty_bounds_a_state_that_the_fakes_alone_show():
+    """Where no demonstration ends, only the penalty's own points keep the absorbing state's score from running away."""
+    run = dac(absorbing=True)
+    encoder, points = run.learner.discriminator.encoder, []
+    gradient_norms = run.learner.discriminator.gradient_norms
+    run.learner.discriminator.gradient_norms = lambda rows: points.append(rows) or gradient_norms(rows)
+    run.learner.update(with_absorbing(some_batch([0] * 8)), with_absorbing(some_batch([1] * 8)))
+    bits = torch.cat([rows.features for rows in points])[:, -1]
+    assert len(bits) == 16
+    assert (bits > 0).sum() == 8
+    assert encoder(loops(some_batch([1]))).features[0, -1] == 10
+
+
 # The value.
 
 
