@@ -37,8 +37,8 @@ def gradient_norms(score: Score, points: Encoded) -> Tensor:
 def pair(real: Encoded, fake: Encoded, rng: torch.Generator) -> Encoded:
     """Return a real row for each fake row, drawn with replacement.
 
-    No fake row may be left without a partner: the absorbing states come last in a batch, and sides differ in length as soon as
-    they differ in how many episodes end. Return samples keep their places, since both sides hold samples of the same (s, a).
+    No fake row may be left without a partner: absorbing states come last in a batch, and the sides differ in length as soon
+    as they differ in how many episodes end. Return samples keep their places, as both sides hold samples of the same (s, a).
     """
     if real.returns is not None:
         return real
