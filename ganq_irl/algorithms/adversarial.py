@@ -202,7 +202,7 @@ class AdversarialImitation(GeneratorImitation):
     # What is recovered and kept.
 
     def recovered_reward(self) -> RewardModel:
-        """The reward as a function of the transition alone, independent of any policy."""
+        """The reward as a function of the transition alone: a snapshot, which training on does not change."""
         provenance = {**self._provenance(), "discriminator_updates": self.learner.n_updates}
         return RewardModel(self.learner.scorer, self._recovered_form, self.learner.loss.name, provenance)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,11 @@ from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.policies import BasePolicy
 
 from ganq_irl.algorithms.iq_objective import IQObjective
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.algorithms.iq_updates import IQUpdate, SoftActorCriticUpdate, SoftQUpdate
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
-from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.algorithms.settings import Schedule
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.policy_store import acting_policy
@@ -132,10 +129,8 @@ class IQLearn(OffPolicyImitation):
         return self.policy.predict(observation, state, episode_start, deterministic)
 
     def recovered_reward(self) -> SoftQReward:
-        """The reward that Q stands for: a copy, so that training on does not change it."""
-        acting = acting_policy(self.generator)
-        policy = replace(acting, policy=_copy(acting.policy))
-        return SoftQReward(policy, self.generator.gamma, self._temperature, self._provenance())
+        """The reward that Q stands for now: a copy, which training on does not change."""
+        return SoftQReward(acting_policy(self.generator), self.generator.gamma, self._temperature, self._provenance())
 
     @property
     def _temperature(self) -> float:
@@ -150,14 +145,6 @@ class IQLearn(OffPolicyImitation):
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         super()._load_state_dict(state)
         self._rng.set_state(state["rng"].cpu())
-
-
-def _copy(policy: BasePolicy) -> BasePolicy:
-    """Rebuilt, since gSDE's matrices cannot be deep-copied."""
-    with seeded_torch(0):  # its random weights do not stay
-        copied = type(policy)(**policy._get_constructor_parameters()).to(policy.device)
-    copied.load_state_dict(policy.state_dict())
-    return copied
 
 
 def _warn_of_automatic_entropy(model: Any) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor
 from torch.distributions import Normal
 from torch.nn.functional import softplus
 
 from ganq_irl.algorithms.iq_objective import chosen_values, smallest, soft_maximum
+from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.errors import StorageError
 from ganq_irl.generators.policy_store import StoredPolicy, describe_policy, load_policy
+from ganq_irl.rewards.functions import batched, is_tensor
 from ganq_irl.storage import load_folder, save_folder
 from ganq_irl.types import Batch, Observations
 
@@ -34,7 +38,7 @@ class SoftQReward:
     is its own.
 
     Args:
-        policy: of a DQN or a SAC, with the statistics of its observations; not copied.
+        policy: of a DQN or a SAC, with the statistics of its observations; copied, so that training on changes nothing.
         gamma: discount.
         temperature: τ, above 0; for SAC its entropy coefficient, from 0.
         provenance: JSON that says where the reward comes from.
@@ -43,9 +47,12 @@ class SoftQReward:
     def __init__(
         self, policy: StoredPolicy, gamma: float, temperature: float, provenance: Mapping[str, Any] | None = None
     ) -> None:
-        self.stored, self.gamma, self.temperature = policy, gamma, temperature
+        self.stored, self.gamma, self.temperature = replace(policy, policy=_copied(policy.policy)), gamma, temperature
         self.provenance = dict(provenance or {})
-        self.stored.policy.set_training_mode(False)
+
+    def __repr__(self) -> str:
+        """What is priced, and where it was learned."""
+        return f"{type(self).__name__}(of {self.stored.algorithm}, {self.observation_space} -> {self.action_space})"
 
     @property
     def observation_space(self) -> spaces.Space:
@@ -62,24 +69,26 @@ class SoftQReward:
         """Reward of each transition of a batch, ``(batch,)`` float32."""
         return torch.cat([self._price(rows).to(batch.device) for rows in batch.minibatches(_ROWS)])
 
-    def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any) -> Any:
+    def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> Any:
         """Reward of each transition, ``(batch,)`` float32: an array for arrays, a tensor for tensors.
 
         Args:
-            observations: raw, ``(batch, *shape)``, or a dict of them.
+            observations: raw, ``(batch, *shape)``, or a dict of them. A single transition, without the batch axis, gives a
+                single number.
             actions: as the environment takes them, ``(batch, *shape)``.
             next_observations: like ``observations``.
-            dones: ``(batch,)``, 1 only for true termination.
+            dones: ``(batch,)``, 1 only for true termination; 0 by default.
+
+        Raises:
+            IncompatibleSpaces: the values do not fit each other.
         """
-        rewards = self.price(
-            Batch(
-                _tensors(observations), torch.as_tensor(actions), _tensors(next_observations), torch.as_tensor(dones).float()
-            )
-        )
-        return rewards if isinstance(dones, Tensor) else rewards.numpy()
+        rows = batched(self.observation_space, observations, actions, next_observations, dones)
+        rewards = self.price(Batch(rows.observations, rows.actions, rows.next_observations, rows.dones.float()))
+        return rows.unbatched(rewards if is_tensor(observations) else rewards.cpu().numpy())
 
     def _price(self, batch: Batch) -> Tensor:
         policy: Any = self.stored.policy
+        policy.set_training_mode(False)
         batch = batch.to(policy.device)
         observations, following = map(self._prepared, (batch.observations, batch.next_observations))
         if isinstance(self.action_space, spaces.Discrete):
@@ -136,6 +145,16 @@ class SoftQReward:
         raise StorageError(f"{folder} holds a policy, not the reward of one; give a folder that SoftQReward.save wrote")
 
 
+def _copied(policy: BasePolicy) -> BasePolicy:
+    """Rebuilt, since gSDE's matrices cannot be deep-copied."""
+    with seeded_torch(0):  # its random weights do not stay
+        copied = type(policy)(**policy._get_constructor_parameters()).to(policy.device)
+    copied.load_state_dict(policy.state_dict())
+    copied.set_training_mode(False)
+    copied.requires_grad_(False)
+    return copied
+
+
 def _noise(n_dimensions: int) -> Tensor:
     """Standard normal noise for the actor, ``(n, n_dimensions)``: low-discrepancy points through the normal quantiles."""
     points = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=0).draw(_N_ACTIONS)
@@ -146,7 +165,3 @@ def _map(function: Any, observations: Any) -> Any:
     if isinstance(observations, dict):
         return {key: function(value) for key, value in observations.items()}
     return function(observations)
-
-
-def _tensors(observations: Any) -> Any:
-    return _map(torch.as_tensor, dict(observations) if isinstance(observations, Mapping) else observations)

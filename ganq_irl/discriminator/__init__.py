@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ganq_irl.discriminator.bottleneck import BottleneckDiscriminator
-from ganq_irl.discriminator.build import build_discriminator
+from ganq_irl.discriminator.build import build_discriminator, fixed_copy
 from ganq_irl.discriminator.inputs import (
     FIELDS,
     STATE,
@@ -50,4 +50,5 @@ __all__ = [
     "build_discriminator",
     "build_loss",
     "build_stabilizer",
+    "fixed_copy",
 ]

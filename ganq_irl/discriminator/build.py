@@ -1,26 +1,53 @@
-"""Discriminators from the JSON that describes them."""
+"""Discriminators from the JSON that describes them, and copies that never change."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from gymnasium import spaces
+from torch import Tensor
+from torch.nn.utils.parametrize import is_parametrized
 
 from ganq_irl.discriminator.bottleneck import BottleneckDiscriminator
 from ganq_irl.discriminator.inputs import InputEncoder
 from ganq_irl.discriminator.networks import BaseDiscriminator, Discriminator, ShapedDiscriminator
+from ganq_irl.discriminator.stabilizers import STABILIZERS, build_stabilizer
 from ganq_irl.errors import ConfigurationError
 
 
 def build_discriminator(
     observation_space: spaces.Space, action_space: spaces.Space, config: Mapping[str, Any]
 ) -> BaseDiscriminator:
-    """Build the bare networks that a discriminator's ``config()`` describes; its architecture is not attached yet.
+    """Build the networks that a discriminator's ``config()`` describes, with the edits of its architecture.
 
     Raises:
         ConfigurationError: another kind of discriminator, or settings that it does not take.
     """
+    discriminator = _build_networks(observation_space, action_space, config)
+    for spec in config["architecture"]:
+        build_stabilizer(spec).attach(discriminator, reference=None)
+    return discriminator
+
+
+def fixed_copy(discriminator: BaseDiscriminator) -> BaseDiscriminator:
+    """A copy whose scores never change: no gradients, and evaluation mode whatever ``train()`` asks for.
+
+    Weights that the original computes at each forward, as spectral normalisation does, are plain numbers in the copy.
+    """
+    config = discriminator.config()
+    plain = [spec for spec in config["architecture"] if not STABILIZERS[spec["name"]].reparametrizes]
+    encoder = discriminator.encoder
+    with torch.random.fork_rng(devices=[]):  # the random weights do not stay
+        copied = build_discriminator(encoder.observation_space, encoder.action_space, {**config, "architecture": plain})
+    copied.to(encoder.mean.device).load_state_dict(_computed_weights(discriminator))
+    return copied.fix()
+
+
+def _build_networks(
+    observation_space: spaces.Space, action_space: spaces.Space, config: Mapping[str, Any]
+) -> BaseDiscriminator:
     encoder = InputEncoder(observation_space, action_space, config["inputs"])
     widths, activation = config["hidden_sizes"], config["activation"]
     if config["kind"] == "plain":
@@ -30,3 +57,16 @@ def build_discriminator(
     if config["kind"] == "bottleneck":
         return BottleneckDiscriminator(encoder, widths, activation, config["code_size"])
     raise ConfigurationError(f"unknown kind of discriminator {config['kind']!r}; known: bottleneck, plain, shaped")
+
+
+@torch.no_grad()
+def _computed_weights(discriminator: BaseDiscriminator) -> dict[str, Tensor]:
+    """The state dict, with each parametrised tensor as it is computed in evaluation mode."""
+    was_training = discriminator.training
+    discriminator.eval()
+    state = {name: tensor for name, tensor in discriminator.state_dict().items() if ".parametrizations." not in name}
+    for path, module in discriminator.named_modules():
+        if is_parametrized(module):
+            state |= {f"{path}.{name}": getattr(module, name) for name in module.parametrizations}
+    discriminator.train(was_training)
+    return state

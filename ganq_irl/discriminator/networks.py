@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from gymnasium import spaces
@@ -100,10 +100,12 @@ class BaseDiscriminator(nn.Module, ABC):
         encoder: what the score sees.
         states_log_ratio: the score is log p_real / p_fake by construction, whatever the loss.
         architecture: the specs of the stabilisers that changed the networks, in order, so that a saved one can be rebuilt.
+        is_fixed: its scores never change; see ``fix``.
     """
 
     encoder: InputEncoder
     states_log_ratio: ClassVar[bool] = False
+    is_fixed = False
 
     def __init__(self, encoder: InputEncoder, hidden_sizes: Sequence[int], activation: str) -> None:
         super().__init__()
@@ -115,6 +117,15 @@ class BaseDiscriminator(nn.Module, ABC):
     def encode(self, batch: Batch) -> Encoded:
         """The batch as the networks take it."""
         return self.encoder(batch)
+
+    def fix(self) -> Self:
+        """Stop learning for good: no gradients, and evaluation mode whatever ``train()`` asks for. Returns self."""
+        self.is_fixed = True
+        return self.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation mode; fixed networks stay in evaluation mode."""
+        return super().train(mode and not self.is_fixed)
 
     @abstractmethod
     def score(self, encoded: Encoded) -> Tensor:

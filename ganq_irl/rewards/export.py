@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
 from ganq_irl.errors import MissingDependency, StorageError
 from ganq_irl.rewards.model import RewardModel
@@ -133,28 +132,8 @@ def export_torch(model: RewardModel, path: Path | str) -> float:
 
 
 def _prepared(model: RewardModel) -> tuple[PricedTransitions, Batch]:
-    model = copy.copy(model)
-    model.discriminator = copy.deepcopy(model.discriminator).cpu().eval()
-    _fix_weights(model.discriminator)
-    # Without eval() the exporter would put the networks into the mode that it found this module in.
-    return PricedTransitions(model).eval(), _example(model, _ROWS[0])
-
-
-def _fix_weights(module: nn.Module) -> None:
-    """Replace layers whose weight is computed, as by spectral normalisation, by plain ones with what it comes to.
-
-    torch's ``remove_parametrizations`` would alter the layer's class, which the copy shares with the original.
-    """
-    for name, child in module.named_children():
-        _fix_weights(child)
-        if is_parametrized(child, "weight"):
-            weight = child.weight
-            assert isinstance(weight, Tensor)
-            plain: nn.Module = object.__new__(type_before_parametrizations(child))
-            plain.__dict__.update(child.__dict__)
-            plain._modules = {key: value for key, value in child._modules.items() if key != "parametrizations"}
-            plain._parameters = {**child._parameters, "weight": nn.Parameter(weight.detach(), requires_grad=False)}
-            setattr(module, name, plain)
+    model = copy.deepcopy(model).to("cpu")
+    return PricedTransitions(model), _example(model, _ROWS[0])
 
 
 def _checked(model: RewardModel, priced: PricedTransitions, exported: Callable[..., np.ndarray], what: str) -> float:

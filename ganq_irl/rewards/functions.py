@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from torch import Tensor
 
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
-from ganq_irl.types import Batch
+from ganq_irl.types import Batch, mapped
 
 Price = Callable[[Any, np.ndarray, Any, np.ndarray], np.ndarray]
 """``(observations, actions, next_observations, dones) -> (batch,)``, all of them arrays, or dicts of them."""
@@ -30,9 +31,65 @@ class RewardFunction(Protocol):
         """Space of the actions that it takes."""
         ...
 
-    def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any) -> Any:
-        """Reward of each transition, ``(batch,)``; ``dones`` is 1 only for true termination."""
+    def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> Any:
+        """Reward of each transition, ``(batch,)``, or of a single one; ``dones`` is 1 only for true termination."""
         ...
+
+
+class Rows(NamedTuple):
+    """Transitions as tensors with a batch axis.
+
+    Attributes:
+        observations: ``(batch, *shape)``, or a dict of them.
+        actions: ``(batch, *shape)``.
+        next_observations: like ``observations``.
+        dones: ``(batch,)``.
+        is_single: whether one transition was given, without the batch axis.
+    """
+
+    observations: Any
+    actions: Tensor
+    next_observations: Any
+    dones: Tensor
+    is_single: bool
+
+    def unbatched(self, rewards: Any) -> Any:
+        """Rewards ``(batch,)`` in the form of what was given: a number for a single transition."""
+        return rewards[0] if self.is_single else rewards
+
+
+def batched(space: spaces.Space, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> Rows:
+    """Tensors of a batch of transitions, or of a single one, whatever arrays, tensors or lists it was given as.
+
+    Args:
+        space: of one observation; it says whether a batch was given.
+        observations: raw.
+        actions: as the environment takes them.
+        next_observations: raw.
+        dones: 1 only for true termination; 0 by default.
+
+    Raises:
+        IncompatibleSpaces: no numbers, or not as many of one as of another.
+    """
+    here, taken, following = map(_tensors, (observations, actions, next_observations))
+    is_single = _leaf(here).ndim == _rank(space)
+    ends = torch.zeros(_leaf(here).shape[: 0 if is_single else 1]) if dones is None else _tensors(dones)
+    rows: list[Any] = [
+        mapped(lambda tensor: tensor[None], each) if is_single else each for each in (here, taken, following, ends)
+    ]
+    sizes = [_leaf(each).shape[:1] for each in rows]
+    if len({*sizes}) != 1 or not sizes[0]:
+        shapes = [tuple(_leaf(each).shape) for each in (here, taken, following, ends)]
+        raise IncompatibleSpaces(
+            f"observations, actions, next observations and dones of shapes {shapes}; expected one or as many of each, "
+            f"with observations of {space}"
+        )
+    return Rows(rows[0], rows[1], rows[2], rows[3], is_single)
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether observations were given as tensors."""
+    return isinstance(_leaf(value), Tensor)
 
 
 @dataclass(frozen=True)
@@ -49,10 +106,10 @@ class FunctionReward:
     action_space: spaces.Space
     function: Price
 
-    def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any) -> np.ndarray:
-        """Reward of each transition, ``(batch,)``."""
-        given = (_arrays(value) for value in (observations, actions, next_observations, dones))
-        return np.asarray(self.function(*given))
+    def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> Any:
+        """Reward of each transition, ``(batch,)``; a number for a single one."""
+        rows = batched(self.observation_space, observations, actions, next_observations, dones)
+        return rows.unbatched(np.asarray(self.function(*map(arrays_of, rows[:4]))))
 
 
 def tabular_reward(table: np.ndarray, n_actions: int | None = None) -> FunctionReward:
@@ -83,7 +140,7 @@ def rewards_of(reward: RewardFunction, batch: Batch) -> np.ndarray:
     Raises:
         IncompatibleSpaces: the reward is not one number a transition.
     """
-    given = (_arrays(value) for value in (batch.observations, batch.actions, batch.next_observations, batch.dones))
+    given = (arrays_of(value) for value in (batch.observations, batch.actions, batch.next_observations, batch.dones))
     rewards = np.asarray(reward.reward(*given), np.float64)
     if rewards.shape != (len(batch),):
         raise IncompatibleSpaces(
@@ -92,7 +149,26 @@ def rewards_of(reward: RewardFunction, batch: Batch) -> np.ndarray:
     return rewards
 
 
-def _arrays(value: Any) -> Any:
+def arrays_of(value: Any) -> Any:
+    """Tensors, or a dict of them, as arrays."""
     if isinstance(value, Mapping):
-        return {key: _arrays(entry) for key, entry in value.items()}
+        return {key: arrays_of(entry) for key, entry in value.items()}
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _tensors(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _tensors(entry) for key, entry in value.items()}
+    try:
+        return value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    except (TypeError, ValueError) as error:
+        raise IncompatibleSpaces(f"a reward prices numbers; given {type(value).__name__} ({error})") from error
+
+
+def _leaf(value: Any) -> Any:
+    return next(iter(value.values())) if isinstance(value, Mapping) and value else value
+
+
+def _rank(space: spaces.Space) -> int:
+    inner = next(iter(space.spaces.values())) if isinstance(space, spaces.Dict) else space
+    return len(inner.shape or ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from imitation.util.networks import evaluating
 from torch import Tensor
 
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
-from ganq_irl.rewards.functions import RewardFunction
+from ganq_irl.rewards.functions import RewardFunction, arrays_of, batched, is_tensor
 from ganq_irl.rewards.model import RewardModel
 from ganq_irl.types import Batch
 
@@ -52,33 +53,34 @@ class _NetAsReward:
         return self.net.action_space
 
     @torch.no_grad()
-    def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any) -> Any:
-        given_tensors = isinstance(dones, Tensor)
-        arrays = [_array(value) for value in (observations, actions, next_observations, dones)]
+    def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> Any:
+        rows = batched(self.observation_space, observations, actions, next_observations, dones)
+        arrays = [arrays_of(each) for each in rows[:4]]
         arrays[1] = arrays[1].reshape(-1, *(self.action_space.shape or ()))  # as SB3's buffers keep Discrete actions
         with evaluating(self.net):
             rewards = self.net(*self.net.preprocess(*arrays))
         rewards = rewards.detach().reshape(len(arrays[3])).float()
-        return rewards.to(dones.device) if given_tensors else rewards.cpu().numpy()
+        return rows.unbatched(rewards.to(rows.dones.device) if is_tensor(observations) else rewards.cpu().numpy())
 
 
 def to_imitation(model: RewardModel) -> RewardNet:
-    """A ``RewardModel`` as imitation's ``RewardNet``, on its device.
+    """A copy of a ``RewardModel`` as imitation's ``RewardNet``, on its device.
 
-    The weights are frozen: it prices, and is not trained further.
+    It prices, and is not trained further: its weights take no gradients, and ``train()`` does not move them. Whatever is
+    done to the net, the ``RewardModel`` stays as it is.
 
     Raises:
         IncompatibleSpaces: Dict observations, which a ``RewardNet`` does not take.
     """
     if isinstance(model.observation_space, spaces.Dict):
         raise IncompatibleSpaces("imitation's RewardNet takes no Dict observations; use the RewardModel itself")
-    return _ModelAsNet(model)
+    return _ModelAsNet(copy.deepcopy(model))
 
 
 def from_imitation(net: RewardNet) -> RewardFunction:
     """imitation's ``RewardNet`` as a reward for the wrappers, metrics and pictures; its raw output, in evaluation mode.
 
-    What ``to_imitation`` made is given back as the ``RewardModel`` that it was.
+    What ``to_imitation`` made is given back as a ``RewardModel``.
 
     Raises:
         ConfigurationError: it is no ``RewardNet``.
@@ -90,7 +92,3 @@ def from_imitation(net: RewardNet) -> RewardFunction:
             f"given a {type(net).__name__}; expected one of imitation's RewardNets, such as airl_trainer.reward_test"
         )
     return _NetAsReward(net)
-
-
-def _array(value: Any) -> np.ndarray:
-    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)

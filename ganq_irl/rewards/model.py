@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 
-from ganq_irl.discriminator import BaseDiscriminator, build_discriminator, build_loss, build_stabilizer
+from ganq_irl.discriminator import BaseDiscriminator, build_discriminator, build_loss, fixed_copy
 from ganq_irl.errors import ConfigurationError, GanqIrlError, StorageError
 from ganq_irl.rewards.forms import build_reward_form, log_ratio
+from ganq_irl.rewards.functions import batched, is_tensor
 from ganq_irl.spaces import in_layout_of, space_from_json, space_to_json
 from ganq_irl.storage import building_for, load_folder, save_folder
 from ganq_irl.types import Batch
@@ -23,10 +22,13 @@ _ROWS = 65_536  # priced at once
 
 
 class RewardModel:
-    """A reward function r(s, a, s', d) read from a trained discriminator.
+    """A fixed reward function r(s, a, s', d), read from a trained discriminator.
+
+    It is a snapshot: neither further training of the discriminator nor anything done to this object's networks' training
+    mode changes it.
 
     Args:
-        discriminator: copied, in evaluation mode, so that training on does not change the reward.
+        discriminator: what is copied.
         form: name in ``REWARD_FORMS``; not one that depends on log π, which no reward function can know.
         loss: name of the loss that the discriminator was trained with.
         provenance: JSON that says where the reward comes from.
@@ -42,12 +44,21 @@ class RewardModel:
         loss: str = "bce",
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
-        self.discriminator = copy.deepcopy(discriminator).eval().requires_grad_(False)
+        self.discriminator = fixed_copy(discriminator)
         self.form, self.loss = build_reward_form(form), build_loss(loss)
         self.provenance = dict(provenance or {})
         self.form.check(self.discriminator, self.loss)
         if self.form.needs_log_prob(self.discriminator):
             raise ConfigurationError(f"the reward {form!r} of AIRL depends on the policy's log π; use 'g', or 'f'")
+
+    def __repr__(self) -> str:
+        """What is priced, how, and where it was learned."""
+        made = " on ".join(str(self.provenance[key]) for key in ("algorithm", "env") if self.provenance.get(key))
+        source = f", learned by {made}" if made else ""
+        return (
+            f"{type(self).__name__}({self.form.name!r} of {self.discriminator.encoder.fields}, "
+            f"{self.observation_space} -> {self.action_space}{source})"
+        )
 
     @property
     def observation_space(self) -> spaces.Space:
@@ -79,29 +90,33 @@ class RewardModel:
         return rewards
 
     def _price(self, batch: Batch) -> torch.Tensor:
-        return self.form(self.discriminator, self.loss, self.discriminator.encode(batch))
+        discriminator = self.discriminator.eval()  # a layer may have been switched by itself
+        return self.form(discriminator, self.loss, discriminator.encode(batch))
 
     def reward(
         self,
         observations: Any,
         actions: Any,
         next_observations: Any,
-        dones: Any,
+        dones: Any = None,
     ) -> Any:
         """Reward of each transition, ``(batch,)`` float32: an array for arrays, a tensor for tensors.
 
         Args:
-            observations: raw, ``(batch, *shape)``, or a dict of them; images with their channels first or last.
+            observations: raw, ``(batch, *shape)``, or a dict of them; images with their channels first or last. A single
+                transition, without the batch axis, gives a single number.
             actions: as the environment takes them, ``(batch, *shape)``.
             next_observations: like ``observations``.
-            dones: ``(batch,)``, 1 only for true termination.
+            dones: ``(batch,)``, 1 only for true termination; 0 by default.
+
+        Raises:
+            IncompatibleSpaces: the values do not fit the spaces, or each other.
         """
-        given_tensors = isinstance(dones, torch.Tensor)
         space = self.observation_space
-        observations, next_observations = (in_layout_of(space, _tensors(one)) for one in (observations, next_observations))
-        batch = Batch(observations, torch.as_tensor(actions), next_observations, torch.as_tensor(dones).float())
-        rewards = self.price(batch)
-        return rewards if given_tensors else rewards.cpu().numpy()
+        rows = batched(space, observations, actions, next_observations, dones)
+        here, following = (in_layout_of(space, side) for side in (rows.observations, rows.next_observations))
+        rewards = self.price(Batch(here, rows.actions, following, rows.dones.float()))
+        return rows.unbatched(rewards if is_tensor(observations) else rewards.cpu().numpy())
 
     @torch.no_grad()
     def probability(self, batch: Batch) -> torch.Tensor:
@@ -148,20 +163,9 @@ class RewardModel:
             action_space = space_from_json(config["action_space"])
             with building_for(tensors):
                 discriminator = build_discriminator(observation_space, action_space, config["discriminator"])
-                for spec in config["discriminator"]["architecture"]:
-                    build_stabilizer(spec).attach(discriminator, reference=None)
             discriminator.load_state_dict(tensors)
             return cls(discriminator, config["form"], config["loss"], config["provenance"]).to(device)
         except (ArithmeticError, AttributeError, LookupError, TypeError, RuntimeError, ValueError) as error:
             if isinstance(error, GanqIrlError):
                 raise
             raise StorageError(f"{folder} does not hold a reward model that can be rebuilt: {error}") from error
-
-
-def _tensors(observations: Any) -> Any:
-    if isinstance(observations, Mapping):
-        return {
-            key: torch.as_tensor(np.asarray(value)) if not isinstance(value, torch.Tensor) else value
-            for key, value in observations.items()
-        }
-    return torch.as_tensor(observations)

@@ -21,7 +21,6 @@ from ganq_irl.discriminator import (
     ScalarNetwork,
     ShapedDiscriminator,
     build_discriminator,
-    build_stabilizer,
 )
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.types import Batch
@@ -197,8 +196,6 @@ def test_config_and_state_rebuild_identical_scores(kind, stabilizers):
     toy_updates(learner)
     config = json.loads(json.dumps(learner.discriminator.config()))
     rebuilt = build_discriminator(OBSERVATIONS, ACTIONS, config)
-    for spec in config["architecture"]:
-        build_stabilizer(spec).attach(rebuilt, None)
     rebuilt.load_state_dict(learner.discriminator.state_dict())
     batch = toy_batch(seed=50)
     assert torch.equal(rebuilt.eval()(batch), learner.scorer(batch))

@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import toy_batch, toy_discriminator
+from toys import ACTIONS, OBSERVATIONS, toy_batch, toy_discriminator
 
 from ganq_irl.environments.tabular import small_mdp
 from ganq_irl.errors import ConfigurationError
@@ -211,6 +211,6 @@ def test_requests_that_make_no_sense():
         tabular_reward(np.zeros(3))
     with pytest.raises(ConfigurationError, match="give a reward of this environment"):
         starc_distance(reward, reward, small_mdp(), 0.9)
-    two = FunctionReward(batch, batch, lambda s, a, t, d: np.zeros((len(d), 2)))
+    two = FunctionReward(OBSERVATIONS, ACTIONS, lambda s, a, t, d: np.zeros((len(d), 2)))
     with pytest.raises(ValueError, match="one number a transition"):
         rewards_of(two, batch)

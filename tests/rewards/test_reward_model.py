@@ -7,6 +7,7 @@ from toys import parameters_of, toy_batch, toy_discriminator, toy_learner, toy_u
 from ganq_irl.discriminator import STABILIZERS, STATE_ACTION, Discriminator, InputEncoder, build_stabilizer
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, StorageError
 from ganq_irl.rewards import RewardModel
+from ganq_irl.rewards.imitation import to_imitation
 from ganq_irl.storage import load_folder, save_folder
 
 ARCHITECTURE = [name for name in STABILIZERS if build_stabilizer(name).changes_architecture]
@@ -56,6 +57,85 @@ def test_training_on_does_not_change_it():
     toy_updates(learner)
     assert torch.equal(parameters_of(reward.discriminator), before)
     assert not any(parameter.requires_grad for parameter in reward.discriminator.parameters())
+
+
+@pytest.mark.parametrize("kind", ["plain", "shaped"])
+@pytest.mark.parametrize("stabilizer", STABILIZERS)
+def test_a_reward_is_fixed_whoever_holds_it(kind, stabilizer):
+    learner = toy_learner(kind, stabilizers=[stabilizer])
+    toy_updates(learner)
+    reward, batch = RewardModel(learner.scorer, "g" if kind == "shaped" else "logit"), toy_batch(seed=7)
+    before = reward.price(batch)
+    net = to_imitation(reward)
+    rows = [value.numpy() for value in (batch.observations, batch.actions, batch.next_observations, batch.dones)]
+    for _ in range(3):
+        np.testing.assert_array_equal(net.predict(*rows), before.numpy())  # which puts the net into training mode
+        reward.discriminator.train()
+        assert torch.equal(reward.price(batch), before)
+    for parameter in net.train().parameters():
+        parameter.data.zero_()
+    reward.discriminator.apply(lambda module: module.train())
+    assert torch.equal(reward.price(batch), before)
+    torch.testing.assert_close(torch.cat([reward.price(rows) for rows in batch.minibatches(1)]), before)
+    assert torch.equal(reward.price(batch), before)
+    assert not any("parametrizations" in name for name in reward.discriminator.state_dict())
+
+
+@pytest.mark.parametrize("kind", ["plain", "shaped"])
+@pytest.mark.parametrize("stabilizer", ARCHITECTURE)
+def test_reading_a_reward_does_not_touch_what_it_is_read_from(kind, stabilizer):
+    def trained(reads):
+        learner = toy_learner(kind, stabilizers=[stabilizer])
+        for number in range(4):
+            toy_updates(learner, 1, start=number)
+            if reads:
+                torch.manual_seed(number)
+                drawn = torch.get_rng_state()
+                RewardModel(learner.scorer, "g" if kind == "shaped" else "logit").price(toy_batch())
+                assert torch.equal(torch.get_rng_state(), drawn)
+        return learner.state_dict()["discriminator"]
+
+    read, unread = trained(reads=True), trained(reads=False)
+    assert all(torch.equal(read[name], unread[name]) for name in unread)
+
+
+def test_one_transition_needs_no_batch_axis_and_no_done():
+    reward, batch = model("shaped", "f"), toy_batch(6)
+    fields = (batch.observations, batch.actions, batch.next_observations)
+    priced = reward.reward(*fields)
+    assert torch.equal(priced, reward.reward(*fields, torch.zeros(6)))
+    one = reward.reward(*(field[2] for field in fields))
+    assert one.shape == ()
+    torch.testing.assert_close(one, priced[2])
+    np.testing.assert_allclose(
+        reward.reward(*(field[2].numpy() for field in fields), True),
+        float(reward.reward(*(field[2:3] for field in fields), torch.ones(1))),
+        rtol=1e-6,
+    )
+    assert np.ndim(reward.reward(fields[0][2].tolist(), 1, fields[2][2].tolist())) == 0
+
+
+def test_one_transition_of_dict_and_discrete_observations():
+    space = spaces.Dict(a=spaces.Box(-1, 1, (2,), np.float32), b=spaces.Discrete(3))
+    reward = RewardModel(Discriminator(InputEncoder(space, spaces.Discrete(2), STATE_ACTION), (4,)), "logit")
+    here = {"a": np.zeros(2, np.float32), "b": 1}
+    many = {"a": np.zeros((1, 2), np.float32), "b": np.array([1])}
+    assert reward.reward(here, 1, here) == reward.reward(many, [1], many)[0]
+
+
+@pytest.mark.parametrize(
+    ("observations", "actions"),
+    [(np.zeros((4, 3)), np.zeros(3, int)), (np.zeros((4, 3)), 1)],
+)
+def test_as_many_actions_as_observations(observations, actions):
+    with pytest.raises(IncompatibleSpaces, match="one or as many of each"):
+        model().reward(observations, actions, observations)
+
+
+def test_what_a_reward_is_can_be_read():
+    reward = RewardModel(toy_discriminator(), "gail", provenance={"algorithm": "gail", "env": "Pendulum-v1"})
+    assert repr(reward).startswith("RewardModel('gail' of ('observations', 'actions'), Box(")
+    assert repr(reward).endswith("learned by gail on Pendulum-v1)")
 
 
 def test_arrays_give_an_array_and_tensors_a_tensor():

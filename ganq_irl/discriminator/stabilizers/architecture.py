@@ -52,6 +52,7 @@ class SpectralNorm(Architecture):
     """
 
     name = "spectral-norm"
+    reparametrizes = True
     attach_rank = 1  # after the layers that others insert, which it then bounds as well
     scale: float = 1.0
 

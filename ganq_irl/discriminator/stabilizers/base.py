@@ -37,6 +37,7 @@ class Stabilizer(nn.Module):
     Attributes:
         name: as in ``STABILIZERS``.
         changes_architecture: edits the networks, and must be attached again before saved weights are loaded into them.
+        reparametrizes: computes weights from others at each forward, instead of adding layers.
         uses_batch_statistics: a row's training score depends on its batch-mates.
         needs_log_ratio: reads scores as log-ratios, so that the loss must have one.
         penalizes_gradient: needs the gradient of a row's score in that row alone.
@@ -46,6 +47,7 @@ class Stabilizer(nn.Module):
 
     name: ClassVar[str]
     changes_architecture: ClassVar[bool] = False
+    reparametrizes: ClassVar[bool] = False
     uses_batch_statistics: ClassVar[bool] = False
     needs_log_ratio: ClassVar[bool] = False
     penalizes_gradient: ClassVar[bool] = False
