@@ -72,10 +72,13 @@ def usable_path(path: str | os.PathLike[str]) -> Path:
     """A path that a file system can be asked for, whether or not anything is there.
 
     Raises:
-        ConfigurationError: a name in it is too long, or holds a NUL character.
+        ConfigurationError: a name in it is too long or holds a NUL character, or it lies below a file.
     """
     try:
         os.stat(path)
+    except NotADirectoryError as error:
+        above = next(parent for parent in Path(path).parents if parent.exists())
+        raise ConfigurationError(f"{above} is a file, so nothing can lie below it; give another path") from error
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:
             return Path(path)  # missing or closed to us: whoever opens it says so

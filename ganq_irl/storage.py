@@ -1,8 +1,4 @@
-"""Folders of JSON and safetensors: what every saved artefact is made of. Nothing read here can run code.
-
-A folder is written beside its target, flushed, and renamed into place: a reader never finds half of one. Between the renames
-of the old folder and of the new there is an instant without either.
-"""
+"""Folders of JSON and safetensors: what every saved artefact is made of. Nothing read here can run code."""
 
 from __future__ import annotations
 
@@ -10,75 +6,23 @@ import contextlib
 import hashlib
 import json
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganq_irl.errors import StorageError
+from ganq_irl.files import new_file, read_json, replacing_folder, require_plain
 
 CONFIG_FILE = "config.json"
 TENSORS_FILE = "tensors.safetensors"
 _SPARE_BYTES = 2**26
 _LAYER_BYTES = 2**12  # what a layer of a few numbers takes
-LARGEST_JSON = 2**26
-"""Bytes of JSON that are read; more is taken for an attack."""
-
-
-@contextlib.contextmanager
-def replacing_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of ``target`` when the block ends well, and vanishes when it does not."""
-    target = Path(target)
-    if target.is_file():
-        raise StorageError(f"{target} is a file, expected a folder or nothing there; choose another name")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    scratch.chmod(0o755)
-    try:
-        yield scratch
-        _flush(scratch)
-        _swap(scratch, target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _swap(scratch: Path, target: Path) -> None:
-    retired = scratch.with_name(f"{scratch.name}-retired")
-    if not target.exists():
-        scratch.rename(target)
-        return
-    target.rename(retired)
-    try:
-        scratch.rename(target)
-    except OSError:
-        retired.rename(target)
-        raise
-    shutil.rmtree(retired, ignore_errors=True)
-
-
-def replace_file(target: Path, content: bytes) -> None:
-    """Write ``content`` to a file atomically: a reader sees the old content or the new, never a part."""
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def save_folder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -98,7 +42,8 @@ def save_folder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, T
 def write_folder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """As ``save_folder``, into a folder that the caller already replaces as a whole."""
     folder.mkdir(exist_ok=True)
-    save_file({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, folder / TENSORS_FILE)
+    with new_file(folder / TENSORS_FILE) as file:
+        file.write(save({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}))
     config = {**config, "sha256": _checksum(config, folder / TENSORS_FILE)}
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
@@ -107,9 +52,9 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[
     """Read what ``save_folder`` wrote, checking its SHA-256.
 
     Raises:
-        StorageError: a file is missing, truncated, altered, or not what it should be.
+        StorageError: a file is missing, truncated, altered, a link, or not what it should be.
     """
-    folder = Path(folder)
+    folder = require_plain(folder)
     for name in (CONFIG_FILE, TENSORS_FILE):
         if not (folder / name).is_file():
             raise StorageError(f"{folder} holds no {name}: not a folder that ganq-irl saved, or an incomplete copy of one")
@@ -131,25 +76,6 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[
         return config, load_file(folder / TENSORS_FILE, device=str(device))
     except (SafetensorError, OSError) as error:
         raise StorageError(f"{folder / TENSORS_FILE} cannot be read ({error}); copy the folder again") from error
-
-
-def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
-    """Read a file of JSON.
-
-    Raises:
-        StorageError: it is missing, larger than ``largest`` bytes, nested too deeply, or no JSON.
-    """
-    try:
-        size = path.stat().st_size
-        if size > largest:
-            raise StorageError(f"{path} has {size} bytes, more than {largest}, which is taken for an attack")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(f"{path} is not valid JSON ({error})") from error
 
 
 @contextlib.contextmanager
@@ -250,10 +176,3 @@ def _merged(parts: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
             raise StorageError(f"two tensors would be saved as {min(clash)!r}; rename a key")
         merged.update(part)
     return merged
-
-
-def _flush(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())

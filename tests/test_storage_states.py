@@ -6,12 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganq_irl.errors import StorageError
-from ganq_irl.storage import (
-    flatten_state,
-    load_folder,
-    save_folder,
-    unflatten_state,
-)
+from ganq_irl.storage import flatten_state, load_folder, save_folder, unflatten_state
 
 
 def complaint(call):

@@ -42,7 +42,7 @@ def plot_sets(sets: Sequence[Demonstrations], path: str | os.PathLike[str]) -> P
         IncompatibleSpaces: sets of different spaces.
         InvalidDemonstrations: a set without transitions.
     """
-    from ganq_irl.storage import replace_file
+    from ganq_irl.files import replace_file
 
     path = Path(path)
     replace_file(path, draw_sets(sets, path.suffix.removeprefix(".")))

@@ -18,6 +18,7 @@ from ganq_irl.errors import (
     nearest,
     usable_path,
 )
+from ganq_irl.files import require_plain
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos import hub
 from ganq_irl_demos.catalog import catalog, same_environment
@@ -56,6 +57,7 @@ def load_demonstrations(
     Raises:
         ConfigurationError: an unknown name, or one that no file can have.
         DemoFormatError: a file that cannot be read.
+        StorageError: no regular file, or a folder that holds a link, a pipe or the like.
         MissingDependency: a file whose library is not installed.
         IncompatibleSpaces: spaces are needed, or disagree.
         InvalidDemonstrations: recorded in another environment, without what is needed, or objects that are no trajectories.
@@ -94,7 +96,7 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
     if hub.is_hub(name):
         folder = hub.fetch_data(name)
         return replace(format_of(folder, format).read(folder, request), source=name)
-    path = usable_path(name)
+    path = require_plain(usable_path(name))
     if mix.recognise(path):
         return EpisodeStream.of(_joined(path, request))
     stored = name.startswith("minari:")

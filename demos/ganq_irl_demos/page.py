@@ -35,7 +35,7 @@ def write_page(
     Raises:
         GanqIrlError: as ``plot_sets``.
     """
-    from ganq_irl.storage import replace_file
+    from ganq_irl.files import replace_file
 
     image = base64.b64encode(draw_sets(sets)).decode()
     title = " and ".join(html.escape(Path(one.source).name) for one in sets)

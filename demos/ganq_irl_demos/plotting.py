@@ -45,7 +45,7 @@ def plot_summary(demos: Demonstrations, path: str | os.PathLike[str]) -> Path:
     """
     from matplotlib.figure import Figure  # without pyplot: no window, no global state
 
-    from ganq_irl.storage import replace_file
+    from ganq_irl.files import replace_file
 
     path = Path(path)
     figure = Figure(figsize=(10, 7), layout="constrained")

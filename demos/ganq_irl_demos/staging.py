@@ -1,36 +1,17 @@
-"""Writing data sets that do not fit into memory: columns that grow on disk, and files that appear whole or not at all."""
+"""Writing data sets that do not fit into memory: columns that grow on disk."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
+from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl_demos.packing import NUMERIC
 
 CHUNK = 16 << 20
 """Bytes copied at a time."""
-
-
-@contextlib.contextmanager
-def replacing_file(target: Path) -> Iterator[Path]:
-    """Yield a path in a scratch folder; its file takes the place of ``target`` when the block ends well."""
-    target = Path(target)
-    if target.is_dir():
-        raise ConfigurationError(f"{target} is a folder, expected a file or nothing there; choose another name")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-        written = Path(scratch) / f"content{target.suffix}"  # libraries choose by suffix
-        yield written
-        with open(written, "rb") as file:
-            os.fsync(file.fileno())
-        written.chmod(0o644)
-        os.replace(written, target)
 
 
 class Column:

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpaces
+from ganq_irl.files import require_plain
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos import hub
 from ganq_irl_demos.formats.limits import brief, needed
@@ -78,7 +79,7 @@ def load_policy(source: str, observation_space: spaces.Space, action_space: spac
         raise ConfigurationError(
             f"{source} holds pickles, which can run any code when opened; if you know who made it, add --trust"
         )
-    path = _zip_of(source) if hub.is_hub(source) else Path(source)
+    path = _zip_of(source) if hub.is_hub(source) else require_plain(source)
     data = _description(path)
     name = _algorithm(data, path)
     package = needed(ALGORITHMS[name], "contrib" if ALGORITHMS[name] == "sb3_contrib" else "", f"a policy of {name}")

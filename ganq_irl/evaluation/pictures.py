@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from ganq_irl.errors import RunDirectoryError
 from ganq_irl.evaluation.values import ValueCheck
-from ganq_irl.storage import replace_file
+from ganq_irl.files import open_file, replace_file
 
 STEPS = "time/total_timesteps"
 SCORES = {"eval/mean_reward": "evaluation", "rollout/ep_rew_mean": "training episodes"}
@@ -29,7 +29,7 @@ def read_progress(path: Path | str) -> dict[str, np.ndarray]:
         RunDirectoryError: there is no such file, or it holds anything but numbers.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with io.TextIOWrapper(open_file(path), encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         return {key: np.array([float(row[key] or "nan") for row in rows]) for key in (rows[0] if rows else ())}
     except (OSError, ValueError, TypeError, csv.Error) as error:

@@ -16,7 +16,7 @@ from ganq_irl.experiment.checkpoints import CheckpointStore
 from ganq_irl.experiment.config import ExperimentConfig, flat, parse_config
 from ganq_irl.experiment.run_directory import CHECKPOINTS, EVALUATION, INFO, load_run, versions, write_json
 from ganq_irl.experiment.runner import resume_experiment, run_experiment
-from ganq_irl.storage import read_json
+from ganq_irl.files import read_json
 
 FAILED = "failed.json"
 SECONDS = "time/seconds"

@@ -17,7 +17,7 @@ from ganq_irl.evaluation.pictures import STEPS, read_progress
 from ganq_irl.experiment.cell_runs import SECONDS, failure, is_finished
 from ganq_irl.experiment.grid import Cell
 from ganq_irl.experiment.run_directory import EVALUATION, PROGRESS, load_run
-from ganq_irl.storage import read_json, replace_file
+from ganq_irl.files import read_json, replace_file
 
 RESULTS_FILE, FINAL_FILE = "results.csv", "final.csv"
 DONE, FAILED, MISSING = "done", "failed", "not run"

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ganq_irl.errors import ConfigurationError, RunDirectoryError, usable_path
@@ -18,10 +17,9 @@ from ganq_irl.experiment.grid import Cell, make_cells
 from ganq_irl.experiment.grid_config import GRID_FILE, GridConfig, parse_grid
 from ganq_irl.experiment.resolve import read_toml
 from ganq_irl.experiment.workers import Outcome, run_locally
-from ganq_irl.storage import replace_file
+from ganq_irl.files import LOCK, locked, replace_file, require_plain
 
 Engine = Callable[[Mapping[Path, ExperimentConfig]], Iterator[Outcome]]
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,29 @@ def run_grid(grid: GridConfig, folder: Path | str, *, engine: Engine | None = No
     Raises:
         GanqIrlError: a setting is wrong, the folder is no grid's, or another process is running it.
     """
-    folder = usable_path(folder)
+    folder = require_plain(usable_path(folder))
     _require_grid_or_vacant(folder)
     cells = make_cells(grid)
     _check_demonstrations(cells)
     todo = {folder / cell.path: cell for cell in cells if not is_finished(folder / cell.path, cell.config)}
-    with _locked(folder):
+    with locked(folder):
         replace_file(folder / GRID_FILE, grid.to_toml().encode())
         failures = _run(todo, len(cells), engine or (lambda runs: run_locally(runs, jobs)))
     return GridRun(folder, cells, len(todo), failures)
+
+
+def held_request(folder: Path | str) -> Path | None:
+    """The file with the request of a folder that holds one.
+
+    Raises:
+        ConfigurationError: no folder can have that name.
+        StorageError: something in it is no regular file or folder.
+    """
+    path = usable_path(folder) / GRID_FILE
+    if not path.is_file():
+        return None
+    require_plain(folder)
+    return path
 
 
 def load_grid(folder: Path | str) -> GridConfig:
@@ -71,10 +83,11 @@ def load_grid(folder: Path | str) -> GridConfig:
 
     Raises:
         RunDirectoryError: it is not one.
+        StorageError: something in it is no regular file or folder.
         ConfigurationError: its ``grid.toml`` is damaged, or no folder can have that name.
     """
-    path = usable_path(folder) / GRID_FILE
-    if not path.is_file():
+    path = held_request(folder)
+    if path is None:
         raise RunDirectoryError(f"{folder} holds no {GRID_FILE}; give a folder that `ganq-irl compare` wrote")
     return parse_grid(read_toml(path))
 
@@ -119,7 +132,7 @@ def _root(path: Path, cell: Cell) -> Path:
 
 def _require_grid_or_vacant(folder: Path) -> None:
     if folder.exists() and not (folder / GRID_FILE).is_file():
-        others = [path.name for path in folder.iterdir() if path.name != _LOCK] if folder.is_dir() else [folder.name]
+        others = [path.name for path in folder.iterdir() if path.name != LOCK] if folder.is_dir() else [folder.name]
         if others:
             raise RunDirectoryError(f"{folder} is no folder of a grid, and not empty; choose another --out, or move it away")
 
@@ -137,22 +150,3 @@ def _check_demonstrations(cells: list[Cell]) -> None:
         available = len(load_demonstrations(demos, env_id=env))
         if n_demos > available:
             raise ConfigurationError(f"n_demos: {n_demos} asked for, but {demos} holds {available}; ask for at most those")
-
-
-class _locked:  # noqa: N801  a context manager, named for how it reads
-    """Hold the grid's folder; the system gives it back when this process ends, however it does."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.lock = folder, FileLock(folder / _LOCK, timeout=0)
-
-    def __enter__(self) -> None:
-        try:
-            self.lock.acquire()
-        except Timeout as error:
-            raise RunDirectoryError(
-                f"another process is running the grid in {self.folder}; wait for it, or end it first"
-            ) from error
-
-    def __exit__(self, *_: object) -> None:
-        self.lock.release()

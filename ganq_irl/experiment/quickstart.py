@@ -7,7 +7,6 @@ same discriminator package, shown the true reward instead of demonstrations.
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,14 +19,15 @@ import numpy as np
 
 from ganq_irl.environments.true_rewards import pendulum_reward
 from ganq_irl.evaluation import EpisodeStatistics, Evaluation, summarize
+from ganq_irl.evaluation.pictures import STEPS, read_progress
 from ganq_irl.experiment.checks import IMITATION
 from ganq_irl.experiment.config import EvaluationConfig, ExperimentConfig, merged
 from ganq_irl.experiment.parallel import run_all
 from ganq_irl.experiment.quickstart_pictures import draw_returns, draw_rewards, pendulum_grid
 from ganq_irl.experiment.resolve import resolve_config
 from ganq_irl.experiment.run_directory import PROGRESS, REWARD, load_run, require_vacant, versions, write_json
+from ganq_irl.files import replace_file
 from ganq_irl.rewards import RewardModel
-from ganq_irl.storage import replace_file
 from ganq_irl_demos import (
     Demonstrations,
     Trajectory,
@@ -175,11 +175,10 @@ def reward_correlation(model: RewardModel, trajectories: Sequence[Trajectory]) -
 
 def learning_curve(run: Path) -> np.ndarray:
     """The evaluations on a run's way: ``(n, 2)``, environment steps and mean true return."""
-    if not (run / PROGRESS).is_file():
-        return np.empty((0, 2))
-    with open(run / PROGRESS, newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("eval/mean_reward")]
-    return np.array([[float(row["time/total_timesteps"]), float(row["eval/mean_reward"])] for row in rows]).reshape(-1, 2)
+    columns = read_progress(run / PROGRESS) if (run / PROGRESS).is_file() else {}
+    returns = columns.get("eval/mean_reward", np.empty(0))
+    shown = np.isfinite(returns)
+    return np.stack([columns[STEPS][shown], returns[shown]], axis=1) if shown.any() else np.empty((0, 2))
 
 
 def _cells(score: Evaluation) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from ganq_irl.experiment.report_pictures import Picture, run_pictures
 from ganq_irl.experiment.report_videos import Screening, Video, screenings
 from ganq_irl.experiment.tables import HEADER, NOTE, row_cells
 from ganq_irl.experiment.verdict import contest_name
-from ganq_irl.storage import replace_file
+from ganq_irl.files import replace_file
 
 REPORT_FILE = "report.html"
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ganq_irl.errors import ConfigurationError
+from ganq_irl.errors import ConfigurationError, StorageError
 from ganq_irl.experiment.checks import check_config, defaults_for, known_algorithm, shipped_env
 from ganq_irl.experiment.config import ExperimentConfig, merged, parse_config
 from ganq_irl.experiment.presets import choose_preset
+from ganq_irl.files import read_text
 
 LARGEST_SETTINGS = 2**20
 """Bytes of a file of settings; TOML takes its time, so that more would be a wait."""
@@ -51,17 +52,15 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        ConfigurationError: it is missing, or not TOML.
+        ConfigurationError: it is missing, no regular file, too large, or not TOML.
     """
     try:
-        if path.stat().st_size > LARGEST_SETTINGS:
-            raise ConfigurationError(f"{path} has more than {LARGEST_SETTINGS} bytes; give a file of settings")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"cannot read the configuration {path}: {error.strerror}") from error
+        text = read_text(path, LARGEST_SETTINGS)
+    except StorageError as error:
+        raise ConfigurationError(f"{error}; give a TOML file of settings") from error
+    try:
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, ConfigurationError):
-            raise
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
 
 

@@ -16,6 +16,7 @@ from ganq_irl.experiment.config import ExperimentConfig, merged
 from ganq_irl.experiment.presets import alike
 from ganq_irl.experiment.resolve import parse_assignment, resolve_config
 from ganq_irl.experiment.run_directory import INFO, REWARD, Run, load_run
+from ganq_irl.files import require_plain
 from ganq_irl.rewards import RewardModel
 from ganq_irl.storage import CONFIG_FILE, load_folder
 
@@ -53,12 +54,13 @@ def reward_folder(path: Path | str) -> Path:
     Raises:
         ConfigurationError: no folder can have that name.
         RunDirectoryError: there is none.
+        StorageError: something in the run, or in the folder, is no regular file or folder.
     """
     path = usable_path(path)
     if (path / REWARD / CONFIG_FILE).is_file():
-        return path / REWARD
+        return require_plain(path) / REWARD
     if (path / CONFIG_FILE).is_file():
-        return path
+        return require_plain(path)
     what = "holds no recovered reward; only imitation by a discriminator or by IQ-Learn recovers one"
     if not path.is_dir():
         what = "is not there"

@@ -18,18 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from ganq_irl.errors import RunDirectoryError, StorageError, usable_path
 from ganq_irl.experiment.config import ExperimentConfig, parse_config
 from ganq_irl.experiment.presets import env_family
 from ganq_irl.experiment.resolve import read_toml
+from ganq_irl.files import LOCK, made_folder, read_json, replace_file, require_plain
 from ganq_irl.generators.policy_store import StoredPolicy, load_policy
-from ganq_irl.storage import read_json, replace_file
 
 CONFIG, INFO, PROGRESS, EVALUATION = "config.toml", "run.json", "progress.csv", "evaluation.json"
 POLICY, BEST_POLICY, REWARD, CHECKPOINTS = "policy", "policy_best", "reward", "checkpoints"
-LOCK = ".lock"
 _PACKAGES = ("ganq-irl", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy", "imitation")
 
 
@@ -66,6 +64,7 @@ def load_run(folder: Path | str) -> Run:
 
     Raises:
         RunDirectoryError: it is not one, or its ``run.json`` is damaged.
+        StorageError: something in it is no regular file or folder.
         ConfigurationError: its ``config.toml`` is damaged, or no folder can have that name.
     """
     folder = usable_path(folder)
@@ -74,6 +73,7 @@ def load_run(folder: Path | str) -> Run:
             raise RunDirectoryError(
                 f"{folder} is not a run directory: it holds no {name}; give a directory that train wrote"
             )
+    require_plain(folder)
     try:
         info = read_json(folder / INFO)
     except StorageError as error:
@@ -102,27 +102,6 @@ def default_folder(config: ExperimentConfig) -> Path:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Let no other process train in a run directory; the lock goes with the process, however that ends.
-
-    Raises:
-        RunDirectoryError: another one does.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RunDirectoryError(
-            f"another process is training in {folder}; wait until it is done, or end it, or choose another --out"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
 def recording_run(
     folder: Path, config: ExperimentConfig, device: str, resumed: Mapping[str, Any] | None = None
 ) -> Iterator[dict[str, float]]:
@@ -140,7 +119,7 @@ def recording_run(
     seconds: dict[str, float] = {}
     info = {"status": "running", "started": _now(), "preset": config.preset, "seed": config.seed, "device": device}
     info |= {"threads": torch.get_num_threads(), "versions": versions()}
-    folder.mkdir(parents=True, exist_ok=True)
+    made_folder(folder)
     if resumed is None:
         replace_file(folder / CONFIG, config.to_toml().encode())
     else:

@@ -27,12 +27,12 @@ from ganq_irl.experiment.run_directory import (
     EVALUATION,
     default_folder,
     load_run,
-    locked,
     recording_run,
     require_vacant,
     versions,
     write_json,
 )
+from ganq_irl.files import locked
 from ganq_irl.generators.policy_store import StoredPolicy
 
 _log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from ganq_irl.experiment.grid import Cell, make_cells
 from ganq_irl.experiment.grid_config import GridConfig, parse_grid
 from ganq_irl.experiment.resolve import parse_assignment, read_toml
 from ganq_irl.experiment.runner import run_experiment
-from ganq_irl.storage import replace_file
+from ganq_irl.files import replace_file, require_own
 
 if TYPE_CHECKING:
     import optuna
@@ -98,10 +98,13 @@ def open_study(storage: str, seed: int = 0) -> optuna.Study:
     """
     try:
         import optuna
-        from optuna.storages.journal import JournalFileBackend, JournalStorage
+        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
     except ModuleNotFoundError as error:
         raise MissingDependency("Optuna is not installed; install it with: pip install 'ganq-irl[sweep]'") from error
-    kept: Any = storage if "://" in storage else JournalStorage(JournalFileBackend(storage))
+    kept: Any = storage
+    if "://" not in storage:
+        # Optuna's own lock is a symbolic link, which has no place in a folder that may come from anyone.
+        kept = JournalStorage(JournalFileBackend(storage, JournalFileOpenLock(storage)))
     # The first trials run to their end, and no trial is given up on its first evaluations, which are noise.
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=WARM_UP)
     sampler = optuna.samplers.TPESampler(seed=seed)
@@ -118,7 +121,7 @@ def prepare_sweep(config: SweepConfig, folder: Path) -> None:
         GanqIrlError: the settings do not fit together.
     """
     make_cells(config.grid)
-    path = usable_path(folder) / SWEEP_FILE
+    path = require_own(usable_path(folder)) / SWEEP_FILE
     if path.is_file():
         if path.read_text(encoding="utf-8") != config.to_toml():
             raise RunDirectoryError(f"{folder} is of a sweep with other settings; give its own, or another --out")

@@ -10,7 +10,7 @@ from ganq_irl.evaluation import Estimate
 from ganq_irl.experiment.comparison import Comparison, Duel, Row, contests
 from ganq_irl.experiment.grid_results import to_csv
 from ganq_irl.experiment.verdict import contest_name, describe
-from ganq_irl.storage import replace_file
+from ganq_irl.files import replace_file
 
 TABLE_CSV, DUELS_CSV = "table.csv", "improvement.csv"
 TABLE_MARKDOWN, TABLE_LATEX = "table.md", "table.tex"

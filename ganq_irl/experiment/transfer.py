@@ -17,6 +17,7 @@ from ganq_irl.experiment.resolve import resolve_config
 from ganq_irl.experiment.rewards import StoredReward, read_reward
 from ganq_irl.experiment.run_directory import INFO, Run, load_run, write_json
 from ganq_irl.experiment.runner import resume_experiment, run_experiment
+from ganq_irl.files import require_plain
 from ganq_irl.generators.factory import GENERATORS
 from ganq_irl.rewards.wrappers import check_fits
 
@@ -94,7 +95,7 @@ def transfer_reward(
     stored = read_reward(run)
     configs = transfer_configs(stored, to, generator=generator, timesteps=timesteps, seed=seed, device=device)
     source, config = _source(stored), configs[TRUE]
-    folder = Path(out) if out is not None else _default_folder(source, to, config.seed)
+    folder = require_plain(out if out is not None else _default_folder(source, to, config.seed))
     statistics: dict[str, EpisodeStatistics] = {}
     for name, one in configs.items():
         announce(f"{one.algo} on the {name} reward in {to}")

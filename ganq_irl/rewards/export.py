@@ -16,8 +16,8 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from ganq_irl.errors import MissingDependency, StorageError
+from ganq_irl.files import replace_file
 from ganq_irl.rewards.model import RewardModel
-from ganq_irl.storage import replace_file
 from ganq_irl.types import Batch, Observations
 
 TOLERANCE = 1e-5  # of the largest reward, or of 1

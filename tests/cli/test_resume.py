@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ganq_irl.experiment.run_directory import locked
+from ganq_irl.files import locked
 from tests.command_line import call
 from tests.resume_examples import run_and_kill, tiny_config
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from demo_examples import ACTIONS, OBSERVATIONS, make_demos, make_trajectory
 
-from ganq_irl.errors import DemoFormatError, GanqIrlError
+from ganq_irl.errors import DemoFormatError, GanqIrlError, StorageError
 from ganq_irl_demos import FORMATS, load_demonstrations, save_demonstrations
 from ganq_irl_demos.formats.parquet_footer import declared_values
 
@@ -168,14 +168,30 @@ def test_links_in_a_minari_file_are_refused(tmp_path, hdf5):
             file[place] = np.zeros((5, 1), np.float32)
 
 
-def test_files_outside_of_a_lerobot_folder_are_not_followed(tmp_path):
-    pytest.importorskip("pyarrow", exc_type=ImportError)
-    folder = stored("lerobot", tmp_path)
-    inside = folder / "data" / "chunk-000" / "file-000.parquet"
-    inside.rename(tmp_path / "secret.parquet")
-    inside.symlink_to(tmp_path / "secret.parquet")
-    with pytest.raises(DemoFormatError, match="leads out of the data set"):
-        load_demonstrations(folder)
+FOLDERS = [name for name, known in FORMATS.items() if known.is_folder]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_links_in_a_folder_of_demonstrations_are_not_followed(name, tmp_path):
+    pytest.importorskip("datasets" if name == "imitation" else FORMATS[name].package, exc_type=ImportError)
+    folder = stored(name, tmp_path)
+    for inside in [path for path in folder.rglob("*") if path.is_file()]:
+        elsewhere = inside.rename(tmp_path / "elsewhere")
+        inside.symlink_to(elsewhere)
+        with pytest.raises(StorageError, match=rf"{inside.name} is a symbolic link"):
+            load_demonstrations(folder)
+        inside.unlink()
+        elsewhere.rename(inside)
+    (tmp_path / f"mine{folder.suffix}").symlink_to(folder)  # what the user himself names may be a link
+    assert len(load_demonstrations(tmp_path / f"mine{folder.suffix}")) == 3
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "mix"])
+def test_pipes_are_not_waited_for(name, tmp_path):
+    suffix = {"mix": ".toml", "replay-buffer": ".pkl"}.get(name) or FORMATS[name].suffix
+    os.mkfifo(tmp_path / f"demos{suffix}")
+    with pytest.raises(StorageError, match=r"is a pipe, expected a file or a folder"):
+        load_demonstrations(tmp_path / f"demos{suffix}", trust=True)
 
 
 def test_a_lerobot_path_template_is_not_used(tmp_path):

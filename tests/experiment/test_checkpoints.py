@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from ganq_irl.errors import CheckpointFailed, RunDirectoryError, StorageError
 from ganq_irl.experiment import load_run, resume_experiment, run_experiment
 from ganq_irl.experiment.checkpoints import CheckpointStore, Interrupted, files, read_checkpoint
-from ganq_irl.experiment.run_directory import locked
+from ganq_irl.files import locked
 from tests.resume_examples import record_demos, rows, run_and_kill, tiny_config, written
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -320,7 +320,7 @@ def test_a_folder_that_cannot_be_written_to(config, tmp_path, monkeypatch):
     def refused(*_, **__):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr("ganq_irl.storage.tempfile.mkdtemp", refused)
+    monkeypatch.setattr("ganq_irl.experiment.checkpoints.files.new_file", refused)
     with pytest.raises(CheckpointFailed, match=r"Read-only file system.*there is none before it"):
         run_experiment(config, tmp_path / "run", progress_bar=False)
 

@@ -79,19 +79,16 @@ def command(
     ganq-irl compare --out DIR --seeds 10         (the same, five seeds more)
     """  # noqa: D301  # click wants the character
     with session.working():
-        from ganq_irl.errors import usable_path
         from ganq_irl.experiment.compare import conclude
         from ganq_irl.experiment.config import merged
-        from ganq_irl.experiment.grid_config import GRID_FILE, parse_variation, resolve_grid
-        from ganq_irl.experiment.grid_runner import run_grid
+        from ganq_irl.experiment.grid_config import parse_variation, resolve_grid
+        from ganq_irl.experiment.grid_runner import held_request, run_grid
 
         flags: dict[str, Any] = {"algos": _names(algos), "env": list(env) or None, **settings}
         flags |= {"n_demos": _numbers("--n-demos", n_demos), "seeds": _seeds(seeds)}
         for text in vary:
             flags = merged(flags, {"vary": parse_variation(text)})
-        if file is None and (usable_path(out) / GRID_FILE).is_file():
-            file = out / GRID_FILE
-        grid = resolve_grid(flags, assignments=assignments, file=file)
+        grid = resolve_grid(flags, assignments=assignments, file=file or held_request(out))
         run = run_grid(grid, out, engine=_engine(engine, gpus_per_run), jobs=jobs)
         conclusion = conclude(out)
     if as_json:

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
+from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats import npz
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import BLOCK_ROWS, column_name, find_columns, is_numbered, row_blocks, table_stream
 from ganq_irl_demos.packing import NUMERIC
-from ganq_irl_demos.staging import Column, replacing_file
+from ganq_irl_demos.staging import Column
 from ganq_irl_demos.streams import EpisodeStream, Request
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.hdf5 import is_hdf5, numbers, opened, read_note, top_names
 from ganq_irl_demos.formats.limits import check_size, needed
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import BLOCK_ROWS, SYNONYMS, column_name, find_columns, row_blocks, table_stream
-from ganq_irl_demos.staging import replacing_file
 from ganq_irl_demos.streams import EpisodeStream, Request
 
 _OURS = {"terminated": "terminals", "truncated": "timeouts"}

@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium.spaces import Dict
 
 from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
-from ganq_irl.storage import replacing_folder
+from ganq_irl.files import replacing_folder
 from ganq_irl_demos.formats.guessing import guess_spaces
 from ganq_irl_demos.formats.imitation import horizon_of
 from ganq_irl_demos.formats.limits import brief

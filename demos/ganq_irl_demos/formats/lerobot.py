@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
-from ganq_irl.storage import replacing_folder
+from ganq_irl.files import replacing_folder
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
@@ -59,7 +59,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
     has a Box, of those that ``--columns observations=NAME[,NAME...]`` names.
 
     Raises:
-        DemoFormatError: damaged, without numbers to learn from, or files outside of the folder.
+        DemoFormatError: damaged, or without numbers to learn from.
     """
     info = _info(path)
     features = info.get("features")
@@ -118,15 +118,9 @@ def _observations(features: dict[str, Any], request: Request, path: Path) -> lis
 
 def _files(path: Path) -> list[Path]:
     """Data files in order. The template in the description is not used: it could point anywhere."""
-    root = path.resolve()
     files = sorted(path.glob("data/**/*.parquet"))
-    outside = [file for file in files if not file.resolve().is_relative_to(root)]
-    if not files or outside:
-        raise DemoFormatError(
-            f"{outside[0]} leads out of the data set, which is not followed"
-            if outside
-            else f"{path} holds no data/**/*.parquet"
-        )
+    if not files:
+        raise DemoFormatError(f"{path} holds no data/**/*.parquet")
     return files
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, StorageError
-from ganq_irl.storage import replacing_folder
+from ganq_irl.files import replacing_folder, require_plain
 from ganq_irl_demos.formats.hdf5 import group, member, numbers, opened
 from ganq_irl_demos.formats.limits import brief, check_size, needed
 from ganq_irl_demos.formats.notes import KEY, Note
@@ -72,7 +72,7 @@ def _stored(path: Path, download: bool) -> Path:
             minari.download_dataset(name)
         except Exception as error:  # of the network, of the hub, of Minari: whatever it is, the user is told
             raise DemoFormatError(f"{name} cannot be downloaded ({brief(error)})") from error
-    return folder
+    return require_plain(folder)
 
 
 def _checked_id(name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError
+from ganq_irl.files import read_text
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos.catalog import same_environment
 from ganq_irl_demos.formats.limits import brief
@@ -19,6 +20,9 @@ from ganq_irl_demos.trajectories import Demonstrations
 TABLE = "demonstrations"
 MAX_NAME, MAX_PART = 1024, 200
 """Letters of a path, and of a name in it; file systems take 255 bytes."""
+
+LARGEST_TABLE = 1 << 20
+"""Bytes of TOML, which takes its time."""
 
 MAX_COPIES = 100
 """Largest number of times that the set of the largest weight is repeated."""
@@ -34,9 +38,11 @@ def parts(path: Path) -> list[tuple[str, float]]:
 
     Raises:
         DemoFormatError: not TOML of the form above.
+        StorageError: missing, too large, or no text.
     """
+    text = read_text(path, LARGEST_TABLE)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise DemoFormatError(f"{path} is not TOML ({brief(error)})") from error
     tables: Any = content.get(TABLE)

@@ -20,9 +20,10 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
+from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.limits import brief, check_size
 from ganq_irl_demos.packing import NUMERIC, TABLE, Arrays, check_lengths, content_checksum, header_of, unpack
-from ganq_irl_demos.staging import CHUNK, Column, replacing_file
+from ganq_irl_demos.staging import CHUNK, Column
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.trajectories import named_arrays, named_spaces
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
+from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.limits import brief, check_size
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet_footer import declared_values
 from ganq_irl_demos.formats.tables import BLOCK_ROWS, column_name, find_columns, row_blocks, table_stream
-from ganq_irl_demos.staging import replacing_file
 from ganq_irl_demos.streams import EpisodeStream, Request
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import DemoFormatError, nearest
+from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.hdf5 import group, is_hdf5, numbers, opened, read_note, text_attribute, top_names
 from ganq_irl_demos.formats.limits import needed
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import rows_of, sound_episodes, table_stream
-from ganq_irl_demos.staging import replacing_file
 from ganq_irl_demos.streams import EpisodeStream, Request
 
 FLAT = "flat"

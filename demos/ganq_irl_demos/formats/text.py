@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
+from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.formats.parquet import to_numpy
 from ganq_irl_demos.formats.tables import SYNONYMS, column_name, find_columns, row_blocks, table_stream
-from ganq_irl_demos.staging import replacing_file
 from ganq_irl_demos.streams import EpisodeStream, Request
 
 HEADER_BYTES = 1 << 20

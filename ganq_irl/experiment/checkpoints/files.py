@@ -20,7 +20,8 @@ from torch import Tensor
 
 from ganq_irl.errors import StorageError
 from ganq_irl.experiment.checkpoints.replay import CHUNK_BYTES
-from ganq_irl.storage import flatten_state, read_json, unflatten_state
+from ganq_irl.files import new_file, open_file, read_json, require_plain
+from ganq_irl.storage import flatten_state, unflatten_state
 
 SCHEMA = 1
 MANIFEST, STATE, PROGRESS = "manifest.json", "state.json", "progress.csv"
@@ -88,9 +89,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """Open a checkpoint, after a look at every byte of it.
 
     Raises:
-        StorageError: a file is missing, truncated, altered, or of a newer schema.
+        StorageError: a file is missing, truncated, altered, a link, or of a newer schema.
     """
-    manifest = read_manifest(folder / MANIFEST)
+    manifest = read_manifest(require_plain(folder) / MANIFEST)
     files = manifest.pop("files")
     for name in {STATE, PROGRESS, *files}:
         _check_file(folder, name, files.get(name))
@@ -140,9 +141,9 @@ def _check_file(folder: Path, name: str, entry: Any) -> None:
         case _:
             raise StorageError(f"{folder / MANIFEST} has no checksum of {name}")
     try:
-        if path.is_symlink() or path.stat().st_size != size:
-            raise StorageError(f"{path} is not of the size that it was written with")
-        with open(path, "rb") as file:
+        with open_file(path) as file:
+            if os.fstat(file.fileno()).st_size != size:
+                raise StorageError(f"{path} is not of the size that it was written with")
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
@@ -151,10 +152,8 @@ def _check_file(folder: Path, name: str, entry: Any) -> None:
 
 
 def _write(path: Path, content: bytes) -> dict[str, Any]:
-    with open(path, "wb") as file:
+    with new_file(path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 

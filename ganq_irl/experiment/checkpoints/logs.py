@@ -11,6 +11,7 @@ from stable_baselines3.common.logger import CSVOutputFormat, Logger, configure
 
 from ganq_irl.errors import StorageError
 from ganq_irl.experiment.checkpoints.files import PROGRESS, Checkpoint
+from ganq_irl.files import cut_file
 
 _ITERATIONS = "time/iterations"
 
@@ -68,6 +69,7 @@ def open_log(folder: Path, checkpoint: Checkpoint | None = None) -> RunLogger:
     except UnicodeDecodeError as error:
         raise StorageError(f"{checkpoint.folder / PROGRESS} is no text: {error}") from error
     _cut_events(folder, checkpoint.info.get("events", {}))
+    (folder / PROGRESS).unlink(missing_ok=True)  # the logger makes a new one, whatever lay there
     logger = configure(str(folder), ["csv", "tensorboard"])
     table = _csv(logger)
     table.keys = text.partition("\n")[0].split(",") if text else []
@@ -91,8 +93,7 @@ def _cut_events(folder: Path, sizes: dict[str, Any]) -> None:
         if size is None:
             path.unlink()
         elif path.stat().st_size > size:
-            with open(path, "r+b") as file:
-                file.truncate(size)
+            cut_file(path, size)
 
 
 def _csv(logger: Logger) -> CSVOutputFormat:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from ganq_irl.errors import CheckpointFailed, RunDirectoryError, StorageError
 from ganq_irl.experiment.checkpoints.files import MANIFEST, Checkpoint, read_checkpoint, read_manifest, write_checkpoint
-from ganq_irl.storage import replacing_folder
+from ganq_irl.files import replacing_folder, require_plain
 
 _log = logging.getLogger(__name__)
 
@@ -37,8 +36,6 @@ class CheckpointStore:
         try:
             with replacing_folder(target) as scratch:
                 write_checkpoint(scratch, info, state, progress)
-                _flush_folder(scratch)
-            _flush_folder(self.folder)
             checkpoint = read_checkpoint(target)
         except (OSError, StorageError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
@@ -57,7 +54,9 @@ class CheckpointStore:
 
         Raises:
             RunDirectoryError: there is none.
+            StorageError: the folder, which is a run's, is a link, or something in it is no regular file or folder.
         """
+        require_plain(self.folder)
         damaged = []
         for name in sorted(self._names(), reverse=True):
             try:
@@ -104,13 +103,3 @@ class CheckpointStore:
             if isinstance(score, int | float):
                 scores[name] = score
         return max(scores, key=lambda name: (scores[name], name), default=None)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Let names reach the disk as well; only POSIX can open a folder."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
