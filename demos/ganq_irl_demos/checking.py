@@ -19,6 +19,7 @@ from ganq_irl_demos.rows import Rows
 from ganq_irl_demos.rules_of_quality import check_quality
 from ganq_irl_demos.rules_of_structure import check_structure
 from ganq_irl_demos.rules_of_values import check_actions, check_observations, check_rewards
+from ganq_irl_demos.streams import remarks_in
 from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
 
 SHOWN = 5
@@ -58,7 +59,7 @@ def check_demonstrations(
     for index, trajectory in enumerate(demos):
         structure += check_structure(trajectory, index, observation_space, action_space, demos.missing)
     sound = sorted(set(range(len(demos))) - {finding.trajectory for finding in structure if finding.severity == "error"})
-    findings = [*_check_environment(demos, env_id), *different, *also_different, *structure]
+    findings = [*_check_remarks(demos), *_check_environment(demos, env_id), *different, *also_different, *structure]
     findings += [*_check_ends(demos, max_episode_steps), *_check_duplicates(demos, sound), *_check_some_rewarded(demos)]
     if sound:
         findings += _check_values(demos, sound, observation_space, action_space)
@@ -137,6 +138,12 @@ def _expected(own: spaces.Space, asked: spaces.Space | None, field: str) -> tupl
 
 def _empty() -> Finding:
     return Finding("error", None, None, "trajectories", "empty", "there are no trajectories; record or load at least one")
+
+
+def _check_remarks(demos: Demonstrations) -> Iterator[Finding]:
+    """What reading the file showed, which the trajectories show no more."""
+    for remark in remarks_in(demos.provenance):
+        yield Finding("warning", None, None, "file", "reading", remark)
 
 
 def _check_environment(demos: Demonstrations, env_id: str | None) -> Iterator[Finding]:

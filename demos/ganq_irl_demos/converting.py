@@ -83,6 +83,7 @@ def convert_demonstrations(
     notes = [
         "its spaces were taken from its numbers, since neither it nor --env names an environment" if guessed else "",
         f"last_steps {stream.provenance['last_steps']}" if "last_steps" in stream.provenance else "",
+        *stream.remarks,
         f"{chosen.name} will not give back {chosen.loses}" if ";" in chosen.loses else "",
     ]
     return Conversion(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -123,7 +124,10 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | os.PathLike[
 
 
 def _from_name(name: str, request: Request, format: str | None) -> Demonstrations:
-    return open_demonstrations(name, request, format).collect()
+    stream = open_demonstrations(name, request, format)
+    for remark in stream.remarks:
+        warnings.warn(f"{stream.source}: {remark}", stacklevel=3)
+    return stream.collect()
 
 
 def _joined(path: Path, request: Request) -> Demonstrations:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -34,15 +35,43 @@ def check_replay(demos: Demonstrations, env: gym.Env, *, episodes: int = 3) -> I
     if "actions" in demos.missing or "next_observations" in demos.missing:
         return
     if not seeded:
-        message = "no seeds were recorded, so the episodes cannot be replayed to see whether they are of this environment"
+        message = (
+            "no seeds were recorded, so the episodes cannot be replayed: whether they are of this environment, and whether "
+            "actions are shifted by a step, was not looked for"
+        )
         yield Finding("warning", None, None, "seeds", "no-seeds", message)
     for index in seeded[:episodes]:
         found = _first_difference(demos[index], env)
         if found is not None:
             step, field, what = found
-            advice = "another version, another task, or actions not as executed?"
+            advice = (
+                "with each action taken a step earlier it is repeated, so actions are shifted by a step"
+                if _are_late(demos[index], env)
+                else "another version, another task, actions shifted by a step, or not as executed?"
+            )
             message = f"{what} when replayed from seed {demos[index].seed}; {advice}"
             yield Finding("warning", index, step, field, "replay", message)
+
+
+def not_replayed(demos: Demonstrations, env: gym.Env | None, episodes: int) -> str | None:
+    """Why no episode can be replayed, where ``check_replay`` does not say so itself; None where one can."""
+    if env is None:
+        reason = "the environment is not known here (name it with --env ID)"
+    elif not episodes:
+        reason = "none was asked for"
+    elif demos.missing:
+        reason = f"there are no {demos.missing[0].replace('_', ' ')}"
+    else:
+        return None
+    return f"no episode was replayed, since {reason}: actions shifted by a step were not looked for"
+
+
+def _are_late(trajectory: Trajectory, env: gym.Env) -> bool:
+    """Whether the environment repeats an episode when each of its actions is taken a step earlier."""
+    if len(trajectory) < 3:
+        return False
+    found = _first_difference(replace(trajectory, actions=np.roll(trajectory.actions, -1, axis=0)), env)
+    return found is None or found[0] >= len(trajectory) - 1
 
 
 def _first_difference(trajectory: Trajectory, env: gym.Env) -> tuple[int, str, str] | None:

@@ -10,6 +10,15 @@ from gymnasium import spaces
 
 from ganq_irl_demos.trajectories import Demonstrations, Trajectory
 
+REMARKS = "remarks"
+"""Key of the provenance under which the remarks of readers are kept."""
+
+
+def remarks_in(provenance: Mapping[str, Any]) -> list[str]:
+    """What readers remarked on demonstrations when they read them; the provenance may come from any file."""
+    found = provenance.get(REMARKS)
+    return [remark for remark in found if isinstance(remark, str)] if isinstance(found, list) else []
+
 
 @dataclass(frozen=True)
 class Request:
@@ -39,6 +48,7 @@ class EpisodeStream:
     Attributes:
         episodes: returns an iterator over the trajectories, from the first; a reader keeps no more than one block of them.
         observation_space, action_space, env_id, provenance, source, missing: as in ``Demonstrations``.
+        remarks: sentences on what a reader guessed, put right or found odd. The provenance keeps them.
     """
 
     episodes: Callable[[], Iterator[Trajectory]]
@@ -48,6 +58,12 @@ class EpisodeStream:
     provenance: dict[str, Any] = field(default_factory=dict)
     source: str = "demonstrations"
     missing: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        known = remarks_in(self.provenance)
+        if fresh := [remark for remark in self.remarks if remark not in known]:
+            object.__setattr__(self, "provenance", {**self.provenance, REMARKS: [*known, *fresh]})
 
     @staticmethod
     def of(demonstrations: Demonstrations) -> EpisodeStream:

@@ -13,6 +13,7 @@ from gymnasium import spaces
 import ganq_irl.environments
 from ganq_irl_demos import examine_demonstrations, load_demonstrations, random_policy, record_episodes
 from ganq_irl_demos.catalog import catalog
+from ganq_irl_demos.replaying import not_replayed
 
 
 def rules(demos, **options):
@@ -106,6 +107,28 @@ def test_a_replay_finds_what_is_of_another_environment(pendulum):
     assert [f.step for f in examine_demonstrations(shifted, env=pendulum) if f.rule == "replay"] == [0, 0, 0]
     unseeded = replace(recorded, trajectories=tuple(replace(one, seed=None) for one in recorded))
     assert "no-seeds" in rules(unseeded, env=pendulum)
+
+
+@pytest.mark.parametrize(("shift", "advice"), [(1, "so actions are shifted"), (-1, "actions shifted by a step, or")])
+def test_a_replay_finds_actions_shifted_by_a_step(pendulum, shift, advice):
+    recorded = record_episodes(random_policy(pendulum.action_space, np.random.default_rng(0)), pendulum, 2, seed=0)
+    shifted = tuple(replace(one, actions=np.roll(one.actions, shift, axis=0)) for one in recorded)
+    demos = replace(recorded, trajectories=shifted)
+    found = [f for f in examine_demonstrations(demos, env=pendulum) if f.rule == "replay"]
+    assert [f.trajectory for f in found] == [0, 1]
+    assert all(advice in f.message for f in found)
+
+
+def test_what_was_not_replayed_is_said(pendulum):
+    recorded = record_episodes(random_policy(pendulum.action_space, np.random.default_rng(0)), pendulum, 1, seed=0)
+    assert not_replayed(recorded, pendulum, 3) is None
+    assert "not known here (name it with --env ID): actions shifted by a step were not" in not_replayed(recorded, None, 3)
+    assert "none was asked for" in not_replayed(recorded, pendulum, 0)
+    unordered = replace(recorded, missing=("next_observations",))
+    assert "there are no next observations" in not_replayed(unordered, pendulum, 3)
+    unseeded = replace(recorded, trajectories=(replace(recorded[0], seed=None),))
+    (finding,) = [f for f in examine_demonstrations(unseeded, env=pendulum) if f.rule == "no-seeds"]
+    assert "whether actions are shifted by a step, was not looked for" in finding.message
 
 
 def test_a_replay_notices_an_earlier_end():

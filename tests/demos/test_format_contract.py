@@ -77,7 +77,7 @@ def test_csv_keeps_every_digit_and_loses_what_it_says(tmp_path, demos):
             np.testing.assert_array_equal(np.asarray(one, np.float64), np.asarray(other, np.float64))
         assert (before.rewards is None) == (after.rewards is None)
         assert after.seed is None
-    assert (back.env_id, back.provenance) == (None, {"file": str(path)})
+    assert (back.env_id, back.provenance["file"]) == (None, str(path))
 
 
 @in_every_format

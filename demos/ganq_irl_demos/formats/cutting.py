@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
+from ganq_irl_demos.formats.joints import CLOCKS, FLAGS, Rules, contradictions, gaps, marked_ends, rows_in
+from ganq_irl_demos.formats.joints import Block as Block
 from ganq_irl_demos.trajectories import Observations, Trajectory
 
-Block = dict[str, np.ndarray]
-"""Field (``observations``, or ``observations.<key>``, ...) -> rows."""
+_NEEDED = (*FLAGS, "episode", *CLOCKS)
+"""Fields of one number a row, none of which may be missing."""
 
-
-_ONE_EACH = ("rewards", "terminated", "truncated", "dones", "episode")
+_ONE_EACH = ("rewards", *_NEEDED)
 
 
 def sound_blocks(blocks: Iterator[Block], source: str) -> Iterator[Block]:
@@ -24,6 +25,7 @@ def sound_blocks(blocks: Iterator[Block], source: str) -> Iterator[Block]:
         DemoFormatError: they are not.
     """
     shapes: dict[str, tuple[int, ...]] = {}
+    first_row = 0
     for block in blocks:
         if any(array.ndim == 0 for array in block.values()) or len({len(array) for array in block.values()}) != 1:
             raise DemoFormatError(f"{source}: fields differ in length; expected a row for each transition")
@@ -31,6 +33,9 @@ def sound_blocks(blocks: Iterator[Block], source: str) -> Iterator[Block]:
             if block[name].size != len(block[name]):
                 raise DemoFormatError(f"{source}: {name} of shape {block[name].shape[1:]}, expected a number for each row")
             block[name] = block[name].reshape(-1)
+        for name in [name for name in _NEEDED if name in block]:
+            block[name] = _complete(block[name], name, source, first_row)
+        first_row += rows_in(block)
         found = {name: array.shape[1:] for name, array in block.items()}
         shapes = shapes or found
         observed = {name: shape for name, shape in found.items() if name.partition(".")[0] == "observations"}
@@ -45,22 +50,38 @@ def sound_blocks(blocks: Iterator[Block], source: str) -> Iterator[Block]:
         yield block
 
 
-def cut(blocks: Iterator[Block], horizon: int | None, *, ordered: bool = True) -> Iterator[Trajectory]:
+def _complete(column: np.ndarray, name: str, source: str, first_row: int) -> np.ndarray:
+    """A column without missing values, of signed integers where it holds any integers, so that differences are right."""
+    if column.dtype.kind == "f" and (missing := np.flatnonzero(np.isnan(column))).size:
+        raise DemoFormatError(
+            f"{source}: {name} in row {first_row + int(missing[0])} is missing ({missing.size} such rows in this block); "
+            "fill it in, or leave the column out"
+        )
+    return column.astype(np.int64) if column.dtype.kind in "iu" else column
+
+
+def cut(
+    blocks: Iterator[Block], horizon: int | None, *, ordered: bool = True, rules: Rules | None = None
+) -> Iterator[Trajectory]:
     """Trajectories of consecutive rows.
 
     An episode ends where the number in ``episode`` changes; without that column, where a row is ``terminated``,
-    ``truncated`` or ``dones``, or where the next row does not begin at the observation that this one ended with. Where there
-    are no next observations, the last step of an episode is left out: nothing tells where it led.
+    ``truncated`` or ``dones``, or where the steps begin again. It is cut where rows are missing, and where the next row does
+    not begin at the observation that this one ended with. Where there are no next observations, the last step of an episode
+    is left out: nothing tells where it led.
 
     Args:
         blocks: consecutive rows.
         horizon: time limit; an episode of that length whose end is only known as ``dones``, or not at all, was truncated.
+        rules: of the table as a whole, where it was looked through.
         ordered: False where rows are in no known order: they become one trajectory, and its last observation is padding.
     """
+    rules = rules or Rules()
     pieces: list[Block] = []
     before: Block | None = None
+    age = 0  # rows of the episode so far
     for block in blocks:
-        starts = _starts(block, before)
+        starts, age = _limited(_starts(block, before, rules), age, rules.limit)
         bounds = [0, *np.flatnonzero(starts[1:]) + 1, len(starts)]
         for start, stop in itertools.pairwise(bounds):
             if start == stop:
@@ -74,43 +95,29 @@ def cut(blocks: Iterator[Block], horizon: int | None, *, ordered: bool = True) -
         yield from _trajectories(pieces, horizon, ordered)
 
 
-def _rows(block: Block) -> int:
-    return len(next(iter(block.values())))
-
-
-def _starts(block: Block, before: Block | None) -> np.ndarray:
+def _starts(block: Block, before: Block | None, rules: Rules) -> np.ndarray:
     """``(rows,)`` bool: whether a row begins an episode; the very first row of all does not."""
-    rows = _rows(block)
+    rows = rows_in(block)
     if before is not None:
         block = {name: np.concatenate([before[name], array]) for name, array in block.items()}
     fresh = np.zeros(rows, bool)
-    fresh[0 if before is not None else 1 :] = _boundaries(block)
+    if rows:
+        fresh[0 if before is not None else 1 :] = marked_ends(block) | contradictions(block) | gaps(block, rules.usual)
     return fresh
 
 
-def _boundaries(block: Block) -> np.ndarray:
-    """``(rows - 1,)`` bool: whether an episode ends between a row and the next."""
-    if "episode" in block:
-        return block["episode"][1:] != block["episode"][:-1]
-    ended = np.zeros(_rows(block) - 1, bool)
-    for name in ("terminated", "truncated", "dones"):
-        if name in block:
-            flags = block[name][:-1].astype(bool)
-            ended |= flags.any(axis=tuple(range(1, flags.ndim)))
-    if "truncated" not in block:
-        for name in [name for name in block if name.partition(".")[0] == "next_observations"]:
-            ended |= ~_same(block[name][:-1], block[name.removeprefix("next_")][1:])
-    return ended
-
-
-def _same(ends: np.ndarray, begins: np.ndarray) -> np.ndarray:
-    equal = (ends == begins) | ((ends != ends) & (begins != begins))  # NaN meets NaN: for the checks to find, not a cut
-    return equal.all(axis=tuple(range(1, equal.ndim)))
+def _limited(starts: np.ndarray, age: int, limit: int | None) -> tuple[np.ndarray, int]:
+    """Starts of episodes, with those that a time limit makes, and the rows that the last episode has had by then."""
+    rows = np.arange(len(starts))
+    ages = rows - np.maximum.accumulate(np.where(starts, rows, -age))
+    if limit is not None:
+        starts = starts | ((ages > 0) & (ages % limit == 0))
+    return starts, int(ages[-1]) + 1 if len(ages) else age
 
 
 def _trajectories(pieces: list[Block], horizon: int | None, ordered: bool) -> Iterator[Trajectory]:
     block = pieces[0] if len(pieces) == 1 else {n: np.concatenate([piece[n] for piece in pieces]) for n in pieces[0]}
-    steps, whole = _rows(block), any(name.partition(".")[0] == "next_observations" for name in block)
+    steps, whole = rows_in(block), any(name.partition(".")[0] == "next_observations" for name in block)
     terminated, truncated = _end(block, horizon)
     if not whole and ordered:  # the observation after the last action is unknown, so that action is left out
         steps, terminated, truncated = steps - 1, False, True
@@ -130,7 +137,7 @@ def _trajectories(pieces: list[Block], horizon: int | None, ordered: bool) -> It
 def _end(block: Block, horizon: int | None) -> tuple[bool, bool]:
     """Whether the task or something else ended an episode, from what its last row says."""
     flags = {name: bool(block[name][-1].any()) for name in ("terminated", "truncated", "dones") if name in block}
-    at_limit = _rows(block) == horizon
+    at_limit = rows_in(block) == horizon
     if "terminated" in flags:
         truncated = flags.get("truncated", False) or ("truncated" not in flags and not flags["terminated"] and at_limit)
         return flags["terminated"], truncated

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -21,7 +22,7 @@ from ganq_irl.files import replacing_folder
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
-from ganq_irl_demos.formats.parquet import read_blocks, write_rows
+from ganq_irl_demos.formats.parquet import open_parquet, read_blocks, write_rows
 from ganq_irl_demos.formats.tables import row_blocks, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
 
@@ -44,7 +45,14 @@ _NUMBERS = {
     "uint64",
     "bool",
 }
-_FIELDS = {"action": "actions", "next.reward": "rewards", "next.done": "dones", "episode_index": "episode"}
+_FIELDS = {
+    "action": "actions",
+    "next.reward": "rewards",
+    "next.done": "dones",
+    "episode_index": "episode",
+    "frame_index": "step",
+    "timestamp": "timestamp",
+}
 
 
 def recognise(path: Path) -> bool:
@@ -70,6 +78,8 @@ def read(path: Path, request: Request) -> EpisodeStream:
     space = note.observation_space if note else request.observation_space
     joined = not (isinstance(space, spaces.Dict) if space is not None else len(names) > 1)
     found = {field: [name] for name, field in _FIELDS.items() if name in features}
+    if "timestamp" in found and "step" not in found:
+        found["step"] = found["timestamp"]
     for prefix, base in (("observation.", "observations"), ("next.observation.", "next_observations")):
         present = [prefix + name for name in names if prefix + name in features]
         if joined and present:
@@ -82,7 +92,9 @@ def read(path: Path, request: Request) -> EpisodeStream:
         for block in read_blocks(files, found):
             yield {name: _squeezed(name, array) for name, array in block.items()}
 
-    return table_stream(blocks, Request(request.observation_space, request.action_space, request.env_id), str(path), note)
+    told = Request(request.observation_space, request.action_space, request.env_id)
+    stream = table_stream(blocks, told, str(path), note)
+    return replace(stream, remarks=(*stream.remarks, *_lost_frames(info, files)))
 
 
 def _info(path: Path) -> dict[str, Any]:
@@ -124,9 +136,15 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
+def _lost_frames(info: dict[str, Any], files: list[Path]) -> Iterator[str]:
+    promised = info.get("total_frames")
+    if isinstance(promised, int) and promised != (frames := sum(open_parquet(file)[0].metadata.num_rows for file in files)):
+        yield f"its files hold {frames} frames, but meta/info.json speaks of {promised}; was it copied in part?"
+
+
 def _squeezed(name: str, array: np.ndarray) -> np.ndarray:
     """Rewards and flags may be lists of one number each."""
-    return array.reshape(len(array)) if name in ("rewards", "dones", "episode") else array
+    return array.reshape(len(array)) if name in _FIELDS.values() and name != "actions" else array
 
 
 def write(stream: EpisodeStream, path: Path) -> None:

@@ -6,6 +6,7 @@ metadata names: making that could run any code.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -19,8 +20,10 @@ from gymnasium import spaces
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, StorageError
 from ganq_irl.files import replacing_folder, require_plain
 from ganq_irl_demos.formats.hdf5 import group, member, numbers, opened
+from ganq_irl_demos.formats.joints import Block, Rules
 from ganq_irl_demos.formats.limits import brief, check_size, needed
 from ganq_irl_demos.formats.notes import KEY, Note
+from ganq_irl_demos.formats.survey import survey
 from ganq_irl_demos.formats.tables import fit, sound_episodes
 from ganq_irl_demos.packing import bound_size
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -102,6 +105,8 @@ def read(path: Path, request: Request) -> EpisodeStream:
     if metadata["data_format"] == "hdf5":
         _look_over(folder / "main_data.hdf5", count, storage)
 
+    remarks = survey(_flags(folder, count, storage, metadata["data_format"]), Rules(), str(path)).remarks(noted=bool(note))
+
     def episodes() -> Iterator[Trajectory]:
         found = _episodes(storage, count, observation_space, folder)
         trajectories = (fit(one, observation_space, action_space) for one in found)
@@ -115,7 +120,23 @@ def read(path: Path, request: Request) -> EpisodeStream:
         provenance=note.provenance if note else {"minari": str(metadata.get("dataset_id"))},
         source=str(path),
         missing=note.missing if note else (),
+        remarks=tuple(remarks),
     )
+
+
+def _flags(folder: Path, count: int, storage: Any, kind: str) -> Iterator[Block]:
+    """Where each episode says that it ends, a block for each."""
+    names = {"terminated": "terminations", "truncated": "truncations"}
+    with opened(folder / "main_data.hdf5") if kind == "hdf5" else contextlib.nullcontext() as file:
+        for index in range(count):
+            try:
+                episode = (
+                    next(iter(storage.get_episodes([index]))) if file is None else group(file, f"episode_{index}", folder)
+                )
+                block = {field: np.asarray(episode[name][()], bool).reshape(-1) for field, name in names.items()}
+            except _UNREADABLE:
+                return  # reading the episode itself says what is wrong
+            yield {**block, "episode": np.full(len(block["truncated"]), index)}
 
 
 def _metadata(folder: Path) -> dict[str, Any]:

@@ -68,18 +68,20 @@ def _blocks(buffer: Any) -> Iterator[Block]:
         order = order[:-1]  # the newest transition's next observation has overwritten the oldest one
     for env in range(buffer.n_envs):
         for start in range(0, len(order), BLOCK_ROWS):
-            yield _block(buffer, order[start : start + BLOCK_ROWS], env)
+            yield _block(buffer, order[start : start + BLOCK_ROWS], env, newest=order[-1])
 
 
-def _block(buffer: Any, rows: np.ndarray, env: int) -> Block:
+def _block(buffer: Any, rows: np.ndarray, env: int, newest: int) -> Block:
+    """Rows of one environment; its ``newest`` row is cut off from the rows of the next environment."""
     timeouts = buffer.timeouts[rows, env].astype(bool)
+    ended = buffer.dones[rows, env].astype(bool)
     block: Block = {
         **_observations("observations", buffer.observations, rows, env),
         **_next_observations(buffer, rows, env),
         "actions": _executed(buffer.actions[rows, env], buffer.action_space),
         "rewards": buffer.rewards[rows, env],
-        "terminated": buffer.dones[rows, env].astype(bool) & ~timeouts,
-        "truncated": timeouts,
+        "terminated": ended & ~timeouts,
+        "truncated": timeouts | (~ended & (rows == newest)),
     }
     return block
 

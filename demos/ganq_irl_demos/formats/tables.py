@@ -11,9 +11,11 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
-from ganq_irl_demos.formats.cutting import Block, cut, sound_blocks
+from ganq_irl_demos.formats.arranging import Arranged, arrange
+from ganq_irl_demos.formats.cutting import cut, sound_blocks
 from ganq_irl_demos.formats.guessing import guess_actions, guess_observations
 from ganq_irl_demos.formats.imitation import horizon_of
+from ganq_irl_demos.formats.joints import Block, Rules
 from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.packing import NUMERIC, check_lengths
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -28,6 +30,7 @@ SYNONYMS = {
     "truncated": ("truncated", "truncations", "timeouts"),
     "dones": ("dones", "done"),
     "episode": ("episode", "episode_id", "episode_ids", "episode_index", "trajectory", "trajectory_id"),
+    "step": ("step", "step_id", "step_index", "timestep", "time_step", "frame_index", "t"),
 }
 """Field -> names that its column usually has."""
 
@@ -81,6 +84,8 @@ def _asked_columns(names: list[str], patterns: tuple[str, ...], source: str) -> 
 def _usual_columns(names: list[str], base: str, field: str) -> dict[str, list[str]]:
     if base in names:
         return {field: [base]}
+    if field == "step":  # t_0 and t_1 are something else
+        return {}
     if indexed := _numbered(names, base, _INDEXED):
         return {field: indexed}
     if not field.endswith("observations"):
@@ -127,7 +132,7 @@ def table_stream(
     first = next(rows(), None)
     fields = set(first or ())
     # without any of these rows may come from anywhere, in any order
-    ordered = bool(fields & {"episode", "terminated", "truncated", "dones"} or _has_next(fields))
+    ordered = bool(fields & {"episode", "step", "terminated", "truncated", "dones"} or _has_next(fields))
     if note:
         ordered = "next_observations" not in note.missing
     missing = (() if "actions" in fields or first is None else ("actions",)) + (
@@ -136,13 +141,15 @@ def table_stream(
     observation_space = note.observation_space if note else request.observation_space or guess_observations(first, source)
     action_space = note.action_space if note else request.action_space or guess_actions(first, rows, source)
     env_id = note.env_id if note else request.env_id
+    horizon = horizon_of(env_id)
+    table = arrange(rows, horizon, source, noted=note is not None) if ordered and first else Arranged(rows, Rules())
     whole = note is not None or not ordered or _has_next(fields)
     dropped = {} if whole else {"last_steps": "dropped: their next observations are unknown"}
 
     def episodes() -> Iterator[Trajectory]:
         trajectories = (
             fit(one, observation_space, action_space, is_text=is_text)
-            for one in cut(rows(), horizon_of(env_id), ordered=ordered)
+            for one in cut(table.blocks(), horizon, ordered=ordered, rules=table.rules)
         )
         return note.restored(trajectories, source) if note else trajectories
 
@@ -154,6 +161,7 @@ def table_stream(
         provenance=note.provenance if note else {"file": source, **dropped},
         source=source,
         missing=note.missing if note else missing,
+        remarks=table.remarks,
     )
 
 

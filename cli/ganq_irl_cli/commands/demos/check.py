@@ -37,25 +37,33 @@ def command(context: click.Context, demonstrations: str, env: str | None, replay
     """
     with session.working(torch_threads=False):
         from ganq_irl_demos import examine_demonstrations
+        from ganq_irl_demos.replaying import not_replayed
 
         loaded = _sources.load(demonstrations, env)
         made = _sources.make(env or loaded.env_id, required=env is not None)
         findings = examine_demonstrations(loaded, env=made, replayed=replay)
+        skipped = [skip] if (skip := not_replayed(loaded, made, replay)) else []
         if made is not None:
             made.close()
     wrong = any(finding.severity == "error" for finding in findings)
     if as_json:
         listed = [dataclasses.asdict(finding) for finding in findings]
         session.print_json(
-            {"source": loaded.source, "valid": not wrong, "missing": list(loaded.missing), "findings": listed}
+            {
+                "source": loaded.source,
+                "valid": not wrong,
+                "missing": list(loaded.missing),
+                "findings": listed,
+                "skipped": skipped,
+            }
         )
     else:
-        click.echo(_text(loaded, findings, wrong), err=wrong)
+        click.echo(_text(loaded, findings, skipped, wrong), err=wrong)
     context.exit(WRONG_REQUEST if wrong else 0)
 
 
-def _text(loaded: Demonstrations, findings: list[Finding], wrong: bool) -> str:
-    """A table of the findings, and a last line that sums them up."""
+def _text(loaded: Demonstrations, findings: list[Finding], skipped: list[str], wrong: bool) -> str:
+    """A table of the findings, what was not looked for, and a last line that sums them up."""
     rows = [
         (
             finding.severity,
@@ -72,6 +80,7 @@ def _text(loaded: Demonstrations, findings: list[Finding], wrong: bool) -> str:
         f"there are no {name.replace('_', ' ')}: only algorithms that need none can learn from this"
         for name in loaded.missing
     ]
+    lines += skipped
     errors = sum(finding.severity == "error" for finding in findings)
     verdict = f"{errors} errors" if wrong else "nothing wrong"
     verdict += f", {len(findings) - errors} warnings" if len(findings) > errors else ""

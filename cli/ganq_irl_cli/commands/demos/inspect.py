@@ -88,6 +88,8 @@ def _video(demos: Demonstrations, env: str | None, episode: int, path: Path) -> 
 
 
 def _text(summary: dict[str, Any], *, named: bool) -> str:
+    from ganq_irl_demos.streams import REMARKS, remarks_in
+
     rows = [
         *([("source", summary["source"])] if named else []),
         ("environment", summary["env_id"] or "not said"),
@@ -98,7 +100,8 @@ def _text(summary: dict[str, Any], *, named: bool) -> str:
         *((name, _field(field)) for name, field in summary["fields"].items()),
         *([("missing", ", ".join(summary["missing"]))] if summary["missing"] else []),
         ("checksum", summary["checksum"]),
-        *((key, str(value)) for key, value in summary["provenance"].items()),
+        *((key, str(value)) for key, value in summary["provenance"].items() if key != REMARKS),
+        *(("remark", remark) for remark in remarks_in(summary["provenance"])),
     ]
     return session.table(rows)
 

@@ -1,0 +1,139 @@
+"""Rows of a table in the order in which they happened, and what contradicts itself in them.
+
+Every reader of a table comes through here, so that no format lets a transition through that never happened.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ganq_irl.errors import DemoFormatError
+from ganq_irl_demos.formats.joints import Block, Rules, next_names, number, rows_in, usual_differences
+from ganq_irl_demos.formats.survey import survey
+from ganq_irl_demos.staging import Column
+
+Blocks = Callable[[], Iterator[Block]]
+ROWS = 1 << 14
+"""Rows put in order at a time."""
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """A table whose rows are in order.
+
+    Attributes:
+        blocks: iterates over its rows.
+        rules: by which to cut them into episodes.
+        remarks: sentences on what was put right, and on what contradicts itself.
+    """
+
+    blocks: Blocks
+    rules: Rules
+    remarks: tuple[str, ...] = ()
+
+
+def arrange(blocks: Blocks, horizon: int | None, source: str, *, noted: bool = False) -> Arranged:
+    """Look through a table once, and put its rows in order where an episode and a step column say so.
+
+    Args:
+        blocks: iterates over sound blocks, at least one.
+        horizon: time limit of the environment, where known.
+        source: for messages.
+        noted: whether ganq-irl wrote the table, and says itself where the episodes of it end.
+
+    Raises:
+        DemoFormatError: columns contradict each other, so that nobody knows which row follows which.
+    """
+    first = next(blocks())
+    fields = set(first)
+    if not fields & {"episode", "step", "terminated", "truncated", "dones"} and not next_names(first):
+        return Arranged(blocks, Rules())
+    silent = "terminated" in fields and not fields & {"truncated", "dones", "episode", "step"} and not next_names(first)
+    limit = horizon if silent else None
+    rules = Rules(usual_differences(first), limit)
+    found = survey(blocks(), rules, source)
+    remarks = []
+    if found.out_of_order is not None:
+        order = _order(blocks(), source)
+        arranged = _in_order(blocks, order, source)
+        rules = Rules(usual_differences(next(arranged())), limit)
+        how = "episode and step" if "step" in fields else "episode"
+        remarks = [f"rows were put in order by {how} (row {found.out_of_order} was the first out of place)"]
+        blocks, found = arranged, survey(arranged(), rules, source)
+    if silent and not noted:
+        remarks += [_unmarked_limits(horizon)]
+    return Arranged(blocks, rules, (*remarks, *found.remarks(noted=noted)))
+
+
+def _unmarked_limits(horizon: int | None) -> str:
+    if horizon is not None:
+        return (
+            f"no column marks where a time limit ended an episode, so episodes were cut after {horizon} steps, the "
+            "environment's limit"
+        )
+    return (
+        "no column marks where a time limit ended an episode, so several may have become one; name the environment, whose "
+        "limit is then taken, with --env ID"
+    )
+
+
+def _order(blocks: Iterator[Block], source: str) -> np.ndarray:
+    """``(rows,)``: the row that comes first, second, ...: episode after episode as they appear, by step.
+
+    Raises:
+        DemoFormatError: a step that is there twice, or rows in turns of which nothing says the order.
+    """
+    keys: dict[str, list[np.ndarray]] = {"episode": [], "step": []}
+    has_next = False
+    for block in blocks:
+        has_next = has_next or bool(next_names(block))
+        for name in keys:
+            if name in block:
+                keys[name].append(block[name])
+    episodes = np.concatenate(keys["episode"])
+    _, firsts, numbers = np.unique(episodes, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(firsts))[numbers.reshape(-1)]
+    if not keys["step"]:
+        if not has_next:
+            again = int(np.flatnonzero(np.diff(rank) < 0)[0]) + 1
+            raise DemoFormatError(
+                f"{source}: row {again} goes on with episode {number(episodes[again])} after another one, and nothing says "
+                "in which order its rows happened; name the column that counts steps with --columns step=NAME, or give each "
+                "episode a number of its own"
+            )
+        return np.argsort(rank, kind="stable")
+    steps = np.concatenate(keys["step"])
+    order = np.lexsort((steps, rank))
+    twice = np.flatnonzero((np.diff(rank[order]) == 0) & (np.diff(steps[order]) == 0))
+    if len(twice):
+        row, other = sorted(order[twice[0] : twice[0] + 2].tolist())
+        raise DemoFormatError(
+            f"{source}: rows {row} and {other} are both step {number(steps[row])} of episode {number(episodes[row])}; keep "
+            "one of them, or give each episode a number of its own"
+        )
+    return order
+
+
+def _in_order(blocks: Blocks, order: np.ndarray, source: str) -> Blocks:
+    """The rows of a table in another order, by way of temporary files: it may be larger than memory."""
+
+    def arranged() -> Iterator[Block]:
+        with tempfile.TemporaryDirectory(prefix="ganq-irl-") as scratch, ExitStack() as stack:
+            columns: dict[str, Column] = {}
+            for block in blocks():
+                for name, array in block.items():
+                    if name not in columns:
+                        columns[name] = Column(Path(scratch) / f"column-{len(columns)}", name, source)
+                        stack.callback(columns[name].close)
+                    columns[name].append(array)
+            table = {name: column.finished() for name, column in columns.items()}
+            for start in range(0, rows_in(table), ROWS):
+                yield {name: array[order[start : start + ROWS]] for name, array in table.items()}
+
+    return arranged

@@ -1,0 +1,109 @@
+"""What lies between a row of a table and the next one: an end, a gap, a contradiction, or one step of an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Block = dict[str, np.ndarray]
+"""Field (``observations``, or ``observations.<key>``, ...) -> rows."""
+
+FLAGS = ("terminated", "truncated", "dones")
+CLOCKS = ("step", "timestamp")
+
+TOLERANCE = 1e-5
+"""Differences between a next observation and the observation after it that rounding may make, relative to the values."""
+
+LONGEST = 1.5
+"""A row that comes after more than this many usual differences of a clock has lost the rows before it."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is known of a whole table and decides where its episodes are cut.
+
+    Attributes:
+        usual: clock -> its usual difference between a row and the next; a longer one is a gap.
+        limit: steps after which an episode ends although no column says so.
+    """
+
+    usual: Mapping[str, float] = field(default_factory=dict)
+    limit: int | None = None
+
+
+def rows_in(block: Block) -> int:
+    """Number of rows."""
+    return len(next(iter(block.values())))
+
+
+def next_names(block: Block) -> list[str]:
+    """Fields that hold next observations."""
+    return [name for name in block if name.partition(".")[0] == "next_observations"]
+
+
+def flagged(block: Block) -> np.ndarray:
+    """``(rows,)`` bool: whether any flag says that the episode ends with this row."""
+    flags = np.zeros(rows_in(block), bool)
+    for name in FLAGS:
+        if name in block:
+            flags |= block[name].astype(bool)
+    return flags
+
+
+def marked_ends(block: Block) -> np.ndarray:
+    """``(rows - 1,)`` bool: whether a column says that an episode ends between a row and the next.
+
+    The number of the episode says so; without that column a flag, or a step that is not after the one before.
+    """
+    if "episode" in block:
+        return block["episode"][1:] != block["episode"][:-1]
+    ends = flagged(block)[:-1]
+    return ends | (np.diff(block["step"]) <= 0) if "step" in block else ends
+
+
+def contradictions(block: Block) -> np.ndarray:
+    """``(rows - 1,)`` bool: whether a row leads elsewhere than to the observation of the next row; NaN meets NaN."""
+    apart = np.zeros(rows_in(block) - 1, bool)
+    for name in next_names(block):
+        apart |= ~same_rows(block[name][:-1], block[name.removeprefix("next_")][1:])
+    return apart
+
+
+def same_rows(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """``(rows,)`` bool: whether rows hold the same values, but for rounding."""
+    axes = tuple(range(1, one.ndim))
+    equal = (one == other).all(axis=axes)
+    if equal.all() or "f" not in one.dtype.kind + other.dtype.kind:
+        return equal
+    doubtful = np.flatnonzero(~equal)
+    close = np.isclose(one[doubtful], other[doubtful], rtol=TOLERANCE, atol=TOLERANCE**2, equal_nan=True)
+    equal[doubtful] = close.all(axis=axes)
+    return equal
+
+
+def gaps(block: Block, usual: Mapping[str, float]) -> np.ndarray:
+    """``(rows - 1,)`` bool: whether rows are missing between a row and the next, as a clock has it."""
+    missing = np.zeros(rows_in(block) - 1, bool)
+    for name, difference in usual.items():
+        passed = np.diff(block[name].astype(np.float64))
+        missing |= ~((passed > 0) & (passed <= LONGEST * difference))
+    return missing
+
+
+def usual_differences(block: Block) -> dict[str, float]:
+    """For each clock the usual difference between a row and the next; none for a clock that keeps no even time."""
+    inside = ~marked_ends(block)
+    usual = {}
+    for name in CLOCKS:
+        passed = np.sort(np.diff(block[name].astype(np.float64))[inside]) if name in block else np.zeros(0)
+        middle = passed[(len(passed) - 1) // 2] if len(passed) else 0.0
+        if middle > 0 and np.mean(np.abs(passed - middle) < middle / 2) >= 1 / 2:
+            usual[name] = float(middle)
+    return usual
+
+
+def number(value: np.generic) -> str:
+    """A step or an episode for a message: tables of text hold 5 as 5.0."""
+    return f"{value.item():.12g}"

@@ -1,0 +1,204 @@
+"""One pass over the rows of a table, which finds where its columns contradict each other.
+
+Inside an episode the next observation of a row is the observation of the next row. Where an episode ends, a flag says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ganq_irl.errors import DemoFormatError
+from ganq_irl_demos.formats.joints import (
+    Block,
+    Rules,
+    contradictions,
+    flagged,
+    gaps,
+    marked_ends,
+    next_names,
+    number,
+    rows_in,
+    same_rows,
+)
+
+SHIFTS = (-1, 1, -2, 2)
+"""Rows by which a column may have slipped."""
+
+SHIFTED = 0.8
+"""A larger share of the contradictions that one shift explains is no coincidence."""
+
+
+@dataclass
+class Survey:
+    """What is odd about a table.
+
+    Attributes:
+        out_of_order: first row that does not come where its episode and step say, counted from 0, or None.
+        counts: kind of oddity -> how often.
+        places: kind of oddity -> where first.
+        shifts: rows that a column has slipped by -> contradictions that this explains.
+        marks_every_end: whether the flags can mark any end, and mark at least one.
+        expects_marks: whether ends are to be marked by more than next observations that lead elsewhere.
+    """
+
+    out_of_order: int | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    places: dict[str, str] = field(default_factory=dict)
+    shifts: Counter[int] = field(default_factory=Counter)
+    marks_every_end: bool = False
+    expects_marks: bool = False
+
+    def add(self, kind: str, mask: np.ndarray, block: Block, first_row: int) -> None:
+        """Count the marked rows."""
+        rows = np.flatnonzero(mask)
+        if rows.size:
+            self.counts[kind] += rows.size
+            self.places.setdefault(kind, _place(block, int(rows[0]), first_row))
+
+    def remarks(self, *, noted: bool) -> Iterator[str]:
+        """A sentence for each kind of oddity; of those that ganq-irl itself may write, none where it did (``noted``)."""
+        if self.counts["gap"]:
+            yield self._sentence("gap", "rows are missing after {}; the episode was cut there")
+        if self.counts["jump"] and self.expects_marks:
+            yield self._sentence(
+                "jump", "{} leads elsewhere than to the row after it, and is not marked as an end; the episode was cut there"
+            )
+        if self.counts["inside"]:
+            yield self._sentence("inside", "{} is marked as an end, but its episode goes on; the flag was ignored")
+        if self.counts["joined"] and not noted:
+            yield self._joined()
+        if self.counts["unmarked"] and self.marks_every_end and not noted:
+            yield self._sentence("unmarked", "{} is the last of its episode, but not marked as an end as others are")
+
+    def _joined(self) -> str:
+        late, early = self.counts["late"], self.counts["early"]
+        if max(late, early) * 2 > self.counts["joined"]:
+            which = "late" if late > early else "early"
+            text = f"{{}} is marked as an end, but the next row goes on from it: ends are marked one step {which}"
+        else:
+            text = (
+                "{} is marked as an end, but the next row goes on from where it leads: a mark in the middle of an episode, "
+                "or a next observation that was taken after the reset"
+            )
+        return self._sentence("joined", text)
+
+    def _sentence(self, kind: str, text: str) -> str:
+        more = self.counts[kind] - 1
+        return text.format(self.places[kind]) + (f" (and {more} more such rows)" if more else "")
+
+
+def survey(blocks: Iterator[Block], rules: Rules, source: str) -> Survey:
+    """Look through the rows once, a block at a time; at the first row out of order the rest is left.
+
+    Raises:
+        DemoFormatError: steps that go back without an episode column, or next observations that have slipped by a row.
+    """
+    found, seen = Survey(), _Seen()
+    before: Block = {}
+    first_row = 0
+    for block in blocks:
+        joined = {name: np.concatenate([before[name], array]) for name, array in block.items()} if before else block
+        carried = rows_in(joined) - rows_in(block)
+        row = seen.out_of_order(joined, carried, first_row - carried, source)
+        if row is not None:
+            found.out_of_order = row
+            return found
+        _look_between(found, joined, first_row - carried, rules)
+        first_row += rows_in(block)
+        before = {name: array[-1:] for name, array in joined.items()}
+    if before and "episode" in before:
+        found.add("unmarked", ~flagged(before), before, first_row - 1)
+    _refuse_shift(found, source)
+    return found
+
+
+def _look_between(found: Survey, block: Block, first_row: int, rules: Rules) -> None:
+    """Count what is odd between each row and the next."""
+    ends, flags = marked_ends(block), flagged(block)[:-1]
+    fields = set(block)
+    found.expects_marks = bool(fields & {"episode", "truncated", "dones", "step"})
+    found.marks_every_end |= bool(("dones" in fields or {"terminated", "truncated"} <= fields) and flags.any())
+    found.add("gap", gaps(block, rules.usual) & ~ends, block, first_row)
+    if "episode" in fields:
+        found.add("inside", flags & ~ends, block, first_row)
+        found.add("unmarked", ends & ~flags, block, first_row)
+    if not next_names(block):
+        return
+    apart = contradictions(block)
+    jumps, joined = apart & ~ends, ~apart & ends
+    found.add("jump", jumps, block, first_row)
+    found.add("joined", joined, block, first_row)
+    found.counts["late"] += int((joined[1:] & jumps[:-1]).sum())
+    found.counts["early"] += int((joined[:-1] & jumps[1:]).sum())
+    if jumps.any():
+        for shift in SHIFTS:
+            found.shifts[shift] += int((jumps & _explained(block, shift)).sum())
+
+
+def _explained(block: Block, shift: int) -> np.ndarray:
+    """``(rows - 1,)`` bool: whether a row's next observation is that of the row ``shift`` before or after the right one."""
+    rows = np.arange(rows_in(block) - 1)
+    meant = rows + 1 + shift
+    inside = (meant >= 0) & (meant < rows_in(block))
+    explained = inside.copy()
+    for name in next_names(block):
+        explained[inside] &= same_rows(block[name][rows[inside]], block[name.removeprefix("next_")][meant[inside]])
+    return explained
+
+
+def _refuse_shift(found: Survey, source: str) -> None:
+    shift, explained = max(found.shifts.items(), key=lambda item: item[1], default=(0, 0))
+    if explained > 1 and explained > SHIFTED * found.counts["jump"]:
+        meant = "the row itself" if shift == -1 else f"the row {abs(1 + shift)} {'before' if shift < -1 else 'after'} it"
+        raise DemoFormatError(
+            f"{source}: next_observations are shifted: {found.places['jump']} leads to the observation of {meant}, expected "
+            f"that of the next row ({explained} such rows); write the column again"
+        )
+
+
+class _Seen:
+    """Which episodes there were, to notice rows that come out of order."""
+
+    def __init__(self) -> None:
+        self._episodes: set[float] = set()
+        self._start: float | None = None
+
+    def out_of_order(self, block: Block, carried: int, first_row: int, source: str) -> int | None:
+        """The first row whose episode was left before, or whose step is not after the one before it."""
+        if "episode" not in block:
+            self._refuse_steps_back(block, first_row, source)
+            return None
+        changes = np.append(not carried, block["episode"][1:] != block["episode"][:-1]).astype(bool)
+        if "step" in block:
+            back = np.flatnonzero(~changes[1:] & (np.diff(block["step"]) <= 0))
+            if back.size:
+                return first_row + int(back[0]) + 1
+        for row in np.flatnonzero(changes).tolist():
+            episode = block["episode"][row].item()
+            if episode in self._episodes:
+                return first_row + row
+            self._episodes.add(episode)
+        return None
+
+    def _refuse_steps_back(self, block: Block, first_row: int, source: str) -> None:
+        """Steps may begin again, and nothing else."""
+        if "step" not in block:
+            return
+        steps = block["step"]
+        self._start = float(steps[0]) if self._start is None else self._start
+        back = np.flatnonzero((np.diff(steps) <= 0) & ~np.isin(steps[1:], (0, 1, self._start)))
+        if back.size:
+            row = int(back[0]) + 1
+            raise DemoFormatError(
+                f"{source}: step {number(steps[row])} in row {first_row + row} comes after step {number(steps[row - 1])}, "
+                "and no column says of which episode; name that column with --columns episode=NAME, or put the rows in order"
+            )
+
+
+def _place(block: Block, row: int, first_row: int) -> str:
+    names = [f"{name} {number(block[name][row])}" for name in ("episode", "step") if name in block]
+    return f"row {first_row + row}" + (f" ({', '.join(names)})" if names else "")
