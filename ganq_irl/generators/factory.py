@@ -21,6 +21,7 @@ from torch import nn
 
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDependency, nearest
 from ganq_irl.generators.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
+from ganq_irl.generators.options import check_widths, checked_keywords
 from ganq_irl.generators.q_policies import ActionBranchesPolicy, ActionInputPolicy
 from ganq_irl.generators.schedules import parse_schedule
 
@@ -147,7 +148,8 @@ def build_generator(
     for option in options:
         if option not in generator_options(name):
             raise ConfigurationError(f"{name} has no option {option!r}; {nearest(option, generator_options(name))}")
-    parsed = {option: _parse(option, value, env.action_space) for option, value in options.items()}
+    checked = checked_keywords(algorithm.__init__, options)
+    parsed = {option: _parse(option, value, env.action_space) for option, value in checked.items()}
     policy = _policy(name, parsed.pop("policy", default_policy(env.observation_space)))
     try:
         return algorithm(
@@ -161,6 +163,10 @@ def build_generator(
     except (TypeError, ValueError, AssertionError) as error:
         # SB3 checks its options by assertions and by failing later; either way one of ours was wrong.
         raise ConfigurationError(f"{name} refuses its options {options}: {error}") from error
+    except MemoryError as error:
+        raise ConfigurationError(
+            f"{name} does not fit into memory ({error}); give a smaller buffer_size, n_steps or number of environments"
+        ) from error
 
 
 def check_action_space(name: str, action_space: spaces.Space) -> None:
@@ -236,6 +242,8 @@ def _parse_policy_kwargs(value: Any) -> dict[str, Any]:
         "optimizer_class": _optimizer_class,
         "features_extractor_class": features_extractor_class,
     }
+    if "net_arch" in value and value["net_arch"] is not None:
+        check_widths(value["net_arch"], "policy_kwargs.net_arch")
     return {
         key: by_name[key](entry) if key in by_name and isinstance(entry, str) else _thawed(entry)
         for key, entry in value.items()
