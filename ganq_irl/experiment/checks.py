@@ -16,6 +16,7 @@ from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.envs import check_env, probe_env
 from ganq_irl.experiment.films import make_drawable
 from ganq_irl.generators.factory import GENERATORS, check_action_space, generator_options
+from ganq_irl.generators.options import annotations, checked_keywords
 
 ADVERSARIAL = tuple(name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation))
 IMITATION = (*ALGORITHMS, "bc")
@@ -83,7 +84,7 @@ def check_config(config: ExperimentConfig) -> ExperimentConfig:
     action_space = probe_env(config.env, config.env_kwargs).action_space
     if config.algo in ALGORITHMS and config.generator is None:
         config = dataclasses.replace(config, generator=default_generator(config.algo, action_space))
-    _check_keywords(config)
+    config = _check_keywords(config)
     generator = acting_generator(config)
     if generator is not None:
         check_action_space(generator, action_space)
@@ -181,14 +182,17 @@ def _check_roles(config: ExperimentConfig) -> None:
         make_drawable(config.env, config.env_kwargs).close()  # said now, not at the first evaluation
 
 
-def _check_keywords(config: ExperimentConfig) -> None:
+def _check_keywords(config: ExperimentConfig) -> ExperimentConfig:
+    """The configuration, if its algorithm takes the keywords and their values, which are made integers where they count."""
     generator = acting_generator(config)
     if generator is not None:
         _require_known("generator_kwargs", config.generator_kwargs, generator_options(generator), generator)
     if config.algo in IMITATION:
-        _require_known(
-            _table(config.algo), getattr(config, _table(config.algo)), imitation_options(config.algo), config.algo
-        )
+        table = _table(config.algo)
+        _require_known(table, getattr(config, table), imitation_options(config.algo), config.algo)
+        checked = _checked_imitation(config.algo, table, getattr(config, table))
+        config = dataclasses.replace(config, **{table: checked})
+    return config
 
 
 def imitation_options(algo: str) -> frozenset[str]:
@@ -197,6 +201,14 @@ def imitation_options(algo: str) -> frozenset[str]:
         given = {"observation_space", "action_space", "demonstrations", "policy", "seed", "device"}
         return keyword_options(BC) - given | {"n_updates"}
     return keyword_options(ALGORITHMS[algo]) - {"generator", "demonstrations", "seed", "frozen"}
+
+
+def _checked_imitation(algo: str, table: str, options: dict[str, Any]) -> dict[str, Any]:
+    hints = annotations(BC) | annotations(BC.train) if algo == "bc" else annotations(ALGORITHMS[algo])
+    try:
+        return checked_keywords(hints, options)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{table}.{error}") from error
 
 
 def _table(algo: str) -> str:

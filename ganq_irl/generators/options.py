@@ -14,6 +14,7 @@ from typing import Any, Union, get_args, get_origin
 
 from ganq_irl.errors import ConfigurationError
 
+_WIDTHS = ("hidden_sizes", "critic_hidden_sizes")
 _WIDEST = 2**16
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 _PLAIN = {kind.__name__: kind for kind in _NAMES}
@@ -42,11 +43,13 @@ _COUNT, _FRACTION, _NOT_NEGATIVE, _POSITIVE = Range(1), Range(0, 1), Range(0), R
 RANGES: dict[str, Range] = {
     **dict.fromkeys(("batch_size", "n_steps", "n_epochs", "buffer_size", "target_update_interval"), _COUNT),
     **dict.fromkeys(("policy_delay", "stats_window_size", "n_critic_updates", "cg_max_steps", "n_samples"), _COUNT),
-    **dict.fromkeys(("gamma", "tau", "gae_lambda", "polyak_tau"), _FRACTION),
+    **dict.fromkeys(("gamma", "tau", "gae_lambda"), _FRACTION),
     **dict.fromkeys(("exploration_fraction", "exploration_initial_eps", "exploration_final_eps"), _FRACTION),
     **dict.fromkeys(("learning_starts", "ent_coef", "vf_coef", "target_policy_noise", "target_noise_clip"), _NOT_NEGATIVE),
     **dict.fromkeys(("learning_rate", "critic_learning_rate", "max_grad_norm"), _NOT_NEGATIVE),
     **dict.fromkeys(("clip_range", "clip_range_vf", "target_kl"), _POSITIVE),
+    **dict.fromkeys(("l2_weight", "entropy_weight"), _NOT_NEGATIVE),
+    "n_updates": _POSITIVE,
     "sde_sample_freq": Range(-1),
     "gradient_steps": Range(-1),
     "train_freq": _COUNT,
@@ -54,20 +57,31 @@ RANGES: dict[str, Range] = {
 """Keyword -> the numbers that it can be. Names mean the same in every SB3 algorithm."""
 
 
-def checked_keywords(function: Callable[..., Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keywords, with whole numbers written as 1e5 made integers, if ``function`` can take their values.
+def checked_keywords(hints: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords, with whole numbers written as 1e5 made integers, if their values fit.
 
-    Numbers, booleans and strings are checked against the type hints, and numbers against ``RANGES``; the rest is left alone.
+    Numbers, booleans and strings are checked against the type hints, numbers against ``RANGES`` as well, and widths of
+    layers; the rest is left alone.
 
     Args:
-        function: a constructor.
-        keywords: names that it takes, and their values.
+        hints: type hints by name, as ``annotations`` gives them.
+        keywords: values by name.
 
     Raises:
         ConfigurationError: a value has the wrong type, or lies outside of its range.
     """
-    hints = {name: parameter.annotation for name, parameter in inspect.signature(function).parameters.items()}
     return {name: _checked(name, value, hints.get(name, Any)) for name, value in keywords.items()}
+
+
+def annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    """Type hints of a function's keywords; of a class, those of its constructor and of its ancestors'."""
+    if not isinstance(function, type):
+        return {name: parameter.annotation for name, parameter in inspect.signature(function).parameters.items()}
+    hints: dict[str, Any] = {}
+    for ancestor in reversed(function.__mro__):
+        if "__init__" in vars(ancestor) and ancestor is not object:
+            hints |= annotations(vars(ancestor)["__init__"])
+    return hints
 
 
 def check_widths(widths: Any, name: str) -> None:
@@ -87,7 +101,11 @@ def check_widths(widths: Any, name: str) -> None:
 
 
 def _checked(name: str, value: Any, hint: Any) -> Any:
+    if name in _WIDTHS and value is not None:
+        check_widths(value, name)
     kinds = _kinds(hint)
+    if isinstance(value, bool | int | float | str) and all("Sequence" in str(kind) for kind in kinds):
+        raise ConfigurationError(f"{name}: given {value!r}; expected a list")
     plain = [kind for kind in kinds if kind in _NAMES]
     is_scalar = isinstance(value, bool | int | float) or (isinstance(value, str) and len(plain) == len(kinds))
     if plain and is_scalar and not any(_fits(value, kind) for kind in plain):

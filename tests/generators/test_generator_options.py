@@ -5,7 +5,7 @@ import pytest
 import ganq_irl.algorithms  # noqa: F401  registers our own generators
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.factory import GENERATORS, build_generator, generator_class, generator_options
-from ganq_irl.generators.options import RANGES, check_widths, checked_keywords
+from ganq_irl.generators.options import RANGES, annotations, check_widths, checked_keywords
 
 
 class Keywords:
@@ -13,7 +13,7 @@ class Keywords:
 
 
 def checked(**keywords):
-    return checked_keywords(Keywords.__init__, keywords)
+    return checked_keywords(annotations(Keywords), keywords)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_whole_numbers_may_be_written_as_floats():
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_every_generator_has_its_keywords_checked(name):
-    constructor = generator_class(name).__init__
+    hints = annotations(generator_class(name))
     for option in generator_options(name) & RANGES.keys():
         with pytest.raises(ConfigurationError, match=f"{option}: given -7"):
-            checked_keywords(constructor, {option: -7})
+            checked_keywords(hints, {option: -7})
     with pytest.raises(ConfigurationError, match="gamma: given 'x'"):
-        checked_keywords(constructor, {"gamma": "x"})
+        checked_keywords(hints, {"gamma": "x"})
 
 
 @pytest.mark.parametrize("widths", [[10**11], [0], [-3], "x", 64, [1.5], {"pi": [0]}, ["a"]])
