@@ -36,7 +36,7 @@ def load_demonstrations(
     action_space: spaces.Space | None = None,
     env_id: str | None = None,
     format: str | None = None,
-    columns: Mapping[str, Sequence[str]] | None = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
     trust: bool = False,
     needs: Sequence[str] = MISSABLE,
 ) -> Demonstrations:
@@ -45,13 +45,15 @@ def load_demonstrations(
     Args:
         source: a name of the catalog, the path of a file or folder in any of ``FORMATS``, ``minari:ID``,
             ``huggingface:ORGANISATION/NAME[/FILE]``, ``Demonstrations``, a sequence of ``Trajectory``, or imitation's
-            ``Trajectory``, ``TrajectoryWithRew`` (a sequence of them) or ``Transitions``; or a ``.toml`` file, or a sequence
-            of ``(source, weight)`` pairs, to join several.
+            ``Trajectory``, ``TrajectoryWithRew`` (a sequence of them), ``Transitions`` or ``TransitionsMinimal``; or a table
+            in memory, with a row for each transition: a dict of arrays, or a pandas ``DataFrame``; or a ``.toml`` file, or a
+            sequence of ``(source, weight)`` pairs, to join several.
         observation_space: the environment's. Needed where the source carries none; must agree with it where it does.
         action_space: likewise.
         env_id: likewise, but never needed. Where a source does not tell a time limit from a termination, it does.
         format: name of the file's format; by default its content tells.
-        columns: field -> names of the columns that hold it, for tables.
+        columns: field (``observations``, or another usual name of it, such as ``obs``) -> name or names of the columns that
+            hold it, for tables.
         trust: whether a pickled replay buffer may be opened, which runs whatever code is in it.
         needs: what the learner cannot do without, of ``MISSABLE``.
 
@@ -63,8 +65,13 @@ def load_demonstrations(
         IncompatibleSpaces: spaces are needed, or disagree.
         InvalidDemonstrations: recorded in another environment, without what is needed, or objects that are no trajectories.
     """
-    told: dict[str, Any] = {"observation_space": observation_space, "action_space": action_space, "env_id": env_id}
-    request = Request(**told, columns={field: tuple(names) for field, names in (columns or {}).items()}, trust=trust)
+    told: dict[str, Any] = {
+        "observation_space": observation_space,
+        "action_space": action_space,
+        "env_id": env_id,
+        "columns": {field: (names,) if isinstance(names, str) else tuple(names) for field, names in (columns or {}).items()},
+    }
+    request = Request(**told, trust=trust)
     if isinstance(source, str | os.PathLike):
         demonstrations = _from_name(os.fspath(source), request, format)
     elif isinstance(source, Demonstrations):
@@ -73,7 +80,7 @@ def load_demonstrations(
         sets = [(load_demonstrations(one, **told, needs=()), weight) for one, weight in source]
         demonstrations = join(sets, "several sets")
     else:
-        demonstrations = _from_objects(source, observation_space, action_space, env_id)
+        demonstrations = _from_objects(source, request)
     _require_present(demonstrations, needs)
     return _agreeing(demonstrations, observation_space, action_space, env_id)
 
@@ -135,6 +142,7 @@ def _joined(path: Path, request: Request) -> Demonstrations:
         "observation_space": request.observation_space,
         "action_space": request.action_space,
         "env_id": request.env_id,
+        "columns": request.columns,
     }
     parts = [part for part in mix.parts(path) if Path(part[0]) != path]
     return join([(load_demonstrations(source, **told, needs=()), weight) for source, weight in parts], str(path))
@@ -161,20 +169,24 @@ def _require_present(demonstrations: Demonstrations, needs: Sequence[str]) -> No
         )
 
 
-def _from_objects(
-    source: Any, observation_space: spaces.Space | None, action_space: spaces.Space | None, env_id: str | None
-) -> Demonstrations:
-    from ganq_irl_demos.formats.imitation import from_imitation, horizon_of, is_imitation
+def _from_objects(source: Any, request: Request) -> Demonstrations:
+    from ganq_irl_demos.formats.arrays import read_columns
+    from ganq_irl_demos.formats.imitation import from_imitation, horizon_of, is_imitation, pairs_of
 
+    if isinstance(source, Mapping) or (hasattr(source, "columns") and hasattr(source, "items")):  # pandas' has both
+        return read_columns(dict(source.items()), request, f"a {type(source).__name__} in memory").collect()
+    pairs = pairs_of(source)
+    if pairs is not None:
+        return read_columns(pairs, request, f"imitation's {type(source).__name__}").collect()
     if isinstance(source, Trajectory):
         source = [source]
     whole = is_imitation(source)
     if not whole and not isinstance(source, Sequence):
         raise InvalidDemonstrations(
             f"demonstrations cannot be made from a {type(source).__name__}; give a catalog name, a file, Demonstrations, "
-            "or a sequence of trajectories"
+            "a table (a dict of arrays, or a DataFrame), or a sequence of trajectories"
         )
-    if observation_space is None or action_space is None:
+    if request.observation_space is None or request.action_space is None:
         raise IncompatibleSpaces(
             "trajectories carry no spaces; pass the environment's: "
             "load_demonstrations(..., observation_space=env.observation_space, action_space=env.action_space)"
@@ -182,8 +194,8 @@ def _from_objects(
     if not whole and all(isinstance(item, Trajectory) for item in source):
         trajectories, kind = list(source), "trajectories"
     else:
-        trajectories, kind = from_imitation(source, horizon_of(env_id)), "imitation's trajectories"
-    return Demonstrations(tuple(trajectories), observation_space, action_space, env_id, source=kind)
+        trajectories, kind = from_imitation(source, horizon_of(request.env_id)), "imitation's trajectories"
+    return Demonstrations(tuple(trajectories), request.observation_space, request.action_space, request.env_id, source=kind)
 
 
 def _agreeing(

@@ -12,6 +12,7 @@ import numpy as np
 
 from ganq_irl.errors import DemoFormatError, InvalidDemonstrations, StorageError
 from ganq_irl.spaces import space_from_json, space_to_json
+from ganq_irl_demos.fitting import NUMERIC
 from ganq_irl_demos.trajectories import MISSABLE, Demonstrations, Trajectory, named_arrays, named_spaces
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ Arrays = dict[str, np.ndarray]
 
 TABLE = {"lengths": np.int64, "terminated": np.bool_, "truncated": np.bool_, "rewarded": np.bool_}
 """Arrays with one entry a trajectory: T, how it ended, and whether it has rewards."""
-
-NUMERIC = "biuf"
-"""Kinds of numpy dtype that demonstrations may hold: booleans, integers, floats."""
 
 MAX_SPACE_SIZE = 1 << 26
 """Numbers in one observation or action; more is taken for a damaged or hostile file."""

@@ -34,8 +34,8 @@ def check_actions(rows: Rows, space: spaces.Space) -> Iterator[Finding]:
 
 
 def check_rewards(rows: Rows) -> Iterator[Finding]:
-    """NaN and outliers."""
-    yield from _check_numbers(rows)
+    """NaN and outliers: warnings, since no algorithm learns from these rewards."""
+    yield from _check_numbers(rows, "warning")
 
 
 def _check_field(rows: Rows, space: spaces.Space, outside_box: Severity, advice: str) -> Iterator[Finding]:
@@ -47,16 +47,16 @@ def _check_field(rows: Rows, space: spaces.Space, outside_box: Severity, advice:
     yield from _check_constant(rows)
 
 
-def _check_numbers(rows: Rows) -> Iterator[Finding]:
+def _check_numbers(rows: Rows, severity: Severity = "error") -> Iterator[Finding]:
     if rows.dtype.kind != "f":
         return
     expected = "expected a finite number; leave this trajectory out, or record it again"
     if not rows.ranges.finite:
-        yield from rows.findings(lambda block: ~np.isfinite(block), "error", "non-finite", expected)
-    yield from _check_outliers(rows)
+        yield from rows.findings(lambda block: ~np.isfinite(block), severity, "non-finite", expected)
+    yield from _check_outliers(rows, severity)
 
 
-def _check_outliers(rows: Rows) -> Iterator[Finding]:
+def _check_outliers(rows: Rows, severity: Severity) -> Iterator[Finding]:
     largest = np.fmax(np.abs(rows.ranges.low), np.abs(rows.ranges.high))
     suspects = np.flatnonzero(largest > OUTLIER_RATIO * SMALLEST_SCALE)
     if not suspects.size:
@@ -75,7 +75,7 @@ def _check_outliers(rows: Rows) -> Iterator[Finding]:
         return np.isfinite(block) & (np.abs(block) > limits)
 
     expected = f"far from what is usual here (sizes around {typical:.3g}); leave the trajectory out, or record it again"
-    yield from rows.findings(broken, "error", "outlier", expected)
+    yield from rows.findings(broken, severity, "outlier", expected)
 
 
 def _check_counts(rows: Rows, space: spaces.Space) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ganq_irl.errors import InvalidDemonstrations
-from ganq_irl_demos.packing import NUMERIC
+from ganq_irl_demos.fitting import NUMERIC
 
 CHUNK = 16 << 20
 """Bytes copied at a time."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, InvalidDemonstrations
+from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
 from ganq_irl.spaces import space_to_json
+from ganq_irl_demos.fitting import fitted, plain_array
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,8 @@ MISSABLE = ("actions", "next_observations")
 class Trajectory:
     """One episode, or the part of one that was recorded. The arrays are read-only.
 
-    Content is not checked here, so that ``check_demonstrations`` can say what is wrong with it, and where.
+    Fields may be given as arrays, lists or torch tensors. Content is not checked here, so that ``check_demonstrations`` can
+    say what is wrong with it, and where.
 
     Attributes:
         observations: ``(T + 1, *observation_shape)``, the last one where the episode stopped; or a dict of such arrays.
@@ -42,7 +44,7 @@ class Trajectory:
         seed: seed of the reset that began the episode, or None.
 
     Raises:
-        InvalidDemonstrations: a field is no array of one shape (ragged lists).
+        InvalidDemonstrations: a field is no array of one shape, such as ragged lists.
     """
 
     observations: Observations
@@ -53,12 +55,14 @@ class Trajectory:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        observations = (
-            {str(key): _read_only(value, f"observations.{key}") for key, value in self.observations.items()}
-            if isinstance(self.observations, Mapping)
-            else _read_only(self.observations, "observations")
+        observations = _by_key(self.observations)
+        object.__setattr__(
+            self,
+            "observations",
+            {str(key): _read_only(value, f"observations.{key}") for key, value in observations.items()}
+            if isinstance(observations, Mapping)
+            else _read_only(observations, "observations"),
         )
-        object.__setattr__(self, "observations", observations)
         object.__setattr__(self, "actions", _read_only(self.actions, "actions"))
         if self.rewards is not None:
             object.__setattr__(self, "rewards", _read_only(self.rewards, "rewards"))
@@ -81,7 +85,7 @@ class Demonstrations(Sequence[Trajectory]):
     """A sequence of trajectories with the spaces they live in and where they came from.
 
     Attributes:
-        trajectories: the episodes.
+        trajectories: the episodes, in the shapes and kinds of number of the spaces where that loses nothing.
         observation_space: of the environment: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
         action_space: Box, Discrete, MultiDiscrete or MultiBinary.
         env_id: Gymnasium id of the environment, or None when unknown.
@@ -107,9 +111,10 @@ class Demonstrations(Sequence[Trajectory]):
         if unknown := sorted(set(self.missing) - set(MISSABLE)):
             raise ConfigurationError(f"missing={unknown}: only {' and '.join(MISSABLE)} can be missing")
         object.__setattr__(self, "missing", tuple(sorted(set(self.missing))))
-        object.__setattr__(self, "trajectories", tuple(self.trajectories))
         object.__setattr__(self, "provenance", _as_json(self.provenance))
         _check_supported(self.observation_space, self.action_space)
+        fits = (fit(trajectory, self.observation_space, self.action_space) for trajectory in self.trajectories)
+        object.__setattr__(self, "trajectories", tuple(fits))
 
     def __len__(self) -> int:
         """Number of trajectories."""
@@ -205,13 +210,32 @@ def named_spaces(observation_space: spaces.Space) -> dict[str, spaces.Space]:
     return {"observations": observation_space}
 
 
+def fit(trajectory: Trajectory, observation_space: spaces.Space, action_space: spaces.Space) -> Trajectory:
+    """A trajectory in the shapes and kinds of number that the spaces ask for; itself where it is in them already."""
+    expected = named_spaces(observation_space)
+    given = named_arrays(trajectory.observations)
+    arrays = {name: fitted(array, expected[name]) if name in expected else array for name, array in given.items()}
+    lacking = trajectory.actions.shape[1:] == (0,)
+    actions = trajectory.actions if lacking else fitted(trajectory.actions, action_space)
+    rewards = trajectory.rewards
+    if rewards is not None and rewards.ndim > 1 and rewards.size == len(trajectory):
+        rewards = rewards.reshape(-1)
+    if actions is trajectory.actions and rewards is trajectory.rewards and all(arrays[n] is given[n] for n in given):
+        return trajectory
+    keyed = {name.removeprefix("observations."): array for name, array in arrays.items()}
+    observations = keyed if isinstance(trajectory.observations, dict) else arrays["observations"]
+    return replace(trajectory, observations=observations, actions=actions, rewards=rewards)
+
+
+def _by_key(observations: Any) -> Any:
+    """A list of one dict a step as a dict of lists; other observations as they are."""
+    if isinstance(observations, list | tuple) and observations and all(isinstance(one, Mapping) for one in observations):
+        return {key: [one.get(key) for one in observations] for key in observations[0]}
+    return observations
+
+
 def _read_only(value: Any, name: str) -> np.ndarray:
-    try:
-        view = np.asarray(value).view()
-    except ValueError as error:
-        raise InvalidDemonstrations(
-            f"{name}: not an array of one shape ({error}); pad or split the ragged entries"
-        ) from error
+    view = plain_array(value, name).view()
     view.flags.writeable = False
     return view
 

@@ -27,17 +27,14 @@ PLANTED_ERRORS = {
     "infinite action": (changed("actions", 4, -np.inf), 4, "actions", "non-finite"),
     "NaN observation": (changed("observations", (5, 1), np.nan), 5, "observations", "non-finite"),
     "infinite observation": (changed("observations", (0, 2), np.inf), 0, "observations", "non-finite"),
-    "NaN reward": (changed("rewards", 3, np.nan), 3, "rewards", "non-finite"),
     "action above the space": (changed("actions", 1, 2.7), 1, "actions", "outside-space"),
     "action below the space": (changed("actions", 3, -2.001), 3, "actions", "outside-space"),
     "outlier 1e30": (changed("observations", (3, 0), 1e30), 3, "observations", "outlier"),
     "outlier relative to what is usual": (changed("observations", (2, 1), -5e6), 2, "observations", "outlier"),
-    "outlier among rewards": (changed("rewards", 0, 1e16), 0, "rewards", "outlier"),
     "wrong width of observations": (make_trajectory(observations=np.zeros((6, 4))), 0, "observations", "shape"),
     "wrong width of actions": (make_trajectory(actions=np.zeros((5, 2))), 0, "actions", "shape"),
-    "no action axis": (make_trajectory(actions=np.zeros(5)), 0, "actions", "shape"),
     "a single value": (make_trajectory(actions=np.float32(1)), 0, "actions", "shape"),
-    "rewards in columns": (make_trajectory(rewards=np.zeros((5, 1))), 0, "rewards", "shape"),
+    "rewards of two numbers": (make_trajectory(rewards=np.zeros((5, 2))), 0, "rewards", "shape"),
     "objects": (make_trajectory(observations=np.full((6, 3), None)), None, "observations", "dtype"),
     "strings": (make_trajectory(actions=np.full((5, 1), "left")), None, "actions", "dtype"),
     "complex": (make_trajectory(actions=np.zeros((5, 1), complex)), None, "actions", "dtype"),
@@ -77,12 +74,12 @@ def in_space(space, values, **changes):
         (spaces.Discrete(2), [0, -1, 1], 1, "outside-space"),
         (spaces.Discrete(3, start=1), [1, 3, 0], 2, "outside-space"),
         (spaces.Discrete(3, start=1), [4, 1, 2], 0, "outside-space"),
-        (spaces.Discrete(2), [0.0, 1.0], None, "dtype"),
-        (spaces.Discrete(2), [[0], [1]], 0, "shape"),
+        (spaces.Discrete(2), [0.5, 1.0], None, "dtype"),
+        (spaces.Discrete(2), [[0, 1], [1, 0]], 0, "shape"),
         (spaces.MultiDiscrete([2, 3]), [[1, 2], [1, 3]], 1, "outside-space"),
         (spaces.MultiDiscrete([2, 3]), [[1, 2], [2, 2]], 1, "outside-space"),
         (spaces.MultiBinary(2), [[0, 1], [1, 1], [0, 2]], 2, "outside-space"),
-        (spaces.MultiBinary(2), [[0.0, 1.0]], None, "dtype"),
+        (spaces.MultiBinary(2), [[0.0, 0.5]], None, "dtype"),
         (spaces.Box(0, 255, (1,), np.uint8), [[0.5], [1.0]], None, "dtype"),
         (spaces.Box(np.float32([0, -np.inf]), np.float32([np.inf, 1])), [[5.0, -7.0], [-0.1, 0.0]], 1, "outside-space"),
         (spaces.Box(np.float32([0, -np.inf]), np.float32([np.inf, 1])), [[5.0, -7.0], [0.1, 1.1]], 1, "outside-space"),
@@ -101,6 +98,13 @@ def test_actions_outside_every_kind_of_space_are_errors(space, values, step, rul
         (spaces.Box(-2, 2, (1,)), [[2], [-1]]),
         (spaces.Discrete(3, start=1), np.array([1, 2, 3], np.int8)),
         (spaces.MultiBinary(2), [[True, False]]),
+        (spaces.MultiBinary(2), [[0.0, 1.0]]),
+        (spaces.Discrete(2), [0.0, 1.0]),
+        (spaces.Discrete(2), [[0], [1]]),
+        (spaces.Discrete(2), [True, False]),
+        (spaces.Box(-2, 2, (1,)), [0.5, -1.0]),
+        (spaces.Box(-5, 5, (1,), np.int32), [[2.0], [-1.0]]),
+        (spaces.Box(0, 1, (4,)), [[True, False, True, True]]),
         (spaces.Box(-np.inf, np.inf, (1,)), [[1e3], [-1e3]]),
     ],
 )
@@ -147,7 +151,7 @@ def test_parts_of_a_dict_observation_are_named():
     sound = make_demos(make_trajectory(observations=observations), observation_space=space)
     assert check_demonstrations(sound) == []
     bad_value = make_trajectory(observations={**observations, "arm": edited(observations["arm"], (4, 1), np.nan)})
-    bad_type = make_trajectory(observations={**observations, "image": np.zeros((6, 2, 2))})
+    bad_type = make_trajectory(observations={**observations, "image": np.full((6, 2, 2), 0.5)})
     missing = make_trajectory(observations={"arm": observations["arm"]})
     demos = make_demos(bad_value, bad_type, missing, observation_space=space)
     assert findings_of(demos, "error") == [
@@ -209,6 +213,14 @@ def test_repeated_mistakes_give_one_finding_a_trajectory_and_are_counted():
     lines = str(raised.value).splitlines()
     assert len(lines) == SHOWN + 1
     assert lines[-1] == "... and 3 more errors"
+
+
+@pytest.mark.parametrize(("rewards", "rule"), [([np.nan, 1, 1, 1, 1], "non-finite"), ([1, 1, 1, 1, 1e16], "outlier")])
+def test_rewards_that_nobody_learns_from_are_a_warning(rewards, rule):
+    demos = make_demos(make_trajectory(), make_trajectory(seed=1, rewards=np.array(rewards)))
+    findings = check_demonstrations(demos)
+    assert [(f.severity, f.trajectory, f.field, f.rule) for f in findings] == [("warning", 1, "rewards", rule)]
+    require_valid(demos)
 
 
 def test_errors_come_first():

@@ -153,10 +153,14 @@ def test_one_trajectory_is_a_sequence_of_one():
     assert load_demonstrations([imitation_trajectory()], **SPACES, env_id="Test-v0").env_id == "Test-v0"
 
 
-def test_transitions_without_next_observations_are_refused():
+def test_transitions_without_next_observations_are_pairs_for_those_that_need_no_more():
     flat = rollout.flatten_trajectories([imitation_trajectory()])
-    with pytest.raises(InvalidDemonstrations, match="TransitionsMinimal lacks next observations"):
-        load_demonstrations(types.TransitionsMinimal(flat.obs, flat.acts, flat.infos), **SPACES)
+    pairs = types.TransitionsMinimal(flat.obs, flat.acts, flat.infos)
+    loaded = load_demonstrations(pairs, **SPACES, needs=["actions"])
+    assert loaded.missing == ("next_observations",)
+    np.testing.assert_array_equal(loaded[0].observations[:-1], flat.obs)
+    with pytest.raises(InvalidDemonstrations, match="holds no next observations"):
+        load_demonstrations(pairs, **SPACES)
 
 
 @pytest.mark.parametrize("given", [{}, {"observation_space": OBSERVATIONS}, {"action_space": ACTIONS}])

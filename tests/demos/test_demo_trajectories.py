@@ -109,11 +109,16 @@ def test_truncation_is_not_termination_in_a_batch():
         (np.uint8, torch.uint8),
         (np.int32, torch.int64),
         (np.int8, torch.int64),
-        (np.bool_, torch.int64),
+        (np.bool_, torch.float32),
+        (np.longdouble, torch.float32),
+        (">f4", torch.float32),
+        (">i4", torch.int64),
+        (np.uint64, torch.int64),
+        (object, torch.float32),
     ],
 )
 def test_dtypes_of_a_batch(given, expected):
-    trajectory = Trajectory(np.ones((3, 2), given), np.array([1, 0], np.int32))
+    trajectory = Trajectory(np.ones((3, 2)).astype(given), np.array([1, 0], np.int32))
     batch = Demonstrations([trajectory], spaces.Box(0, 1, (2,), np.float32), spaces.Discrete(2)).to_batch()
     assert batch.observations.dtype == batch.next_observations.dtype == expected
     assert batch.actions.dtype == torch.int64

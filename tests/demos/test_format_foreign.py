@@ -102,7 +102,11 @@ def test_columns_of_any_name(tmp_path):
     with pytest.raises(ConfigurationError, match="no column 'z'"):
         load_demonstrations(tmp_path / "mine.txt", columns={**columns, "observations": ["z"]})
     with pytest.raises(ConfigurationError, match="did you mean 'actions'"):
-        load_demonstrations(tmp_path / "mine.txt", columns={"action": ["torque"]})
+        load_demonstrations(tmp_path / "mine.txt", columns={"actoins": ["torque"]})
+    by_other_names = {"obs": ["x", "y"], "act": "torque", "done": "over"}
+    assert load_demonstrations(tmp_path / "mine.txt", columns=by_other_names).checksum == loaded.checksum
+    with pytest.raises(ConfigurationError, match="another name of 'observations'"):
+        load_demonstrations(tmp_path / "mine.txt", columns={**columns, "obs": ["x"]})
     with pytest.raises(DemoFormatError, match=r"--columns observations=NAME"):
         load_demonstrations(tmp_path / "mine.txt")
 

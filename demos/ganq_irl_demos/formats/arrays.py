@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
+from ganq_irl_demos.fitting import NUMERIC, plain_array
 from ganq_irl_demos.formats import npz
+from ganq_irl_demos.formats.columns import column_values
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import BLOCK_ROWS, column_name, find_columns, is_numbered, row_blocks, table_stream
-from ganq_irl_demos.packing import NUMERIC
 from ganq_irl_demos.staging import Column
 from ganq_irl_demos.streams import EpisodeStream, Request
 
@@ -38,34 +40,61 @@ def read(path: Path, request: Request) -> EpisodeStream:
         found = find_columns([name for name in names if name != KEY], request.columns, str(path))
         wanted = {name for columns in found.values() for name in columns} | ({KEY} & set(names))
         with zipfile.ZipFile(path) as archive:
-            npz.check_entries(archive, path, wanted)
+            npz.check_entries(archive, path, wanted, NUMERIC + "SU")
         arrays = npz.load_arrays(path, wanted)
     except npz.UNREADABLE as error:
         if isinstance(error, DemoFormatError):
             raise
         raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or save it again") from error
     note = Note.from_json(arrays[KEY].tobytes(), str(path)) if KEY in arrays else None
-    table = join_columns(arrays, found, str(path))
+    return _stream(arrays, found, request, str(path), note)
+
+
+def read_columns(columns: Mapping[str, Any], request: Request, source: str) -> EpisodeStream:
+    """A table in memory: arrays, lists, tensors, or parts of a Dict observation, by the name of their column.
+
+    Raises:
+        GanqIrlError: as ``read``.
+    """
+    flat = {name: value for key, value in columns.items() for name, value in _named(str(key), value)}
+    found = find_columns(list(flat), request.columns, source)
+    arrays = {name: plain_array(flat[name], f"{source}, {name}") for names in found.values() for name in names}
+    return _stream(arrays, found, request, source, None)
+
+
+def _named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        yield from ((f"{name}.{key}", part) for key, part in value.items())
+    else:
+        yield name, value
+
+
+def _stream(arrays: Block, found: dict[str, list[str]], request: Request, source: str, note: Note | None) -> EpisodeStream:
+    table = join_columns(arrays, found, source)
     rows = len(next(iter(table.values())))
 
     def blocks() -> Iterator[Block]:
         for start in range(0, rows, BLOCK_ROWS):
             yield {name: array[start : start + BLOCK_ROWS] for name, array in table.items()}
 
-    return table_stream(blocks, request, str(path), note)
+    return table_stream(blocks, request, source, note)
 
 
-def join_columns(arrays: Block, found: dict[str, list[str]], source: str) -> Block:
+def join_columns(arrays: Block, found: dict[str, list[str]], source: str, first_row: int = 0) -> Block:
     """Fields made of their columns.
+
+    Args:
+        arrays: columns by name, all or a block of their rows.
+        found: columns of each field.
+        source: for messages.
+        first_row: rows of the table before these.
 
     Raises:
         DemoFormatError: columns that hold no numbers or differ in length.
     """
     table: Block = {}
     for field, columns in found.items():
-        parts = [arrays[name] for name in columns]
-        if any(part.ndim == 0 or part.dtype.kind not in NUMERIC for part in parts):
-            raise DemoFormatError(f"{source}: {', '.join(columns)}: expected rows of numbers")
+        parts = [column_values(field, arrays[name], name, source, first_row) for name in columns]
         if len({len(part) for part in parts}) > 1:
             raise DemoFormatError(f"{source}: {', '.join(columns)} differ in length; expected a row for each transition")
         whole = len(parts) == 1 and not is_numbered(columns[0])

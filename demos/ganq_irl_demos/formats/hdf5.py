@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ganq_irl.errors import DemoFormatError
+from ganq_irl_demos.fitting import NUMERIC
 from ganq_irl_demos.formats.limits import brief, check_size, needed
 from ganq_irl_demos.formats.notes import KEY, Note
-from ganq_irl_demos.packing import NUMERIC
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 

@@ -21,6 +21,15 @@ def is_imitation(source: Any) -> bool:
     return any(base.__module__.startswith("imitation.") for base in type(source).__mro__)
 
 
+def pairs_of(source: Any) -> dict[str, Any] | None:
+    """Columns of imitation's ``TransitionsMinimal``: pairs whose next observations are unknown. None for anything else."""
+    is_pairs = is_imitation(source) and hasattr(source, "obs") and not hasattr(source, "next_obs")
+    if not is_pairs or hasattr(source, "terminal"):
+        return None
+    rewards = {"rews": source.rews} if hasattr(source, "rews") else {}
+    return {"obs": _plain(source.obs), "acts": source.acts, **rewards}
+
+
 def from_imitation(source: Any, horizon: int | None = None) -> list[Trajectory]:
     """Convert trajectories, or transitions cut where ``dones`` or a jump of the observation says so.
 
@@ -33,7 +42,7 @@ def from_imitation(source: Any, horizon: int | None = None) -> list[Trajectory]:
         horizon: time limit of the environment, when known.
 
     Raises:
-        InvalidDemonstrations: transitions without ``next_obs``, or something that is no trajectory.
+        InvalidDemonstrations: something that is no trajectory.
     """
     if hasattr(source, "obs"):  # one object of arrays, rather than a sequence of trajectories
         return _from_transitions(source, horizon) if not hasattr(source, "terminal") else [_from_trajectory(source, horizon)]
@@ -89,11 +98,6 @@ def _hit_time_limit(trajectory: types.Trajectory, horizon: int | None) -> bool:
 
 
 def _from_transitions(transitions: Any, horizon: int | None) -> list[Trajectory]:
-    if not hasattr(transitions, "next_obs"):
-        raise InvalidDemonstrations(
-            f"{type(transitions).__name__} lacks next observations, so no trajectory can be put together; "
-            "give imitation's Transitions or Trajectory objects"
-        )
     obs, following = _plain(transitions.obs), _plain(transitions.next_obs)
     ends = np.flatnonzero(transitions.dones | ~_continues(obs, following)) + 1
     starts = np.concatenate([[0], ends[:-1]]).astype(int)

@@ -18,15 +18,15 @@ from gymnasium.spaces import Dict
 
 from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
 from ganq_irl.files import replacing_folder
+from ganq_irl_demos.fitting import NUMERIC
 from ganq_irl_demos.formats.guessing import guess_spaces
 from ganq_irl_demos.formats.imitation import horizon_of
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet import open_parquet
-from ganq_irl_demos.formats.tables import fit, sound_episodes
-from ganq_irl_demos.packing import NUMERIC
+from ganq_irl_demos.formats.tables import sound_episodes
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.trajectories import Trajectory
+from ganq_irl_demos.trajectories import Trajectory, fit
 
 _DESCRIPTION, _STATE = "dataset_info.json", "state.json"
 _COLUMNS = ("obs", "acts", "terminal", "rews")

@@ -24,10 +24,10 @@ from ganq_irl_demos.formats.joints import Block, Rules
 from ganq_irl_demos.formats.limits import brief, check_size, needed
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.survey import survey
-from ganq_irl_demos.formats.tables import fit, sound_episodes
+from ganq_irl_demos.formats.tables import sound_episodes
 from ganq_irl_demos.packing import bound_size
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.trajectories import Observations, Trajectory, named_arrays, named_spaces
+from ganq_irl_demos.trajectories import Observations, Trajectory, fit, named_arrays, named_spaces
 
 PREFIX = "minari:"
 """Before the id of a data set in Minari's local store."""

@@ -21,8 +21,9 @@ import numpy as np
 
 from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
+from ganq_irl_demos.fitting import NUMERIC
 from ganq_irl_demos.formats.limits import brief, check_size
-from ganq_irl_demos.packing import NUMERIC, TABLE, Arrays, check_lengths, content_checksum, header_of, unpack
+from ganq_irl_demos.packing import TABLE, Arrays, check_lengths, content_checksum, header_of, unpack
 from ganq_irl_demos.staging import CHUNK, Column
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.trajectories import named_arrays, named_spaces
@@ -217,8 +218,8 @@ def _check_declared(archive: zipfile.ZipFile, path: Path) -> None:
     check_entries(archive, path)
 
 
-def check_entries(archive: zipfile.ZipFile, path: Path, wanted: Collection[str] | None = None) -> None:
-    """Raise unless every entry (or those ``wanted``) is a plain array of numbers that is no larger than it may be.
+def check_entries(archive: zipfile.ZipFile, path: Path, wanted: Collection[str] | None = None, kinds: str = NUMERIC) -> None:
+    """Raise unless every entry (or those ``wanted``) is a plain array of those ``kinds`` that is no larger than it may be.
 
     Raises:
         DemoFormatError: naming the entry.
@@ -229,13 +230,13 @@ def check_entries(archive: zipfile.ZipFile, path: Path, wanted: Collection[str] 
     unpacking = [info for info in infos if info.compress_type != zipfile.ZIP_STORED or info.file_size < MAPPED_BYTES]
     check_size(path, sum(info.file_size for info in unpacking), path.stat().st_size)
     for info in infos:
-        _check_array_header(archive, info, path)
+        _check_array_header(archive, info, path, kinds)
 
 
-def _check_array_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
+def _check_array_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, kinds: str) -> None:
     with archive.open(info) as file:
         shape, _, dtype = read_array_header(file)
-        if dtype.kind not in NUMERIC:
+        if dtype.kind not in kinds:
             raise DemoFormatError(
                 f"{path}: entry {info.filename} holds {dtype} values; only plain numbers are read (objects could run code)"
             )

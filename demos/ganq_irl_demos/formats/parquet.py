@@ -74,13 +74,15 @@ def read_blocks(paths: list[Path], found: dict[str, list[str]]) -> Iterator[Bloc
     import pyarrow as pa
 
     wanted = sorted({name for columns in found.values() for name in columns})
+    rows = 0
     for path in paths:
         file, _ = open_parquet(path)
         # a column such as `a.b` would be taken for the field b of a struct a
         try:
             for batch in file.iter_batches(BLOCK_ROWS, columns=[n for n in file.schema_arrow.names if n in wanted]):
                 arrays = {name: to_numpy(batch.column(name), batch.schema.field(name), str(path)) for name in wanted}
-                yield join_columns(arrays, found, str(path))
+                yield join_columns(arrays, found, str(path), rows)
+                rows += len(batch)
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
             if isinstance(error, DemoFormatError):
                 raise
@@ -88,10 +90,10 @@ def read_blocks(paths: list[Path], found: dict[str, list[str]]) -> Iterator[Bloc
 
 
 def to_numpy(column: pa.Array, field: pa.Field, source: str) -> np.ndarray:
-    """A column of numbers as ``(rows,)``, or one of lists of equally many numbers as ``(rows, ...)``.
+    """A column of numbers (or of words) as ``(rows,)``, or one of lists of equally many numbers as ``(rows, ...)``.
 
     Raises:
-        DemoFormatError: texts, structs, missing values or ragged lists.
+        DemoFormatError: structs, missing values or ragged lists.
     """
     import pyarrow as pa
 
@@ -102,6 +104,11 @@ def to_numpy(column: pa.Array, field: pa.Field, source: str) -> np.ndarray:
             raise DemoFormatError(f"{source}: column {field.name!r} holds lists of different lengths, expected one shape")
         shape, column = (*shape, len(values) // max(rows, 1)), values
     kind = column.type
+    if pa.types.is_dictionary(kind):  # categories of pandas
+        column = column.dictionary_decode()
+        kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return column.to_numpy(zero_copy_only=False).reshape(shape)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         raise DemoFormatError(f"{source}: column {field.name!r} holds {kind} values, expected numbers")
     if column.null_count and not pa.types.is_floating(kind):

@@ -11,15 +11,17 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
+from ganq_irl_demos.fitting import NUMERIC
 from ganq_irl_demos.formats.arranging import Arranged, arrange
+from ganq_irl_demos.formats.columns import numbered_episodes
 from ganq_irl_demos.formats.cutting import cut, sound_blocks
 from ganq_irl_demos.formats.guessing import guess_actions, guess_observations
 from ganq_irl_demos.formats.imitation import horizon_of
 from ganq_irl_demos.formats.joints import Block, Rules
 from ganq_irl_demos.formats.notes import Note
-from ganq_irl_demos.packing import NUMERIC, check_lengths
+from ganq_irl_demos.packing import check_lengths
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.trajectories import Observations, Trajectory, named_arrays, named_spaces
+from ganq_irl_demos.trajectories import Observations, Trajectory, fit, named_arrays, named_spaces
 
 SYNONYMS = {
     "observations": ("observations", "observation", "obs", "states", "state"),
@@ -55,8 +57,7 @@ def find_columns(names: list[str], asked: Mapping[str, tuple[str, ...]], source:
         ConfigurationError: a field or column that was asked for does not exist.
         DemoFormatError: there are no observations.
     """
-    if unknown := sorted(set(asked) - set(SYNONYMS)):
-        raise ConfigurationError(f"no field is called {unknown[0]!r}; {nearest(unknown[0], SYNONYMS)}")
+    asked = _by_field(asked)
     found: dict[str, list[str]] = {}
     for field, synonyms in SYNONYMS.items():
         if field in asked:
@@ -69,6 +70,19 @@ def find_columns(names: list[str], asked: Mapping[str, tuple[str, ...]], source:
             "--columns observations=NAME[,NAME...]"
         )
     return found
+
+
+def _by_field(asked: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """What was asked for by the fields' own names; any of their usual ones may be given."""
+    known = {synonym: field for field, synonyms in SYNONYMS.items() for synonym in synonyms}
+    by_field: dict[str, tuple[str, ...]] = {}
+    for name, columns in asked.items():
+        if name not in known:
+            raise ConfigurationError(f"columns: no field is called {name!r}; {nearest(name, known)}")
+        if known[name] in by_field:
+            raise ConfigurationError(f"columns: {name!r} and another name of {known[name]!r} are given; give one of them")
+        by_field[known[name]] = columns
+    return by_field
 
 
 def _asked_columns(names: list[str], patterns: tuple[str, ...], source: str) -> list[str]:
@@ -127,7 +141,7 @@ def table_stream(
     """
 
     def rows() -> Iterator[Block]:
-        return sound_blocks(blocks(), source)
+        return sound_blocks(numbered_episodes(blocks(), source), source)
 
     first = next(rows(), None)
     fields = set(first or ())
@@ -147,10 +161,9 @@ def table_stream(
     dropped = {} if whole else {"last_steps": "dropped: their next observations are unknown"}
 
     def episodes() -> Iterator[Trajectory]:
-        trajectories = (
-            fit(one, observation_space, action_space, is_text=is_text)
-            for one in cut(table.blocks(), horizon, ordered=ordered, rules=table.rules)
-        )
+        found = cut(table.blocks(), horizon, ordered=ordered, rules=table.rules)
+        typed = (_typed(one, observation_space, action_space) for one in found) if is_text else found
+        trajectories = (fit(one, observation_space, action_space) for one in typed)
         return note.restored(trajectories, source) if note else trajectories
 
     return EpisodeStream(
@@ -165,40 +178,18 @@ def table_stream(
     )
 
 
-def fit(
-    trajectory: Trajectory, observation_space: spaces.Space, action_space: spaces.Space, *, is_text: bool = False
-) -> Trajectory:
-    """A trajectory with the shapes of the spaces, where the numbers are as many, and whole numbers where they want those.
-
-    Text has one kind of float only, so what ``is_text`` takes the dtype of its Box.
-    """
-    wanted = named_spaces(observation_space)
-    arrays = {
-        name: _fitted(array, wanted.get(name), is_text) for name, array in named_arrays(trajectory.observations).items()
-    }
-    observations: Observations = (
-        {name.removeprefix("observations."): array for name, array in arrays.items()}
-        if isinstance(trajectory.observations, dict)
-        else arrays["observations"]
-    )
-    actions = trajectory.actions
-    lacking = actions.ndim == 2 and actions.shape[1] == 0
-    return replace(
-        trajectory, observations=observations, actions=actions if lacking else _fitted(actions, action_space, is_text)
-    )
+def _typed(trajectory: Trajectory, observation_space: spaces.Space, action_space: spaces.Space) -> Trajectory:
+    """A trajectory read from text, where every number is a double, in the width of the spaces' floats."""
+    expected = named_spaces(observation_space)
+    arrays = {name: _narrowed(array, expected.get(name)) for name, array in named_arrays(trajectory.observations).items()}
+    keyed = {name.removeprefix("observations."): array for name, array in arrays.items()}
+    observations: Observations = keyed if isinstance(trajectory.observations, dict) else arrays["observations"]
+    return replace(trajectory, observations=observations, actions=_narrowed(trajectory.actions, action_space))
 
 
-def _fitted(array: np.ndarray, space: spaces.Space | None, is_text: bool) -> np.ndarray:
-    if space is None or space.shape is None:
-        return array
-    if array.shape[1:] != space.shape and array.size == len(array) * int(np.prod(space.shape)):
-        array = array.reshape(len(array), *space.shape)
-    counts = not isinstance(space, spaces.Box)
-    if counts and array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.rint(array)).all():
-        return array.astype(np.int64)
-    if is_text and isinstance(space, spaces.Box) and np.dtype(space.dtype).kind == "f":
-        return array.astype(space.dtype)
-    return array
+def _narrowed(array: np.ndarray, space: spaces.Space | None) -> np.ndarray:
+    is_float = isinstance(space, spaces.Box) and np.dtype(space.dtype).kind == "f" and array.dtype.kind == "f"
+    return array.astype(space.dtype) if is_float and space is not None else array
 
 
 def row_blocks(stream: EpisodeStream, note: Note) -> Iterator[Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,10 @@ import numpy as np
 from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
-from ganq_irl_demos.formats.cutting import Block
+from ganq_irl_demos.formats.joints import FLAGS, Block
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import Note
-from ganq_irl_demos.formats.parquet import to_numpy
-from ganq_irl_demos.formats.tables import SYNONYMS, column_name, find_columns, row_blocks, table_stream
+from ganq_irl_demos.formats.tables import column_name, find_columns, row_blocks, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
 
 HEADER_BYTES = 1 << 20
@@ -50,12 +50,14 @@ def read(path: Path, request: Request) -> EpisodeStream:
     def blocks() -> Iterator[Block]:
         import pyarrow as pa
 
-        wanted = sorted({name for columns in found.values() for name in columns})
+        field_of = {name: field for field, columns in found.items() for name in columns}
+        rows = 0
         try:
-            for batch in _open(path, delimiter or ",", wanted):
-                arrays = {name: _numbers(batch, name, str(path)) for name in wanted}
+            for batch in _open(path, delimiter or ",", sorted(field_of)):
+                arrays = {name: _values(batch.column(name), field) for name, field in field_of.items()}
                 if len(batch):
-                    yield join_columns(arrays, found, str(path))
+                    yield join_columns(arrays, found, str(path), rows)
+                rows += len(batch)
         except (pa.ArrowException, OSError, KeyError) as error:  # KeyError: a name twice
             raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); mend or export it again") from error
 
@@ -67,6 +69,8 @@ def _names(path: Path, delimiter: str) -> list[str]:
         names: list[str] = _open(path, delimiter).schema.names
     except UnicodeDecodeError as error:
         raise DemoFormatError(f"{path}: its first line is no text ({brief(error)}); mend or export it again") from error
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DemoFormatError(f"{path}: two columns are called {twice[0]!r}; give each a name of its own")
     return names
 
 
@@ -74,27 +78,24 @@ def _open(path: Path, delimiter: str, wanted: list[str] | None = None) -> Any:
     import pyarrow as pa
     from pyarrow import csv
 
-    # all as one kind: the first block does not tell whether a column of whole numbers has others further down
-    flags = {name for base in ("terminated", "truncated", "dones") for name in SYNONYMS[base]}
-    types = {name: pa.string() if name in flags else pa.float64() for name in wanted or ()}
-    convert = csv.ConvertOptions(include_columns=wanted, column_types=types) if wanted else None
+    # all as text: the first block does not tell what a column holds further down
+    types = {name: pa.string() for name in wanted or ()}
+    convert = csv.ConvertOptions(include_columns=wanted, column_types=types, strings_can_be_null=True) if wanted else None
     try:
         return csv.open_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=convert)
     except (pa.ArrowException, OSError) as error:
         raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); mend or export it again") from error
 
 
-def _numbers(batch: Any, name: str, source: str) -> np.ndarray:
+def _values(column: Any, field: str) -> np.ndarray:
+    """A column of text as doubles where it holds nothing else; NaN stands for what is missing."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    column = batch.column(name)
-    if not pa.types.is_string(column.type):
-        return to_numpy(column, batch.schema.field(name), source)
-    words = np.char.lower(np.asarray(column.to_pylist(), dtype=str))
-    yes = np.isin(words, ["1", "1.0", "true", "yes"])
-    if not (yes | np.isin(words, ["0", "0.0", "false", "no", ""])).all():
-        raise DemoFormatError(f"{source}: column {name!r} holds {words[~yes][0]!r}, expected 0 or 1, true or false")
-    return yes
+    if field not in FLAGS:
+        with contextlib.suppress(pa.ArrowInvalid):
+            return pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+    return column.to_numpy(zero_copy_only=False)
 
 
 def write(stream: EpisodeStream, path: Path) -> None:

@@ -1,0 +1,96 @@
+"""Arrays from whatever holds numbers, in the shape and kind that a space asks for: every way into a data set ends here."""
+
+from __future__ import annotations
+
+import math
+from numbers import Number
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import InvalidDemonstrations
+
+NUMERIC = "biuf"
+"""Kinds of numpy dtype that demonstrations may hold: booleans, integers, floats."""
+
+
+def plain_array(value: Any, name: str) -> np.ndarray:
+    """An array of ordinary numbers: native byte order, at most 64 bits, in main memory and outside of any gradient.
+
+    Accepts arrays, lists, torch tensors on any device, pandas columns, and object arrays of numbers or of equal arrays.
+    What holds no numbers is returned as numpy has it, so that the checks can name its place.
+
+    Raises:
+        InvalidDemonstrations: ragged lists, or something that numpy cannot read.
+    """
+    array = _as_array(value, name)
+    if array.dtype.kind == "O":
+        array = _unboxed(array, name)
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # longdouble, which neither torch nor a file holds
+        return array.astype(np.float64)
+    if array.dtype == np.uint64:
+        return array.astype(np.int64 if array.max(initial=0) <= np.iinfo(np.int64).max else np.float64)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _as_array(value: Any, name: str) -> np.ndarray:
+    if hasattr(value, "detach"):  # a torch tensor, without importing torch
+        value = value.detach().cpu()
+        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+    elif isinstance(value, list | tuple) and any(hasattr(item, "detach") for item in value):
+        value = [_as_array(item, name) for item in value]
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InvalidDemonstrations(
+            f"{name}: not an array of one shape ({error}); pad or split the ragged entries"
+        ) from error
+
+
+def _unboxed(array: np.ndarray, name: str) -> np.ndarray:
+    """Numbers that lie in an object array, of which None is a missing one; or the array itself."""
+    items = array.ravel().tolist()
+    if items and all(isinstance(item, np.ndarray | list | tuple) for item in items):
+        return _as_array([plain_array(item, name) for item in items], name)
+    numbers = [item for item in items if item is not None]
+    if not numbers or not all(isinstance(item, Number | np.number | np.bool_) for item in numbers):
+        return array
+    if len(numbers) == len(items):
+        return np.array(items).reshape(array.shape)
+    return np.array([np.nan if item is None else item for item in items]).reshape(array.shape)
+
+
+def fitted(array: np.ndarray, space: spaces.Space) -> np.ndarray:
+    """Values of a space, ``(rows, ...)``, in its shape and, where nothing is lost by it, in its kind of number.
+
+    Only flattened or added dimensions are undone: pixels are never put in another order. Booleans become numbers, and
+    floats that are whole numbers become integers where the space has those. Everything else is left for the checks.
+    """
+    if space.shape is None or not array.ndim or array.dtype.kind not in NUMERIC:
+        return array
+    if array.shape[1:] != space.shape and _same_order(array.shape[1:], space.shape):
+        array = array.reshape(len(array), *space.shape)
+    wanted = np.dtype(space.dtype)
+    if array.dtype.kind == "b" and not isinstance(space, spaces.MultiBinary):
+        return array.astype(wanted)
+    if array.dtype.kind == "f" and wanted.kind in "iu" and _are_whole(array):
+        return array.astype(wanted if isinstance(space, spaces.Box) and _holds(wanted, array) else np.int64)
+    return array
+
+
+def _same_order(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether both shapes hold the same numbers in the same order: one is flat, or they differ in dimensions of 1 alone."""
+    longer_than_one = [[extent for extent in shape if extent != 1] for shape in (given, wanted)]
+    is_flat = min(map(len, longer_than_one)) <= 1
+    return math.prod(given) == math.prod(wanted) and (is_flat or longer_than_one[0] == longer_than_one[1])
+
+
+def _are_whole(array: np.ndarray) -> bool:
+    largest = 2.0**63
+    return bool(np.isfinite(array).all() and (np.abs(array) < largest).all() and (array == np.rint(array)).all())
+
+
+def _holds(dtype: np.dtype, array: np.ndarray) -> bool:
+    bounds = np.iinfo(dtype)
+    return not array.size or bool(array.min() >= bounds.min and array.max() <= bounds.max)
