@@ -36,7 +36,7 @@ from ganq_irl.algorithms import AIRL, DAC, GAIL
 from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.generators.critic_policies import SACLayerNormPolicy
 from ganq_irl.generators.fast_ppo import FastPPO
-from ganq_irl.generators.off_policy import install_relabelling
+from ganq_irl.generators.off_policy import relabelled
 from ganq_irl_demos import Demonstrations, random_policy, record_episodes, to_imitation
 
 N_ENVS, N_STEPS, N_UPDATES, BATCH = 8, 256, 8, 1024
@@ -131,9 +131,9 @@ def measure_relabel(kind: type[AdversarialImitation], env_id: str, samples: int)
     other things. "warm": each by itself, again and again.
     """
     plain, priced = (filled_sac(env_id) for _ in range(2))
-    install_relabelling(priced, kind(priced, demonstrations(env_id)).price)
     assert plain.replay_buffer is not None
     assert priced.replay_buffer is not None
+    priced.replay_buffer = relabelled(priced.replay_buffer, kind(priced, demonstrations(env_id)).price)
     step = partial(plain.train, gradient_steps=1, batch_size=SAC_BATCH)
     tasks: dict[str, Callable[[], object]] = {
         "gradient step": step,

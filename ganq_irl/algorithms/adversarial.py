@@ -27,7 +27,7 @@ from ganq_irl.errors import TrainingDiverged
 from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.log_probs import check_has_log_prob, log_probs
-from ganq_irl.generators.off_policy import OffPolicyCallback, install_relabelling
+from ganq_irl.generators.off_policy import OffPolicyCallback, relabelling
 from ganq_irl.generators.on_policy import OnPolicyCallback
 from ganq_irl.generators.recorder import recording
 from ganq_irl.generators.spaces import in_layout_of
@@ -121,10 +121,14 @@ class AdversarialImitation(GeneratorImitation):
         """The callback that trains and prices, while the generator's environment is recorded."""
         with recording(self.generator, keep=isinstance(self.generator, OnPolicyAlgorithm)) as recorder:
             if isinstance(self.generator, OffPolicyAlgorithm):
-                install_relabelling(self.generator, self.price)
-                yield [OffPolicyCallback(self, self.batch_size, self._numpy_rng)]
-            else:
+                with relabelling(self.generator, self.price, lambda: recorder.withheld):
+                    yield [OffPolicyCallback(self, self.batch_size, self._numpy_rng)]
+                return
+            try:
                 yield [OnPolicyCallback(self, recorder, self._values, self._rng)]
+            finally:
+                if self._values is not None:
+                    self._values.end_update()
 
     # The adversary, as the generator's callbacks see it.
 

@@ -1,4 +1,4 @@
-"""What every imitation algorithm that trains a generator is to its caller."""
+"""Base class for imitation algorithms that train a generator."""
 
 from __future__ import annotations
 
@@ -76,6 +76,10 @@ class GeneratorImitation(ABC):
         progress_bar: bool = False,
     ) -> Self:
         """Train; the arguments are those of SB3's ``learn``, of which there is exactly one call.
+
+        Afterwards, also after an exception, the generator is a plain SB3 model again: ``generator.learn()`` goes on with the
+        environment's own reward, which the replay buffer holds for every transition. To go on with the learned reward, call
+        ``learn`` here again with ``reset_num_timesteps=False``, or wrap the environment in a ``VecRewardWrapper``.
 
         Raises:
             TrainingDiverged: a loss or a reward is no longer finite.

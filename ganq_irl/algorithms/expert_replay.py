@@ -107,8 +107,7 @@ class MixedReplay(ReplayBuffer):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In a checkpoint in the middle of a run it is the plain buffer that it is afterwards."""
-        left_out = ("expert", "expert_share", "price", "device_copy")
-        state = {key: value for key, value in self.__dict__.items() if key not in left_out}
+        state = {key: value for key, value in self.__dict__.items() if key not in ("expert", "expert_share")}
         return object.__new__, (type(self.expert.buffer),), state
 
 

@@ -1,7 +1,12 @@
-"""Off-policy generators: rewards are computed when a batch is sampled, with today's discriminator, and never stored."""
+"""Off-policy generators: rewards are computed when a batch is sampled, with today's discriminator.
+
+What is stored beside the transitions is the reward that the environment paid. It is not looked at while an adversary is
+installed, and once it is gone the replay buffer is Stable-Baselines3's own again, true rewards and all.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,29 +28,41 @@ from ganq_irl.generators.replay_rows import TRANSITION, DeviceCopy, normalized, 
 from ganq_irl.types import Batch
 
 
-class _Relabelled(ReplayBuffer):
-    """Rewards are computed by ``price`` at sample time, and none is stored."""
+class RelabelledBuffer(ReplayBuffer):
+    """Rewards are computed by ``price`` at sample time.
 
-    price: Callable[[Batch], Tensor] | None = None
+    Attributes:
+        stored: the buffer whose arrays these are.
+        price: today's reward of a batch.
+        withheld: gives the environments' own rewards of the last step; where it is None, those that ``add`` is given.
+        device_copy: of the transitions.
+    """
+
+    stored: ReplayBuffer
+    price: Callable[[Batch], Tensor]
+    withheld: Callable[[], np.ndarray] | None = None
     device_copy: DeviceCopy | None = None
 
     def add(self, obs: Any, next_obs: Any, action: Any, reward: np.ndarray, done: np.ndarray, infos: Any) -> None:
-        """Store a transition; under ``VecNormalize`` SB3 would hand over the environment's reward, past the recorder."""
-        super().add(obs, next_obs, action, np.zeros_like(reward), done, infos)
+        """Store a transition with the environment's own reward; ``reward`` is the recorder's zeros."""
+        super().add(obs, next_obs, action, reward if self.withheld is None else self.withheld(), done, infos)
         if self.device_copy is not None:
             self.device_copy.add()
 
-    def _priced(self, batch: Batch) -> Tensor:
-        if self.price is None:
-            raise UnsupportedGenerator("this replay buffer holds transitions without rewards; train through GAIL or AIRL")
-        return self.price(batch)
+    def give_back(self) -> ReplayBuffer:
+        """The plain buffer, with all that was stored since."""
+        for name in vars(self.stored):
+            setattr(self.stored, name, getattr(self, name))
+        return self.stored
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "price": None, "device_copy": None}  # neither is part of the data
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """In a file that is saved in the middle of a run it is the plain buffer that it is afterwards."""
+        stored = self.give_back()
+        return object.__new__, (type(stored),), vars(stored)
 
 
-class RelabelledReplayBuffer(_Relabelled):
-    """SB3's replay buffer with rewards computed by ``price`` at sample time, and none stored."""
+class RelabelledReplayBuffer(RelabelledBuffer):
+    """SB3's replay buffer with rewards computed by ``price`` at sample time."""
 
     _samples: type = ReplayBufferSamples
 
@@ -58,7 +75,7 @@ class RelabelledReplayBuffer(_Relabelled):
             actions=rows[1],
             next_observations=normalized(env, raw.next_observations),
             dones=raw.dones.reshape(-1, 1),
-            rewards=self._priced(raw).reshape(-1, 1),
+            rewards=self.price(raw).reshape(-1, 1),
         )
 
 
@@ -68,12 +85,12 @@ class RelabelledDictReplayBuffer(RelabelledReplayBuffer, DictReplayBuffer):
     _samples = DictReplayBufferSamples
 
 
-class RelabelledNStepReplayBuffer(_Relabelled, NStepReplayBuffer):
+class RelabelledNStepReplayBuffer(RelabelledBuffer, NStepReplayBuffer):
     """n-step returns of rewards computed by ``price`` at sample time: one call prices every transition of the windows."""
 
     def _returns(self, window: Windows, env: Any) -> Tensor:
         rows, columns = np.nonzero(window.inside)
-        prices = self._priced(_gather(self, window.steps[rows, columns], window.envs[rows, 0]))
+        prices = self.price(_gather(self, window.steps[rows, columns], window.envs[rows, 0]))
         rewards = prices.new_zeros(window.inside.shape)
         rewards[self._tensor(rows), self._tensor(columns)] = prices
         return (rewards @ self._tensor(self._discounts(self.n_steps))).reshape(-1, 1)
@@ -100,7 +117,7 @@ def check_can_relabel(model: OffPolicyAlgorithm) -> None:
         UnsupportedGenerator: naming the buffer and what to use instead.
     """
     kind = type(model.replay_buffer)
-    if kind not in _RELABELLED and kind not in _RELABELLED.values():
+    if kind not in _RELABELLED:
         raise UnsupportedGenerator(
             f"{kind.__name__} cannot be relabelled: it re-weighs or replaces rewards before they are sampled; use SB3's "
             "plain ReplayBuffer (no replay_buffer_class), or ganq_irl.generators.n_step.NStepReplayBuffer"
@@ -124,18 +141,34 @@ def _discounts_by_samples(model: OffPolicyAlgorithm) -> bool:
     return not is_of_sb3 or "discounts" in ReplayBufferSamples._fields
 
 
-def install_relabelling(model: OffPolicyAlgorithm, price: Callable[[Batch], Tensor]) -> None:
-    """Let the generator's replay buffer price what it samples; transitions already stored stay."""
+@contextlib.contextmanager
+def relabelling(
+    model: OffPolicyAlgorithm, price: Callable[[Batch], Tensor], withheld: Callable[[], np.ndarray] | None = None
+) -> Iterator[RelabelledBuffer]:
+    """Let the generator's replay buffer price what it samples, for the length of a block.
+
+    Args:
+        model: the generator; transitions already stored stay, and it has its own buffer back afterwards.
+        price: today's reward of a batch.
+        withheld: gives the environments' own rewards of the last step, which are stored.
+    """
     assert model.replay_buffer is not None
-    model.replay_buffer = relabelled(model.replay_buffer, price)
+    buffer = relabelled(model.replay_buffer, price, withheld)
+    model.replay_buffer = buffer
+    try:
+        yield buffer
+    finally:
+        model.replay_buffer = buffer.give_back()
 
 
-def relabelled(stored: ReplayBuffer, price: Callable[[Batch], Tensor]) -> ReplayBuffer:
-    """A buffer of the same transitions, whose rewards are computed when they are sampled."""
-    kind: Any = _RELABELLED.get(type(stored), type(stored))
+def relabelled(
+    stored: ReplayBuffer, price: Callable[[Batch], Tensor], withheld: Callable[[], np.ndarray] | None = None
+) -> RelabelledBuffer:
+    """A buffer of the same transitions, whose rewards are computed when they are sampled; see ``relabelling``."""
+    kind: Any = _RELABELLED[type(stored)]
     buffer = kind.__new__(kind)
     buffer.__dict__.update(stored.__dict__)  # the arrays themselves, not copies
-    buffer.price = price
+    buffer.stored, buffer.price, buffer.withheld = stored, price, withheld
     return buffer
 
 
@@ -187,10 +220,10 @@ def newest_rewards(model: BaseAlgorithm, n: int) -> np.ndarray:
     if buffer is None:
         return np.asarray(model.rollout_buffer.rewards).ravel()  # type: ignore[attr-defined]
     steps = newest_steps(buffer, n)
-    if not isinstance(buffer, _Relabelled) or not len(steps):
+    if not isinstance(buffer, RelabelledBuffer) or not len(steps):
         return buffer.rewards[steps].ravel()
     envs = np.arange(buffer.n_envs)
-    return buffer._priced(_gather(buffer, np.repeat(steps, len(envs)), np.tile(envs, len(steps)))).cpu().numpy()
+    return buffer.price(_gather(buffer, np.repeat(steps, len(envs)), np.tile(envs, len(steps)))).cpu().numpy()
 
 
 def newest_steps(buffer: ReplayBuffer, n: int) -> np.ndarray:

@@ -43,6 +43,14 @@ class OnPolicyCallback(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         self.recorder.clear()
+        self._end_update()
+
+    def _on_training_end(self) -> None:
+        self._end_update()
+
+    def _end_update(self) -> None:
+        if self.value_normalizer is not None:
+            self.value_normalizer.end_update()
 
     def _on_rollout_end(self) -> None:
         rollout = self.adversary.complete(self.recorder.transitions(self.model.device))
@@ -56,22 +64,14 @@ class OnPolicyCallback(BaseCallback):
         self._reprice(self.adversary.price(rollout).cpu().numpy())
 
     def _reprice(self, rewards: np.ndarray) -> None:
-        buffer = self.model.rollout_buffer
+        buffer, normalizer = self.model.rollout_buffer, self.value_normalizer
         bootstrap = buffer.rewards  # SB3 added γV(terminal) at time limits to the recorder's zeros
-        last_values = self.locals["values"]
-        if self.value_normalizer is not None:
-            to_returns = self.value_normalizer.to_returns
-            # γ (mean + std · v) where SB3 added γ v
-            bootstrap = self.value_normalizer.std * bootstrap
-            bootstrap += self.model.gamma * self.value_normalizer.mean * self.recorder.truncated
-            buffer.values = to_returns(buffer.values)
-            last_values = to_returns(last_values)
         buffer.rewards = (rewards.reshape(bootstrap.shape) + bootstrap).astype(np.float32)
-        buffer.compute_returns_and_advantage(last_values=last_values, dones=self.locals["dones"])
-        if self.value_normalizer is not None:
-            self.value_normalizer.update(buffer.returns)
-            buffer.values = self.value_normalizer.standardize(buffer.values).astype(np.float32)
-            buffer.returns = self.value_normalizer.standardize(buffer.returns).astype(np.float32)
+        buffer.compute_returns_and_advantage(last_values=self.locals["values"], dones=self.locals["dones"])
+        if normalizer is not None:
+            normalizer.begin_update(buffer.returns)
+            buffer.values = normalizer.standardize(buffer.values).astype(np.float32)
+            buffer.returns = normalizer.standardize(buffer.returns).astype(np.float32)
 
 
 def distinct_rows(n_rows: int, n_batches: int, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:

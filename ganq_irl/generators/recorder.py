@@ -30,10 +30,14 @@ class TransitionRecorder(VecEnvWrapper):
     Args:
         venv: the generator's environment, whole.
         keep: whether to keep transitions; off-policy generators have a replay buffer for that.
+
+    Attributes:
+        withheld: the environments' own rewards of the last step, ``(n_envs,)``.
     """
 
     def __init__(self, venv: VecEnv, *, keep: bool) -> None:
         super().__init__(venv)
+        self.withheld = np.zeros(venv.num_envs, dtype=np.float32)
         self.keep = keep
         self._normalize = unwrap_vec_normalize(venv)
         self._last: Rows = {}
@@ -45,7 +49,6 @@ class TransitionRecorder(VecEnvWrapper):
         self._actions: list[np.ndarray] = []
         self._next_observations: list[Rows] = []
         self._terminated: list[np.ndarray] = []
-        self._truncated: list[np.ndarray] = []
 
     def reset(self) -> VecEnvObs:
         """Reset; what was kept stays."""
@@ -60,7 +63,7 @@ class TransitionRecorder(VecEnvWrapper):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Result of the step, with a reward of zero."""
-        observations, _, dones, infos = self.venv.step_wait()
+        observations, self.withheld, dones, infos = self.venv.step_wait()
         if self.keep:
             self._record(observations, dones, infos)
         # float32 whatever the environment pays in: a bootstrap added to integers would be cut to one.
@@ -68,18 +71,16 @@ class TransitionRecorder(VecEnvWrapper):
 
     def _record(self, observations: VecEnvObs, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         following = current = self._raw(observations)
-        terminated = truncated = dones.copy()  # an environment may use its array again
+        terminated = dones.copy()  # an environment may use its array again
         if dones.any():
-            following, truncated = mapped(np.copy, current), np.zeros_like(dones)
+            following = mapped(np.copy, current)
             for index in np.flatnonzero(dones):
-                truncated[index] = infos[index].get("TimeLimit.truncated", False)
+                terminated[index] = not infos[index].get("TimeLimit.truncated", False)
                 _assign(following, int(index), self._raw_terminal(infos[index]["terminal_observation"]))
-            terminated = dones & ~truncated
         self._observations.append(self._last)
         self._actions.append(self._executed)
         self._next_observations.append(following)
         self._terminated.append(terminated)
-        self._truncated.append(truncated)
         self._last = current
 
     def _raw(self, observations: Any) -> Rows:
@@ -89,11 +90,6 @@ class TransitionRecorder(VecEnvWrapper):
 
     def _raw_terminal(self, observation: Any) -> Any:
         return observation if self._normalize is None else self._normalize.unnormalize_obs(observation)
-
-    @property
-    def truncated(self) -> np.ndarray:
-        """Whether each step kept ended at a time limit, ``(n_steps, n_envs)``."""
-        return np.stack(self._truncated)
 
     def transitions(self, device: torch.device) -> Batch:
         """All transitions kept, ``(n_steps * n_envs)`` rows, the environments of one step side by side."""

@@ -121,10 +121,7 @@ def keep_on_device(buffer: Any) -> None:
     Raises:
         ConfigurationError: the device has no room for a buffer of this size.
     """
-    if buffer.device_copy is None:
-        buffer.device_copy = DeviceCopy(buffer)
-    else:
-        buffer.device_copy.refresh()
+    buffer.device_copy = DeviceCopy(buffer)
 
 
 def _leaves(array: Any) -> Any:

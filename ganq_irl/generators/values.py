@@ -13,11 +13,12 @@ from ganq_irl.errors import UnsupportedGenerator
 
 
 class ValueNormalizer:
-    """Let a value head predict standardised returns, and keep its predictions as the statistics move (PopArt).
+    """Let a value head learn standardised returns, whatever the scale of the rewards (PopArt).
 
-    van Hasselt et al. (2016), "Learning values across many orders of magnitude", equations 3 to 7. The head's output v is
-    V = mean + std · v. Statistics are debiased exponential averages over rollouts; when they move, the head's weights are
-    rescaled so that every V stays what it was. The algorithm's own loss then works on standardised returns, unchanged.
+    van Hasselt et al. (2016), "Learning values across many orders of magnitude". While the algorithm updates its policy, the
+    head's output v is standardised, V = mean + std · v, and so are the returns that it learns from. At any other time the
+    head predicts V itself, as Stable-Baselines3's policies do. Statistics are debiased exponential averages over rollouts;
+    no V changes when they move.
 
     Args:
         policy: whose ``value_net`` is a linear layer.
@@ -36,6 +37,7 @@ class ValueNormalizer:
         self.policy, self.decay = policy, decay
         self.mean, self.std = 0.0, 1.0
         self._first_moment, self._second_moment, self._weight = 0.0, 0.0, 0.0
+        self._is_standard = False
 
     def to_returns(self, values: Any) -> Any:
         """Standardised predictions to the reward's units; arrays or tensors."""
@@ -45,36 +47,39 @@ class ValueNormalizer:
         """The inverse of ``to_returns``."""
         return (returns - self.mean) / self.std
 
-    def update(self, returns: np.ndarray) -> None:
-        """Let a rollout's returns into the statistics and rescale the head."""
+    @torch.no_grad()
+    def begin_update(self, returns: np.ndarray) -> None:
+        """Let a rollout's returns into the statistics; from now on the head predicts standardised returns."""
+        assert not self._is_standard, "end_update comes between two updates"
         keep = self.decay
         self._first_moment = keep * self._first_moment + (1 - keep) * float(returns.mean())
         self._second_moment = keep * self._second_moment + (1 - keep) * float((returns.astype(np.float64) ** 2).mean())
         self._weight = keep * self._weight + (1 - keep)
-        mean = self._first_moment / self._weight
-        variance = self._second_moment / self._weight - mean**2
-        self._rescale(mean, float(np.sqrt(max(variance, 1e-8))))
+        self.mean = self._first_moment / self._weight
+        self.std = float(np.sqrt(max(self._second_moment / self._weight - self.mean**2, 1e-8)))
+        self._head.weight.div_(self.std)
+        self._head.bias.sub_(self.mean).div_(self.std)
+        self._is_standard = True
 
     @torch.no_grad()
-    def _rescale(self, mean: float, std: float) -> None:
+    def end_update(self) -> None:
+        """From now on the head predicts returns in the reward's units; nothing happens where it does already."""
+        if self._is_standard:
+            self._head.weight.mul_(self.std)
+            self._head.bias.mul_(self.std).add_(self.mean)
+            self._is_standard = False
+
+    @property
+    def _head(self) -> nn.Linear:
         head = self.policy.value_net
         assert isinstance(head, nn.Linear)
-        head.weight.mul_(self.std / std)
-        head.bias.copy_((self.std * head.bias + self.mean - mean) / std)
-        self.mean, self.std = mean, std
+        return head
 
     def state_dict(self) -> dict[str, float]:
-        """The statistics; the rescaled head is the policy's own state."""
-        return {
-            "mean": self.mean,
-            "std": self.std,
-            "first_moment": self._first_moment,
-            "second_moment": self._second_moment,
-            "weight": self._weight,
-        }
+        """The statistics, taken between two updates; the head is the policy's own state."""
+        assert not self._is_standard, "end_update comes first"
+        return {"first": self._first_moment, "second": self._second_moment, "weight": self._weight}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         """Restore the statistics."""
-        self.mean, self.std = state["mean"], state["std"]
-        self._first_moment, self._second_moment = state["first_moment"], state["second_moment"]
-        self._weight = state["weight"]
+        self._first_moment, self._second_moment, self._weight = state["first"], state["second"], state["weight"]

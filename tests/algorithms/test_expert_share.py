@@ -5,11 +5,12 @@ import pytest
 import torch
 from absorbing_examples import counting, dac
 from scripted import OFF_POLICY, CountingEnv, demonstrations, flat
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import CheckpointCallback
 from stable_baselines3.common.save_util import load_from_pkl
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.generators.off_policy import RelabelledReplayBuffer, executed_actions
+from ganq_irl.generators.off_policy import executed_actions
 from ganq_irl.types import Batch
 
 
@@ -75,9 +76,9 @@ def test_the_generator_is_given_back_without_the_demonstrations(tmp_path):
     run = dac("sac", expert_share=0.5)
     run.learn(60, callback=CheckpointCallback(20, str(tmp_path), save_replay_buffer=True))
     buffer = run.generator.replay_buffer
-    assert type(buffer) is RelabelledReplayBuffer
+    assert type(buffer) is ReplayBuffer
     assert not {"expert", "expert_share"} & vars(buffer).keys()
-    assert type(load_from_pkl(next(tmp_path.glob("*replay_buffer*.pkl")))) is RelabelledReplayBuffer
+    assert type(load_from_pkl(next(tmp_path.glob("*replay_buffer*.pkl")))) is ReplayBuffer
 
 
 def test_the_draws_go_on_where_they_were_saved(tmp_path):

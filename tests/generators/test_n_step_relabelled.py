@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.n_step import NStepReplayBuffer
-from ganq_irl.generators.off_policy import check_can_relabel, install_relabelling
+from ganq_irl.generators.off_policy import check_can_relabel, relabelling
 
 
 class Reader(DQN):
@@ -33,16 +33,15 @@ def reader(env, policy="MlpPolicy", **options):
 def relabelled(model, reward, n_steps=60):
     """The model's buffer after some steps, and the adversary that prices it."""
     adversary = FakeAdversary(reward)
-    install_relabelling(model, adversary.price)
-    model.learn(n_steps)
+    with relabelling(model, adversary.price) as buffer:
+        model.learn(n_steps)
     adversary.priced.clear()
-    return model.replay_buffer, adversary
+    return buffer, adversary
 
 
 def test_relabelled_rewards_are_the_fold_of_single_prices():
     price = lambda observations, actions, following, dones: observations[:, 0] * 3 + actions + following[:, 1] + 7 * dones  # noqa: E731
     buffer, adversary = relabelled(reader(walk("dqn", limit=5)), price)
-    assert not buffer.rewards.any()
     samples = sample(buffer, batch_size=40)
     (priced,) = adversary.priced  # one call
     assert 40 < len(priced) < 40 * 3
@@ -83,23 +82,26 @@ def test_relabelled_under_vec_normalize(is_dict):
     torch.testing.assert_close(samples.rewards, sample(buffer).rewards)
 
 
-def test_a_relabelled_buffer_stays_n_step_and_loads_without_rewards(tmp_path):
+def test_a_relabelled_buffer_is_n_step_and_saved_as_the_plain_one(tmp_path):
     model = reader(walk("dqn"))
+    plain = type(model.replay_buffer)
     buffer, _ = relabelled(model, lambda observations, *_: observations[:, 0])
     assert isinstance(buffer, NStepReplayBuffer)
+    assert type(model.replay_buffer) is plain
     check_can_relabel(model)
-    model.save_replay_buffer(tmp_path / "buffer.pkl")
+    with relabelling(model, lambda batch: torch.zeros(len(batch))):
+        assert not model.replay_buffer.sample(4).rewards.any()
+        model.save_replay_buffer(tmp_path / "buffer.pkl")
     model.load_replay_buffer(tmp_path / "buffer.pkl")
-    with pytest.raises(UnsupportedGenerator, match="without rewards"):
-        model.replay_buffer.sample(4)
-    install_relabelling(model, lambda batch: torch.zeros(len(batch)))
-    assert not model.replay_buffer.sample(4).rewards.any()
+    assert type(model.replay_buffer) is plain
+    assert model.replay_buffer.size() == buffer.size() > 0
 
 
 @pytest.mark.parametrize("algorithm", ["gail", "airl"])
 def test_imitation_with_an_algorithm_that_reads_discounts(algorithm):
     learned = imitator(algorithm, reader(walk("dqn"), policy_kwargs={"net_arch": [8]})).learn(60)
-    assert sample(learned.generator.replay_buffer).rewards.std() > 0
+    with relabelling(learned.generator, learned.price) as buffer:
+        assert sample(buffer).rewards.std() > 0
 
 
 @needs_sb3s
@@ -113,10 +115,10 @@ def test_imitation_with_sb3s_algorithms(algorithm, name, own):
         model = generator(name, env, **options)
     before = [value.clone() for value in model.policy.parameters()]
     learned = imitator(algorithm, model).learn(200)
-    assert isinstance(model.replay_buffer, NStepReplayBuffer)
-    assert not model.replay_buffer.rewards.any()
     assert any(not torch.equal(old, new) for old, new in zip(before, learned.policy.parameters(), strict=True))
-    samples = sample(model.replay_buffer)
+    with relabelling(model, learned.price) as buffer:
+        assert isinstance(buffer, NStepReplayBuffer)
+        samples = sample(buffer)
     assert samples.discounts.min() == pytest.approx(model.gamma**3)
     assert samples.rewards.std() > 0
 

@@ -40,9 +40,6 @@ def test_rows_are_what_the_environments_did():
     assert batch.next_observations.tolist() == [[n, e, after] for n, e, _, after, _ in expected]  # never the reset's
     assert batch.dones.tolist() == [float(terminated) for *_, terminated in expected]
     assert batch.dones.dtype == torch.float32
-    truncated = np.zeros((7, 2), bool)
-    truncated[6] = True
-    np.testing.assert_array_equal(recorder.truncated, truncated)
 
 
 def test_environments_that_end_apart_keep_their_own_ends():
@@ -50,7 +47,6 @@ def test_environments_that_end_apart_keep_their_own_ends():
     recorder, _ = run(env, 3)
     batch = recorder.transitions(CPU)
     assert batch.dones.view(3, 2).tolist() == [[0, 0], [1, 0], [0, 0]]
-    assert recorder.truncated.tolist() == [[False, False], [False, False], [False, True]]
     assert batch.next_observations.view(3, 2, 3)[1, 0].tolist() == [0, 0, 2]
     assert batch.observations.view(3, 2, 3)[2, 0].tolist() == [0, 1, 0]
 
@@ -77,7 +73,6 @@ def test_ends_are_kept_even_if_the_environment_reuses_the_array():
 
     recorder, _ = run(OneArray([lambda: CountingEnv(0, ((2, True), (2, False)))]), 4)
     assert recorder.transitions(CPU).dones.tolist() == [0, 1, 0, 0]
-    assert recorder.truncated.flatten().tolist() == [False, False, False, True]
 
 
 @pytest.mark.parametrize("reward", [7.0, 7])
