@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ganq_irl.errors import StorageError
+from ganq_irl.errors import ConfigurationError, StorageError
 from ganq_irl.files import new_file, read_json, replacing_folder, require_plain
 
 CONFIG_FILE = "config.json"
@@ -48,6 +48,26 @@ def write_folder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, 
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
+def usable_device(device: torch.device | str) -> torch.device:
+    """The device by its name; "auto" is a GPU where there is one.
+
+    Raises:
+        ConfigurationError: torch knows no such device, it is neither a CPU nor CUDA, or it is not there.
+    """
+    has_cuda = torch.cuda.is_available()
+    try:
+        chosen = torch.device(("cuda" if has_cuda else "cpu") if device == "auto" else device)
+    except RuntimeError:
+        chosen = torch.device("meta")
+    if chosen.type not in ("cpu", "cuda"):
+        raise ConfigurationError(f"device: given {str(device)!r}; expected auto, cpu or cuda")
+    n_devices = torch.cuda.device_count() if has_cuda else 0
+    if chosen.type == "cuda" and (chosen.index or 0) >= n_devices:
+        found = f"{n_devices} CUDA devices" if n_devices else "no CUDA device"
+        raise ConfigurationError(f"device: given {str(device)!r}, but torch sees {found} here; use auto or cpu")
+    return chosen
+
+
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read what ``save_folder`` wrote, checking its SHA-256.
 
@@ -73,7 +93,7 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[
             "cut short; copy the folder again"
         )
     try:
-        return config, load_file(folder / TENSORS_FILE, device=str(device))
+        return config, load_file(folder / TENSORS_FILE, device=str(usable_device(device)))
     except (SafetensorError, OSError) as error:
         raise StorageError(f"{folder / TENSORS_FILE} cannot be read ({error}); copy the folder again") from error
 

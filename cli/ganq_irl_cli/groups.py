@@ -85,5 +85,9 @@ def _failure(error: Exception) -> click.ClickException:
         return _WrongRequest(str(error))
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
         return _Failed(f"cannot write {error.filename or 'a file'}: {error.strerror}; make room, or choose another folder")
+    if isinstance(error, MemoryError):
+        return _Failed(f"out of memory ({error}); ask for less at once, or free some")
+    if isinstance(error, OSError) and error.filename is not None:
+        return _Failed(f"{error.filename}: {error.strerror}")
     first_line = (str(error).strip().splitlines() or [""])[0]
     return _Failed(f"{type(error).__name__}: {first_line}\n`ganq-irl --debug ...` shows where it failed.")

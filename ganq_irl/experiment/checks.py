@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from gymnasium import spaces
 
 from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
@@ -17,6 +16,7 @@ from ganq_irl.experiment.envs import check_env, probe_env
 from ganq_irl.experiment.films import make_drawable
 from ganq_irl.generators.factory import GENERATORS, check_action_space, generator_options
 from ganq_irl.generators.options import annotations, checked_keywords
+from ganq_irl.storage import usable_device
 
 ADVERSARIAL = tuple(name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation))
 IMITATION = (*ALGORITHMS, "bc")
@@ -27,6 +27,8 @@ DEFAULT_GENERATOR = "fast-ppo"
 """What is trained where nothing is named, on policy: Stable-Baselines3's PPO to rounding, in half the time or less."""
 DEFAULT_TIMESTEPS = 100_000
 DEFAULT_UPDATES = 10_000
+MOST_ENVS = 10_000
+"""Environments that one process may step together."""
 
 
 def known_algorithm(algo: Any) -> str:
@@ -78,7 +80,7 @@ def check_config(config: ExperimentConfig) -> ExperimentConfig:
     """
     known_algorithm(config.algo)
     _check_numbers(config)
-    _check_device(config.device)
+    usable_device(config.device)
     _check_roles(config)
     check_env(config.env)
     action_space = probe_env(config.env, config.env_kwargs).action_space
@@ -106,7 +108,6 @@ def acting_generator(config: ExperimentConfig) -> str | None:
 def _check_numbers(config: ExperimentConfig) -> None:
     at_least_one = {
         "timesteps": config.timesteps,
-        "n_envs": config.n_envs,
         "n_trajectories": config.n_trajectories,
         "evaluation.episodes": config.evaluation.episodes,
         "keep_checkpoints": config.keep_checkpoints,
@@ -117,25 +118,17 @@ def _check_numbers(config: ExperimentConfig) -> None:
     at_least_zero = {
         "seed": config.seed,
         "evaluation.every": config.evaluation.every,
+        "evaluation.seed": config.evaluation.seed,
         "checkpoint_every": config.checkpoint_every,
     }
     for name, value in at_least_zero.items():
         if value < 0:
             raise ConfigurationError(f"{name}: given {value}; expected 0 or more")
 
+    if not 1 <= config.n_envs <= MOST_ENVS:
+        raise ConfigurationError(f"n_envs: given {config.n_envs}; expected from 1 to {MOST_ENVS}")
     if not 0 < config.average_rate <= 1:
         raise ConfigurationError(f"average_rate: given {config.average_rate}; expected a number in (0, 1]")
-
-
-def _check_device(device: str) -> None:
-    try:
-        kind = "cpu" if device == "auto" else torch.device(device).type
-    except RuntimeError:
-        kind = ""
-    if kind not in ("cpu", "cuda"):
-        raise ConfigurationError(f"device: given {device!r}; expected auto, cpu or cuda")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError(f"device: given {device!r}, but torch sees no CUDA device here; use auto or cpu")
 
 
 def _check_roles(config: ExperimentConfig) -> None:

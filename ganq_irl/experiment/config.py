@@ -13,6 +13,8 @@ import tomli_w
 from ganq_irl.errors import ConfigurationError, nearest
 
 Config = TypeVar("Config")
+_TOO_LARGE = 2**32
+"""Seeds beyond it are refused by numpy, and as many steps or episodes would never end."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _parse(value: Any, hint: Any, name: str) -> Any:
     if hint is int:
         # 1e5 is a float in TOML, and a usual way of writing a number of steps.
         whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
-        return int(_expect(value, whole, name, "a whole number"))
+        return int(_expect(value, whole and abs(value) < _TOO_LARGE, name, "a whole number below 2^32"))
     if hint is float:
         return float(_expect(value, isinstance(value, int | float) and not isinstance(value, bool), name, "a number"))
     return _expect(value, isinstance(value, hint), name, {str: "a string", bool: "true or false"}[hint])

@@ -47,11 +47,38 @@ def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.E
         extra = next((extra for word, extra in _EXTRAS.items() if word in str(error).lower()), None)
         advice = f"; install it with: pip install 'ganq-irl[{extra}]'" if extra else ""
         raise MissingDependency(f"{env_id} needs a package that is missing: {error}{advice}") from error
-    except (TypeError, gym.error.Error) as error:
+    except Exception as error:
+        if not env_kwargs and not isinstance(error, TypeError | gym.error.Error):
+            raise  # a fault of the environment's own
         raise ConfigurationError(f"{env_id} cannot be made with env_kwargs {dict(env_kwargs or {})}: {error}") from error
+    if env_kwargs:
+        _try_out(env, env_id, env_kwargs)
     for space in (env.observation_space, env.action_space):
         space_to_json(space)
     return env
+
+
+def _try_out(env: gym.Env, env_id: str, env_kwargs: Mapping[str, Any]) -> None:
+    """Raise unless the environment resets and steps: many keep a keyword of the wrong type until they use it.
+
+    Raises:
+        ConfigurationError: it does not, or has no such render mode, which Gymnasium lets pass.
+    """
+    modes = env.metadata.get("render_modes", [])
+    mode = env_kwargs.get("render_mode")
+    if mode is not None and mode not in modes:
+        raise ConfigurationError(
+            f"env_kwargs.render_mode: given {mode!r}; {env_id} has {', '.join(map(repr, modes)) or 'no render modes'}"
+        )
+    if mode == "human":
+        return  # a step would open a window
+    try:
+        env.reset(seed=0)
+        env.step(env.action_space.sample())
+    except Exception as error:
+        raise ConfigurationError(
+            f"{env_id} fails in its first step with env_kwargs {dict(env_kwargs)} ({type(error).__name__}: {error})"
+        ) from error
 
 
 def make_training_env(

@@ -10,7 +10,7 @@ from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from ganq_irl.errors import MissingDependency
+from ganq_irl.errors import ConfigurationError, MissingDependency
 from ganq_irl.experiment.checks import check_config
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.runner import RunResult
@@ -57,7 +57,12 @@ def watched_by_wandb(project: str, config: ExperimentConfig, folder: Path) -> It
         ) from error
     settings = dataclasses.asdict(check_config(config))
     # Before any TensorBoard writer is made, since those are what it watches.
-    run = wandb.init(project=project, name=folder.name, config=settings, sync_tensorboard=True)
+    try:
+        run = wandb.init(project=project, name=folder.name, config=settings, sync_tensorboard=True)
+    except wandb.errors.Error as error:
+        raise ConfigurationError(
+            f"Weights & Biases cannot begin the project {project!r} ({error}); set WANDB_MODE=offline to keep the run here"
+        ) from error
     try:
         yield WandbRun(run, WandbCallback())
     except BaseException:

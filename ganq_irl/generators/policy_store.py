@@ -12,7 +12,6 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.utils import get_device
 from torch import Tensor, nn
 
 from ganq_irl import storage
@@ -195,7 +194,7 @@ def load_policy(folder: Path | str, device: torch.device | str = "auto") -> Stor
     except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise StorageError(f"{folder} does not describe a policy that can be built ({error}); save it again") from error
     policy.set_training_mode(False)
-    return StoredPolicy(policy.to(get_device(device)), algorithm, normalizer)
+    return StoredPolicy(policy.to(storage.usable_device(device)), algorithm, normalizer)
 
 
 def _build_policy(config: dict[str, Any]) -> BasePolicy:

@@ -14,7 +14,7 @@ from ganq_irl.errors import ConfigurationError, GanqIrlError, StorageError
 from ganq_irl.rewards.forms import build_reward_form, log_ratio
 from ganq_irl.rewards.functions import batched, is_tensor
 from ganq_irl.spaces import in_layout_of, space_from_json, space_to_json
-from ganq_irl.storage import building_for, load_folder, save_folder
+from ganq_irl.storage import building_for, load_folder, save_folder, usable_device
 from ganq_irl.types import Batch
 
 _SCHEMA = 1
@@ -164,7 +164,7 @@ class RewardModel:
             with building_for(tensors):
                 discriminator = build_discriminator(observation_space, action_space, config["discriminator"])
             discriminator.load_state_dict(tensors)
-            return cls(discriminator, config["form"], config["loss"], config["provenance"]).to(device)
+            return cls(discriminator, config["form"], config["loss"], config["provenance"]).to(usable_device(device))
         except (ArithmeticError, AttributeError, LookupError, TypeError, RuntimeError, ValueError) as error:
             if isinstance(error, GanqIrlError):
                 raise
