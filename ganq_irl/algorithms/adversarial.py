@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
@@ -27,11 +27,13 @@ from ganq_irl.errors import TrainingDiverged
 from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.log_probs import check_has_log_prob, log_probs
-from ganq_irl.generators.off_policy import OffPolicyCallback, relabelling
+from ganq_irl.generators.off_policy import OffPolicyCallback, relabelled
 from ganq_irl.generators.on_policy import OnPolicyCallback
-from ganq_irl.generators.recorder import recording
+from ganq_irl.generators.recorder import TransitionRecorder
+from ganq_irl.generators.replay_views import ReplayView, replaying
 from ganq_irl.generators.spaces import in_layout_of
 from ganq_irl.generators.state import generator_state, load_generator_state
+from ganq_irl.generators.substitution import substituting
 from ganq_irl.generators.values import ValueNormalizer
 from ganq_irl.rewards import RewardModel, build_reward_form
 from ganq_irl.types import Batch
@@ -116,19 +118,27 @@ class AdversarialImitation(GeneratorImitation):
         )
         return batch, loaded.checksum
 
-    @contextlib.contextmanager
-    def _installed(self) -> Iterator[list[BaseCallback]]:
-        """The callback that trains and prices, while the generator's environment is recorded."""
-        with recording(self.generator, keep=isinstance(self.generator, OnPolicyAlgorithm)) as recorder:
-            if isinstance(self.generator, OffPolicyAlgorithm):
-                with relabelling(self.generator, self.price, lambda: recorder.withheld):
-                    yield [OffPolicyCallback(self, self.batch_size, self._numpy_rng)]
-                return
+    @contextmanager
+    def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:
+        """The callbacks, and before them the one that trains and prices."""
+        generator: Any = self.generator
+        if isinstance(generator, OffPolicyAlgorithm):
+            assert generator.replay_buffer is not None
+            with replaying(generator, self._view(relabelled(generator.replay_buffer, self.price))):
+                yield CallbackList([OffPolicyCallback(self, self.batch_size, self._numpy_rng), *callbacks])
+        else:
+            recorder = TransitionRecorder(generator.get_env(), observed=lambda: generator._last_obs)
+            own = OnPolicyCallback(self, recorder, self._values, self._rng)
             try:
-                yield [OnPolicyCallback(self, recorder, self._values, self._rng)]
+                with substituting([own, *callbacks], env=recorder) as callback:
+                    yield callback
             finally:
                 if self._values is not None:
                     self._values.end_update()
+
+    def _view(self, relabelled: ReplayView) -> ReplayView:
+        """What an off-policy generator samples from."""
+        return relabelled
 
     # The adversary, as the generator's callbacks see it.
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback
 
@@ -40,8 +40,11 @@ class GeneratorImitation(ABC):
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, **options: Any) -> None: ...
 
     @abstractmethod
-    def _installed(self) -> AbstractContextManager[list[BaseCallback]]:
-        """While it is entered, the generator learns from the demonstrations; gives the callbacks that this takes."""
+    def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> AbstractContextManager[BaseCallback]:
+        """While it is entered, the generator learns from the demonstrations.
+
+        Gives the one callback that its ``learn`` needs for this, which calls the others as well.
+        """
 
     @abstractmethod
     def _state_dict(self) -> dict[str, Any]:
@@ -91,10 +94,10 @@ class GeneratorImitation(ABC):
                 "nothing is trained; learn for longer, or lower learning_starts",
                 stacklevel=2,
             )
-        with self._installed() as callbacks:
+        with self._installed(as_callbacks(callback)) as combined:
             self.generator.learn(
                 total_timesteps,
-                callback=CallbackList([*callbacks, *as_callbacks(callback)]),
+                callback=combined,
                 log_interval=log_interval,
                 tb_log_name=tb_log_name or self.name.upper(),
                 reset_num_timesteps=reset_num_timesteps,

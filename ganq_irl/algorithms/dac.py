@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import Tensor
 
 from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, with_absorbing
 from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.algorithms.base import demonstrations_for
-from ganq_irl.algorithms.expert_replay import ExpertReplay, mixed_with
+from ganq_irl.algorithms.expert_replay import ExpertReplay, MixedReplay
 from ganq_irl.algorithms.settings import Schedule
 from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
@@ -23,6 +21,7 @@ from ganq_irl.errors import ConfigurationError, InvalidDemonstrations, Unsupport
 from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.off_policy import relabelled
 from ganq_irl.generators.replay_rows import keep_on_device
+from ganq_irl.generators.replay_views import ReplayView
 from ganq_irl.types import Batch
 from ganq_irl_demos import MISSABLE
 
@@ -141,14 +140,10 @@ class DAC(AdversarialImitation):
             keep_on_device(expert.buffer)
         return expert
 
-    @contextmanager
-    def _installed(self) -> Iterator[list[BaseCallback]]:
-        with super()._installed() as callbacks:
-            buffer: Any = self.generator.replay_buffer  # type: ignore[attr-defined]  # checked to be off-policy
-            if self.replay_on_device:
-                keep_on_device(buffer)
-            with nullcontext() if self.expert is None else mixed_with(buffer, self.expert, self.expert_share):
-                yield callbacks
+    def _view(self, relabelled: ReplayView) -> ReplayView:
+        if self.replay_on_device:
+            keep_on_device(relabelled)
+        return relabelled if self.expert is None else MixedReplay(relabelled, self.expert, self.expert_share)
 
     def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> Discriminator:
         encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, self.inputs)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,8 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.algorithms.sampling import EpochSampler
-from ganq_irl.generators.n_step import NStepReplayBuffer, replay_buffer_for
+from ganq_irl.generators.n_step import replay_buffer_for
+from ganq_irl.generators.replay_views import ReplayView, stored_in
 from ganq_irl.generators.spaces import in_layout_of
 from ganq_irl.types import cat
 from ganq_irl_demos import Demonstrations, Trajectory
@@ -89,46 +88,28 @@ def joined(first: Any, second: Any) -> Any:
     return type(first)(*map(cat, zip(first, second, strict=True)))  # None: discounts that no buffer gave
 
 
-class MixedReplay(ReplayBuffer):
-    """A replay buffer of which a share of each batch is drawn from the demonstrations; see ``mixed_with``."""
+class MixedReplay(ReplayView):
+    """A replay buffer of which a share of each batch is drawn from the demonstrations.
 
-    expert: ExpertReplay
-    expert_share: float
+    Args:
+        stored: the generator's.
+        expert: the demonstrations.
+        share: of a batch, in (0, 1); rows are whole, rounded down.
+    """
+
+    def __init__(self, stored: ReplayBuffer, expert: ExpertReplay, share: float) -> None:
+        super().__init__(stored)
+        self.expert, self.share = expert, share
 
     def sample(self, batch_size: int, env: Any = None) -> Any:
         """SB3's samples, the generator's own first; what a share leaves over is its as well."""
-        n_expert = int(batch_size * self.expert_share)
-        if isinstance(self, NStepReplayBuffer):
-            self.expert.buffer.n_steps = self.n_steps  # GAN-Q's may follow a schedule
+        n_expert = int(batch_size * self.share)
+        if hasattr(self, "n_steps"):
+            stored_in(self.expert.buffer).n_steps = self.n_steps  # GAN-Q's may follow a schedule
         return joined(self._own(batch_size - n_expert, env), self.expert.draw(n_expert, env))
 
     def _own(self, batch_size: int, env: Any) -> Any:
-        return super().sample(batch_size, env=env)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """In a checkpoint in the middle of a run it is the plain buffer that it is afterwards."""
-        state = {key: value for key, value in self.__dict__.items() if key not in ("expert", "expert_share")}
-        return object.__new__, (type(self.expert.buffer),), state
-
-
-@contextmanager
-def mixed_with(buffer: Any, expert: ExpertReplay, share: float, kind: type[MixedReplay] = MixedReplay) -> Iterator[None]:
-    """Draw a share of each batch of the generator's replay buffer from the demonstrations.
-
-    Args:
-        buffer: the generator's; what it is a class of, the one that holds the demonstrations is as well, or ours for SB3's.
-        expert: the demonstrations.
-        share: of a batch, in (0, 1); rows are whole, rounded down.
-        kind: how the generator's own rows are drawn.
-    """
-    plain, like = type(buffer), type(expert.buffer)
-    buffer.__class__ = type(like.__name__, (kind, like), {})
-    buffer.expert, buffer.expert_share = expert, share
-    try:
-        yield
-    finally:
-        buffer.__class__ = plain
-        del buffer.expert, buffer.expert_share
+        return self.stored.sample(batch_size, env=env)
 
 
 def _row(observations: Any, step: int) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
 from ganq_irl.algorithms.settings import Schedule
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.policy_store import acting_policy
+from ganq_irl.generators.substitution import substituting
 
 TEMPERATURE = 0.01
 """Of the soft values over discrete actions: the authors' default."""
@@ -102,19 +103,12 @@ class IQLearn(OffPolicyImitation):
         return checked
 
     @contextmanager
-    def _installed(self) -> Iterator[list[BaseCallback]]:
-        # On a subclass rather than on the model, since SB3's save writes whatever a model holds.
-        plain, update = type(self.generator), self.update
-        methods: dict[str, Any] = {
-            "train": lambda _, gradient_steps, batch_size=64: update.train(gradient_steps, batch_size)
-        }
-        if isinstance(update, SoftQUpdate):
-            methods["predict"] = lambda _, *arguments, **keywords: self.predict(*arguments, **keywords)
-        self.generator.__class__ = type(plain.__name__, (plain,), methods)
-        try:
-            yield []
-        finally:
-            self.generator.__class__ = plain
+    def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:
+        methods: dict[str, Any] = {"train": self.update.train}
+        if isinstance(self.update, SoftQUpdate):
+            methods["predict"] = self.predict
+        with substituting(callbacks, **methods) as callback:
+            yield callback
 
     def predict(
         self,

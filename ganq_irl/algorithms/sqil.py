@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
-from ganq_irl.algorithms.expert_replay import MixedReplay, mixed_with
+from ganq_irl.algorithms.expert_replay import MixedReplay
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
+from ganq_irl.generators.replay_views import replaying
 
 EXPERT_REWARD, EXPERT_SHARE = 1.0, 0.5
 
@@ -44,9 +45,10 @@ class SQIL(OffPolicyImitation):
         super().__init__(generator, demonstrations, expert_reward=EXPERT_REWARD, seed=seed)
 
     @contextmanager
-    def _installed(self) -> Iterator[list[BaseCallback]]:
-        with mixed_with(self.generator.replay_buffer, self.expert, EXPERT_SHARE, _Unrewarded):
-            yield []
+    def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:
+        assert self.generator.replay_buffer is not None
+        with replaying(self.generator, _Unrewarded(self.generator.replay_buffer, self.expert, EXPERT_SHARE)):
+            yield CallbackList(list(callbacks))
 
 
 class _Unrewarded(MixedReplay):

@@ -155,7 +155,7 @@ class _Training:
                 bar = stack.enter_context(tqdm(total=config.timesteps, desc=config.algo, unit="step", unit_scale=True))
                 callbacks.append(ProgressBar(bar))
             learn = (self.imitator or self.generator).learn
-            learn(config.timesteps, callback=CallbackList(callbacks), log_interval=logger.interval(learn))
+            learn(config.timesteps, callback=CallbackList(callbacks), log_interval=logger.interval(self.generator, learn))
         require_finite(self.generator.policy)
 
     def _checkpointing(

@@ -6,10 +6,12 @@ Stable-Baselines3 has a buffer of this kind from 2.7 on, for flat observations; 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
+from stable_baselines3.common import buffers
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
@@ -74,7 +76,10 @@ def windows(starts: np.ndarray, envs: np.ndarray, n_steps: int, newest: int, *en
     return Windows(steps, envs, inside, offsets + 1, steps[np.arange(len(starts)), offsets])
 
 
-class NStepReplayBuffer(ReplayBuffer):
+_SB3: Any = getattr(buffers, "NStepReplayBuffer", ReplayBuffer)  # SB3 2.7 and later have one
+
+
+class NStepReplayBuffer(_SB3):
     """SB3's replay buffer, sampled as n-step transitions (Sutton & Barto, 2018, equation 7.1).
 
     A window of n steps is cut short by a termination, by a time limit (the bootstrap is then from the terminal observation),
@@ -123,43 +128,68 @@ class NStepReplayBuffer(ReplayBuffer):
 
     def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: Any) -> None:
         """Store a transition of each environment; a trajectory that it does not continue counts as cut by a time limit."""
-        position, before = self.pos, self.pos - 1
-        had_one = self.size() > 0
+        before = newest_position(self)
         super().add(obs, next_obs, action, reward, done, infos)
-        if had_one:
-            is_cut = _differ(self.next_observations, before, self.observations, position) & (self.dones[before] == 0)
-            self.timeouts[before, is_cut] = 1
+        mark_cut(self, before)
 
     def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> Any:
-        envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002  # seeded by SB3, as all of its draws
-        newest = (self.pos - 1) % self.buffer_size
-        window = windows(batch_inds, envs, self.n_steps, newest, self.dones, self.timeouts)
-        observations, actions = stored_rows(self, ("observations", "actions"), batch_inds, envs)
-        (next_observations,) = stored_rows(self, ("next_observations",), window.last, envs)
-        return NStepReplayBufferSamples(
-            observations=normalized(env, observations),
-            actions=actions,
-            next_observations=normalized(env, next_observations),
-            dones=terminations(self, window.last, envs).reshape(-1, 1),
-            rewards=self._returns(window, env),
-            discounts=self._tensor(self._discounts(self.n_steps + 1)[window.lengths, None]),
-        )
+        return n_step_samples(self, batch_inds, env, self._returns)
 
     def _returns(self, window: Windows, env: VecNormalize | None) -> Tensor:
         """Discounted sum of each window's rewards, ``(batch, 1)``."""
         rewards = self._normalize_reward(self.rewards[window.steps, window.envs], env)
-        return self._tensor((rewards * window.inside) @ self._discounts(self.n_steps)).reshape(-1, 1)
-
-    def _discounts(self, number: int) -> np.ndarray:
-        """1, γ, γ², ..., as many as asked for."""
-        return self.gamma ** np.arange(number, dtype=np.float32)
-
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return self.to_torch(array, copy=False)  # what was gathered is a copy already
+        return self.to_torch((rewards * window.inside) @ powers(self.gamma, self.n_steps), copy=False).reshape(-1, 1)
 
 
 class NStepDictReplayBuffer(NStepReplayBuffer, DictReplayBuffer):
     """The same for Dict observations."""
+
+
+def n_step_samples(
+    buffer: Any, starts: np.ndarray, env: VecNormalize | None, returns: Callable[[Windows, Any], Tensor]
+) -> NStepReplayBufferSamples:
+    """The windows that begin at ``starts``, each in an environment that is drawn for it.
+
+    Args:
+        buffer: an n-step replay buffer, ours, SB3's or a view of one.
+        starts: positions in the ring, ``(batch,)``.
+        env: normalises observations, where there is one.
+        returns: discounted sum of each window's rewards, ``(batch, 1)``.
+    """
+    envs = np.random.randint(0, buffer.n_envs, size=len(starts))  # noqa: NPY002  # seeded by SB3, as all of its draws
+    newest = (buffer.pos - 1) % buffer.buffer_size
+    window = windows(starts, envs, buffer.n_steps, newest, buffer.dones, buffer.timeouts)
+    observations, actions = stored_rows(buffer, ("observations", "actions"), starts, envs)
+    (next_observations,) = stored_rows(buffer, ("next_observations",), window.last, envs)
+    return NStepReplayBufferSamples(
+        observations=normalized(env, observations),
+        actions=actions,
+        next_observations=normalized(env, next_observations),
+        dones=terminations(buffer, window.last, envs).reshape(-1, 1),
+        rewards=returns(window, env),
+        discounts=buffer.to_torch(powers(buffer.gamma, buffer.n_steps + 1)[window.lengths, None], copy=False),
+    )
+
+
+def powers(gamma: float, number: int) -> np.ndarray:
+    """1, γ, γ², ..., as many as asked for."""
+    return gamma ** np.arange(number, dtype=np.float32)
+
+
+def newest_position(buffer: Any) -> int | None:
+    """Where the newest transitions lie, or None in an empty buffer."""
+    return buffer.pos - 1 if buffer.size() else None
+
+
+def mark_cut(buffer: Any, before: int | None) -> None:
+    """After an addition: mark the transitions at ``before`` as cut by a time limit where the new ones do not follow on.
+
+    This is where one ``learn()`` left off in mid-episode and the next one reset.
+    """
+    if before is not None:
+        newest = (before + 1) % buffer.buffer_size
+        is_cut = _differ(buffer.next_observations, before, buffer.observations, newest) & (buffer.dones[before] == 0)
+        buffer.timeouts[before, is_cut] = 1
 
 
 def replay_buffer_for(

@@ -1,12 +1,11 @@
 """Off-policy generators: rewards are computed when a batch is sampled, with today's discriminator.
 
-What is stored beside the transitions is the reward that the environment paid. It is not looked at while an adversary is
-installed, and once it is gone the replay buffer is Stable-Baselines3's own again, true rewards and all.
+What is stored beside the transitions is the environment's reward. It is not read while an adversary pays, and afterwards the
+replay buffer is Stable-Baselines3's own again, true rewards and all.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,54 +22,49 @@ from torch import Tensor
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.adversary import Adversary, progress_remaining
-from ganq_irl.generators.n_step import NStepDictReplayBuffer, NStepReplayBuffer, Windows
+from ganq_irl.generators.n_step import (
+    NStepDictReplayBuffer,
+    NStepReplayBuffer,
+    Windows,
+    mark_cut,
+    n_step_samples,
+    newest_position,
+    powers,
+)
 from ganq_irl.generators.replay_rows import TRANSITION, DeviceCopy, normalized, stored_rows, terminations
+from ganq_irl.generators.replay_views import ReplayView
 from ganq_irl.types import Batch
 
 
-class RelabelledBuffer(ReplayBuffer):
-    """Rewards are computed by ``price`` at sample time.
+class _Relabelled(ReplayView):
+    """Rewards are computed by ``price`` at sample time; those stored, which are the environment's, are never read.
 
-    Attributes:
-        stored: the buffer whose arrays these are.
-        price: today's reward of a batch.
-        withheld: gives the environments' own rewards of the last step; where it is None, those that ``add`` is given.
-        device_copy: of the transitions.
+    Args:
+        stored: holds the transitions.
+        price: today's reward of each transition of a batch, ``(batch,)``.
     """
 
-    stored: ReplayBuffer
-    price: Callable[[Batch], Tensor]
-    withheld: Callable[[], np.ndarray] | None = None
-    device_copy: DeviceCopy | None = None
+    def __init__(self, stored: ReplayBuffer, price: Callable[[Batch], Tensor]) -> None:
+        super().__init__(stored)
+        self.price = price
+        self.device_copy: DeviceCopy | None = None
 
-    def add(self, obs: Any, next_obs: Any, action: Any, reward: np.ndarray, done: np.ndarray, infos: Any) -> None:
-        """Store a transition with the environment's own reward; ``reward`` is the recorder's zeros."""
-        super().add(obs, next_obs, action, reward if self.withheld is None else self.withheld(), done, infos)
+    def add(self, *args: Any, **kwargs: Any) -> None:
+        """Store a transition of each environment."""
+        super().add(*args, **kwargs)
         if self.device_copy is not None:
             self.device_copy.add()
 
-    def give_back(self) -> ReplayBuffer:
-        """The plain buffer, with all that was stored since."""
-        for name in vars(self.stored):
-            setattr(self.stored, name, getattr(self, name))
-        return self.stored
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """In a file that is saved in the middle of a run it is the plain buffer that it is afterwards."""
-        stored = self.give_back()
-        return object.__new__, (type(stored),), vars(stored)
-
-
-class RelabelledReplayBuffer(RelabelledBuffer):
-    """SB3's replay buffer with rewards computed by ``price`` at sample time."""
-
-    _samples: type = ReplayBufferSamples
+class RelabelledReplayBuffer(_Relabelled):
+    """One-step transitions with rewards computed by ``price``."""
 
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
         envs = np.random.randint(0, high=self.n_envs, size=len(batch_inds))  # noqa: NPY002  # as SB3 draws them
         rows = stored_rows(self, TRANSITION, batch_inds, envs)
         raw = _as_batch(self, rows, batch_inds, envs)  # priced raw: the discriminator has a normaliser of its own
-        return self._samples(
+        samples: Any = DictReplayBufferSamples if isinstance(raw.observations, dict) else ReplayBufferSamples
+        return samples(
             observations=normalized(env, raw.observations),
             actions=rows[1],
             next_observations=normalized(env, raw.next_observations),
@@ -79,35 +73,37 @@ class RelabelledReplayBuffer(RelabelledBuffer):
         )
 
 
-class RelabelledDictReplayBuffer(RelabelledReplayBuffer, DictReplayBuffer):
-    """The same for Dict observations."""
+class RelabelledNStepReplayBuffer(_Relabelled):
+    """n-step returns of rewards computed by ``price``: one call prices every transition of the windows."""
 
-    _samples = DictReplayBufferSamples
+    def add(self, *args: Any, **kwargs: Any) -> None:
+        """Store a transition of each environment; SB3's own buffer does not mark where ``learn`` left off."""
+        before = newest_position(self)
+        super().add(*args, **kwargs)
+        mark_cut(self, before)
 
-
-class RelabelledNStepReplayBuffer(RelabelledBuffer, NStepReplayBuffer):
-    """n-step returns of rewards computed by ``price`` at sample time: one call prices every transition of the windows."""
+    def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
+        return n_step_samples(self, batch_inds, env, self._returns)
 
     def _returns(self, window: Windows, env: Any) -> Tensor:
         rows, columns = np.nonzero(window.inside)
         prices = self.price(_gather(self, window.steps[rows, columns], window.envs[rows, 0]))
         rewards = prices.new_zeros(window.inside.shape)
         rewards[self._tensor(rows), self._tensor(columns)] = prices
-        return (rewards @ self._tensor(self._discounts(self.n_steps))).reshape(-1, 1)
+        return (rewards @ self._tensor(powers(self.gamma, self.n_steps))).reshape(-1, 1)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return self.to_torch(array, copy=False)
 
 
-class RelabelledNStepDictReplayBuffer(RelabelledNStepReplayBuffer, NStepDictReplayBuffer):
-    """The same for Dict observations."""
-
-
-_RELABELLED: dict[type[ReplayBuffer], type[ReplayBuffer]] = {
+_VIEWS: dict[type[ReplayBuffer], type[_Relabelled]] = {
     ReplayBuffer: RelabelledReplayBuffer,
-    DictReplayBuffer: RelabelledDictReplayBuffer,
+    DictReplayBuffer: RelabelledReplayBuffer,
     NStepReplayBuffer: RelabelledNStepReplayBuffer,
-    NStepDictReplayBuffer: RelabelledNStepDictReplayBuffer,
+    NStepDictReplayBuffer: RelabelledNStepReplayBuffer,
 }
 if hasattr(buffers, "NStepReplayBuffer"):  # SB3 2.7 and later; it stores what ours does
-    _RELABELLED[buffers.NStepReplayBuffer] = RelabelledNStepReplayBuffer
+    _VIEWS[buffers.NStepReplayBuffer] = RelabelledNStepReplayBuffer
 
 
 def check_can_relabel(model: OffPolicyAlgorithm) -> None:
@@ -117,7 +113,7 @@ def check_can_relabel(model: OffPolicyAlgorithm) -> None:
         UnsupportedGenerator: naming the buffer and what to use instead.
     """
     kind = type(model.replay_buffer)
-    if kind not in _RELABELLED:
+    if kind not in _VIEWS:
         raise UnsupportedGenerator(
             f"{kind.__name__} cannot be relabelled: it re-weighs or replaces rewards before they are sampled; use SB3's "
             "plain ReplayBuffer (no replay_buffer_class), or ganq_irl.generators.n_step.NStepReplayBuffer"
@@ -128,7 +124,7 @@ def check_can_relabel(model: OffPolicyAlgorithm) -> None:
             "a replay buffer with optimize_memory_usage=True or handle_timeout_termination=False keeps no time limits, so a "
             "truncated episode would look terminated; leave both as they are by default"
         )
-    if isinstance(model.replay_buffer, NStepReplayBuffer) and not _discounts_by_samples(model):
+    if _VIEWS[kind] is RelabelledNStepReplayBuffer and not _discounts_by_samples(model):
         raise UnsupportedGenerator(
             f"{type(model).__name__} of this Stable-Baselines3 would discount the bootstrap of an n-step return by one step "
             "only; upgrade stable-baselines3 to 2.7 or later, or leave out the n-step buffer"
@@ -141,35 +137,14 @@ def _discounts_by_samples(model: OffPolicyAlgorithm) -> bool:
     return not is_of_sb3 or "discounts" in ReplayBufferSamples._fields
 
 
-@contextlib.contextmanager
-def relabelling(
-    model: OffPolicyAlgorithm, price: Callable[[Batch], Tensor], withheld: Callable[[], np.ndarray] | None = None
-) -> Iterator[RelabelledBuffer]:
-    """Let the generator's replay buffer price what it samples, for the length of a block.
+def relabelled(stored: ReplayBuffer, price: Callable[[Batch], Tensor]) -> _Relabelled:
+    """A view of a buffer's transitions whose rewards are computed when they are sampled.
 
     Args:
-        model: the generator; transitions already stored stay, and it has its own buffer back afterwards.
-        price: today's reward of a batch.
-        withheld: gives the environments' own rewards of the last step, which are stored.
+        stored: of a kind that ``check_can_relabel`` lets pass.
+        price: today's reward of each transition of a batch, ``(batch,)``.
     """
-    assert model.replay_buffer is not None
-    buffer = relabelled(model.replay_buffer, price, withheld)
-    model.replay_buffer = buffer
-    try:
-        yield buffer
-    finally:
-        model.replay_buffer = buffer.give_back()
-
-
-def relabelled(
-    stored: ReplayBuffer, price: Callable[[Batch], Tensor], withheld: Callable[[], np.ndarray] | None = None
-) -> RelabelledBuffer:
-    """A buffer of the same transitions, whose rewards are computed when they are sampled; see ``relabelling``."""
-    kind: Any = _RELABELLED[type(stored)]
-    buffer = kind.__new__(kind)
-    buffer.__dict__.update(stored.__dict__)  # the arrays themselves, not copies
-    buffer.stored, buffer.price, buffer.withheld = stored, price, withheld
-    return buffer
+    return _VIEWS[type(stored)](stored, price)
 
 
 class OffPolicyCallback(BaseCallback):
@@ -220,7 +195,7 @@ def newest_rewards(model: BaseAlgorithm, n: int) -> np.ndarray:
     if buffer is None:
         return np.asarray(model.rollout_buffer.rewards).ravel()  # type: ignore[attr-defined]
     steps = newest_steps(buffer, n)
-    if not isinstance(buffer, RelabelledBuffer) or not len(steps):
+    if not isinstance(buffer, _Relabelled) or not len(steps):
         return buffer.rewards[steps].ravel()
     envs = np.arange(buffer.n_envs)
     return buffer.price(_gather(buffer, np.repeat(steps, len(envs)), np.tile(envs, len(steps)))).cpu().numpy()

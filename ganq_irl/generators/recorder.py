@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_normalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.spaces import in_layout_of
 from ganq_irl.types import Batch, mapped
 
@@ -29,18 +28,13 @@ class TransitionRecorder(VecEnvWrapper):
 
     Args:
         venv: the generator's environment, whole.
-        keep: whether to keep transitions; off-policy generators have a replay buffer for that.
-
-    Attributes:
-        withheld: the environments' own rewards of the last step, ``(n_envs,)``.
+        observed: gives the observations that the generator acts on next, which is asked at the first step after ``clear``.
     """
 
-    def __init__(self, venv: VecEnv, *, keep: bool) -> None:
+    def __init__(self, venv: VecEnv, observed: Callable[[], Any]) -> None:
         super().__init__(venv)
-        self.withheld = np.zeros(venv.num_envs, dtype=np.float32)
-        self.keep = keep
+        self._observed = observed
         self._normalize = unwrap_vec_normalize(venv)
-        self._last: Rows = {}
         self.clear()
 
     def clear(self) -> None:
@@ -49,23 +43,24 @@ class TransitionRecorder(VecEnvWrapper):
         self._actions: list[np.ndarray] = []
         self._next_observations: list[Rows] = []
         self._terminated: list[np.ndarray] = []
+        self._last: Rows | None = None
 
     def reset(self) -> VecEnvObs:
-        """Reset; what was kept stays."""
-        observations = self.venv.reset()
-        self._last = self._raw(observations)
-        return observations
+        """Reset the environment; what was kept stays."""
+        self._last = None
+        return self.venv.reset()
 
     def step_async(self, actions: np.ndarray) -> None:
         """Step with the actions as the environment takes them."""
+        if self._last is None:
+            self._last = self._raw(self._observed())
         self._executed = np.array(actions)
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Result of the step, with a reward of zero."""
-        observations, self.withheld, dones, infos = self.venv.step_wait()
-        if self.keep:
-            self._record(observations, dones, infos)
+        observations, _, dones, infos = self.venv.step_wait()
+        self._record(observations, dones, infos)
         # float32 whatever the environment pays in: a bootstrap added to integers would be cut to one.
         return observations, np.zeros(self.num_envs, dtype=np.float32), dones, infos
 
@@ -77,6 +72,7 @@ class TransitionRecorder(VecEnvWrapper):
             for index in np.flatnonzero(dones):
                 terminated[index] = not infos[index].get("TimeLimit.truncated", False)
                 _assign(following, int(index), self._raw_terminal(infos[index]["terminal_observation"]))
+        assert self._last is not None
         self._observations.append(self._last)
         self._actions.append(self._executed)
         self._next_observations.append(following)
@@ -92,34 +88,22 @@ class TransitionRecorder(VecEnvWrapper):
         return observation if self._normalize is None else self._normalize.unnormalize_obs(observation)
 
     def transitions(self, device: torch.device) -> Batch:
-        """All transitions kept, ``(n_steps * n_envs)`` rows, the environments of one step side by side."""
+        """All transitions kept, ``(n_steps * n_envs)`` rows, the environments of one step side by side.
+
+        Raises:
+            UnsupportedGenerator: there are none, as the generator does not step the environment that it is given.
+        """
+        if not self._observations:
+            raise UnsupportedGenerator(
+                "the generator collected a rollout without a step of the environment that recorded it: this version of "
+                "Stable-Baselines3, or this algorithm, collects in another way; use a release from 2.2.1 to 2.9"
+            )
         return Batch(
             observations=_flatten(self._observations, device),
             actions=_flatten(self._actions, device),
             next_observations=_flatten(self._next_observations, device),
             dones=_flatten(self._terminated, device).float(),
         )
-
-
-@contextlib.contextmanager
-def recording(model: BaseAlgorithm, *, keep: bool) -> Iterator[TransitionRecorder]:
-    """Record the model's environment for the length of a block, and give it back as it was.
-
-    Meanwhile ``get_env`` still gives the environment itself: SB3's ``EvalCallback`` compares it, layer by layer, with its
-    own to keep the statistics of two ``VecNormalize`` alike, and a layer more would break that. The method lies on a
-    subclass rather than on the model, since SB3's ``save`` writes whatever a model holds.
-    """
-    env = model.get_env()
-    assert env is not None
-    recorder = TransitionRecorder(env, keep=keep)
-    plain = type(model)
-    model.set_env(recorder)
-    model.__class__ = type(plain.__name__, (plain,), {"get_env": lambda _: env})
-    try:
-        yield recorder
-    finally:
-        model.__class__ = plain
-        model.set_env(env, force_reset=False)
 
 
 def _assign(rows: Rows, index: int, value: Any) -> None:

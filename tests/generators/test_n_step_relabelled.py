@@ -13,8 +13,9 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.errors import UnsupportedGenerator
-from ganq_irl.generators.n_step import NStepReplayBuffer
-from ganq_irl.generators.off_policy import check_can_relabel, relabelling
+from ganq_irl.generators.off_policy import check_can_relabel
+from ganq_irl.generators.off_policy import relabelled as priced_view
+from ganq_irl.generators.replay_views import replaying
 
 
 class Reader(DQN):
@@ -33,10 +34,11 @@ def reader(env, policy="MlpPolicy", **options):
 def relabelled(model, reward, n_steps=60):
     """The model's buffer after some steps, and the adversary that prices it."""
     adversary = FakeAdversary(reward)
-    with relabelling(model, adversary.price) as buffer:
+    view = priced_view(model.replay_buffer, adversary.price)
+    with replaying(model, view):
         model.learn(n_steps)
     adversary.priced.clear()
-    return buffer, adversary
+    return view, adversary
 
 
 def test_relabelled_rewards_are_the_fold_of_single_prices():
@@ -47,7 +49,7 @@ def test_relabelled_rewards_are_the_fold_of_single_prices():
     assert 40 < len(priced) < 40 * 3
     arrays = buffer.observations, buffer.actions[..., 0], buffer.next_observations, buffer.dones * (1 - buffer.timeouts)
     flat = [torch.as_tensor(array.reshape(-1, *array.shape[2:])) for array in arrays]
-    buffer.rewards = price(*flat).numpy().reshape(buffer.rewards.shape)  # each transition's, alone
+    buffer.stored.rewards = price(*flat).numpy().reshape(buffer.rewards.shape)  # each transition's, alone
     starts, envs = draws(buffer, 40)
     expected = [one_by_one(buffer, start, env) for start, env in zip(starts, envs, strict=True)]
     np.testing.assert_allclose(samples.rewards[:, 0], [total for total, *_ in expected], rtol=1e-4, atol=1e-5)
@@ -82,26 +84,10 @@ def test_relabelled_under_vec_normalize(is_dict):
     torch.testing.assert_close(samples.rewards, sample(buffer).rewards)
 
 
-def test_a_relabelled_buffer_is_n_step_and_saved_as_the_plain_one(tmp_path):
-    model = reader(walk("dqn"))
-    plain = type(model.replay_buffer)
-    buffer, _ = relabelled(model, lambda observations, *_: observations[:, 0])
-    assert isinstance(buffer, NStepReplayBuffer)
-    assert type(model.replay_buffer) is plain
-    check_can_relabel(model)
-    with relabelling(model, lambda batch: torch.zeros(len(batch))):
-        assert not model.replay_buffer.sample(4).rewards.any()
-        model.save_replay_buffer(tmp_path / "buffer.pkl")
-    model.load_replay_buffer(tmp_path / "buffer.pkl")
-    assert type(model.replay_buffer) is plain
-    assert model.replay_buffer.size() == buffer.size() > 0
-
-
 @pytest.mark.parametrize("algorithm", ["gail", "airl"])
 def test_imitation_with_an_algorithm_that_reads_discounts(algorithm):
     learned = imitator(algorithm, reader(walk("dqn"), policy_kwargs={"net_arch": [8]})).learn(60)
-    with relabelling(learned.generator, learned.price) as buffer:
-        assert sample(buffer).rewards.std() > 0
+    assert sample(priced_view(learned.generator.replay_buffer, learned.price)).rewards.std() > 0
 
 
 @needs_sb3s
@@ -116,9 +102,7 @@ def test_imitation_with_sb3s_algorithms(algorithm, name, own):
     before = [value.clone() for value in model.policy.parameters()]
     learned = imitator(algorithm, model).learn(200)
     assert any(not torch.equal(old, new) for old, new in zip(before, learned.policy.parameters(), strict=True))
-    with relabelling(model, learned.price) as buffer:
-        assert isinstance(buffer, NStepReplayBuffer)
-        samples = sample(buffer)
+    samples = sample(priced_view(model.replay_buffer, learned.price))
     assert samples.discounts.min() == pytest.approx(model.gamma**3)
     assert samples.rewards.std() > 0
 

@@ -1,26 +1,25 @@
 """Replay buffers that price what is sampled, and fakes drawn from them."""
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
 from scripted import CONTINUOUS, OFF_POLICY, CountingEnv, FakeAdversary, SpacesEnv, generator, imitator, vec_env, walk
-from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from ganq_irl.errors import UnsupportedGenerator
-from ganq_irl.generators.off_policy import OffPolicyCallback, executed_actions, relabelled, relabelling
-from ganq_irl.generators.recorder import recording
+from ganq_irl.generators.off_policy import OffPolicyCallback, executed_actions, relabelled
+from ganq_irl.generators.replay_views import replaying
 
 
 def run(model, n_steps, adversary):
-    """Train ``model`` with a fake adversary; returns it, with the buffer that it learned from."""
-    with recording(model, keep=False) as recorder, relabelling(model, adversary.price, lambda: recorder.withheld) as buffer:
+    """Train ``model`` with a fake adversary; returns what it learned from."""
+    view = relabelled(model.replay_buffer, adversary.price)
+    with replaying(model, view):
         model.learn(n_steps, callback=OffPolicyCallback(adversary, 16, np.random.default_rng(0)))
-    model.replay_buffer = buffer
-    return model
+    return view
 
 
 def zero(observations, actions, next_observations, dones):
@@ -32,8 +31,7 @@ def test_sampled_rewards_are_todays_and_stored_ones_the_environments(name):
     """Rewards in imitation's replay buffer go stale; here they are the discriminator's of the moment."""
     adversary = FakeAdversary(lambda observations, *_: observations[:, 0] * 3)
     one_step = {"n_steps": 1} if name == "gan-q" else {}
-    model = run(generator(name, **one_step), 60, adversary)
-    buffer = model.replay_buffer
+    buffer = run(generator(name, **one_step), 60, adversary)
     paid = -np.abs(buffer.next_observations[: buffer.pos, :, 0])  # WalkEnv's own
     np.testing.assert_allclose(buffer.rewards[: buffer.pos], paid, rtol=1e-5)
     samples = buffer.sample(32)
@@ -94,8 +92,8 @@ def test_actions_of_several_axes_keep_their_shape():
 def test_under_vec_normalize_the_adversary_sees_raw_and_the_generator_normalised_observations(name):
     env = VecNormalize(walk(name, bonus=1e6), norm_reward=False)
     adversary = FakeAdversary(lambda observations, *_: observations[:, 0])
-    model = run(generator(name, env), 60, adversary)
-    buffer = model.replay_buffer
+    model = generator(name, env)
+    buffer = run(model, 60, adversary)
     raw = {tuple(row) for row in buffer.observations[: buffer.pos].reshape(-1, 2).tolist()}
     for batch in adversary.batches:
         assert {tuple(row) for row in batch.observations.tolist()} <= raw
@@ -118,9 +116,10 @@ def test_dict_observations_under_vec_normalize():
         vec_env(SpacesEnv, observation_space=space, action_space=spaces.Discrete(2)), norm_reward=False, norm_obs_keys=["a"]
     )
     adversary = FakeAdversary(lambda observations, *_: observations["a"][:, 0])
-    model = run(generator("dqn", env), 60, adversary)
+    buffer = run(generator("dqn", env), 60, adversary)
     adversary.priced.clear()
-    samples = model.replay_buffer.sample(8, env=env)
+    samples = buffer.sample(8, env=env)
+    assert isinstance(samples, DictReplayBufferSamples)
     torch.testing.assert_close(samples.rewards.flatten(), adversary.priced[0].observations["a"][:, 0])
     assert not torch.equal(samples.observations["a"], adversary.priced[0].observations["a"])
     assert torch.equal(samples.observations["b"], adversary.priced[0].observations["b"])
@@ -130,8 +129,7 @@ def test_dict_observations_under_vec_normalize():
 def test_fakes_are_distinct_transitions_that_happened(name):
     """imitation gave its discriminator one unique transition in a batch of 16."""
     adversary = FakeAdversary(zero)
-    model = run(generator(name), 60, adversary)
-    buffer = model.replay_buffer
+    buffer = run(generator(name), 60, adversary)
     assert adversary.fakes
     stored = {
         tuple(row)
@@ -147,8 +145,7 @@ def test_fakes_are_distinct_transitions_that_happened(name):
 def test_fakes_come_from_every_environment_and_from_a_full_buffer():
     envs = DummyVecEnv([lambda i=i: CountingEnv(i) for i in range(3)])
     adversary = FakeAdversary(zero)
-    model = run(generator("sac", envs, buffer_size=60, learning_starts=10), 120, adversary)
-    assert model.replay_buffer.full
+    assert run(generator("sac", envs, buffer_size=60, learning_starts=10), 120, adversary).full
     seen = torch.cat([fake.observations[:, 0] for fake in adversary.fakes[-1]])
     assert seen.unique().tolist() == [0, 1, 2]
 
@@ -193,21 +190,25 @@ def test_what_the_buffer_held_before_stays():
 
 
 @pytest.mark.parametrize("name", ["sac", "gan-q"])
-def test_a_buffer_saved_in_the_middle_of_a_run_is_the_plain_one(name, tmp_path):
+def test_what_is_saved_in_the_middle_of_a_run_is_the_stored_buffer(name, tmp_path):
     model = generator(name)
     plain = type(model.replay_buffer)
-    run(model, 60, FakeAdversary(zero)).save_replay_buffer(tmp_path / "buffer.pkl")
-    with open(tmp_path / "buffer.pkl", "rb") as file:
-        loaded = pickle.load(file)
-    assert type(loaded) is plain
-    assert loaded.pos == model.replay_buffer.pos > 0
-    assert loaded.rewards.any()
-    assert "price" not in vars(loaded)
-    np.testing.assert_array_equal(loaded.observations, model.replay_buffer.observations)
+    view = run(model, 60, FakeAdversary(zero))
+    with replaying(model, view):
+        model.save_replay_buffer(tmp_path / "buffer.pkl")
+    model.load_replay_buffer(tmp_path / "buffer.pkl")
+    assert type(model.replay_buffer) is plain
+    assert model.replay_buffer.pos == view.pos > 0
+    np.testing.assert_array_equal(model.replay_buffer.observations, view.observations)
+    np.testing.assert_array_equal(model.replay_buffer.rewards, view.rewards)
 
 
-def test_relabelled_buffers_are_sb3s():
-    assert isinstance(run(generator("sac"), 20, FakeAdversary(zero)).replay_buffer, ReplayBuffer)
-    space = spaces.Dict(a=spaces.Box(-1, 1, (2,), np.float32))
-    model = generator("dqn", vec_env(SpacesEnv, observation_space=space, action_space=spaces.Discrete(2)))
-    assert isinstance(run(model, 20, FakeAdversary(zero)).replay_buffer, DictReplayBuffer)
+def test_a_view_has_no_arrays_of_its_own():
+    model = generator("sac")
+    view = relabelled(model.replay_buffer, zero)
+    assert isinstance(view, ReplayBuffer)
+    assert view.observations is model.replay_buffer.observations
+    model.learn(20)
+    assert (view.size(), view.pos, view.full) == (10, 10, False)
+    view.reset()
+    assert model.replay_buffer.size() == 0

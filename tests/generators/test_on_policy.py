@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from scripted import ON_POLICY, FakeAdversary, PaidEnv, flat, generator, walk
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.generators.on_policy import OnPolicyCallback, distinct_rows
-from ganq_irl.generators.recorder import recording
+from ganq_irl.generators.recorder import TransitionRecorder
+from ganq_irl.generators.substitution import substituting
 from ganq_irl.generators.values import ValueNormalizer
 
 
@@ -37,6 +38,13 @@ class Capture(BaseCallback):
         self.rollouts.append({name: np.copy(getattr(buffer, name)) for name in names})
 
 
+def learn(model, n_steps, adversary, normalizer, rng, others=()):
+    """Learn from what the adversary pays."""
+    recorder = TransitionRecorder(model.get_env(), observed=lambda: model._last_obs)
+    with substituting([OnPolicyCallback(adversary, recorder, normalizer, rng), *others], env=recorder) as callback:
+        model.learn(n_steps, callback=callback)
+
+
 def run_bare(name, n_steps, **options):
     model = generator(name, PaidEnv(walk(name), known_reward), **options)
     capture = Capture()
@@ -49,9 +57,7 @@ def run_repriced(name, n_steps, adversary=None, values=False, **options):
     capture = Capture()
     normalizer = ValueNormalizer(model.policy) if values else None
     adversary = adversary or FakeAdversary(known_reward)
-    with recording(model, keep=True) as recorder:
-        callback = OnPolicyCallback(adversary, recorder, normalizer, torch.Generator().manual_seed(0))
-        model.learn(n_steps, callback=CallbackList([callback, capture]))
+    learn(model, n_steps, adversary, normalizer, torch.Generator().manual_seed(0), [capture])
     return model, capture.rollouts, normalizer
 
 
@@ -99,9 +105,7 @@ def test_with_popart_everything_is_the_same_in_reward_units(name, gamma):
 
     capture, model = Capture(), generator(name, walk(name), **still)
     normalizer = ValueNormalizer(model.policy)
-    with recording(model, keep=True) as recorder:
-        callback = OnPolicyCallback(FakeAdversary(known_reward), recorder, normalizer, torch.Generator())
-        model.learn(192, callback=CallbackList([callback, ToReturns(), capture]))
+    learn(model, 192, FakeAdversary(known_reward), normalizer, torch.Generator(), [ToReturns(), capture])
     assert normalizer.std != 1.0
     for given, units, wanted in zip(capture.rollouts, in_reward_units, expected, strict=True):
         for field in ("rewards", "advantages"):
@@ -143,8 +147,7 @@ def test_a_second_run_begins_with_full_progress():
     adversary = FakeAdversary(known_reward)
     model = generator("ppo")
     for _ in range(2):
-        with recording(model, keep=True) as recorder:
-            model.learn(128, callback=OnPolicyCallback(adversary, recorder, None, torch.Generator()))
+        learn(model, 128, adversary, None, torch.Generator())
     assert adversary.progress == pytest.approx([0.5, 0, 0.5, 0])
 
 

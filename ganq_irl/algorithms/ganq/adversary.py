@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from ganq_irl.algorithms.ganq.residuals import ResidualScale
@@ -56,27 +56,58 @@ class ReturnAdversary:
         scale = self.residuals.update(real, fake.detach())
         return replace(batch, returns=real / scale), replace(batch, returns=fake / scale)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that learning changes."""
-        return {"learner": self.learner.state_dict(), "residuals": self.residuals.state_dict()}
+    @property
+    def networks(self) -> nn.Module:
+        """The critic and the residuals' scale, as one module."""
+        return nn.ModuleDict({"critic": self.learner.discriminator, "residuals": self.residuals})
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Restore what ``state_dict`` gave."""
-        self.learner.load_state_dict(state["learner"], strict)
-        self.residuals.load_state_dict(state["residuals"], strict)
+    @property
+    def optimization(self) -> CriticOptimization:
+        """All else that a critic's learning changes."""
+        return CriticOptimization(self.learner)
 
 
 class ReturnAdversaries(tuple[ReturnAdversary, ...]):
     """One adversary for each of several generators, saved as one."""
 
+    @property
+    def networks(self) -> nn.Module:
+        """All critics, each with its residuals' scale, as one module."""
+        return nn.ModuleList(adversary.networks for adversary in self)
+
+    @property
+    def optimization(self) -> CriticOptimization:
+        """All else that the critics' learning changes."""
+        return CriticOptimization(*(adversary.learner for adversary in self))
+
+
+SAVED = ("networks", "optimization")
+"""Attributes of either that SB3's ``get_parameters`` lists: one holds tensors, the other is like an optimiser's state."""
+
+
+class CriticOptimization:
+    """Optimisers, stabilisers, random states and counters of critics, saved and loaded like an optimiser's state.
+
+    Args:
+        learners: of the critics.
+    """
+
+    def __init__(self, *learners: DiscriminatorLearner) -> None:
+        self._learners = learners
+
     def state_dict(self) -> dict[str, Any]:
-        """Everything that learning changes, by position."""
-        return {str(index): adversary.state_dict() for index, adversary in enumerate(self)}
+        """The state of each learner but for its network, by position."""
+        states = [learner.state_dict() for learner in self._learners]
+        return {
+            str(index): {name: value for name, value in state.items() if name != "discriminator"}
+            for index, state in enumerate(states)
+        }
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Restore what ``state_dict`` gave."""
-        for index, adversary in enumerate(self):
-            adversary.load_state_dict(state[str(index)], strict)
+        """Restore what ``state_dict`` gave; the networks stay as they are."""
+        for index, learner in enumerate(self._learners):
+            network = learner.discriminator.state_dict()
+            learner.load_state_dict({**state[str(index)], "discriminator": network}, strict)
 
 
 def descend(

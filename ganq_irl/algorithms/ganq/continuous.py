@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
-from ganq_irl.algorithms.ganq.adversary import ReturnAdversaries, descend, generator_metrics
+from ganq_irl.algorithms.ganq.adversary import SAVED, ReturnAdversaries, descend, generator_metrics
 from ganq_irl.algorithms.ganq.continuous_policies import (
     ContinuousCnnPolicy,
     ContinuousGANQPolicy,
@@ -49,7 +49,6 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         policy: "MlpPolicy", "CnnPolicy", "MultiInputPolicy", or a class.
         env: as in SB3.
         learning_rate: the generators' and the actor's, a number or a schedule.
-        critic_learning_rate: the critics', a number or a schedule.
         buffer_size: as in SB3.
         learning_starts: as in SB3.
         batch_size: as in SB3.
@@ -60,23 +59,25 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         action_noise: as in SB3.
         replay_buffer_class: as in SB3; by default one for ``n_steps``.
         replay_buffer_kwargs: as in SB3.
+        optimize_memory_usage: as in SB3, for ``n_steps=1`` alone.
         n_steps: steps of reward in a Bellman target, or a schedule of them, rounded.
-        n_samples: return samples of each transition in a batch.
         policy_delay: as in SB3.
         target_policy_noise: as in SB3.
         target_noise_clip: as in SB3.
-        loss: name in ``LOSSES``.
-        stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``; by default those of ``GANQ``.
-        critic_hidden_sizes: widths of the critics.
-        critic_n_basis: their units in x: twice as many are half as wide and tell finer shapes of a law apart.
-        td_weight: weight of a Huber loss on the means beside the adversarial one; above 0 it is a hybrid, no longer GAN-Q.
-        max_grad_norm: bound on the norm of the generators' gradient and of each critic's; None for no bound.
         stats_window_size: as in SB3.
         tensorboard_log: as in SB3.
         policy_kwargs: of ``ContinuousGANQPolicy``.
         verbose: as in SB3.
         seed: as in SB3.
         device: as in SB3.
+        critic_learning_rate: the critics', a number or a schedule.
+        n_samples: return samples of each transition in a batch.
+        loss: name in ``LOSSES``.
+        stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``; by default those of ``GANQ``.
+        critic_hidden_sizes: widths of the critics.
+        critic_n_basis: their units in x: twice as many are half as wide and tell finer shapes of a law apart.
+        td_weight: weight of a Huber loss on the means beside the adversarial one; above 0 it is a hybrid, no longer GAN-Q.
+        max_grad_norm: bound on the norm of the generators' gradient and of each critic's; None for no bound.
 
     Raises:
         ConfigurationError: a setting that cannot be used.
@@ -97,7 +98,6 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         policy: str | type[ContinuousGANQPolicy],
         env: GymEnv | str,
         learning_rate: float | Schedule = 1e-3,
-        critic_learning_rate: float | Schedule = 4e-3,
         buffer_size: int = 200_000,
         learning_starts: int = 1_000,
         batch_size: int = 100,
@@ -108,17 +108,11 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         action_noise: ActionNoise | None = None,
         replay_buffer_class: type[ReplayBuffer] | None = None,
         replay_buffer_kwargs: dict[str, Any] | None = None,
+        optimize_memory_usage: bool = False,
         n_steps: int | Schedule = 1,
-        n_samples: int = 4,
         policy_delay: int = 2,
         target_policy_noise: float = 0.2,
         target_noise_clip: float = 0.5,
-        loss: str = "wasserstein",
-        stabilizers: Sequence[StabilizerSpec] = MODES["default"].stabilizers,
-        critic_hidden_sizes: Sequence[int] = (64, 64),
-        critic_n_basis: int | None = MODES["default"].n_basis,
-        td_weight: float = 0.0,
-        max_grad_norm: float | None = 10.0,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -126,6 +120,15 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         seed: int | None = None,
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
+        *,
+        critic_learning_rate: float | Schedule = 4e-3,
+        n_samples: int = 4,
+        loss: str = "wasserstein",
+        stabilizers: Sequence[StabilizerSpec] = MODES["default"].stabilizers,
+        critic_hidden_sizes: Sequence[int] = (64, 64),
+        critic_n_basis: int | None = MODES["default"].n_basis,
+        td_weight: float = 0.0,
+        max_grad_norm: float | None = 10.0,
     ) -> None:
         super().__init__(
             policy,
@@ -141,6 +144,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
             action_noise=action_noise,
             replay_buffer_class=replay_buffer_class,
             replay_buffer_kwargs=replay_buffer_kwargs,
+            optimize_memory_usage=optimize_memory_usage,
             policy_delay=policy_delay,
             target_policy_noise=target_policy_noise,
             target_noise_clip=target_noise_clip,
@@ -255,4 +259,4 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         names, variables = super()._get_torch_save_params()
-        return [*names, "adversaries"], variables
+        return [*names, *(f"adversaries.{name}" for name in SAVED)], variables

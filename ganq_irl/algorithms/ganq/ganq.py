@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ganq_irl.algorithms.ganq.adversary import descend, generator_metrics
+from ganq_irl.algorithms.ganq.adversary import SAVED, descend, generator_metrics
 from ganq_irl.algorithms.ganq.exploration import check_exponent, ez_greedy, nothing_under_way
 from ganq_irl.algorithms.ganq.fast import FastUpdate, why_not_fast
 from ganq_irl.algorithms.ganq.modes import Mode, mode_named
@@ -45,13 +45,13 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
     What makes it converge, beside the published algorithm, is described and measured in ``docs/gan-q.md``.
     ``mode="paper"`` is the published algorithm, which does not.
 
-    Everything else is SB3's DQN: exploration, target network, replay, callbacks, saving and loading.
+    Everything else is SB3's DQN: exploration, target network, replay, callbacks, saving and loading, and the order of the
+    arguments; GAN-Q's own follow by keyword.
 
     Args:
         policy: "MlpPolicy", "CnnPolicy", "MultiInputPolicy", or a class.
         env: as in SB3.
         learning_rate: the generator's, a number or a schedule.
-        critic_learning_rate: the critic's, a number or a schedule; four times the generator's by default.
         buffer_size: as in SB3. A buffer that forgets early episodes forgets what failing looks like.
         learning_starts: as in SB3.
         batch_size: as in SB3.
@@ -61,20 +61,29 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         gradient_steps: as in SB3.
         replay_buffer_class: as in SB3; by default one for ``n_steps``.
         replay_buffer_kwargs: as in SB3.
+        optimize_memory_usage: as in SB3, for ``n_steps=1`` alone: n-step replay needs the observations at episodes' ends.
         n_steps: steps of reward in a Bellman target, or a schedule of them, rounded and at least 1: many bring news of the
             goal fast, few do not hold on to what earlier policies did in between (so Schwarzer et al., 2023, anneal the
-            update horizon).
+            update horizon). By default the mode's, or 1 with ``optimize_memory_usage``.
+        target_update_interval: as in SB3's DQN, in environment steps.
+        exploration_fraction: as in SB3's DQN.
+        exploration_initial_eps: as in SB3's DQN.
+        exploration_final_eps: as in SB3's DQN.
+        max_grad_norm: bound on either gradient's norm; None for no bound.
+        stats_window_size: as in SB3.
+        tensorboard_log: as in SB3.
+        policy_kwargs: of ``GANQPolicy``.
+        verbose: as in SB3.
+        seed: as in SB3.
+        device: as in SB3.
+        critic_learning_rate: the critic's, a number or a schedule; four times the generator's by default.
         n_samples: return samples of each transition in a batch.
         noise: how their noise is drawn, a name in ``NOISE``: "normal", independent, or "stratified", one from each n-th of
             the normal distribution, for laws that are to be met closely.
-        target_update_interval: as in SB3's DQN, in environment steps.
         double_q: let the acting average choose the action of a target instead of the target network itself, the highest of
             whose values is, on average, one whose error is positive: double Q-learning (van Hasselt, Guez & Silver, 2016,
             equation 4). Values are then those of a policy that lags behind: better on LunarLander, worse on CartPole.
         average_rate: of the exponential moving average of the generator that acts; 1 acts with the generator itself.
-        exploration_fraction: as in SB3's DQN.
-        exploration_initial_eps: as in SB3's DQN.
-        exploration_final_eps: as in SB3's DQN.
         exploration_zeta: exponent μ of the durations of random actions, P(n) ∝ n^-μ: εz-greedy exploration (Dabney et al.,
             2021) for a goal that single random steps do not find; 2 is theirs. None: SB3's ε-greedy.
         loss: name in ``LOSSES``.
@@ -82,14 +91,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         critic_hidden_sizes: widths of the critic.
         critic_n_basis: its units in x: twice as many are half as wide and tell finer shapes of a law apart.
         td_weight: weight of a Huber loss on the mean beside the adversarial one; above 0 it is a hybrid, no longer GAN-Q.
-        max_grad_norm: bound on either gradient's norm; None for no bound.
         mode: "default" or "paper", which sets what is left at None.
-        stats_window_size: as in SB3.
-        tensorboard_log: as in SB3.
-        policy_kwargs: of ``GANQPolicy``.
-        verbose: as in SB3.
-        seed: as in SB3.
-        device: as in SB3.
 
     Raises:
         ConfigurationError: a setting that cannot be used.
@@ -110,7 +112,6 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         policy: str | type[GANQPolicy],
         env: GymEnv | str,
         learning_rate: float | Schedule = LEARNING_RATE,
-        critic_learning_rate: float | Schedule = CRITIC_LEARNING_RATE,
         buffer_size: int = 50_000,
         learning_starts: int = 1_000,
         batch_size: int = 64,
@@ -120,23 +121,13 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         gradient_steps: int = 32,
         replay_buffer_class: type[ReplayBuffer] | None = None,
         replay_buffer_kwargs: dict[str, Any] | None = None,
+        optimize_memory_usage: bool = False,
         n_steps: int | Schedule | None = None,
-        n_samples: int | None = None,
-        noise: str = "normal",
         target_update_interval: int = 32,
-        double_q: bool = False,
-        average_rate: float | None = None,
         exploration_fraction: float = 0.16,
         exploration_initial_eps: float = 1.0,
         exploration_final_eps: float = 0.04,
-        exploration_zeta: float | None = None,
-        loss: str = "wasserstein",
-        stabilizers: Sequence[StabilizerSpec] | None = None,
-        critic_hidden_sizes: Sequence[int] = (64, 64),
-        critic_n_basis: int | None = None,
-        td_weight: float = 0.0,
         max_grad_norm: float | None = 10.0,
-        mode: str = "default",
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -144,6 +135,19 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         seed: int | None = None,
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
+        *,
+        critic_learning_rate: float | Schedule = CRITIC_LEARNING_RATE,
+        n_samples: int | None = None,
+        noise: str = "normal",
+        double_q: bool = False,
+        average_rate: float | None = None,
+        exploration_zeta: float | None = None,
+        loss: str = "wasserstein",
+        stabilizers: Sequence[StabilizerSpec] | None = None,
+        critic_hidden_sizes: Sequence[int] = (64, 64),
+        critic_n_basis: int | None = None,
+        td_weight: float = 0.0,
+        mode: str = "default",
     ) -> None:
         defaults = mode_named(mode)
         super().__init__(
@@ -159,6 +163,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
             gradient_steps=gradient_steps,
             replay_buffer_class=replay_buffer_class,
             replay_buffer_kwargs=replay_buffer_kwargs,
+            optimize_memory_usage=optimize_memory_usage,
             target_update_interval=target_update_interval,
             exploration_fraction=exploration_fraction,
             exploration_initial_eps=exploration_initial_eps,
@@ -174,7 +179,9 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self.mode = mode
         self.double_q = double_q
         self.critic_learning_rate = critic_learning_rate
-        self.n_bootstrap_steps = defaults.n_steps if n_steps is None else n_steps
+        if n_steps is None:
+            n_steps = 1 if optimize_memory_usage else defaults.n_steps
+        self.n_bootstrap_steps = n_steps
         self.n_samples = defaults.n_samples if n_samples is None else n_samples
         self.noise = noise
         self.average_rate = defaults.average_rate if average_rate is None else average_rate
@@ -300,4 +307,4 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         ]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
-        return ["policy", "policy.optimizer", "learner", "residuals"], []
+        return ["policy", "policy.optimizer", *(f"adversary.{name}" for name in SAVED)], []

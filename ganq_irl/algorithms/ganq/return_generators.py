@@ -55,6 +55,7 @@ class LocationShapeGenerator(QNetwork):
             raise ConfigurationError(
                 f"unknown action network {action_network!r}: {nearest(action_network, ACTION_NETWORKS)}"
             )
+        self.action_network = action_network
         network = ACTION_NETWORKS[action_network](features_dim, int(action_space.n), self.net_arch, activation_fn)
         self.q_net = nn.Sequential(network, ActionHead(network))
         self.embedding = NoiseEmbedding(network.hidden_dim)
@@ -94,7 +95,7 @@ class LocationShapeGenerator(QNetwork):
         return mean, mean + (hidden[rows, actions] * shape) @ self.embedding(noise).T
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        raise NotImplementedError("a return generator is saved with its policy")  # as SB3's QNetwork is
+        return {**super()._get_constructor_parameters(), "action_network": self.action_network}
 
 
 class ConcatenatedGenerator(QNetwork):
@@ -129,6 +130,9 @@ class ConcatenatedGenerator(QNetwork):
         features = self.extract_features(observations, self.features_extractor)
         rows = torch.cat([features.repeat_interleave(len(noise), dim=0), noise.repeat(len(features)).unsqueeze(1)], dim=1)
         return self.q_net(rows).view(len(features), len(noise), -1).transpose(1, 2)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {**super()._get_constructor_parameters(), "features_dim": self.features_dim - 1}
 
     def samples(self, observations: PyTorchObs, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Mean of the samples ``(batch, 1)`` and samples ``(batch, n)`` at the actions taken, ``(batch,)``."""

@@ -19,6 +19,7 @@ from ganq_irl.discriminator import DiscriminatorLearner
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
 from ganq_irl.generators.n_step import NStepReplayBuffer, replay_buffer_for
+from ganq_irl.generators.replay_views import stored_in
 from ganq_irl.types import Batch
 
 Sampled = tuple[Batch, Tensor, Tensor]
@@ -83,8 +84,7 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
     def _update_n_steps(self) -> None:
         """Let a schedule say how long the windows are that replay gives from now on."""
         if callable(self.n_bootstrap_steps):
-            assert isinstance(self.replay_buffer, NStepReplayBuffer)
-            self.replay_buffer.n_steps = max(1, self._n_steps_at(self._current_progress_remaining))
+            stored_in(self.replay_buffer).n_steps = max(1, self._n_steps_at(self._current_progress_remaining))
 
     def _new_adversary(self, mode: Mode, action_space: spaces.Space) -> ReturnAdversary:
         critic = mode.build_critic(

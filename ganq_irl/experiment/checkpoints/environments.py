@@ -21,7 +21,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper,
 
 from ganq_irl.errors import StorageError
 from ganq_irl.experiment.checkpoints.plain import NotPlain, pack, unpack
-from ganq_irl.generators.recorder import TransitionRecorder
 from ganq_irl.rewards.wrappers import VecRewardWrapper
 
 # What of a wrapper decides anything later; the rest is settings, which it was built with.
@@ -31,7 +30,6 @@ _LAYERS: dict[type, tuple[str, ...]] = {
     PassiveEnvChecker: (),  # warns at first use, and remembers that it did
     Monitor: ("rewards", "needs_reset", "total_steps", "current_reset_info"),
     VecTransposeImage: (),
-    TransitionRecorder: ("_last",),
     VecRewardWrapper: ("_last",),
 }
 _STATISTICS = ("returns", "old_reward", "old_obs")  # of VecNormalize, beside the running ones

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import CSVOutputFormat, Logger, configure
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from ganq_irl.errors import StorageError
 from ganq_irl.experiment.checkpoints.files import PROGRESS, Checkpoint
@@ -19,7 +21,8 @@ _ITERATIONS = "time/iterations"
 class RunLogger(Logger):
     """SB3's logger, in whose rows the iterations of a resumed run go on from those before.
 
-    SB3's on-policy algorithms count them in a local variable of ``learn``, from 1 at each call.
+    SB3's on-policy algorithms count them in a local variable of ``learn``, from 1 at each call, and ask for a row at every
+    n-th. A resumed run is therefore asked for every row, and leaves out those that an unbroken one would not have.
 
     Args:
         logger: whose outputs it writes to.
@@ -28,31 +31,32 @@ class RunLogger(Logger):
 
     def __init__(self, logger: Logger, before: int = 0) -> None:
         super().__init__(logger.dir, logger.output_formats)
-        self.before = before
+        self.before = self._iteration = before
+        self._every = 1
 
     def record(self, key: str, value: Any, exclude: str | tuple[str, ...] | None = None) -> None:
         """As SB3's."""
         if key == _ITERATIONS:
-            value += self.before
+            self._iteration = value = value + self.before
         super().record(key, value, exclude)
 
-    def interval(self, learn: Callable[..., Any]) -> int:
-        """The ``log_interval`` that a ``learn`` has by default, in step with the iterations before it."""
-        return _Interval(inspect.signature(learn).parameters["log_interval"].default, self.before)
+    def dump(self, step: int = 0) -> None:
+        """As SB3's, where a row is due."""
+        if self._iteration % self._every == 0:
+            super().dump(step)
 
+    def interval(self, model: BaseAlgorithm, learn: Callable[..., Any]) -> int:
+        """The ``log_interval`` to give to a model's ``learn`` for the rows that it would have by default.
 
-class _Interval(int):
-    """``iteration % interval`` as if iterations had been counted from the run's beginning."""
-
-    before: int
-
-    def __new__(cls, value: int, before: int) -> _Interval:
-        interval = super().__new__(cls, value)
-        interval.before = before
-        return interval
-
-    def __rmod__(self, iteration: int) -> int:  # Python asks it before int's own, of which it is a subclass
-        return (iteration + self.before) % int(self)
+        Args:
+            model: the SB3 algorithm.
+            learn: its own, or that of the imitation algorithm around it.
+        """
+        default = inspect.signature(learn).parameters["log_interval"].default
+        if not isinstance(model, OnPolicyAlgorithm):
+            return default  # off-policy it is counted in episodes, which a checkpoint restores
+        self._every = default
+        return 1
 
 
 def open_log(folder: Path, checkpoint: Checkpoint | None = None) -> RunLogger:

@@ -10,6 +10,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 
 from ganq_irl.errors import StorageError
 from ganq_irl.experiment.checkpoints.plain import pack, unpack
+from ganq_irl.generators.replay_views import stored_in
 
 CHUNK_BYTES = 64 * 2**20
 """Largest piece of an array that is written, hashed or read at once."""
@@ -50,7 +51,8 @@ def load_replay_state(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
             row += len(rows)
         if row != size:
             raise StorageError(f"the checkpoint's {name} have {row} rows, expected {size}")
-    buffer.pos, buffer.full = state["pos"], state["full"]
+    stored = stored_in(buffer)
+    stored.pos, stored.full = state["pos"], state["full"]
     if getattr(buffer, "device_copy", None) is not None:
         buffer.device_copy.refresh()  # type: ignore[attr-defined]  # a replay buffer of ours
 

@@ -37,8 +37,9 @@ class FastPPO(PPO):
 
     This is exact for policies of linear layers with tanh, ReLU, ELU or leaky ReLU between them, over Box observations that
     are no images, and Discrete or Box actions. Anything else - other networks, spaces and distributions, state-dependent
-    exploration, other rollout buffers, hooks, frozen parameters - runs through SB3's own code, unchanged. Which it is, is
-    decided when the model is built and again when ``learn`` begins.
+    exploration, other rollout buffers, hooks, frozen parameters - runs through SB3's own code, unchanged. So does everything
+    if SB3's methods are not those of a release that this class was compared with. Which it is, is decided when the model is
+    built and again when ``learn`` begins.
 
     What differs to callbacks: ``locals`` hold ``values`` and ``log_probs`` at the end of a rollout, not at each step, and no
     ``obs_tensor``; and one that changes the policy within a rollout finds all of it valued by the policy at its end.

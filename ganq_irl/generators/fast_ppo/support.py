@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.distributions import CategoricalDistribution, DiagGaussianDistribution
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import FlattenExtractor, MlpExtractor
@@ -16,6 +17,23 @@ from stable_baselines3.ppo import PPO
 from torch import nn
 
 from ganq_irl.generators.fast_ppo.networks import ACTIVATIONS
+from ganq_irl.generators.sb3_source import copied, why_changed
+
+# What is computed in another way here, with the digests of releases 2.2.1 to 2.9.2.
+_COPIED = (
+    copied(OnPolicyAlgorithm, "collect_rollouts", "558b59e495e7", "be79433d7b1d", "094ca6fef855", "4f23eaa5da31"),
+    copied(PPO, "train", "2333558ca28a", "3cdbbcce8e34"),
+    copied(RolloutBuffer, "add", "10cf75abbf37"),
+    copied(ActorCriticPolicy, "forward", "ee08f477ed29", "75347c6b2512"),
+    copied(ActorCriticPolicy, "evaluate_actions", "5900f1f401f1", "3d40a1833d53", "efaf5b1f97a4"),
+    copied(ActorCriticPolicy, "predict_values", "429179efc2c8"),
+    copied(CategoricalDistribution, "sample", "390836bbc783"),
+    copied(CategoricalDistribution, "log_prob", "231020bfb5d0"),
+    copied(CategoricalDistribution, "entropy", "0f7dec005367"),
+    copied(DiagGaussianDistribution, "sample", "9f370ddba44b"),
+    copied(DiagGaussianDistribution, "log_prob", "a25ba619d62b"),
+    copied(DiagGaussianDistribution, "entropy", "44047127ffb2", "b1deda8e074a"),
+)
 
 # By which a subclass would change how SB3's PPO acts and learns.
 _METHODS = (
@@ -46,6 +64,9 @@ def critic_modules(policy: ActorCriticPolicy) -> list[nn.Module]:
 
 
 def _reasons(model: PPO) -> Iterator[str]:
+    changed = why_changed(_COPIED)
+    if changed is not None:
+        yield changed
     policy, space = model.policy, model.observation_space
     if not isinstance(policy, ActorCriticPolicy):
         yield f"a policy of class {type(policy).__name__}"
