@@ -152,7 +152,7 @@ def test_targets_follow_at_their_interval_and_by_tau(kind):
         pairs = zip(model.q_net.parameters(), model.q_net_target.parameters(), strict=True)
         return sum(float((one - other).detach().abs().sum()) for one, other in pairs)
 
-    model = build(kind, target_update_interval=20, tau=1.0)
+    model = build(kind, target_update_interval=20, tau=1.0, learning_rate=1e-3)
     assert gap() == 0
     model.learn(39)
     assert gap() > 0
@@ -211,7 +211,7 @@ def test_a_seed_decides_everything(kind):
 @pytest.mark.parametrize("frequency", [3, (1, "episode"), (5, "step")])
 def test_training_is_paced_as_asked(kind, frequency):
     model = build(kind, train_freq=frequency, gradient_steps=-1).learn(60)
-    assert 30 <= model._n_updates <= 60
+    assert 30 <= model._n_updates <= model.num_timesteps
 
 
 @both

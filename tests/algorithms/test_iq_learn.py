@@ -187,24 +187,27 @@ def test_actions_of_dqn_are_drawn_from_the_softmax_and_the_best_where_determinis
 
 
 class Explored(BaseCallback):
-    """Predictions of the model in the middle of a run."""
+    """Whether each action taken after the random ones is the greedy one."""
 
     def __init__(self):
         super().__init__()
-        self.drawn = []
+        self.is_greedy = []
 
     def _on_step(self):
-        self.drawn.append(self.model.predict(np.repeat(OBSERVATIONS[:1], 500, axis=0))[0])
+        if self.num_timesteps > self.model.learning_starts + 2:
+            greedy, _ = self.model.predict(self.model._last_obs, deterministic=True)
+            self.is_greedy.extend(greedy == self.locals["actions"])
         return True
 
 
-def test_exploration_is_the_softmax_and_not_epsilon_greedy():
-    """At a low temperature it is all but greedy, whatever ε is."""
-    watch = Explored()
-    iq = imitator("dqn", options={"temperature": 1e-6}, exploration_fraction=1.0, exploration_final_eps=1.0)
-    iq.learn(60, callback=watch)
-    assert iq.generator.exploration_rate == 1.0
-    assert all(len(set(drawn.tolist())) == 1 for drawn in watch.drawn)
+@pytest.mark.parametrize(("temperature", "is_greedy"), [(1e-6, True), (1e6, False)])
+def test_exploration_is_the_softmax_and_not_epsilon_greedy(temperature, is_greedy):
+    """At a low temperature it is all but greedy, at a high one random, whatever ε is."""
+    watch, rate = Explored(), float(is_greedy)
+    options = {"exploration_initial_eps": rate, "exploration_final_eps": rate}
+    imitator("dqn", options={"temperature": temperature}, **options).learn(90, callback=watch)
+    assert len(watch.is_greedy) > 20
+    assert all(watch.is_greedy) is is_greedy
 
 
 def test_sac_acts_as_sac():

@@ -75,9 +75,9 @@ def test_attributes_are_others_while_no_callback_runs():
     model, seen = generator("dqn"), []
     train = model.train
     with substituting([], train=lambda **arguments: seen.append(arguments) or train(**arguments)) as callback:
-        model.learn(40, callback=callback)
+        model.learn(60, callback=callback)
     assert len(seen) > 2
-    model.learn(40)
+    model.learn(60)
     assert "train" not in vars(model)
 
 
