@@ -12,7 +12,7 @@ from ganq_irl_demos import hub
 from ganq_irl_demos.catalog import catalog
 from ganq_irl_demos.formats import format_of, mix, named_format, suffix_format
 from ganq_irl_demos.loading import open_demonstrations
-from ganq_irl_demos.streams import Request
+from ganq_irl_demos.streams import Request, split_mask
 from ganq_irl_demos.trajectories import Trajectory
 
 
@@ -79,9 +79,8 @@ def convert_demonstrations(
                 progress(len(trajectory))
 
     chosen.write(replace(stream, episodes=counted), target)
-    guessed = request.observation_space is None and stream.env_id is None
     notes = [
-        "its spaces were taken from its numbers, since neither it nor --env names an environment" if guessed else "",
+        "its spaces were taken from its numbers, since neither it nor --env names an environment" if stream.guessed else "",
         f"last_steps {stream.provenance['last_steps']}" if "last_steps" in stream.provenance else "",
         *stream.remarks,
         f"{chosen.name} will not give back {chosen.loses}" if ";" in chosen.loses else "",
@@ -99,6 +98,7 @@ def convert_demonstrations(
 
 
 def _read_as(source: str, read_as: str | None) -> str:
+    source, _ = split_mask(source)
     if source in catalog():
         return "npz"
     if hub.is_hub(source):

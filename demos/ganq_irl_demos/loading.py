@@ -25,7 +25,7 @@ from ganq_irl_demos import hub
 from ganq_irl_demos.catalog import catalog, same_environment
 from ganq_irl_demos.formats import FORMATS, format_of, mix, named_format, suffix_format
 from ganq_irl_demos.formats.mix import join
-from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.streams import EpisodeStream, Request, split_mask
 from ganq_irl_demos.trajectories import MISSABLE, Demonstrations, Trajectory
 
 
@@ -44,7 +44,8 @@ def load_demonstrations(
 
     Args:
         source: a name of the catalog, the path of a file or folder in any of ``FORMATS``, ``minari:ID``,
-            ``huggingface:ORGANISATION/NAME[/FILE]``, ``Demonstrations``, a sequence of ``Trajectory``, or imitation's
+            ``huggingface:ORGANISATION/NAME[/FILE]``, ``FILE#MASK`` (the episodes that robomimic lists under ``mask/MASK``),
+            ``Demonstrations``, a sequence of ``Trajectory``, or imitation's
             ``Trajectory``, ``TrajectoryWithRew`` (a sequence of them), ``Transitions`` or ``TransitionsMinimal``; or a table
             in memory, with a row for each transition: a dict of arrays, or a pandas ``DataFrame``; or a ``.toml`` file, or a
             sequence of ``(source, weight)`` pairs, to join several.
@@ -91,7 +92,9 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
     Raises:
         GanqIrlError: as ``load_demonstrations``.
     """
-    name = os.fspath(source)
+    name, mask = split_mask(os.fspath(source))
+    if mask is not None:
+        request = replace(request, mask=mask)
     entries = catalog()
     if name in entries:
         entry = entries[name]
@@ -100,12 +103,14 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
                 f"{name!r} is in the catalog, but {entry.file} is missing; reinstall ganq-irl, or record it with: "
                 + " && ".join(entry.commands)
             )
-        return replace(format_of(entry.file).read(entry.file), source=name)
+        return replace(format_of(entry.file).read(entry.file, Request(mask=request.mask)), source=name)
     if hub.is_hub(name):
         folder = hub.fetch_data(name)
         return replace(format_of(folder, format).read(folder, request), source=name)
     path = require_plain(usable_path(name))
     if mix.recognise(path):
+        if request.mask is not None:
+            raise ConfigurationError(f"{path} joins several sets; write the mask behind a source in it: FILE#{request.mask}")
         return EpisodeStream.of(_joined(path, request))
     stored = name.startswith("minari:")
     if not stored and not path.exists() and not path.suffix and len(path.parts) == 1:
@@ -132,8 +137,13 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | os.PathLike[
 
 def _from_name(name: str, request: Request, format: str | None) -> Demonstrations:
     stream = open_demonstrations(name, request, format)
+    return _collected(stream)
+
+
+def _collected(stream: EpisodeStream) -> Demonstrations:
+    """All episodes of a stream; what its reader found odd becomes a warning."""
     for remark in stream.remarks:
-        warnings.warn(f"{stream.source}: {remark}", stacklevel=3)
+        warnings.warn(f"{stream.source}: {remark}", stacklevel=4)
     return stream.collect()
 
 
@@ -174,10 +184,10 @@ def _from_objects(source: Any, request: Request) -> Demonstrations:
     from ganq_irl_demos.formats.imitation import from_imitation, horizon_of, is_imitation, pairs_of
 
     if isinstance(source, Mapping) or (hasattr(source, "columns") and hasattr(source, "items")):  # pandas' has both
-        return read_columns(dict(source.items()), request, f"a {type(source).__name__} in memory").collect()
+        return _collected(read_columns(dict(source.items()), request, f"a {type(source).__name__} in memory"))
     pairs = pairs_of(source)
     if pairs is not None:
-        return read_columns(pairs, request, f"imitation's {type(source).__name__}").collect()
+        return _collected(read_columns(pairs, request, f"imitation's {type(source).__name__}"))
     if isinstance(source, Trajectory):
         source = [source]
     whole = is_imitation(source)

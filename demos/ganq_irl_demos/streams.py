@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,12 @@ def remarks_in(provenance: Mapping[str, Any]) -> list[str]:
     return [remark for remark in found if isinstance(remark, str)] if isinstance(found, list) else []
 
 
+def split_mask(source: str) -> tuple[str, str | None]:
+    """A source without its mask, and the mask: ``low_dim.hdf5#train`` names both."""
+    name, sign, mask = source.rpartition("#")
+    return (name, mask) if sign and name and mask and not os.path.lexists(source) else (source, None)
+
+
 @dataclass(frozen=True)
 class Request:
     """What a reader is told besides the path.
@@ -31,6 +38,7 @@ class Request:
         columns: field (``observations``, ``actions``, ...) -> names of the columns that hold it.
         trust: whether a pickle may be opened, which can run code.
         download: whether a data set that is not on this machine may be fetched.
+        mask: name of the filter that chooses episodes, in formats that have such.
     """
 
     observation_space: spaces.Space | None = None
@@ -39,6 +47,7 @@ class Request:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     trust: bool = False
     download: bool = False
+    mask: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,8 @@ class EpisodeStream:
     Attributes:
         episodes: returns an iterator over the trajectories, from the first; a reader keeps no more than one block of them.
         observation_space, action_space, env_id, provenance, source, missing: as in ``Demonstrations``.
-        remarks: sentences on what a reader guessed, put right or found odd. The provenance keeps them.
+        remarks: sentences on what a reader put right or found odd. The provenance keeps them.
+        guessed: whether the spaces were taken from the numbers.
     """
 
     episodes: Callable[[], Iterator[Trajectory]]
@@ -59,6 +69,7 @@ class EpisodeStream:
     source: str = "demonstrations"
     missing: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    guessed: bool = False
 
     def __post_init__(self) -> None:
         known = remarks_in(self.provenance)

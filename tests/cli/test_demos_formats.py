@@ -66,6 +66,29 @@ def test_import_by_content_and_train(run, recorded, tmp_path):
     assert "exists; choose another name" in again.stderr
 
 
+def test_a_mask_chooses_episodes_for_every_command(run, recorded, tmp_path):
+    path = WRITERS["robomimic"][0](recorded, tmp_path)
+    told = ("--env", "Pendulum-v1")
+    result = run("demos", "inspect", path, "--mask", "train", "--json", *told)
+    assert json.loads(result.stdout)["episodes"] == 2
+    result = run("demos", "check", path, *told)
+    assert "all 3 demos were read; its masks choose some: train (2)" in result.stdout
+    assert "2 trajectories" in run("demos", "check", path, *told, "--mask", "train").stdout
+    result = run("demos", "import", path, *told, "--mask", "train", "--out", "mine.npz")
+    assert "mine.npz: 2 episodes" in result.stdout
+    assert "joined in this order (alphabetical)" in result.stderr
+    assert "2 episodes" in run("demos", "convert", path, "--mask", "train", "--out", "mine.parquet", *told).stdout
+    assert run(*CLONE, "--demos", f"{path}#train", "--out", "run").exit_code == 0
+    wrong = run("demos", "import", path, "--mask", "trian", "--out", "x.npz")
+    assert (wrong.exit_code, "did you mean 'train'" in wrong.stderr) == (2, True)
+    assert "has no masks" in run("demos", "check", "mine.npz", "--mask", "train").stderr
+
+
+def test_spaces_that_a_file_names_were_not_guessed(run, recorded, tmp_path):
+    path = WRITERS["minari"][0](recorded, tmp_path)
+    assert "taken from its numbers" not in run("demos", "import", path, "--out", "mine.npz").stderr
+
+
 def test_a_replay_buffer_needs_trust(run, recorded, tmp_path):
     path = WRITERS["replay buffer"][0](recorded, tmp_path)
     for args in (["demos", "import", path], [*CLONE, "--demos", path], ["demos", "check", path], ["demos", "inspect", path]):

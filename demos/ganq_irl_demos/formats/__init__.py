@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from ganq_irl.errors import DemoFormatError, nearest
+from ganq_irl.errors import ConfigurationError, DemoFormatError, nearest
 from ganq_irl_demos.formats.limits import needed
 from ganq_irl_demos.streams import EpisodeStream, Request
 
@@ -29,6 +29,7 @@ class DemoFormat:
         is_folder: whether it is a folder of files.
         package: what it is read and written with, or "".
         extra: extra of ganq-irl that brings the package; "" where it comes with ganq-irl.
+        has_masks: whether its files name subsets of their episodes.
     """
 
     name: str
@@ -39,6 +40,7 @@ class DemoFormat:
     is_folder: bool = False
     package: str = ""
     extra: str = ""
+    has_masks: bool = False
 
     @property
     def _module(self) -> ModuleType:
@@ -49,8 +51,15 @@ class DemoFormat:
         return bool(self._module.recognise(path))
 
     def read(self, path: Path, request: Request | None = None) -> EpisodeStream:
-        """Look at a file and return its episodes, which are read when asked for."""
+        """Look at a file and return its episodes, which are read when asked for.
+
+        Raises:
+            ConfigurationError: a mask is asked of a format that has none.
+        """
         self._require_package()
+        if request is not None and request.mask is not None and not self.has_masks:
+            masked = ", ".join(name for name, known in FORMATS.items() if known.has_masks)
+            raise ConfigurationError(f"{path} is of the format {self.name}, which has no masks; only {masked} has")
         stream: EpisodeStream = self._module.read(path, request or Request())
         return stream
 
@@ -78,11 +87,21 @@ FORMATS: dict[str, DemoFormat] = {
     known.name: known
     for known in (
         DemoFormat("npz", ".npz", "npz", "", "ganq-irl's own: numpy arrays with a checksum, mapped when large"),
+        DemoFormat("imitation-npz", "", "imitation_npz", "", "the .npz that former releases of imitation saved"),
         DemoFormat("arrays", ".arrays.npz", "arrays", _EMPTY, "plain .npz: one array a field, one row a transition"),
         DemoFormat("parquet", ".parquet", "parquet", _EMPTY, "Parquet: one row a transition", False, "pyarrow"),
         DemoFormat("csv", ".csv", "text", f"{_EMPTY}; {_TEXT}", "CSV with a header: one row a transition", False, "pyarrow"),
         DemoFormat("d4rl", ".hdf5", "d4rl", _EMPTY, "HDF5 as D4RL has it", False, "h5py", "hdf5"),
-        DemoFormat("robomimic", ".robomimic.hdf5", "robomimic", _EMPTY, "HDF5 as robomimic has it", False, "h5py", "hdf5"),
+        DemoFormat(
+            name="robomimic",
+            suffix=".robomimic.hdf5",
+            module="robomimic",
+            loses=_EMPTY,
+            description="HDF5 as robomimic has it",
+            package="h5py",
+            extra="hdf5",
+            has_masks=True,
+        ),
         DemoFormat(
             "minari", ".minari", "minari", _EMPTY, "a Minari data set: its folder, or minari:ID", True, "minari", "minari"
         ),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
 from ganq_irl_demos.formats.cutting import Block
@@ -34,7 +35,13 @@ def read(path: Path, request: Request) -> EpisodeStream:
         DemoFormatError: damaged, objects, links, or fields of unequal length.
     """
     with opened(path) as file:
-        found = find_columns(_datasets(file), request.columns, str(path))
+        names = _datasets(file)
+        if not names and "episode_0" in file:
+            raise DemoFormatError(
+                f"{path} holds episodes as Minari keeps them, but not its metadata.json, which says their spaces; give the "
+                "folder of the data set"
+            )
+        found = find_columns(names, request.columns, str(path))
         note = read_note(file, path)
         for name in [name for columns in found.values() for name in columns]:
             _column(file, name, path)

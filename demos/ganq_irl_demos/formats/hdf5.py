@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ganq_irl.errors import DemoFormatError
+from ganq_irl.errors import DemoFormatError, GanqIrlError
 from ganq_irl_demos.fitting import NUMERIC
 from ganq_irl_demos.formats.limits import brief, check_size, needed
 from ganq_irl_demos.formats.notes import KEY, Note
@@ -44,7 +44,7 @@ def opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except DemoFormatError:
+    except GanqIrlError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or write it again") from error

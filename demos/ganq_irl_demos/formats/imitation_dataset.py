@@ -102,6 +102,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
         provenance=note.provenance if note else {"imitation": str(path)},
         source=str(path),
         missing=note.missing if note else (),
+        guessed=note is None and (request.observation_space is None or request.action_space is None),
     )
 
 

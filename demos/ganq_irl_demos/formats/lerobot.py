@@ -20,6 +20,7 @@ from gymnasium import spaces
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
 from ganq_irl.files import replacing_folder
 from ganq_irl_demos.formats.cutting import Block
+from ganq_irl_demos.formats.keys import check_keys, order_remark
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet import open_parquet, read_blocks, write_rows
@@ -74,7 +75,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
     if not isinstance(features, dict):
         raise DemoFormatError(f"{path / 'meta/info.json'} lists no features; layouts before v2.0 are not read")
     note = Note.from_json(info[KEY], str(path)) if isinstance(info.get(KEY), str) else None
-    names = _observations(features, request, path)
+    names, asked = _observations(features, request, path), "observations" in request.columns
     space = note.observation_space if note else request.observation_space
     joined = not (isinstance(space, spaces.Dict) if space is not None else len(names) > 1)
     found = {field: [name] for name, field in _FIELDS.items() if name in features}
@@ -93,8 +94,16 @@ def read(path: Path, request: Request) -> EpisodeStream:
             yield {name: _squeezed(name, array) for name, array in block.items()}
 
     told = Request(request.observation_space, request.action_space, request.env_id)
+    if joined:
+        check_keys({name: _shape(features, f"observation.{name}") for name in names}, space, str(path))
     stream = table_stream(blocks, told, str(path), note)
-    return replace(stream, remarks=(*stream.remarks, *_lost_frames(info, files)))
+    order = [order_remark(names, "that of meta/info.json")] if joined and len(names) > 1 and not asked else []
+    return replace(stream, remarks=(*stream.remarks, *order, *_lost_frames(info, files)))
+
+
+def _shape(features: dict[str, Any], name: str) -> tuple[int, ...]:
+    shape = features[name].get("shape")
+    return tuple(shape) if isinstance(shape, list) and all(isinstance(extent, int) for extent in shape) else (1,)
 
 
 def _info(path: Path) -> dict[str, Any]:

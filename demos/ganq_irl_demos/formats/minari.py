@@ -22,6 +22,7 @@ from ganq_irl.files import replacing_folder, require_plain
 from ganq_irl_demos.formats.hdf5 import group, member, numbers, opened
 from ganq_irl_demos.formats.joints import Block, Rules
 from ganq_irl_demos.formats.limits import brief, check_size, needed
+from ganq_irl_demos.formats.minari_spaces import choose, chosen_space, chosen_values, is_supported, leaves
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.survey import survey
 from ganq_irl_demos.formats.tables import sound_episodes
@@ -32,7 +33,7 @@ from ganq_irl_demos.trajectories import Observations, Trajectory, fit, named_arr
 PREFIX = "minari:"
 """Before the id of a data set in Minari's local store."""
 
-METADATA = "metadata.json"
+METADATA, EPISODES = "metadata.json", "main_data.hdf5"
 MAX_METADATA = 256 << 20
 _UNREADABLE = (
     OSError,
@@ -53,8 +54,9 @@ def recognise(path: Path) -> bool:
 
 
 def _data_folder(path: Path) -> Path | None:
-    folders = [folder for folder in (path, path / "data") if (folder / METADATA).is_file()]
-    return folders[0] if folders else None
+    """Where the metadata lie: in a folder, in its ``data``, or beside the file of the episodes."""
+    beside = (path.parent,) if path.name == EPISODES and path.is_file() else ()
+    return next((folder for folder in (path, path / "data", *beside) if (folder / METADATA).is_file()), None)
 
 
 def _stored(path: Path, download: bool) -> Path:
@@ -87,7 +89,10 @@ def _checked_id(name: str) -> str:
 def read(path: Path, request: Request) -> EpisodeStream:
     """Read one episode at a time.
 
+    ``--columns observations=KEY[,KEY...]`` chooses among the keys of a Dict; of one key the observation is no Dict.
+
     Raises:
+        ConfigurationError: a key that is not there.
         MissingDependency: minari, or the package behind the kind of its files, is not installed.
         DemoFormatError: damaged, without spaces, or with objects or links.
     """
@@ -96,25 +101,30 @@ def read(path: Path, request: Request) -> EpisodeStream:
     if folder is None:
         raise DemoFormatError(f"{path} holds no {METADATA}; give the folder of a Minari data set")
     metadata = _metadata(folder)
-    observation_space, action_space = (_space(metadata, key, folder) for key in ("observation_space", "action_space"))
+    stored, action_space = (_space(metadata, key, folder) for key in ("observation_space", "action_space"))
+    asked = request.columns.get("observations", ())
+    chosen = choose(stored, asked, str(path))
+    observation_space = chosen_space(stored, chosen)
+    if not is_supported(action_space):
+        raise DemoFormatError(f"{path}: its actions are of {str(action_space)[:160]}, and only plain numbers are supported")
     note = Note.from_json(metadata[KEY], str(path)) if isinstance(metadata.get(KEY), str) else None
     count = metadata.get("total_episodes")
     if not isinstance(count, int) or count < 0:
         raise DemoFormatError(f"{folder / METADATA}: total_episodes is {count!r}, expected a number")
-    storage = _storage(metadata, folder, observation_space, action_space)
+    storage = _storage(metadata, folder, stored, action_space)
     if metadata["data_format"] == "hdf5":
-        _look_over(folder / "main_data.hdf5", count, storage)
+        _look_over(folder / EPISODES, count, storage)
 
     remarks = survey(_flags(folder, count, storage, metadata["data_format"]), Rules(), str(path)).remarks(noted=bool(note))
 
     def episodes() -> Iterator[Trajectory]:
-        found = _episodes(storage, count, observation_space, folder)
+        found = _episodes(storage, count, chosen, folder)
         trajectories = (fit(one, observation_space, action_space) for one in found)
         return note.restored(trajectories, str(path)) if note else trajectories
 
     return EpisodeStream(
         episodes=episodes,
-        observation_space=note.observation_space if note else observation_space,
+        observation_space=note.observation_space if note and not asked else observation_space,
         action_space=note.action_space if note else action_space,
         env_id=note.env_id if note else _env_id(metadata) or request.env_id,
         provenance=note.provenance if note else {"minari": str(metadata.get("dataset_id"))},
@@ -127,15 +137,11 @@ def read(path: Path, request: Request) -> EpisodeStream:
 def _flags(folder: Path, count: int, storage: Any, kind: str) -> Iterator[Block]:
     """Where each episode says that it ends, a block for each."""
     names = {"terminated": "terminations", "truncated": "truncations"}
-    with opened(folder / "main_data.hdf5") if kind == "hdf5" else contextlib.nullcontext() as file:
+    with opened(folder / EPISODES) if kind == "hdf5" else contextlib.nullcontext() as file:
         for index in range(count):
-            try:
-                episode = (
-                    next(iter(storage.get_episodes([index]))) if file is None else group(file, f"episode_{index}", folder)
-                )
-                block = {field: np.asarray(episode[name][()], bool).reshape(-1) for field, name in names.items()}
-            except _UNREADABLE:
-                return  # reading the episode itself says what is wrong
+            inside = None if file is None else group(file, f"episode_{index}", folder / EPISODES)
+            episode = _episode(storage, index, folder) if inside is None else inside
+            block = {field: np.asarray(episode[name][()], bool).reshape(-1) for field, name in names.items()}
             yield {**block, "episode": np.full(len(block["truncated"]), index)}
 
 
@@ -184,24 +190,28 @@ def _look_over(path: Path, count: int, storage: Any) -> None:
     """Raise unless everything that Minari would read lies in the file itself, as plain numbers or encoded images."""
     from minari.dataset.minari_storage import is_image_space
 
-    images = {
-        name
-        for name, space in {**named_spaces(storage.observation_space), "actions": storage.action_space}.items()
-        if storage.jpeg_encoding and is_image_space(space)
-    }
+    found = leaves(storage.observation_space)
+    parts = {path: space for path, space in found.items() if not (storage.jpeg_encoding and is_image_space(space))}
     with opened(path) as file:
         for index in range(count):
             episode = group(file, f"episode_{index}", path)
             if "infos" in episode:
                 _walk(group(episode, "infos", path), path, 0)
-            for name in ("actions", "rewards", "terminations", "truncations", *named_spaces(storage.observation_space)):
-                if name not in images:
-                    parent, _, key = name.rpartition(".") if name.startswith("observations.") else ("", "", name)
-                    numbers(group(episode, parent, path) if parent else episode, key, path)
+            for name in ("actions", "rewards", "terminations", "truncations"):
+                numbers(episode, name, path)
+            for keys, space in parts.items():
+                *above, last = ("observations", *keys)
+                parent = episode
+                for key in above:
+                    parent = group(parent, key, path)
+                if is_supported(space):
+                    numbers(parent, last, path)
+                else:
+                    _walk(parent, path, 0)
 
 
 def _walk(parent: Any, path: Path, depth: int) -> None:
-    """Infos are read by Minari with every episode, though nobody asks for them."""
+    """Infos and texts are read by Minari with every episode, though nobody asks for them."""
     import h5py
 
     from ganq_irl_demos.formats.hdf5 import MAX_DEPTH
@@ -218,21 +228,32 @@ def _walk(parent: Any, path: Path, depth: int) -> None:
             numbers(parent, name, path)
 
 
-def _episodes(storage: Any, count: int, observation_space: spaces.Space, folder: Path) -> Iterator[Trajectory]:
+def _episodes(storage: Any, count: int, chosen: dict[str, tuple[str, ...]], folder: Path) -> Iterator[Trajectory]:
     for index in range(count):
+        episode = _episode(storage, index, folder)
         try:
-            (episode,) = storage.get_episodes([index])
             (described,) = storage.get_episode_metadata([index])
-            yield _trajectory(episode, described.get("seed"), observation_space)
-        except DemoFormatError:
-            raise
+            observations = chosen_values(episode["observations"], chosen)
+            yield _trajectory({**episode, "observations": observations}, described.get("seed"))
         except _UNREADABLE as error:
-            raise DemoFormatError(
-                f"{folder}: episode {index} cannot be read ({brief(error)}); copy the data set again"
-            ) from error
+            raise _damaged(folder, index, error) from error
 
 
-def _trajectory(episode: Mapping[str, Any], seed: Any, observation_space: spaces.Space) -> Trajectory:
+def _episode(storage: Any, index: int, folder: Path) -> Any:
+    try:
+        (episode,) = storage.get_episodes([index])
+    except _UNREADABLE as error:
+        raise _damaged(folder, index, error) from error
+    return episode
+
+
+def _damaged(folder: Path, index: int, error: BaseException) -> DemoFormatError:
+    if isinstance(error, DemoFormatError):
+        return error
+    return DemoFormatError(f"{folder}: episode {index} cannot be read ({brief(error)}); copy the data set again")
+
+
+def _trajectory(episode: Mapping[str, Any], seed: Any) -> Trajectory:
     rewards = np.asarray(episode["rewards"])
     absent = rewards.dtype.kind == "f" and bool(np.isnan(rewards).all())
     observations: Observations = episode["observations"]

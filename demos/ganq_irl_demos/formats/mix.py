@@ -15,6 +15,7 @@ from ganq_irl.files import read_text
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos.catalog import same_environment
 from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.streams import split_mask
 from ganq_irl_demos.trajectories import Demonstrations
 
 TABLE = "demonstrations"
@@ -70,8 +71,8 @@ def _is_name(source: str) -> bool:
 
 
 def _beside(path: Path, source: str) -> str:
-    beside = path.parent / source
-    return str(beside) if beside.exists() else source
+    beside = path.parent / split_mask(source)[0]
+    return str(path.parent / source) if beside.exists() else source
 
 
 def join(sets: Sequence[tuple[Demonstrations, float]], source: str) -> Demonstrations:

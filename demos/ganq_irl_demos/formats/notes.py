@@ -91,6 +91,17 @@ class Note:
             ends=ends,
         )
 
+    def of_some(self, chosen: list[int]) -> Note:
+        """The note on some of the trajectories, by index; on all where it does not know them."""
+        if any(index >= len(self.seeds) for index in chosen):
+            return self
+        return replace(
+            self,
+            seeds=[self.seeds[index] for index in chosen],
+            rewarded=[self.rewarded[index] for index in chosen],
+            ends=[self.ends[index] for index in chosen],
+        )
+
     def restored(self, trajectories: Iterator[Trajectory], source: str) -> Iterator[Trajectory]:
         """Trajectories as they were before they were written.
 

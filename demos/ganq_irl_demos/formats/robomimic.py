@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -13,14 +14,18 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import DemoFormatError, nearest
+from ganq_irl.errors import ConfigurationError, DemoFormatError, nearest
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.cutting import Block
-from ganq_irl_demos.formats.hdf5 import group, is_hdf5, numbers, opened, read_note, text_attribute, top_names
+from ganq_irl_demos.formats.hdf5 import group, is_hdf5, member, numbers, opened, read_note, text_attribute, top_names
+from ganq_irl_demos.formats.keys import check_keys, order_remark
 from ganq_irl_demos.formats.limits import needed
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import rows_of, sound_episodes, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
+
+MAX_DEMOS, MAX_NAME = 1 << 20, 1 << 10
+"""Names in a mask, and bytes of a name."""
 
 FLAT = "flat"
 """Key of observations that are no Dict, as robomimic calls them."""
@@ -38,19 +43,32 @@ def read(path: Path, request: Request) -> EpisodeStream:
     """Read one episode at a time.
 
     Observations become a Dict of the keys; one array where there is one key, or where the environment has one (the keys that
-    ``--columns observations=...`` names, or all, end to end). ``states`` and models are not read.
+    ``--columns observations=...`` names, or all, end to end). A mask chooses demos. ``states`` and models are not read.
 
     Raises:
         MissingDependency: h5py is not installed.
-        DemoFormatError: damaged, objects or links, or a key that is not there.
+        ConfigurationError: a mask that the file does not have.
+        DemoFormatError: damaged, objects or links, a key that is not there, or a demo that the mask names.
     """
     with opened(path) as file:
         data = group(file, "data", path)
-        names = sorted((name for name in data if name.startswith("demo")), key=_natural)
+        known = sorted((name for name in data if name.startswith("demo")), key=_natural)
+        masks = read_masks(file, path)
+        names = _chosen(known, masks, request.mask, path)
         note = read_note(file, path)
+        if note is not None and request.mask is not None:
+            note = note.of_some([known.index(name) for name in names])
+        space = note.observation_space if note else request.observation_space
         keys = _keys(group(data, names[0], path), request, path) if names else []
+        joined = not _is_dict(space, keys)
+        if joined and names:
+            shapes = {key: numbers(group(group(data, names[0], path), "obs", path), key, path).shape[1:] for key in keys}
+            check_keys(shapes, space, str(path))
         env_id = request.env_id or _env_id(text_attribute(data, "env_args"))
-    joined = not _is_dict(note.observation_space if note else request.observation_space, keys)
+        remarks = [] if request.mask else list(_mask_remarks(known, masks))
+        remarks += _count_remarks(data, known, path)
+    if joined and len(keys) > 1 and "observations" not in request.columns:
+        remarks.append(order_remark(keys, "alphabetical"))
 
     def blocks() -> Iterator[Block]:
         with opened(path) as file:
@@ -59,7 +77,68 @@ def read(path: Path, request: Request) -> EpisodeStream:
                 yield _episode(group(data, name, path), keys, joined, index, path)
 
     told = Request(request.observation_space, request.action_space, env_id)
-    return table_stream(blocks, told, str(path), note)
+    stream = table_stream(blocks, told, str(path), note)
+    masked = {"mask": request.mask} if request.mask else {}
+    provenance = {**stream.provenance, **masked}
+    return replace(stream, provenance=provenance, remarks=(*stream.remarks, *remarks))
+
+
+def _chosen(known: list[str], masks: dict[str, list[str]], mask: str | None, path: Path) -> list[str]:
+    """The demos that a mask names, in the order of the file; all without a mask."""
+    if mask is None:
+        return known
+    if mask not in masks:
+        raise ConfigurationError(
+            f"{path}: no mask is called {mask!r}; {nearest(mask, masks) if masks else 'it has no masks'}"
+        )
+    if lacking := sorted(set(masks[mask]) - set(known), key=_natural):
+        raise DemoFormatError(
+            f"{path}: mask/{mask} names {', '.join(lacking[:3])}, which the file lacks ({len(lacking)} demos); was it "
+            "copied in part?"
+        )
+    return [name for name in known if name in set(masks[mask])]
+
+
+def _mask_remarks(known: list[str], masks: dict[str, list[str]]) -> Iterator[str]:
+    if masks:
+        listed = ", ".join(f"{name} ({len(demos)})" for name, demos in masks.items())
+        yield f"all {len(known)} demos were read; its masks choose some: {listed}; take one with --mask NAME or FILE#NAME"
+    for name, demos in masks.items():
+        if lacking := sorted(set(demos) - set(known), key=_natural):
+            yield f"mask/{name} names {', '.join(lacking[:3])}, which the file lacks ({len(lacking)} demos)"
+
+
+def _count_remarks(data: Any, known: list[str], path: Path) -> Iterator[str]:
+    """What the numbers of demos and of their rows say of lost ones."""
+    numbered = [int(number[0]) for name in known if (number := re.search(r"[0-9]{1,18}$", name))]
+    if numbered and (lost := sorted(set(range(min(numbered[-1], 1_000_000))) - set(numbered))):
+        yield f"its demos are numbered up to {numbered[-1]}, but {len(lost)} are missing, the first of them demo_{lost[0]}"
+    for name in known:
+        demo = group(data, name, path)
+        rows, promised = len(numbers(demo, "actions", path)) if "actions" in demo else None, demo.attrs.get("num_samples")
+        if rows is not None and isinstance(promised, int | np.integer) and promised != rows:
+            yield f"{name} speaks of {promised} rows, but holds {rows}; was it cut?"
+            return
+
+
+def read_masks(file: Any, path: Path) -> dict[str, list[str]]:
+    """Names of the demos that each mask chooses.
+
+    Raises:
+        DemoFormatError: a mask that is no list of names, or too large.
+    """
+    import h5py
+
+    if "mask" not in file:
+        return {}
+    masks = {}
+    for name in (folder := group(file, "mask", path)):
+        found = member(folder, name, path)
+        texts = isinstance(found, h5py.Dataset) and found.ndim == 1 and h5py.check_string_dtype(found.dtype) is not None
+        if not texts or found.size > MAX_DEMOS or found.dtype.itemsize > MAX_NAME:
+            raise DemoFormatError(f"{path}: mask/{name} is no list of names of demos; copy or write the file again")
+        masks[name] = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in found[()]]
+    return masks
 
 
 def _natural(name: str) -> tuple[int, str]:

@@ -175,6 +175,7 @@ def table_stream(
         source=source,
         missing=note.missing if note else missing,
         remarks=table.remarks,
+        guessed=note is None and (request.observation_space is None or request.action_space is None),
     )
 
 

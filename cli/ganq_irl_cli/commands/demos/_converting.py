@@ -21,6 +21,15 @@ columns = click.option(
     "episode; obs_* stands for all that begin so.",
 )
 
+mask = click.option(
+    "--mask", metavar="NAME", help="Episodes that a robomimic file names under mask/NAME, such as train; as FILE#NAME does."
+)
+
+
+def masked(source: str, mask: str | None) -> str:
+    """A source, of which only the episodes of a mask are meant."""
+    return source if mask is None else f"{source}#{mask}"
+
 
 def column_mapping(assignments: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """``FIELD=NAME,NAME`` assignments as a mapping.

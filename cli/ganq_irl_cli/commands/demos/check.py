@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganq_irl_cli import options, session
-from ganq_irl_cli.commands.demos import _sources
+from ganq_irl_cli.commands.demos import _converting, _sources
 from ganq_irl_cli.groups import WRONG_REQUEST
 
 if TYPE_CHECKING:
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     metavar="N",
     help="Episodes to live through again from their seeds, to see whether they are of this environment.",
 )
+@_converting.mask
 @options.as_json
 @click.pass_context
-def command(context: click.Context, demonstrations: str, env: str | None, replay: int, as_json: bool) -> None:
+def command(
+    context: click.Context, demonstrations: str, env: str | None, replay: int, mask: str | None, as_json: bool
+) -> None:
     """Look for mistakes in shipped demonstrations or a file; each is named by trajectory, step and field.
 
     Exit code 0 when nothing is wrong (warnings may be printed), 2 when the demonstrations cannot be used.
@@ -39,7 +42,7 @@ def command(context: click.Context, demonstrations: str, env: str | None, replay
         from ganq_irl_demos import examine_demonstrations
         from ganq_irl_demos.replaying import not_replayed
 
-        loaded = _sources.load(demonstrations, env)
+        loaded = _sources.load(_converting.masked(demonstrations, mask), env)
         made = _sources.make(env or loaded.env_id, required=env is not None)
         findings = examine_demonstrations(loaded, env=made, replayed=replay)
         skipped = [skip] if (skip := not_replayed(loaded, made, replay)) else []

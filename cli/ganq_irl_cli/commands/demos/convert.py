@@ -16,6 +16,7 @@ from ganq_irl_cli.commands.demos import _converting
 @click.option("--env", metavar="ID", help="Environment it was recorded in, for formats that do not say its spaces.")
 @_converting.columns
 @_converting.trust
+@_converting.mask
 @options.as_json
 def command(
     source: str,
@@ -24,8 +25,10 @@ def command(
     out: str,
     env: str | None,
     columns: tuple[str, ...],
+    mask: str | None,
     trust: bool,
     as_json: bool,
 ) -> None:
     """Turn demonstrations of any format into any other, an episode at a time."""
+    source = _converting.masked(source, mask)
     _converting.run(source, out, read_as=read_as, write_as=write_as, env=env, columns=columns, trust=trust, as_json=as_json)

@@ -20,6 +20,7 @@ from ganq_irl_cli.commands.demos import _converting
 @_converting.columns
 @_converting.trust
 @click.option("--download", is_flag=True, help="Fetch minari:ID where it is not in the local store.")
+@_converting.mask
 @options.as_json
 def command(
     source: str,
@@ -27,6 +28,7 @@ def command(
     out: str | None,
     env: str | None,
     columns: tuple[str, ...],
+    mask: str | None,
     trust: bool,
     download: bool,
     as_json: bool,
@@ -36,6 +38,7 @@ def command(
     SRC is a file, a folder, minari:ID, or huggingface:ORGANISATION/NAME[/FILE]. Files of any size are read an episode at a
     time.
     """
+    source = _converting.masked(source, mask)
     target = out or _converting.default_out(source, ".npz")
     _converting.run(
         source, target, read_as=read_as, env=env, columns=columns, trust=trust, download=download, as_json=as_json

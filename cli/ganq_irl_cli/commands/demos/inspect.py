@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganq_irl_cli import options, session
-from ganq_irl_cli.commands.demos import _sources
+from ganq_irl_cli.commands.demos import _converting, _sources
 
 if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--episode", type=click.IntRange(min=0), default=0, show_default=True, metavar="I", help="Episode for --video."
 )
+@_converting.mask
 @options.as_json
 def command(
     demonstrations: tuple[str, ...],
@@ -43,13 +44,14 @@ def command(
     html: Path | None,
     video: Path | None,
     episode: int,
+    mask: str | None,
     as_json: bool,
 ) -> None:
     """Summarise shipped demonstrations or files: returns, lengths, ranges, origin."""
     with session.working(torch_threads=False):
         from ganq_irl_demos import examine_demonstrations, summarize
 
-        sets = [_sources.load(source, env) for source in demonstrations]
+        sets = [_sources.load(_converting.masked(source, mask), env) for source in demonstrations]
         summaries = [summarize(one) for one in sets]
         if plot is not None:
             from ganq_irl_demos.comparing import plot_sets
