@@ -183,6 +183,17 @@ def made_folder(path: Path | str) -> Path:
     return path
 
 
+def require_vacant(folder: Path) -> None:
+    """Raise if anything would be overwritten.
+
+    Raises:
+        ConfigurationError: no folder can have that name.
+        RunDirectoryError: the folder holds something, or is a file.
+    """
+    if usable_path(folder).exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
+        raise RunDirectoryError(f"{folder} is not empty; choose another --out, or move it away")
+
+
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file where nothing is, not even a link, and flush it to the disk."""

@@ -92,18 +92,12 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
     Raises:
         GanqIrlError: as ``load_demonstrations``.
     """
-    name, mask = split_mask(os.fspath(source))
+    name, mask = split_mask(require_demonstrations(source))
     if mask is not None:
         request = replace(request, mask=mask)
-    entries = catalog()
-    if name in entries:
-        entry = entries[name]
-        if not entry.file.is_file():
-            raise DemoFormatError(
-                f"{name!r} is in the catalog, but {entry.file} is missing; reinstall ganq-irl, or record it with: "
-                + " && ".join(entry.commands)
-            )
-        return replace(format_of(entry.file).read(entry.file, Request(mask=request.mask)), source=name)
+    if name in catalog():
+        file = catalog()[name].file
+        return replace(format_of(file).read(file, Request(mask=request.mask)), source=name)
     if hub.is_hub(name):
         folder = hub.fetch_data(name)
         return replace(format_of(folder, format).read(folder, request), source=name)
@@ -112,12 +106,34 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
         if request.mask is not None:
             raise ConfigurationError(f"{path} joins several sets; write the mask behind a source in it: FILE#{request.mask}")
         return EpisodeStream.of(_joined(path, request))
-    stored = name.startswith("minari:")
-    if not stored and not path.exists() and not path.suffix and len(path.parts) == 1:
-        raise ConfigurationError(f"no demonstrations are called {name!r}; {nearest(name, entries)}; or give a file's path")
-    if not stored and not path.exists():
-        raise DemoFormatError(f"{path} is missing, expected a file of demonstrations; known formats: {', '.join(FORMATS)}")
     return format_of(path, format).read(path, request)
+
+
+def require_demonstrations(source: str | os.PathLike[str]) -> str:
+    """Return the name of demonstrations that are there: a catalog entry, a file or folder, or a stored data set's.
+
+    What a file holds is not looked at, nor whether a data set of Minari or the Hugging Face Hub is there.
+
+    Raises:
+        ConfigurationError: an unknown name, or one that no file can have.
+        DemoFormatError: the file is missing.
+    """
+    given, entries = os.fspath(source), catalog()
+    name, _ = split_mask(given)
+    if name in entries:
+        entry = entries[name]
+        if not entry.file.is_file():
+            raise DemoFormatError(
+                f"{name!r} is in the catalog, but {entry.file} is missing; reinstall ganq-irl, or record it with: "
+                + " && ".join(entry.commands)
+            )
+        return given
+    path = usable_path(name)
+    if name.startswith("minari:") or hub.is_hub(name) or path.exists():
+        return given
+    if not path.suffix and len(path.parts) == 1:
+        raise ConfigurationError(f"no demonstrations are called {name!r}; {nearest(name, entries)}; or give a file's path")
+    raise DemoFormatError(f"{path} is missing, expected a file of demonstrations; known formats: {', '.join(FORMATS)}")
 
 
 def save_demonstrations(demonstrations: Demonstrations, path: str | os.PathLike[str], format: str | None = None) -> Path:

@@ -10,12 +10,13 @@ from gymnasium import spaces
 
 from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
 from ganq_irl.algorithms.settings import keyword_options
+from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.experiment.config import ExperimentConfig
-from ganq_irl.experiment.envs import check_env, probe_env
+from ganq_irl.experiment.envs import probe_env
 from ganq_irl.experiment.films import make_drawable
 from ganq_irl.generators.factory import GENERATORS, check_action_space, generator_options
-from ganq_irl.generators.options import annotations, checked_keywords
+from ganq_irl.generators.options import checked_keywords, type_hints_of
 from ganq_irl.storage import usable_device
 
 ADVERSARIAL = tuple(name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation))
@@ -184,7 +185,8 @@ def _check_keywords(config: ExperimentConfig) -> ExperimentConfig:
         table = _table(config.algo)
         _require_known(table, getattr(config, table), imitation_options(config.algo), config.algo)
         checked = _checked_imitation(config.algo, table, getattr(config, table))
-        config = dataclasses.replace(config, **{table: checked})
+        changed: dict[str, Any] = {table: checked}
+        config = dataclasses.replace(config, **changed)
     return config
 
 
@@ -197,7 +199,7 @@ def imitation_options(algo: str) -> frozenset[str]:
 
 
 def _checked_imitation(algo: str, table: str, options: dict[str, Any]) -> dict[str, Any]:
-    hints = annotations(BC) | annotations(BC.train) if algo == "bc" else annotations(ALGORITHMS[algo])
+    hints = type_hints_of(BC) | type_hints_of(BC.train) if algo == "bc" else type_hints_of(ALGORITHMS[algo])
     try:
         return checked_keywords(hints, options)
     except ConfigurationError as error:

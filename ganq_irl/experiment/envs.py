@@ -10,7 +10,7 @@ import gymnasium as gym
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-import ganq_irl.environments  # noqa: F401  registers our own
+from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, MissingDependency
 from ganq_irl.rewards import RewardFunction, VecRewardWrapper
 from ganq_irl.spaces import space_to_json
@@ -18,18 +18,6 @@ from ganq_irl.spaces import space_to_json
 _HISTORY = 100
 """Episodes that an environment's monitor remembers, as many as SB3 averages over."""
 _EXTRAS = {"box2d": "box2d", "mujoco": "mujoco"}
-
-
-def check_env(env_id: str) -> None:
-    """Raise unless Gymnasium knows the environment.
-
-    Raises:
-        ConfigurationError: it does not; with its suggestion.
-    """
-    try:
-        gym.spec(env_id)
-    except (gym.error.Error, ModuleNotFoundError, ValueError) as error:
-        raise ConfigurationError(f"unknown environment {env_id!r}: {error}") from error
 
 
 def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.Env:

@@ -10,9 +10,9 @@ from typing import Any
 
 import tomli_w
 
+from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.experiment.config import ExperimentConfig, merged, without_none
-from ganq_irl.experiment.envs import check_env
 from ganq_irl.experiment.methods import parse_method
 from ganq_irl.experiment.resolve import parse_assignment, read_toml, toml_value
 

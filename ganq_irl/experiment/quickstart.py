@@ -25,8 +25,8 @@ from ganq_irl.experiment.config import EvaluationConfig, ExperimentConfig, merge
 from ganq_irl.experiment.parallel import run_all
 from ganq_irl.experiment.quickstart_pictures import draw_returns, draw_rewards, pendulum_grid
 from ganq_irl.experiment.resolve import resolve_config
-from ganq_irl.experiment.run_directory import PROGRESS, REWARD, load_run, require_vacant, versions, write_json
-from ganq_irl.files import replace_file
+from ganq_irl.experiment.run_directory import PROGRESS, REWARD, load_run, versions, write_json
+from ganq_irl.files import replace_file, require_vacant
 from ganq_irl.rewards import RewardModel
 from ganq_irl_demos import (
     Demonstrations,

@@ -23,7 +23,7 @@ from ganq_irl.errors import RunDirectoryError, StorageError, usable_path
 from ganq_irl.experiment.config import ExperimentConfig, parse_config
 from ganq_irl.experiment.presets import env_family
 from ganq_irl.experiment.resolve import read_toml
-from ganq_irl.files import LOCK, made_folder, read_json, replace_file, require_plain
+from ganq_irl.files import made_folder, read_json, replace_file, require_plain
 from ganq_irl.generators.policy_store import StoredPolicy, load_policy
 
 CONFIG, INFO, PROGRESS, EVALUATION = "config.toml", "run.json", "progress.csv", "evaluation.json"
@@ -81,17 +81,6 @@ def load_run(folder: Path | str) -> Run:
     if not isinstance(info, dict):
         raise RunDirectoryError(f"{folder / INFO} holds no JSON object; copy the run again")
     return Run(folder, parse_config(ExperimentConfig, read_toml(folder / CONFIG)), info)
-
-
-def require_vacant(folder: Path) -> None:
-    """Raise if anything would be overwritten.
-
-    Raises:
-        ConfigurationError: no folder can have that name.
-        RunDirectoryError: the folder holds something, or is a file.
-    """
-    if usable_path(folder).exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
-        raise RunDirectoryError(f"{folder} is not empty; choose another --out, or move it away")
 
 
 def default_folder(config: ExperimentConfig) -> Path:

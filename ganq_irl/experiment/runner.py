@@ -14,12 +14,12 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import get_device
 
+from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import RunDirectoryError
 from ganq_irl.evaluation import Evaluation, evaluate_returns, length_bias_warning, summarize
 from ganq_irl.experiment.checkpoints import Checkpoint, CheckpointStore
 from ganq_irl.experiment.checks import check_config
 from ganq_irl.experiment.config import ExperimentConfig
-from ganq_irl.experiment.envs import check_env
 from ganq_irl.experiment.learners import Learner, build_learner
 from ganq_irl.experiment.run_directory import (
     CHECKPOINTS,
@@ -28,11 +28,10 @@ from ganq_irl.experiment.run_directory import (
     default_folder,
     load_run,
     recording_run,
-    require_vacant,
     versions,
     write_json,
 )
-from ganq_irl.files import locked
+from ganq_irl.files import locked, require_vacant
 from ganq_irl.generators.policy_store import StoredPolicy
 
 _log = logging.getLogger(__name__)

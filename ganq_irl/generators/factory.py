@@ -21,7 +21,7 @@ from torch import nn
 
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDependency, nearest
 from ganq_irl.generators.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
-from ganq_irl.generators.options import annotations, check_widths, checked_keywords
+from ganq_irl.generators.options import check_widths, checked_keywords, type_hints_of
 from ganq_irl.generators.q_policies import ActionBranchesPolicy, ActionInputPolicy
 from ganq_irl.generators.schedules import parse_schedule
 
@@ -148,7 +148,7 @@ def build_generator(
     for option in options:
         if option not in generator_options(name):
             raise ConfigurationError(f"{name} has no option {option!r}; {nearest(option, generator_options(name))}")
-    checked = checked_keywords(annotations(algorithm), options)
+    checked = checked_keywords(type_hints_of(algorithm), options)
     parsed = {option: _parse(option, value, env.action_space) for option, value in checked.items()}
     policy = _policy(name, parsed.pop("policy", default_policy(env.observation_space)))
     try:

@@ -64,7 +64,7 @@ def checked_keywords(hints: Mapping[str, Any], keywords: Mapping[str, Any]) -> d
     layers; the rest is left alone.
 
     Args:
-        hints: type hints by name, as ``annotations`` gives them.
+        hints: type hints by name, as ``type_hints_of`` gives them.
         keywords: values by name.
 
     Raises:
@@ -73,14 +73,14 @@ def checked_keywords(hints: Mapping[str, Any], keywords: Mapping[str, Any]) -> d
     return {name: _checked(name, value, hints.get(name, Any)) for name, value in keywords.items()}
 
 
-def annotations(function: Callable[..., Any]) -> dict[str, Any]:
+def type_hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Type hints of a function's keywords; of a class, those of its constructor and of its ancestors'."""
     if not isinstance(function, type):
         return {name: parameter.annotation for name, parameter in inspect.signature(function).parameters.items()}
     hints: dict[str, Any] = {}
     for ancestor in reversed(function.__mro__):
         if "__init__" in vars(ancestor) and ancestor is not object:
-            hints |= annotations(vars(ancestor)["__init__"])
+            hints |= type_hints_of(vars(ancestor)["__init__"])
     return hints
 
 

@@ -5,7 +5,7 @@ import pytest
 import ganq_irl.algorithms  # noqa: F401  registers our own generators
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.factory import GENERATORS, build_generator, generator_class, generator_options
-from ganq_irl.generators.options import RANGES, annotations, check_widths, checked_keywords
+from ganq_irl.generators.options import RANGES, check_widths, checked_keywords, type_hints_of
 
 
 class Keywords:
@@ -13,7 +13,7 @@ class Keywords:
 
 
 def checked(**keywords):
-    return checked_keywords(annotations(Keywords), keywords)
+    return checked_keywords(type_hints_of(Keywords), keywords)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_whole_numbers_may_be_written_as_floats():
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_every_generator_has_its_keywords_checked(name):
-    hints = annotations(generator_class(name))
+    hints = type_hints_of(generator_class(name))
     for option in generator_options(name) & RANGES.keys():
         with pytest.raises(ConfigurationError, match=f"{option}: given -7"):
             checked_keywords(hints, {option: -7})

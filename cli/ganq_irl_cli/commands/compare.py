@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganq_irl_cli import groups, options, session
+from ganq_irl_cli import early, groups, options, session
 
 if TYPE_CHECKING:
     from ganq_irl.experiment.grid_runner import Engine
@@ -78,6 +78,7 @@ def command(
     ganq-irl compare --algos gan-q,gail,airl --env CartPole-v1 --vary stabilizer=survey --out DIR
     ganq-irl compare --out DIR --seeds 10         (the same, five seeds more)
     """  # noqa: D301  # click wants the character
+    early.check(envs=env)
     with session.working():
         from ganq_irl.experiment.compare import conclude
         from ganq_irl.experiment.config import merged

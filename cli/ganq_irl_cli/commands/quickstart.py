@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganq_irl_cli import options, session
+from ganq_irl_cli import early, options, session
 
 
 @click.command("quickstart")
@@ -23,6 +23,7 @@ def command(out: Path | None, seed: int | None, device: str | None, as_json: boo
     training against a frozen random discriminator. GAN-Q, which sees the reward, stands beside them. Writes a table, two
     pictures, and a run directory for each.
     """
+    early.check(out=out)
     with session.working():
         from ganq_irl.experiment.quickstart import CORRELATION, run_quickstart
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ganq_irl_cli import options, session
+from ganq_irl_cli import early, options, session
 
 
 @click.command("train")
@@ -72,6 +72,7 @@ def command(
 
     Settings come from, first wins: flags, --set, --config, preset, defaults. To repeat a run, give its own config.toml.
     """  # noqa: D301  # click wants the character
+    early.check(envs=[flags["env"]], demos=flags["demos"], out=out)
     with session.working():
         from ganq_irl.experiment import resolve_config, run_experiment
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganq_irl.errors import usable_path
-from ganq_irl_cli import options, session
+from ganq_irl_cli import early, options, session
 
 if TYPE_CHECKING:
     import gymnasium as gym
@@ -93,6 +93,7 @@ def command(
         raise click.UsageError(f"{out} exists; choose another --out")
     if n_trajectories is not None and n_trajectories > episodes:
         raise click.UsageError(f"--n-trajectories {n_trajectories} of --episodes {episodes}: record at least as many")
+    early.check(envs=[env])
     with session.working():
         import numpy as np
         from tqdm import tqdm

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ganq_irl_cli import options, session
+from ganq_irl_cli import early, options, session
 
 
 @click.command("retrain")
@@ -27,6 +27,7 @@ def command(run: Path, out: Path | None, assignments: tuple[str, ...], as_json: 
 
     The same as `ganq-irl train ALGO --reward RUN` with RUN's own environment and generator.
     """
+    early.check(out=out)
     with session.working():
         from ganq_irl.experiment import run_experiment
         from ganq_irl.experiment.rewards import retraining_config

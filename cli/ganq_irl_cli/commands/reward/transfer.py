@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganq_irl_cli import options, session
+from ganq_irl_cli import early, options, session
 
 if TYPE_CHECKING:
     from ganq_irl.experiment.transfer import Transfer
@@ -52,6 +52,7 @@ def command(
     score is 0 for random actions and 1 for the true reward. Pairs of environments for it come with ganq-irl, such as
     ganq_irl/PointMaze-v0 and ganq_irl/ShiftedPointMaze-v0.
     """
+    early.check(envs=[to])
     with session.working():
         from ganq_irl.experiment.transfer import transfer_reward
 
