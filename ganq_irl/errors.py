@@ -52,6 +52,10 @@ class CheckpointFailed(GanqIrlError):
     """A checkpoint could not be written: the disk is full, or the folder is read-only."""
 
 
+class EnvironmentFailed(GanqIrlError):
+    """An environment gave a number that is not finite."""
+
+
 class TrainingDiverged(GanqIrlError):
     """A loss, score or parameter stopped being finite."""
 

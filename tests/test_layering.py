@@ -15,13 +15,14 @@ LEFT_OF = {
     "errors": (),
     "spaces": ("errors",),
     "files": ("errors",),
+    "episodes": ("errors",),
     "storage": ("errors", "files"),
     "environments": ("errors",),
 }
 LEFTMOST = tuple(LEFT_OF)
 LEFT_OF |= {
     "discriminator": LEFTMOST,
-    "ganq_irl_demos": ("types", "errors", "spaces", "files", "storage"),
+    "ganq_irl_demos": ("types", "errors", "spaces", "files", "storage", "episodes"),
     "rewards": (*LEFTMOST, "discriminator"),
 }
 for room in ("generators", "algorithms", "evaluation", "experiment", "ganq_irl_cli"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ganq_irl.errors import CheckpointFailed, GanqIrlError, TrainingDiverged
+from ganq_irl.errors import CheckpointFailed, EnvironmentFailed, GanqIrlError, TrainingDiverged
 
 FAILED, WRONG_REQUEST, INTERRUPTED = 1, 2, 130
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
@@ -79,7 +79,7 @@ class _WrongRequest(click.ClickException):
 
 
 def _failure(error: Exception) -> click.ClickException:
-    if isinstance(error, TrainingDiverged | CheckpointFailed):
+    if isinstance(error, TrainingDiverged | CheckpointFailed | EnvironmentFailed):
         return _Failed(str(error))
     if isinstance(error, GanqIrlError):
         return _WrongRequest(str(error))

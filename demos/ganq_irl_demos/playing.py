@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from ganq_irl.episodes import bounded
 from ganq_irl.errors import ConfigurationError
 from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory
 
@@ -34,7 +35,7 @@ class PlaySession:
                 f"keys stand for Discrete actions, or in a window for those of a Box, and this environment takes "
                 f"{env.action_space}; record it with a function instead"
             )
-        self.env, self.seed = env, seed
+        self.env, self.seed = bounded(env), seed
         self.kept: list[Trajectory] = []
         self.reset()
 

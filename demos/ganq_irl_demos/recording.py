@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from ganq_irl.episodes import bounded, require_finite
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory
 
@@ -68,7 +69,8 @@ def record_episodes(
     """Record whole episodes.
 
     Actions are recorded as executed: Box actions are clipped to the space before the environment gets them, as
-    Stable-Baselines3 does. Values of every step are copied, so environments may reuse their buffers.
+    Stable-Baselines3 does. Values of every step are copied, so environments may reuse their buffers. Where the environment
+    declares no time limit, episodes are truncated after ``ganq_irl.episodes.MAX_EPISODE_STEPS`` steps.
 
     Args:
         policy: anything with Stable-Baselines3's ``predict``, recurrent ones included.
@@ -77,14 +79,18 @@ def record_episodes(
         seed: episode i of those tried is reset with ``seed + i``, which its trajectory remembers.
         deterministic: passed to ``predict``.
         min_return: episodes with a lower return are dropped.
-        progress: called as ``progress(kept, n_episodes)`` after every episode tried.
+        progress: called as ``progress(kept, n_episodes)`` before the first episode, and after every one tried.
         provenance: JSON values to add to what is noted here: seed, deterministic, min_return, kept, tried, versions.
 
     Raises:
         ConfigurationError: a vectorised or normalising environment, or fewer than one episode.
+        EnvironmentFailed: an observation is not finite.
         InvalidDemonstrations: ``min_return`` was reached too seldom in 20 tries for each episode wanted.
     """
     _check_request(env, n_episodes)
+    env = bounded(env)
+    if progress is not None:
+        progress(0, n_episodes)
     kept: list[Trajectory] = []
     returns: list[float] = []
     while len(kept) < n_episodes:
@@ -134,6 +140,7 @@ def _check_request(env: gym.Env, n_episodes: int) -> None:
 
 def _record_one(policy: Policy, env: gym.Env, seed: int, deterministic: bool) -> Trajectory:
     observation, _ = env.reset(seed=seed)
+    require_finite(observation, env, f"at step 0 of the episode from seed {seed}")
     observations, actions, rewards = [copy.deepcopy(observation)], list[np.ndarray](), list[float]()
     state, terminated, truncated = None, False, False
     while not (terminated or truncated):
@@ -141,6 +148,7 @@ def _record_one(policy: Policy, env: gym.Env, seed: int, deterministic: bool) ->
         action, state = policy.predict(observation, state=state, episode_start=starts, deterministic=deterministic)
         action = _executable(action, env.action_space)
         observation, reward, terminated, truncated, _ = env.step(action)
+        require_finite(observation, env, f"at step {len(actions) + 1} of the episode from seed {seed}")
         observations.append(copy.deepcopy(observation))
         actions.append(np.array(action))
         rewards.append(float(reward))

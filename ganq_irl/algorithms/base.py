@@ -18,6 +18,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 
 from ganq_irl.algorithms.settings import as_callbacks
 from ganq_irl.errors import StorageError
+from ganq_irl.generators.finite import FiniteObservations
 from ganq_irl.generators.spaces import demonstrated_spaces
 from ganq_irl.storage import flatten_state, load_folder, save_folder, unflatten_state
 from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid
@@ -86,6 +87,7 @@ class GeneratorImitation(ABC):
 
         Raises:
             TrainingDiverged: a loss or a reward is no longer finite.
+            EnvironmentFailed: an observation is not finite.
         """
         learning_starts = getattr(self.generator, "learning_starts", 0)
         if total_timesteps <= learning_starts:
@@ -94,7 +96,7 @@ class GeneratorImitation(ABC):
                 "nothing is trained; learn for longer, or lower learning_starts",
                 stacklevel=2,
             )
-        with self._installed(as_callbacks(callback)) as combined:
+        with self._installed([FiniteObservations(), *as_callbacks(callback)]) as combined:
             self.generator.learn(
                 total_timesteps,
                 callback=combined,

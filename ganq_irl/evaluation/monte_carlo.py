@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from ganq_irl.episodes import bounded
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.evaluation.rollouts import Predictor
 
@@ -121,10 +122,10 @@ def _without_time_limit(
 ) -> tuple[gym.Env, int | None]:
     """The environment, played ``horizon`` steps beyond its own time limit where both are known, and that limit."""
     if not isinstance(env, str):
-        return env(**env_kwargs), None
+        return bounded(env(**env_kwargs)), None
     limit = env_kwargs.pop("max_episode_steps", gym.spec(env).max_episode_steps)
     longer = None if limit is None else limit + (0 if math.isinf(horizon) else int(horizon))
-    return gym.make(env, max_episode_steps=longer, **env_kwargs), limit
+    return bounded(gym.make(env, max_episode_steps=longer, **env_kwargs)), limit
 
 
 def _play(policy: Predictor, env: gym.Env, seed: int) -> _Episode:

@@ -17,7 +17,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from ganq_irl.errors import ConfigurationError
+from ganq_irl.episodes import bounded, env_name, require_finite
+from ganq_irl.errors import ConfigurationError, EnvironmentFailed
 
 
 class Predictor(Protocol):
@@ -60,7 +61,8 @@ def evaluate_returns(
     """Play episodes with SB3's ``evaluate_policy``; episode ``i`` starts from ``reset(seed=seed + i)``.
 
     So an evaluation can be repeated exactly, and two policies are compared from the same initial states. ``n_envs`` changes
-    the batches that the policy sees, which may change the last digit of a network's output, but not the seeds.
+    the batches that the policy sees, which may change the last digit of a network's output, but not the seeds. Where the
+    environment declares no time limit, episodes are truncated after ``ganq_irl.episodes.MAX_EPISODE_STEPS`` steps.
 
     Args:
         policy: anything with SB3's ``predict``; it is given raw observations.
@@ -73,6 +75,7 @@ def evaluate_returns(
 
     Raises:
         ConfigurationError: ``n_episodes`` or ``n_envs`` is below 1.
+        EnvironmentFailed: an observation or a reward is not finite.
     """
     if n_episodes < 1 or n_envs < 1:
         raise ConfigurationError(f"given {n_episodes} episodes in {n_envs} environments; expected at least 1 of each")
@@ -126,20 +129,30 @@ class RandomPolicy:
 
 
 class _SeededEpisodes(gym.Wrapper):
-    """Starts its episodes from given seeds, one after the other, and tells each in the step's info."""
+    """Starts its episodes from given seeds, one after the other, tells each in the step's info, and refuses NaN."""
 
     def __init__(self, env: gym.Env, seeds: range) -> None:
         super().__init__(env)
         self._seeds = iter(seeds)
         self._seed: int | None = None
+        self._steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        self._seed = next(self._seeds, None)
-        return self.env.reset(seed=self._seed, options=options)
+        self._seed, self._steps = next(self._seeds, None), 0
+        observation, info = self.env.reset(seed=self._seed, options=options)
+        require_finite(observation, self.env, self._when())
+        return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
+        self._steps += 1
+        require_finite(observation, self.env, self._when())
+        if not np.isfinite(float(reward)):
+            raise EnvironmentFailed(f"{env_name(self.env)} gave a reward of {reward} {self._when()}; look at its step()")
         return observation, reward, terminated, truncated, {**info, "reset_seed": self._seed}
+
+    def _when(self) -> str:
+        return f"at step {self._steps} of the episode from seed {self._seed}"
 
 
 def _seeded_vec_env(make: Callable[[], gym.Env], n_episodes: int, seed: int, n_envs: int) -> DummyVecEnv:
@@ -148,7 +161,7 @@ def _seeded_vec_env(make: Callable[[], gym.Env], n_episodes: int, seed: int, n_e
     bounds = np.cumsum([seed, *counts]).tolist()
 
     def member(seeds: range) -> Callable[[], gym.Env]:
-        return lambda: _SeededEpisodes(Monitor(make()), seeds)
+        return lambda: _SeededEpisodes(Monitor(bounded(make())), seeds)
 
     return DummyVecEnv([member(range(first, end)) for first, end in pairwise(bounds)])
 

@@ -15,8 +15,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from ganq_irl.errors import GanqIrlError, TrainingDiverged
+from ganq_irl.errors import EnvironmentFailed, GanqIrlError, TrainingDiverged
 from ganq_irl.experiment.watching import NEWEST
+from ganq_irl.generators.finite import FiniteObservations
 from ganq_irl.generators.off_policy import newest_rewards
 
 _log = logging.getLogger(__name__)
@@ -44,8 +45,8 @@ _ADVICE = {
 }
 
 
-class FiniteGuard(BaseCallback):
-    """End the run where a loss, a gradient, a reward or a parameter is no longer finite.
+class FiniteGuard(FiniteObservations):
+    """End the run where an observation, a loss, a gradient, a reward or a parameter is no longer finite.
 
     Args:
         imitator: the imitation algorithm around the model, if there is one.
@@ -56,6 +57,7 @@ class FiniteGuard(BaseCallback):
         self.imitator, self._next = imitator, 0
 
     def _on_step(self) -> bool:
+        super()._on_step()
         rewards = self.locals["rewards"]
         if not np.isfinite(rewards).all():
             raise TrainingDiverged(f"the environment's reward is {rewards[~np.isfinite(rewards)][0]}; look at its step()")
@@ -118,6 +120,8 @@ def explaining_divergence(model: BaseAlgorithm, imitator: Any | None, folder: Pa
     """
     try:
         yield
+    except EnvironmentFailed as error:
+        raise EnvironmentFailed(f"{error}; {_last_good(folder, checkpoints)}") from error
     except GanqIrlError as error:
         if not isinstance(error, TrainingDiverged):
             raise
@@ -131,9 +135,12 @@ def explaining_divergence(model: BaseAlgorithm, imitator: Any | None, folder: Pa
 
 
 def _explained(message: str, model: BaseAlgorithm, folder: Path, checkpoints: Any) -> str:
+    return f"diverged at step {model.num_timesteps}: {message}; {_last_good(folder, checkpoints)}"
+
+
+def _last_good(folder: Path, checkpoints: Any) -> str:
     good = checkpoints.latest
-    last = f"the last good checkpoint is {good.folder}" if good is not None else f"{folder} holds no checkpoint yet"
-    return f"diverged at step {model.num_timesteps}: {message}; {last}"
+    return f"the last good checkpoint is {good.folder}" if good is not None else f"{folder} holds no checkpoint yet"
 
 
 class DiscriminatorWatch(BaseCallback):

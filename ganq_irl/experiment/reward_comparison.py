@@ -77,7 +77,7 @@ class _Unbatched:
 
 def _transitions(episodes: Any) -> Transitions:
     rewards = [one.rewards for one in episodes]
-    known = None if any(one is None for one in rewards) else np.concatenate(rewards)
+    known = None if any(one is None or not np.isfinite(one).all() for one in rewards) else np.concatenate(rewards)
     return Transitions(episodes.to_batch(), known, len(episodes[0]))
 
 

@@ -1,0 +1,41 @@
+"""End training at the step whose observation is not finite, before a network sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from ganq_irl.episodes import require_finite
+
+
+class FiniteObservations(BaseCallback):
+    """Look at every observation that the environment gives, the last ones of episodes included.
+
+    Raises:
+        EnvironmentFailed: one holds NaN or infinity.
+    """
+
+    def _on_training_start(self) -> None:
+        self._look_at(getattr(self.model, "_last_obs", None))
+
+    def _on_step(self) -> bool:
+        self._look_at(self.locals["new_obs"])
+        for index in np.flatnonzero(self.locals["dones"]):
+            self._look_at(self.locals["infos"][index].get("terminal_observation"))
+        return True
+
+    def _look_at(self, observations: Any) -> None:
+        if observations is None or not _may_fail(observations):
+            return
+        spec = self.training_env.get_attr("spec")[0]
+        require_finite(observations, "the environment" if spec is None else spec.id, f"at step {self.num_timesteps}")
+
+
+def _may_fail(observations: Any) -> bool:
+    """Whether a number in them is not finite: a quick look, without asking the environment for its name."""
+    parts = observations.values() if isinstance(observations, Mapping) else [observations]
+    arrays = [np.asarray(part) for part in parts]
+    return any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in arrays)
