@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ def draw_reward(
     folder: Path,
     dimensions: tuple[int, int] = (0, 1),
 ) -> list[Path]:
-    """Write ``map.png``, ``episode.png`` and ``calibration.png``, those that the reward has; a picture is replaced.
+    """Write ``map.png``, ``episode.png`` and ``calibration.png``, as far as ``undrawable`` allows; a picture is replaced.
 
     Args:
         stored: the reward.
@@ -43,19 +44,33 @@ def draw_reward(
     Raises:
         ConfigurationError: the dimensions are not of the state.
     """
-    figures: dict[str, Figure] = {}
-    if transitions and _is_vector(stored.reward.observation_space):
-        figures[MAP_PICTURE] = _draw_map(stored, env, transitions, dimensions)
-    if transitions:
-        figures[EPISODE_PICTURE] = _draw_episode(stored, transitions)
-    calibration = _draw_calibration(stored.reward, transitions)
-    if calibration is not None:
-        figures[CALIBRATION_PICTURE] = calibration
-    return [save_figure(figure, folder / name) for name, figure in figures.items()]
+    draw: dict[str, Callable[[], Figure]] = {
+        MAP_PICTURE: lambda: _draw_map(stored, env, transitions, dimensions),
+        EPISODE_PICTURE: lambda: _draw_episode(stored, transitions),
+        CALIBRATION_PICTURE: lambda: _draw_calibration(stored.reward, transitions),
+    }
+    left_out = undrawable(stored, transitions)
+    return [save_figure(figure(), folder / name) for name, figure in draw.items() if name not in left_out]
 
 
-def _is_vector(space: spaces.Space) -> bool:
-    return isinstance(space, spaces.Box) and len(space.shape) == 1 and space.shape[0] > 1
+def undrawable(stored: StoredReward, transitions: Mapping[str, Transitions]) -> dict[str, str]:
+    """Name of each picture that this reward cannot have -> why."""
+    if not transitions:
+        return dict.fromkeys((MAP_PICTURE, EPISODE_PICTURE, CALIBRATION_PICTURE), "no environment is known; give --env ID")
+    reasons = {}
+    space, reward = stored.reward.observation_space, stored.reward
+    if not (isinstance(space, spaces.Box) and len(space.shape) == 1 and space.shape[0] > 1):
+        reasons[MAP_PICTURE] = f"it needs observations that are vectors of two numbers or more, not {space}"
+    absent = [name for name in ("policy", "demonstrations") if name not in transitions]
+    if not isinstance(reward, RewardModel):
+        reasons[CALIBRATION_PICTURE] = "it is of a discriminator, and this reward has none"
+    elif reward.discriminator.states_log_ratio:
+        reasons[CALIBRATION_PICTURE] = "AIRL's probabilities need the policy that the reward was trained with"
+    elif not reward.loss.has_log_ratio:
+        reasons[CALIBRATION_PICTURE] = f"scores under the loss {reward.loss.name!r} are no probabilities"
+    elif absent:
+        reasons[CALIBRATION_PICTURE] = f"there is no run with its {' and '.join(absent)}"
+    return reasons
 
 
 def _draw_map(
@@ -82,12 +97,8 @@ def _draw_episode(stored: StoredReward, transitions: Mapping[str, Transitions]) 
     return plot_rewards_along_episode(rewards)
 
 
-def _draw_calibration(reward: object, transitions: Mapping[str, Transitions]) -> Figure | None:
-    """Of a discriminator that gives probabilities by itself; AIRL's needs the density of the policy it was trained with."""
-    if not isinstance(reward, RewardModel) or not {"policy", "demonstrations"} <= transitions.keys():
-        return None
-    if reward.discriminator.states_log_ratio or not reward.loss.has_log_ratio:
-        return None
+def _draw_calibration(reward: Any, transitions: Mapping[str, Transitions]) -> Figure:
+    """Of a discriminator that gives probabilities by itself."""
     sides = [transitions[name].batch for name in ("demonstrations", "policy")]
     n = min(map(len, sides))  # as many of either
     sides = [side[torch.linspace(0, len(side) - 1, n).long()] for side in sides]

@@ -50,7 +50,11 @@ def test_show_draws(runs, algo, pictures, tmp_path):
     result = call("reward", "show", runs / algo, "--episodes", 1, "--out", tmp_path / "new", "--dimensions", 0, 2, "--json")
     assert result.exit_code == 0, result.stderr
     assert {path.stem for path in (tmp_path / "new").iterdir()} == pictures
-    assert all(os.path.getsize(path) > 1000 for path in json.loads(result.stdout)["pictures"])
+    content = json.loads(result.stdout)
+    assert all(os.path.getsize(path) > 1000 for path in content["pictures"])
+    left_out = {name.removesuffix(".png") for name in content["left_out"]}
+    assert left_out == {"map", "episode", "calibration"} - pictures
+    assert all("policy" in reason for reason in content["left_out"].values())
     refused = call("reward", "show", runs / algo, "--episodes", 1, "--out", tmp_path, "--dimensions", 0, 3)
     assert refused.exit_code == 2
     assert "two different dimensions from 0 to 2" in refused.stderr

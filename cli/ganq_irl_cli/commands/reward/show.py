@@ -9,6 +9,8 @@ import click
 
 from ganq_irl_cli import options, session
 
+_APART = ("provenance", "correlations", "pictures", "left_out")
+
 
 @click.command("show")
 @options.run_folder
@@ -43,7 +45,7 @@ def command(
     """Say where the reward of RUN comes from and how it correlates with the environment's own."""
     with session.working():
         from ganq_irl.experiment.reward_comparison import correlations, gather_transitions
-        from ganq_irl.experiment.reward_pictures import draw_reward
+        from ganq_irl.experiment.reward_pictures import draw_reward, undrawable
         from ganq_irl.experiment.rewards import describe_reward, read_reward
 
         stored = read_reward(run)
@@ -54,6 +56,7 @@ def command(
             content["correlations"] = correlations(stored.reward, transitions)
         if out is not None:
             content["pictures"] = [str(path) for path in draw_reward(stored, env, transitions, out, dimensions)]
+            content["left_out"] = undrawable(stored, transitions)
     if as_json:
         session.print_json(content)
     else:
@@ -61,11 +64,12 @@ def command(
 
 
 def _text(content: dict[str, Any]) -> str:
-    plain = {key: value for key, value in content.items() if key not in ("provenance", "correlations", "pictures")}
+    plain = {key: value for key, value in content.items() if key not in _APART}
     rows = [(key, str(value)) for key, value in {**plain, **content["provenance"]}.items()]
     for origin, found in content.get("correlations", {}).items():
         told = ", ".join(f"{name} {session.number(value)}" for name, value in found.items())
         rows.append((f"with the true reward, {origin}", told))
     if "pictures" in content:
-        rows.append(("pictures", ", ".join(content["pictures"])))
+        rows.append(("pictures", ", ".join(content["pictures"]) or "none"))
+        rows += [(f"no {name}", reason) for name, reason in content["left_out"].items()]
     return session.table(rows)
