@@ -48,6 +48,13 @@ class StorageError(GanqIrlError):
     """A saved artefact (reward, policy, checkpoint) is missing, truncated, altered or of a newer schema."""
 
 
+class ReadLimitExceeded(DemoFormatError, StorageError):
+    """What a file unpacks to would take more memory than one command may read (``ganq_irl.budget``).
+
+    Demonstrations and saved artefacts raise it alike, so that it is an error of both kinds.
+    """
+
+
 class CheckpointFailed(GanqIrlError):
     """A checkpoint could not be written: the disk is full, or the folder is read-only."""
 

@@ -10,7 +10,6 @@ two renames that replace a folder there is an instant without either. Permission
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import shutil
@@ -20,10 +19,15 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ganq_irl.errors import ConfigurationError, RunDirectoryError, StorageError, usable_path
+from ganq_irl import budget
+from ganq_irl.errors import ConfigurationError, ReadLimitExceeded, RunDirectoryError, StorageError, usable_path
+from ganq_irl.parsing import parse_json, parse_toml
 
 LARGEST_JSON = 2**26
 """Bytes of JSON that are read; more is taken for an attack."""
+
+LARGEST_TOML = 2**20
+"""Bytes of TOML that are read; the parser takes its time, so that more would be a wait."""
 
 MOST_ENTRIES = 10**6
 """Files and folders that a folder may hold; more is no folder that anything here reads."""
@@ -145,6 +149,9 @@ def read_text(path: Path | str, largest: int) -> str:
     """
     try:
         with open_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            budget.current().add_source(path)
+            budget.current().check(min(size, largest), path)
             content = file.read(largest + 1)
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
@@ -164,9 +171,24 @@ def read_json(path: Path | str, largest: int = LARGEST_JSON) -> Any:
     """
     text = read_text(path, largest)
     try:
-        return json.loads(text)
+        return parse_json(text, path)
+    except ReadLimitExceeded:
+        raise
     except (ValueError, RecursionError) as error:
         raise StorageError(f"{path} is not valid JSON ({error})") from error
+
+
+def read_toml(path: Path | str) -> dict[str, Any]:
+    """Read a file of TOML.
+
+    Raises:
+        ConfigurationError: it is missing, larger than ``LARGEST_TOML`` bytes, no regular file, or no TOML.
+    """
+    try:
+        text = read_text(path, LARGEST_TOML)
+    except StorageError as error:
+        raise ConfigurationError(f"{error}; give a TOML file") from error
+    return parse_toml(text, path)
 
 
 def made_folder(path: Path | str) -> Path:

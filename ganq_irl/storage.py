@@ -16,11 +16,15 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ganq_irl import budget
 from ganq_irl.errors import ConfigurationError, StorageError
 from ganq_irl.files import new_file, read_json, replacing_folder, require_plain
 
 CONFIG_FILE = "config.json"
 TENSORS_FILE = "tensors.safetensors"
+DESCRIBED = 32
+"""Memory that a byte of the description of tensors takes once each is an object."""
+
 _SPARE_BYTES = 2**26
 _LAYER_BYTES = 2**12  # what a layer of a few numbers takes
 
@@ -93,9 +97,25 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[
             "cut short; copy the folder again"
         )
     try:
+        check_tensors(folder / TENSORS_FILE)
         return config, load_file(folder / TENSORS_FILE, device=str(usable_device(device)))
     except (SafetensorError, OSError) as error:
         raise StorageError(f"{folder / TENSORS_FILE} cannot be read ({error}); copy the folder again") from error
+
+
+def check_tensors(path: Path) -> None:
+    """Raise unless there is room for a file of tensors, and for the description at its beginning.
+
+    Raises:
+        ReadLimitExceeded: there is not.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        described = int.from_bytes(file.read(8), "little")
+    size = path.stat().st_size
+    current = budget.current()
+    current.add_source(path)
+    current.check(size + DESCRIBED * min(described, size), path)
 
 
 @contextlib.contextmanager

@@ -27,12 +27,23 @@ COMMANDS = {
 @click.option(
     "--import", "modules", multiple=True, metavar="MODULE", help="Import a module that registers environments of yours."
 )
+@click.option(
+    "--read-limit",
+    metavar="SIZE",
+    envvar="GANQ_IRL_READ_LIMIT",
+    help="Memory that files may unpack to, such as 32G, for data that is really that large.  [default: 100 times their "
+    "size, 256M at least, 4G at most]",
+)
 @click.option("--debug", is_flag=True, help="Show the whole Python traceback of a failure.")
-def main(modules: tuple[str, ...], debug: bool) -> None:
+@click.pass_context
+def main(context: click.Context, modules: tuple[str, ...], read_limit: str | None, debug: bool) -> None:
     """Imitation learning and inverse reinforcement learning.
 
     Start with `ganq-irl quickstart`. Exit codes: 0 done, 1 failed while running, 2 the request was wrong, 130 interrupted.
     """
+    from ganq_irl import budget
+
+    context.with_resource(budget.read_limit(read_limit))
     if modules:
         from ganq_irl.environments.own import import_environments
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from gymnasium import spaces
 
+from ganq_irl import budget
 from ganq_irl.errors import (
     ConfigurationError,
     DemoFormatError,
@@ -62,6 +63,7 @@ def load_demonstrations(
         ConfigurationError: an unknown name, or one that no file can have.
         DemoFormatError: a file that cannot be read.
         StorageError: no regular file, or a folder that holds a link, a pipe or the like.
+        ReadLimitExceeded: what it unpacks to takes more memory than may be read (``ganq_irl.budget``).
         MissingDependency: a file whose library is not installed.
         IncompatibleSpaces: spaces are needed, or disagree.
         InvalidDemonstrations: recorded in another environment, without what is needed, or objects that are no trajectories.
@@ -73,15 +75,16 @@ def load_demonstrations(
         "columns": {field: (names,) if isinstance(names, str) else tuple(names) for field, names in (columns or {}).items()},
     }
     request = Request(**told, trust=trust)
-    if isinstance(source, str | os.PathLike):
-        demonstrations = _from_name(os.fspath(source), request, format)
-    elif isinstance(source, Demonstrations):
-        demonstrations = source
-    elif _are_weighted(source):
-        sets = [(load_demonstrations(one, **told, needs=()), weight) for one, weight in source]
-        demonstrations = join(sets, "several sets")
-    else:
-        demonstrations = _from_objects(source, request)
+    with budget.shared():
+        if isinstance(source, str | os.PathLike):
+            demonstrations = _from_name(os.fspath(source), request, format)
+        elif isinstance(source, Demonstrations):
+            demonstrations = source
+        elif _are_weighted(source):
+            sets = [(load_demonstrations(one, **told, needs=()), weight) for one, weight in source]
+            demonstrations = join(sets, "several sets")
+        else:
+            demonstrations = _from_objects(source, request)
     _require_present(demonstrations, needs)
     return _agreeing(demonstrations, observation_space, action_space, env_id)
 

@@ -9,7 +9,11 @@ from typing import Any
 
 from gymnasium import spaces
 
-from ganq_irl_demos.trajectories import Demonstrations, Trajectory
+from ganq_irl import budget
+from ganq_irl_demos.trajectories import Demonstrations, Trajectory, named_arrays
+
+TRAJECTORY_BYTES = 1 << 10
+"""Memory of a trajectory beside its values."""
 
 REMARKS = "remarks"
 """Key of the provenance under which the remarks of readers are kept."""
@@ -90,9 +94,13 @@ class EpisodeStream:
         )
 
     def collect(self) -> Demonstrations:
-        """All trajectories in memory (or, where the format allows it, mapped from the file)."""
+        """All trajectories in memory (or, where the format allows it, mapped from the file).
+
+        Raises:
+            ReadLimitExceeded: they take more memory than may be read.
+        """
         return Demonstrations(
-            trajectories=tuple(self.episodes()),
+            trajectories=tuple(self._held()),
             observation_space=self.observation_space,
             action_space=self.action_space,
             env_id=self.env_id,
@@ -100,3 +108,13 @@ class EpisodeStream:
             source=self.source,
             missing=self.missing,
         )
+
+    def _held(self) -> Iterator[Trajectory]:
+        """The episodes, counted while their arrays live."""
+        current = budget.current()
+        current.add_source(self.source)
+        for count, trajectory in enumerate(self.episodes(), 1):
+            rewards = () if trajectory.rewards is None else (trajectory.rewards,)
+            current.hold((*named_arrays(trajectory.observations).values(), trajectory.actions, *rewards), self.source)
+            current.check(count * TRAJECTORY_BYTES, self.source)
+            yield trajectory

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
 
+from ganq_irl import budget
 from ganq_irl.errors import ConfigurationError, GanqIrlError, StorageError
 from ganq_irl.experiment.checkpoints import CheckpointStore
 from ganq_irl.experiment.config import ExperimentConfig, flat, parse_config
@@ -52,6 +53,7 @@ class _WallTime(BaseCallback):
         self.before = state["seconds"]
 
 
+@budget.read_limit()
 def run_cell(folder: Path, config: ExperimentConfig) -> str | None:
     """Train and evaluate one cell in this process.
 

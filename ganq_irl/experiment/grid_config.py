@@ -14,7 +14,8 @@ from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.experiment.config import ExperimentConfig, merged, without_none
 from ganq_irl.experiment.methods import parse_method
-from ganq_irl.experiment.resolve import parse_assignment, read_toml, toml_value
+from ganq_irl.experiment.resolve import parse_assignment, toml_value
+from ganq_irl.files import read_toml
 
 GRID_FILE = "grid.toml"
 DEFAULT_DEMOS, DEFAULT_SEEDS = (10,), 5

@@ -15,9 +15,8 @@ from ganq_irl.experiment.cell_runs import is_finished, record_failure
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.grid import Cell, make_cells
 from ganq_irl.experiment.grid_config import GRID_FILE, GridConfig, parse_grid
-from ganq_irl.experiment.resolve import read_toml
 from ganq_irl.experiment.workers import Outcome, run_locally
-from ganq_irl.files import LOCK, locked, replace_file, require_plain
+from ganq_irl.files import LOCK, locked, read_toml, replace_file, require_plain
 
 Engine = Callable[[Mapping[Path, ExperimentConfig]], Iterator[Outcome]]
 

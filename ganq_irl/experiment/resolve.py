@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ganq_irl.errors import ConfigurationError, StorageError
+from ganq_irl.errors import ConfigurationError
 from ganq_irl.experiment.checks import check_config, defaults_for, known_algorithm, shipped_env
 from ganq_irl.experiment.config import ExperimentConfig, merged, parse_config
 from ganq_irl.experiment.presets import choose_preset
-from ganq_irl.files import read_text
-
-LARGEST_SETTINGS = 2**20
-"""Bytes of a file of settings; TOML takes its time, so that more would be a wait."""
+from ganq_irl.files import read_toml
+from ganq_irl.parsing import parse_toml
 
 
 def resolve_config(
@@ -48,22 +45,6 @@ def resolve_config(
     return check_config(config)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        ConfigurationError: it is missing, no regular file, too large, or not TOML.
-    """
-    try:
-        text = read_text(path, LARGEST_SETTINGS)
-    except StorageError as error:
-        raise ConfigurationError(f"{error}; give a TOML file of settings") from error
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}") from error
-
-
 def parse_assignment(text: str) -> dict[str, Any]:
     """``a.b=value`` as nested tables.
 
@@ -90,7 +71,7 @@ def toml_value(text: str) -> Any:
         ConfigurationError: a list or a table that is not TOML, such as one of JSON; as a text it would fail far from here.
     """
     try:
-        document = tomllib.loads(f"value = {text}")
+        document = parse_toml(f"value = {text}", "the value")
     except (ValueError, RecursionError) as error:
         if text.startswith(("[", "{")):
             raise ConfigurationError(

@@ -22,8 +22,7 @@ import torch
 from ganq_irl.errors import RunDirectoryError, StorageError, usable_path
 from ganq_irl.experiment.config import ExperimentConfig, parse_config
 from ganq_irl.experiment.presets import env_family
-from ganq_irl.experiment.resolve import read_toml
-from ganq_irl.files import made_folder, read_json, replace_file, require_plain
+from ganq_irl.files import made_folder, read_json, read_toml, replace_file, require_plain
 from ganq_irl.generators.policy_store import StoredPolicy, load_policy
 
 CONFIG, INFO, PROGRESS, EVALUATION = "config.toml", "run.json", "progress.csv", "evaluation.json"

@@ -19,9 +19,9 @@ from ganq_irl.evaluation import normalized_score
 from ganq_irl.experiment.config import merged
 from ganq_irl.experiment.grid import Cell, make_cells
 from ganq_irl.experiment.grid_config import GridConfig, parse_grid
-from ganq_irl.experiment.resolve import parse_assignment, read_toml
+from ganq_irl.experiment.resolve import parse_assignment
 from ganq_irl.experiment.runner import run_experiment
-from ganq_irl.files import replace_file, require_own
+from ganq_irl.files import read_toml, replace_file, require_own
 
 if TYPE_CHECKING:
     import optuna

@@ -21,8 +21,8 @@ from ganq_irl.experiment.checkpoints import CheckpointStore, files, read_checkpo
 from ganq_irl.experiment.grid import make_cells
 from ganq_irl.experiment.grid_results import read_results
 from ganq_irl.experiment.grid_runner import run_grid
-from ganq_irl.experiment.resolve import LARGEST_SETTINGS
 from ganq_irl.experiment.rewards import load_reward
+from ganq_irl.files import LARGEST_TOML
 from ganq_irl.generators.policy_store import load_policy
 from ganq_irl.rewards import RewardModel
 from ganq_irl.storage import _checksum
@@ -271,7 +271,7 @@ def test_a_policy_whose_networks_would_fill_the_memory(widths, finished):
 
 def test_settings_and_notes_of_a_run_that_are_nested_without_end(run):
     text = (run / "config.toml").read_text()
-    for content in ("a = " + "[" * 100_000, "a = " + "9" * 10_000, "#" * (LARGEST_SETTINGS + 1)):
+    for content in ("a = " + "[" * 100_000, "a = " + "9" * 10_000, "#" * (LARGEST_TOML + 1)):
         (run / "config.toml").write_text(content)
         with pytest.raises(ConfigurationError):
             load_run(run)

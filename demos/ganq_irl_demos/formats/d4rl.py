@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
 from ganq_irl_demos.formats.cutting import Block
-from ganq_irl_demos.formats.hdf5 import is_hdf5, numbers, opened, read_note, top_names
-from ganq_irl_demos.formats.limits import check_size, needed
+from ganq_irl_demos.formats.hdf5 import check_room, is_hdf5, numbers, opened, read_note, top_names
+from ganq_irl_demos.formats.limits import needed
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import BLOCK_ROWS, SYNONYMS, column_name, find_columns, row_blocks, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -43,12 +42,11 @@ def read(path: Path, request: Request) -> EpisodeStream:
             )
         found = find_columns(names, request.columns, str(path))
         note = read_note(file, path)
-        for name in [name for columns in found.values() for name in columns]:
-            _column(file, name, path)
+        _columns(file, found, path)
 
     def blocks() -> Iterator[Block]:
         with opened(path) as file:
-            arrays = {name: _column(file, name, path) for columns in found.values() for name in columns}
+            arrays = _columns(file, found, path)
             rows = {len(array) for array in arrays.values() if array.ndim}
             for start in range(0, max(rows, default=0), BLOCK_ROWS):
                 part = {
@@ -59,12 +57,11 @@ def read(path: Path, request: Request) -> EpisodeStream:
     return table_stream(blocks, request, str(path), note)
 
 
-def _column(file: Any, name: str, path: Path) -> Any:
-    """A data set of which a block of rows at a time is bearable."""
-    array = numbers(file, name, path, largest=0)
-    rows = min(array.size, BLOCK_ROWS * math.prod(array.shape[1:]))
-    check_size(path, rows * array.dtype.itemsize, path.stat().st_size)
-    return array
+def _columns(file: Any, found: dict[str, list[str]], path: Path) -> dict[str, Any]:
+    """Data sets of which a block of rows at a time is bearable."""
+    arrays = {name: numbers(file, name, path) for columns in found.values() for name in columns}
+    check_room(arrays.values(), path, BLOCK_ROWS)
+    return arrays
 
 
 def _datasets(file: Any) -> list[str]:

@@ -6,13 +6,14 @@ HDF5 can point into other files, hold objects, and call filters that are plug-in
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ganq_irl.errors import DemoFormatError, GanqIrlError
+from ganq_irl.errors import DemoFormatError, GanqIrlError, ReadLimitExceeded
 from ganq_irl_demos.fitting import NUMERIC
-from ganq_irl_demos.formats.limits import brief, check_size, needed
+from ganq_irl_demos.formats.limits import COPIES, brief, check_size, needed
 from ganq_irl_demos.formats.notes import KEY, Note
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -22,6 +23,9 @@ FILTERS = {1, 2, 3, 6, 32000}
 
 MAX_DEPTH = 16
 MAX_NOTE = 256 << 20
+
+CHUNK_CACHE = 128 << 20
+"""Largest chunk of a data set: what has to be decompressed for a single row, and is kept for the next."""
 
 
 def is_hdf5(path: Path) -> bool:
@@ -42,7 +46,7 @@ def opened(path: Path) -> Iterator[Any]:
     """
     h5py = needed("h5py", "hdf5", "reading HDF5")
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE) as file:
             yield file
     except GanqIrlError:
         raise
@@ -55,21 +59,22 @@ def top_names(path: Path) -> set[str]:
     try:
         with opened(path) as file:
             return set(file.keys())
+    except ReadLimitExceeded:
+        raise
     except DemoFormatError:
         return set()
 
 
-def numbers(parent: Any, name: str, path: Path, largest: int | None = None) -> Any:
+def numbers(parent: Any, name: str, path: Path) -> Any:
     """A data set of plain numbers inside a group, not yet read.
 
     Args:
         parent: a group that was reached through this module.
         name: one step down.
         path: of the file, for messages.
-        largest: bytes to take into memory at once; by default the whole data set counts.
 
     Raises:
-        DemoFormatError: absent, a link, objects, kept in another file, filtered by a plug-in, or too large.
+        DemoFormatError: absent, a link, objects, kept in another file, filtered by a plug-in, or in chunks too large.
     """
     import h5py
 
@@ -88,7 +93,10 @@ def numbers(parent: Any, name: str, path: Path, largest: int | None = None) -> A
             f"{where} was compressed by the filter {foreign[0]}, a plug-in that is not loaded; write it again with gzip"
         )
     declared = found.size * found.dtype.itemsize
-    check_size(path, min(declared, declared if largest is None else largest), path.stat().st_size)
+    if _chunk_bytes(found) > CHUNK_CACHE:
+        raise DemoFormatError(
+            f"{where} is stored in chunks of {_chunk_bytes(found)} bytes; write it again with smaller ones"
+        )
     if declared > FREE_ROWS and found.chunks is None and declared > path.stat().st_size:
         raise DemoFormatError(f"{where} declares {declared} bytes in a smaller file; copy or write it again")
     return found
@@ -96,6 +104,25 @@ def numbers(parent: Any, name: str, path: Path, largest: int | None = None) -> A
 
 FREE_ROWS = 1 << 20
 """Bytes that a data set may declare without lying in the file (fill values)."""
+
+
+def check_room(datasets: Iterable[Any], path: Path, rows: int | None = None) -> None:
+    """Raise unless the first ``rows`` of data sets, or all, can be read at once and become episodes.
+
+    Raises:
+        ReadLimitExceeded: they are too large.
+    """
+    wanted = 0
+    for found in datasets:
+        count = len(found) if found.ndim else 1
+        part = 1.0 if rows is None else min(1.0, rows / max(count, 1))
+        wanted += _chunk_bytes(found) + COPIES * int(found.size * found.dtype.itemsize * part)
+    check_size(path, wanted)
+
+
+def _chunk_bytes(found: Any) -> int:
+    """Bytes that are decompressed at once."""
+    return math.prod(found.chunks or (0,)) * found.dtype.itemsize
 
 
 def group(parent: Any, name: str, path: Path) -> Any:
@@ -141,4 +168,5 @@ def read_note(file: Any, path: Path) -> Note | None:
     stored = numbers(file, KEY, path)
     if stored.dtype != "u1" or stored.ndim != 1 or stored.size > MAX_NOTE:
         raise DemoFormatError(f"{path}: what ganq-irl noted in it is malformed; copy or write the file again")
+    check_room((stored,), path)
     return Note.from_json(stored[()].tobytes(), str(path))

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Dict
 
-from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
+from ganq_irl.errors import DemoFormatError, InvalidDemonstrations, ReadLimitExceeded
 from ganq_irl.files import replacing_folder
+from ganq_irl.parsing import parse_json
 from ganq_irl_demos.fitting import NUMERIC
+from ganq_irl_demos.formats.arrow_files import require_uncompressed
 from ganq_irl_demos.formats.guessing import guess_spaces
 from ganq_irl_demos.formats.imitation import horizon_of
-from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.formats.limits import brief, counted_episodes
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet import open_parquet
 from ganq_irl_demos.formats.tables import sound_episodes
@@ -88,10 +90,13 @@ def read(path: Path, request: Request) -> EpisodeStream:
             cut = not whole or len(cells["acts"]) == horizon
             yield Trajectory(cells["obs"], cells["acts"], cells.get("rews"), terminated=not cut, truncated=cut)
 
-    spaces = (note.observation_space, note.action_space) if note else guess_spaces(raw, request, str(path))
+    def passed() -> Iterator[Trajectory]:
+        return counted_episodes(raw(), str(path))
+
+    spaces = (note.observation_space, note.action_space) if note else guess_spaces(passed, request, str(path))
 
     def episodes() -> Iterator[Trajectory]:
-        trajectories = (fit(trajectory, *spaces) for trajectory in raw())
+        trajectories = (fit(trajectory, *spaces) for trajectory in passed())
         return note.restored(trajectories, str(path)) if note else trajectories
 
     return EpisodeStream(
@@ -141,11 +146,8 @@ def _mapped(file: Path) -> Any:
     import pyarrow as pa
 
     try:
+        require_uncompressed(file)
         with pa.memory_map(str(file)) as source:
-            for message in pa.ipc.MessageReader.open_stream(source):
-                if message.type == "record batch" and _is_compressed(message.metadata.to_pybytes()):
-                    raise DemoFormatError(f"{file} is compressed, which datasets never does; save the data set again")
-            source.seek(0)
             reader = pa.ipc.open_stream(source)
             columns = [name for name in _COLUMNS if name in reader.schema.names]
             table = reader.read_all().select(columns)
@@ -155,22 +157,6 @@ def _mapped(file: Path) -> Any:
         if isinstance(error, DemoFormatError):
             raise
         raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); copy the data set again") from error
-
-
-def _is_compressed(message: bytes) -> bool:
-    """Whether an Arrow message (a flatbuffer) declares a compression, which would be undone into memory on reading."""
-
-    def number(place: int, size: int) -> int:
-        return int.from_bytes(message[place : place + size], "little", signed=size == 4)
-
-    def field(table: int, index: int) -> int:
-        directory = table - number(table, 4)
-        inside = 4 + 2 * index < number(directory, 2)
-        return number(directory + 4 + 2 * index, 2) if inside else 0
-
-    root = number(0, 4)
-    place = root + field(root, 2)  # Message.header
-    return bool(field(place + number(place, 4), 3))  # RecordBatch.compression
 
 
 def _array(cell: Any) -> np.ndarray:
@@ -194,8 +180,10 @@ def _read_note(path: Path) -> Note | None:
     if file.stat().st_size > MAX_DESCRIPTION:
         raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, which is taken for an attack")
     try:
-        description = json.loads(file.read_text(encoding="utf-8"))
+        description = parse_json(file.read_text(encoding="utf-8"), file)
         text = description.get("description") or ""
+    except ReadLimitExceeded:
+        raise
     except (ValueError, AttributeError, RecursionError) as error:
         raise DemoFormatError(f"{file} is not what datasets writes ({brief(error)}); copy the data set again") from error
     prefix = f"{KEY}: "

@@ -17,8 +17,9 @@ from urllib.parse import quote, unquote
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
+from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, ReadLimitExceeded, nearest
 from ganq_irl.files import replacing_folder
+from ganq_irl.parsing import parse_json
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.keys import check_keys, order_remark
 from ganq_irl_demos.formats.limits import brief
@@ -111,7 +112,9 @@ def _info(path: Path) -> dict[str, Any]:
     if file.stat().st_size > MAX_INFO:
         raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, which is taken for an attack")
     try:
-        info = json.loads(file.read_text(encoding="utf-8"))
+        info = parse_json(file.read_text(encoding="utf-8"), file)
+    except ReadLimitExceeded:
+        raise
     except (ValueError, RecursionError) as error:
         raise DemoFormatError(f"{file} is not JSON ({brief(error)}); copy the data set again") from error
     if not isinstance(info, dict):

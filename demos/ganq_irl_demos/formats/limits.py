@@ -1,33 +1,93 @@
-"""What every reader of foreign files asks: how large may it get, and which package does it need."""
+"""What every reader of foreign files asks: is there room for what it unpacks to, and which package does it need."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-from ganq_irl.errors import DemoFormatError, MissingDependency
+import numpy as np
 
-MAX_BYTES = 8 << 30
-"""Largest size that is taken into memory. A file that declares more is refused before anything is allocated."""
+from ganq_irl import budget
+from ganq_irl.errors import MissingDependency
+from ganq_irl_demos.trajectories import Trajectory, named_arrays
 
-MAX_RATIO = 200
-"""Largest ratio of unpacked to packed size, asked of files that unpack to more than ``FREE_BYTES``."""
+Block = dict[str, np.ndarray]
 
-FREE_BYTES = 256 << 20
+COPIES = 3
+"""Times that rows lie in memory at once: as they are decoded, as columns are joined, and as they become episodes."""
+
+ROW_BYTES = 64
+"""What a row counts beside its values in a pass over all of them: the number of its episode is kept, and it takes time."""
 
 
-def check_size(path: Path, declared: int, packed: int) -> None:
-    """Raise where ``declared`` bytes of values lie in ``packed`` bytes of file, and that is too good to be true.
+def check_size(path: Path, declared: int) -> None:
+    """Raise unless the budget of the command has room for ``declared`` bytes of values that lie packed in a file.
 
     Raises:
-        DemoFormatError: naming the file and the limits.
+        ReadLimitExceeded: naming the file, the limit, and how to raise it.
     """
-    if declared > MAX_BYTES or (declared > FREE_BYTES and declared > MAX_RATIO * packed):
-        raise DemoFormatError(
-            f"{path} has {packed} bytes but would unpack to {declared}, which is taken for an attack "
-            f"(limits: {MAX_BYTES} bytes, and {MAX_RATIO} times the file's size); split it if it is genuine"
-        )
+    current = budget.current()
+    current.add_source(path)
+    current.check(declared, path)
+
+
+def counted(blocks: Iterator[Block], source: str) -> Iterator[Block]:
+    """The same blocks of rows, as long as they are no more than the files of their source can hold.
+
+    Raises:
+        ReadLimitExceeded: there are more.
+    """
+    current = budget.current()
+    current.add_source(source)
+    passed = 0
+    for block in blocks:
+        passed += ROW_BYTES * max(map(len, block.values()), default=0) + sum(array.nbytes for array in block.values())
+        current.check_stream(passed, source)
+        yield block
+
+
+def counted_episodes(trajectories: Iterator[Trajectory], source: str) -> Iterator[Trajectory]:
+    """As ``counted``, of episodes.
+
+    Raises:
+        ReadLimitExceeded: there are more than the files can hold.
+    """
+    current = budget.current()
+    current.add_source(source)
+    passed = 0
+    for trajectory in trajectories:
+        arrays = (*named_arrays(trajectory.observations).values(), trajectory.actions)
+        passed += ROW_BYTES * len(trajectory) + sum(array.nbytes for array in arrays)
+        current.check_stream(passed, source)
+        yield trajectory
+
+
+def joined(
+    blocks: Iterator[Block], cut: Callable[[Iterator[Block]], Iterator[Trajectory]], source: str
+) -> Iterator[Trajectory]:
+    """The episodes that ``cut`` makes of blocks of rows, as long as those that wait to be joined have room for it.
+
+    Raises:
+        ReadLimitExceeded: an episode is too large.
+    """
+    current = budget.current()
+    current.add_source(source)
+    last = waiting = 0
+
+    def held() -> Iterator[Block]:
+        nonlocal last, waiting
+        for block in blocks:
+            last = sum(array.nbytes for array in block.values())
+            waiting += last
+            current.hold(block.values(), source)
+            current.check((COPIES - 1) * waiting, source)
+            yield block
+
+    for trajectory in cut(held()):
+        waiting = last  # what came before the last block has become an episode
+        yield trajectory
 
 
 def needed(module: str, extra: str, what: str) -> ModuleType:

@@ -17,13 +17,16 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, StorageError
+from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, ReadLimitExceeded, StorageError
 from ganq_irl.files import replacing_folder, require_plain
-from ganq_irl_demos.formats.hdf5 import group, member, numbers, opened
+from ganq_irl.parsing import parse_json
+from ganq_irl_demos.formats.arrow_files import require_uncompressed
+from ganq_irl_demos.formats.hdf5 import check_room, group, member, numbers, opened
 from ganq_irl_demos.formats.joints import Block, Rules
-from ganq_irl_demos.formats.limits import brief, check_size, needed
+from ganq_irl_demos.formats.limits import COPIES, brief, check_size, counted_episodes, needed
 from ganq_irl_demos.formats.minari_spaces import choose, chosen_space, chosen_values, is_supported, leaves
 from ganq_irl_demos.formats.notes import KEY, Note
+from ganq_irl_demos.formats.parquet import open_parquet
 from ganq_irl_demos.formats.survey import survey
 from ganq_irl_demos.formats.tables import sound_episodes
 from ganq_irl_demos.packing import bound_size
@@ -34,6 +37,8 @@ PREFIX = "minari:"
 """Before the id of a data set in Minari's local store."""
 
 METADATA, EPISODES = "metadata.json", "main_data.hdf5"
+_TEXT_BYTES = 128
+_DECODED = 16  # a byte of Arrow as a Python object
 MAX_METADATA = 256 << 20
 _UNREADABLE = (
     OSError,
@@ -114,11 +119,13 @@ def read(path: Path, request: Request) -> EpisodeStream:
     storage = _storage(metadata, folder, stored, action_space)
     if metadata["data_format"] == "hdf5":
         _look_over(folder / EPISODES, count, storage)
+    else:
+        _look_over_tables(folder)
 
     remarks = survey(_flags(folder, count, storage, metadata["data_format"]), Rules(), str(path)).remarks(noted=bool(note))
 
     def episodes() -> Iterator[Trajectory]:
-        found = _episodes(storage, count, chosen, folder)
+        found = counted_episodes(_episodes(storage, count, chosen, folder), str(folder))
         trajectories = (fit(one, observation_space, action_space) for one in found)
         return note.restored(trajectories, str(path)) if note else trajectories
 
@@ -150,7 +157,9 @@ def _metadata(folder: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_METADATA:
         raise DemoFormatError(f"{path} has {path.stat().st_size} bytes, which is taken for an attack")
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
+        metadata = parse_json(path.read_text(encoding="utf-8"), path)
+    except ReadLimitExceeded:
+        raise
     except (ValueError, RecursionError) as error:
         raise DemoFormatError(f"{path} is not JSON ({brief(error)}); copy the data set again") from error
     if not isinstance(metadata, dict) or metadata.get("data_format") not in ("hdf5", "arrow", "parquet"):
@@ -167,7 +176,7 @@ def _space(metadata: Mapping[str, Any], key: str, folder: Path) -> spaces.Space:
             "code); write the data set again with a newer Minari"
         )
     try:
-        description = json.loads(metadata[key])
+        description = parse_json(metadata[key], folder)
         bound_size({"spaces": description.get("subspaces", {}), **description})
         return deserialize_space(metadata[key])
     except (*_UNREADABLE, StorageError, RecursionError, NotImplementedError) as error:
@@ -187,7 +196,7 @@ def _storage(metadata: Mapping[str, Any], folder: Path, observation_space: Any, 
 
 
 def _look_over(path: Path, count: int, storage: Any) -> None:
-    """Raise unless everything that Minari would read lies in the file itself, as plain numbers or encoded images."""
+    """Raise unless all that Minari would read lies in the file itself, as numbers or encoded images, and has room."""
     from minari.dataset.minari_storage import is_image_space
 
     found = leaves(storage.observation_space)
@@ -195,23 +204,57 @@ def _look_over(path: Path, count: int, storage: Any) -> None:
     with opened(path) as file:
         for index in range(count):
             episode = group(file, f"episode_{index}", path)
-            if "infos" in episode:
-                _walk(group(episode, "infos", path), path, 0)
-            for name in ("actions", "rewards", "terminations", "truncations"):
-                numbers(episode, name, path)
-            for keys, space in parts.items():
+            read = list(_walk(group(episode, "infos", path), path, 0)) if "infos" in episode else []
+            read += [numbers(episode, name, path) for name in ("actions", "rewards", "terminations", "truncations")]
+            for keys, space in found.items():
                 *above, last = ("observations", *keys)
                 parent = episode
                 for key in above:
                     parent = group(parent, key, path)
-                if is_supported(space):
-                    numbers(parent, last, path)
+                if keys not in parts:
+                    _look_at_images(member(parent, last, path), path)
+                elif is_supported(space):
+                    read.append(numbers(parent, last, path))
                 else:
-                    _walk(parent, path, 0)
+                    read += _walk(parent, path, 0)
+            check_room(read, path)
 
 
-def _walk(parent: Any, path: Path, depth: int) -> None:
-    """Infos and texts are read by Minari with every episode, though nobody asks for them."""
+def _look_over_tables(folder: Path) -> None:
+    """Raise unless each of Minari's Arrow or Parquet files may be read as a whole, infos as Python objects included."""
+    for file in sorted(folder.glob("*/*")):
+        if file.suffix == ".parquet":
+            open_parquet(file)
+        elif file.suffix == ".arrow":
+            try:
+                require_uncompressed(file)
+            except ValueError as error:
+                if isinstance(error, DemoFormatError):
+                    raise
+                raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); copy the data set again") from error
+            check_size(file, _DECODED * file.stat().st_size)
+
+
+def _look_at_images(stored: Any, path: Path) -> None:
+    """Raise unless JPEGs may be decoded, all to the size of the first."""
+    import io
+
+    from PIL import Image
+
+    check_room((stored,), path)
+    largest = first = 0
+    for encoded in stored[()]:
+        try:
+            with Image.open(io.BytesIO(encoded)) as image:
+                largest = max(largest, 4 * image.width * image.height)
+        except Image.DecompressionBombError as error:
+            raise DemoFormatError(f"{path}: {stored.name} holds an image too large to decode ({brief(error)})") from error
+        first = first or largest
+    check_size(path, COPIES * len(stored) * first + largest)
+
+
+def _walk(parent: Any, path: Path, depth: int) -> Iterator[Any]:
+    """Data sets of infos and texts, which Minari reads with every episode, though nobody asks for them."""
     import h5py
 
     from ganq_irl_demos.formats.hdf5 import MAX_DEPTH
@@ -221,11 +264,11 @@ def _walk(parent: Any, path: Path, depth: int) -> None:
     for name in parent:
         found = member(parent, name, path)
         if isinstance(found, h5py.Group):
-            _walk(found, path, depth + 1)
+            yield from _walk(found, path, depth + 1)
         elif found.dtype.kind == "O":  # texts; h5py makes strings of them and nothing else
-            check_size(path, found.size * 8, path.stat().st_size)
+            check_size(path, found.size * _TEXT_BYTES)
         else:
-            numbers(parent, name, path)
+            yield numbers(parent, name, path)
 
 
 def _episodes(storage: Any, count: int, chosen: dict[str, tuple[str, ...]], folder: Path) -> Iterator[Trajectory]:
@@ -272,7 +315,7 @@ def _trajectory(episode: Mapping[str, Any], seed: Any) -> Trajectory:
 def _env_id(metadata: Mapping[str, Any]) -> str | None:
     """The id in the environment's description, which is read as JSON and never made."""
     try:
-        name = json.loads(metadata.get("env_spec") or "{}").get("id")
+        name = parse_json(metadata.get("env_spec") or "{}", "env_spec").get("id")
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     return name if isinstance(name, str) else None

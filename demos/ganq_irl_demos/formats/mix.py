@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
-import tomllib
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError
-from ganq_irl.files import read_text
+from ganq_irl.files import read_toml
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos.catalog import same_environment
-from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.streams import split_mask
 from ganq_irl_demos.trajectories import Demonstrations
 
 TABLE = "demonstrations"
 MAX_NAME, MAX_PART = 1024, 200
 """Letters of a path, and of a name in it; file systems take 255 bytes."""
-
-LARGEST_TABLE = 1 << 20
-"""Bytes of TOML, which takes its time."""
 
 MAX_COPIES = 100
 """Largest number of times that the set of the largest weight is repeated."""
@@ -39,13 +34,11 @@ def parts(path: Path) -> list[tuple[str, float]]:
 
     Raises:
         DemoFormatError: not TOML of the form above.
-        StorageError: missing, too large, or no text.
     """
-    text = read_text(path, LARGEST_TABLE)
     try:
-        content = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DemoFormatError(f"{path} is not TOML ({brief(error)})") from error
+        content = read_toml(path)
+    except ConfigurationError as error:
+        raise DemoFormatError(str(error)) from error
     tables: Any = content.get(TABLE)
     sound = isinstance(tables, list) and tables and all(isinstance(table, dict) and _is_part(table) for table in tables)
     if not sound or set(content) != {TABLE}:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import DemoFormatError
+from ganq_irl import budget
+from ganq_irl.errors import DemoFormatError, ReadLimitExceeded
+from ganq_irl.parsing import json_cost, parse_json
 from ganq_irl_demos.packing import are_missable, are_seeds, header_of, space_in
 from ganq_irl_demos.streams import EpisodeStream
 from ganq_irl_demos.trajectories import Trajectory
@@ -58,7 +60,10 @@ class Note:
             DemoFormatError: malformed.
         """
         try:
-            content = json.loads(text)
+            budget.current().take(json_cost(text), source)
+            content = parse_json(text, source)
+        except ReadLimitExceeded:
+            raise
         except (ValueError, RecursionError) as error:
             raise _malformed(source) from error
         if not isinstance(content, dict):

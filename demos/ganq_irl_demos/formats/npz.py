@@ -19,8 +19,10 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
+from ganq_irl import budget
 from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
+from ganq_irl.parsing import json_cost, parse_json
 from ganq_irl_demos.fitting import NUMERIC
 from ganq_irl_demos.formats.limits import brief, check_size
 from ganq_irl_demos.packing import TABLE, Arrays, check_lengths, content_checksum, header_of, unpack
@@ -141,7 +143,9 @@ def read(path: Path, request: Request | None = None) -> EpisodeStream:
     _check_beginning(path)
     try:
         arrays = _read_arrays(path)
-        header = json.loads(arrays.pop("header").tobytes())
+        text = arrays.pop("header").tobytes()
+        budget.current().take(json_cost(text), path)  # its provenance is kept
+        header = parse_json(text, path)
         checksum = _check_header(header, path)
         if content_checksum(header, arrays) != checksum:
             raise DemoFormatError(f"{path} was altered: its content does not match its checksum; copy or record it again")
@@ -179,6 +183,7 @@ def load_arrays(path: Path, wanted: Collection[str] | None = None) -> Arrays:
             if wanted is None or entry in wanted:
                 mapped = _mapped(entries.zip.getinfo(f"{entry}.npy"), file, path)
                 arrays[entry] = entries[entry] if mapped is None else mapped
+    budget.current().hold(arrays.values(), path)
     return arrays
 
 
@@ -228,7 +233,8 @@ def check_entries(archive: zipfile.ZipFile, path: Path, wanted: Collection[str] 
     if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
         raise DemoFormatError(f"{path} uses a compression that numpy does not write; save it again with numpy or ganq-irl")
     unpacking = [info for info in infos if info.compress_type != zipfile.ZIP_STORED or info.file_size < MAPPED_BYTES]
-    check_size(path, sum(info.file_size for info in unpacking), path.stat().st_size)
+    sizes = [info.file_size for info in unpacking]
+    check_size(path, sum(sizes) + max(sizes, default=0))  # one at a time is copied, where it is not in C's order
     for info in infos:
         _check_array_header(archive, info, path, kinds)
 

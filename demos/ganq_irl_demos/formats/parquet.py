@@ -13,9 +13,9 @@ from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
 from ganq_irl_demos.formats.cutting import Block
-from ganq_irl_demos.formats.limits import brief, check_size
+from ganq_irl_demos.formats.limits import COPIES, brief, check_size
 from ganq_irl_demos.formats.notes import KEY, Note
-from ganq_irl_demos.formats.parquet_footer import declared_values
+from ganq_irl_demos.formats.parquet_footer import largest_row_group
 from ganq_irl_demos.formats.tables import BLOCK_ROWS, column_name, find_columns, row_blocks, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
 
@@ -56,11 +56,11 @@ def open_parquet(path: Path) -> tuple[Any, Note | None]:
     import pyarrow.parquet as pq
 
     try:
-        largest = 8 * max(declared_values(path), default=0)
+        largest = COPIES * largest_row_group(path)
         file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
     except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or write it again") from error
-    check_size(path, largest, path.stat().st_size)  # rows are read a row group at a time
+    check_size(path, largest)  # rows are read a row group at a time
     text = (file.metadata.metadata or {}).get(KEY.encode())
     return file, None if text is None else Note.from_json(text, str(path))
 

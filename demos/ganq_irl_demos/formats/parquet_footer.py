@@ -1,20 +1,27 @@
-"""How many values a Parquet file declares, read from its footer (Thrift's compact protocol) without pyarrow's accessors.
+"""What a Parquet file unpacks to, read from its footer and the headers of its pages (Thrift's compact protocol).
 
-Those end the process, by an exception of C++ that nobody catches, where the statistics of a column are damaged; and the
-number is wanted before anything is decoded.
+pyarrow's own accessors end the process, by an exception of C++ that nobody catches, where the statistics of a column are
+damaged. Pages are looked at one by one, since nothing binds them to what the footer says of their sizes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 MAGIC = b"PAR1"
 LARGEST_FOOTER = 64 << 20
+HEADER_BYTES = 1 << 14
+"""Bytes in which the header of a page ends."""
+
+VALUE_BYTES = 8
 _MAX_DEPTH = 16
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 _INTEGERS = (4, 5, 6)
-_ROW_GROUPS, _COLUMNS, _COLUMN_METADATA, _NUM_VALUES = 4, 1, 3, 5  # fields of FileMetaData, RowGroup, ColumnChunk, ...
+_ROW_GROUPS, _COLUMNS, _COLUMN_METADATA = 4, 1, 3  # fields of FileMetaData, RowGroup, ColumnChunk
+_NUM_VALUES, _COMPRESSED_SIZE, _DATA_OFFSET, _DICTIONARY_OFFSET = 5, 7, 9, 11  # of ColumnMetaData
+_PAGE_UNPACKED, _PAGE_PACKED = 2, 3  # of PageHeader
 
 
 def declared_values(path: Path) -> list[int]:
@@ -25,22 +32,58 @@ def declared_values(path: Path) -> list[int]:
         LookupError: it is cut short.
     """
     with open(path, "rb") as file:
-        end = file.seek(0, 2)
-        file.seek(max(0, end - 8))
-        tail = file.read(8)
-        size = int.from_bytes(tail[:4], "little")
-        if tail[4:] != MAGIC or size > min(LARGEST_FOOTER, end - 8):
-            raise ValueError("no footer of Parquet at its end")
-        file.seek(end - 8 - size)
-        metadata = _Reader(file.read(size)).struct()
-    return [sum(map(_values, group.get(_COLUMNS, ()))) for group in metadata.get(_ROW_GROUPS, ())]
+        return [sum(map(_values, columns)) for columns in _row_groups(file)]
+
+
+def largest_row_group(path: Path) -> int:
+    """Bytes that decoding the largest row group takes at most: its values, and in each column a page and its dictionary.
+
+    Raises:
+        ValueError: the footer is missing, too large, or no metadata; or a page is larger than its column.
+        LookupError: it is cut short.
+    """
+    with open(path, "rb") as file:
+        return max((sum(_bytes(file, column) for column in columns) for columns in _row_groups(file)), default=0)
+
+
+def _row_groups(file: BinaryIO) -> list[list[dict[int, Any]]]:
+    """The metadata of the columns in each row group."""
+    end = file.seek(0, 2)
+    file.seek(max(0, end - 8))
+    tail = file.read(8)
+    size = int.from_bytes(tail[:4], "little")
+    if tail[4:] != MAGIC or size > min(LARGEST_FOOTER, end - 8):
+        raise ValueError("no footer of Parquet at its end")
+    file.seek(end - 8 - size)
+    metadata = _Reader(file.read(size)).struct()
+    return [[column[_COLUMN_METADATA] for column in group.get(_COLUMNS, ())] for group in metadata.get(_ROW_GROUPS, ())]
 
 
 def _values(column: Any) -> int:
-    count = column[_COLUMN_METADATA][_NUM_VALUES]
+    count = column[_NUM_VALUES]
     if not isinstance(count, int) or count < 0:
         raise ValueError("a column with less than no values")
     return count
+
+
+def _bytes(file: BinaryIO, column: Any) -> int:
+    pages = list(_page_sizes(file, column))
+    return VALUE_BYTES * _values(column) + sum(sorted(pages)[-2:])
+
+
+def _page_sizes(file: BinaryIO, column: Any) -> Iterator[int]:
+    """Bytes that each page of a column unpacks to."""
+    place = min(offset for offset in (column[_DATA_OFFSET], column.get(_DICTIONARY_OFFSET, 0)) if offset > 0)
+    end = place + column[_COMPRESSED_SIZE]
+    while place < end:
+        file.seek(place)
+        reader = _Reader(file.read(HEADER_BYTES))
+        header = reader.struct()
+        unpacked, packed = header[_PAGE_UNPACKED], header[_PAGE_PACKED]
+        if unpacked < 0 or not 0 <= packed <= end - place:
+            raise ValueError("a page larger than its column")
+        yield unpacked
+        place += reader.place + packed
 
 
 class _Reader:

@@ -14,10 +14,21 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import ConfigurationError, DemoFormatError, nearest
+from ganq_irl.errors import ConfigurationError, DemoFormatError, ReadLimitExceeded, nearest
 from ganq_irl.files import replacing_file
+from ganq_irl.parsing import parse_json
 from ganq_irl_demos.formats.cutting import Block
-from ganq_irl_demos.formats.hdf5 import group, is_hdf5, member, numbers, opened, read_note, text_attribute, top_names
+from ganq_irl_demos.formats.hdf5 import (
+    check_room,
+    group,
+    is_hdf5,
+    member,
+    numbers,
+    opened,
+    read_note,
+    text_attribute,
+    top_names,
+)
 from ganq_irl_demos.formats.keys import check_keys, order_remark
 from ganq_irl_demos.formats.limits import needed
 from ganq_irl_demos.formats.notes import KEY, Note
@@ -161,24 +172,34 @@ def _is_dict(space: spaces.Space | None, keys: list[str]) -> bool:
 
 def _env_id(text: str | None) -> str | None:
     try:
-        name = json.loads(text or "{}").get("env_name")
+        name = parse_json(text or "{}", "env_args").get("env_name")
+    except ReadLimitExceeded:
+        raise
     except (ValueError, RecursionError, AttributeError):
         return None
     return name if isinstance(name, str) and name in gym.registry else None  # others are names of robosuite's
 
 
 def _episode(demo: Any, keys: list[str], joined: bool, index: int, path: Path) -> Block:
+    stored = {
+        (folder, key): numbers(group(demo, folder, path), key, path)
+        for folder in ("obs", "next_obs")
+        if folder in demo
+        for key in keys
+    }
+    stored |= {(field, ""): numbers(demo, field, path) for field in ("actions", "rewards", "dones") if field in demo}
+    check_room(stored.values(), path)
     block: Block = {}
     for field, folder in (("observations", "obs"), ("next_observations", "next_obs")):
         if folder not in demo:
             continue
-        parts = {key: numbers(group(demo, folder, path), key, path)[()] for key in keys}
+        parts = {key: stored[folder, key][()] for key in keys}
         if joined and len(parts) > 1:
             parts = {FLAT: np.concatenate([part.reshape(len(part), -1) for part in parts.values()], axis=1)}
         block |= {field if joined else f"{field}.{unquote(key)}": part for key, part in parts.items()}
     for field in ("actions", "rewards", "dones"):
         if field in demo:
-            block[field] = numbers(demo, field, path)[()]
+            block[field] = stored[field, ""][()]
     rows = {len(array) if array.ndim else 0 for array in block.values()}
     if len(rows) != 1:
         raise DemoFormatError(f"{path}: {demo.name} has fields of {sorted(rows)} rows; expected one row for each transition")

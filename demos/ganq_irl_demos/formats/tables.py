@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -18,6 +19,7 @@ from ganq_irl_demos.formats.cutting import cut, sound_blocks
 from ganq_irl_demos.formats.guessing import guess_actions, guess_observations
 from ganq_irl_demos.formats.imitation import horizon_of
 from ganq_irl_demos.formats.joints import Block, Rules
+from ganq_irl_demos.formats.limits import counted, joined
 from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.packing import check_lengths
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -141,7 +143,7 @@ def table_stream(
     """
 
     def rows() -> Iterator[Block]:
-        return sound_blocks(numbered_episodes(blocks(), source), source)
+        return sound_blocks(numbered_episodes(counted(blocks(), source), source), source)
 
     first = next(rows(), None)
     fields = set(first or ())
@@ -161,7 +163,8 @@ def table_stream(
     dropped = {} if whole else {"last_steps": "dropped: their next observations are unknown"}
 
     def episodes() -> Iterator[Trajectory]:
-        found = cut(table.blocks(), horizon, ordered=ordered, rules=table.rules)
+        cutting = partial(cut, horizon=horizon, ordered=ordered, rules=table.rules)
+        found = joined(table.blocks(), cutting, source)
         typed = (_typed(one, observation_space, action_space) for one in found) if is_text else found
         trajectories = (fit(one, observation_space, action_space) for one in typed)
         return note.restored(trajectories, source) if note else trajectories

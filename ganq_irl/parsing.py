@@ -1,0 +1,79 @@
+"""JSON and TOML from strangers, parsed once their text has shown that it is worth the memory and the time."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from typing import Any
+
+from ganq_irl import budget
+from ganq_irl.errors import ConfigurationError
+
+NODE_BYTES = 128
+"""Memory that a value takes; a mark of JSON (bracket, comma, colon) stands for one."""
+
+CELL_BYTES = 128
+"""Memory of a cell of a table as a text in a dict."""
+
+MOST_STEPS = 2 * 10**6
+"""Steps from table to table that the keys of a TOML file may ask for; each part of a key is looked up from the top."""
+
+_MARKS = (b"[", b"{", b",", b":")
+_NUMBER = re.compile(r"(?<![\w.\"'-])[+-]?[0-9]++\.[0-9]++(?=[\s,\]}]|$)")
+
+
+def json_cost(text: str | bytes) -> int:
+    """Bytes that parsing takes at most, the text itself and its decoded forms included."""
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    widest = 3 if raw.isascii() else 9
+    return NODE_BYTES * (1 + sum(map(raw.count, _MARKS))) + widest * len(raw)
+
+
+def parse_json(text: str | bytes, source: object) -> Any:
+    """Parse JSON.
+
+    Raises:
+        ReadLimitExceeded: it would take more memory than may be read.
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+    budget.current().check(json_cost(text), source)
+    return json.loads(text)
+
+
+def parse_toml(text: str, source: object) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        ConfigurationError: it is no TOML, or its keys are nested deeper than anything here is.
+    """
+    depth = steps = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        dots = line.count(".")
+        if dots > 1:
+            dots -= len(_NUMBER.findall(line))
+        if line.lstrip().startswith("["):
+            depth = max(depth, dots)
+        steps += (1 + dots) * (depth + dots)
+        if steps > MOST_STEPS:
+            raise ConfigurationError(
+                f"{source} is not read beyond line {number}: keys with this many dots would take too long; expected a few "
+                "levels of tables, and long lists on several lines"
+            )
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{source} is not TOML: {str(error)[:200]}") from error
+
+
+def check_table(text: str | bytes, source: object) -> None:
+    """Raise unless a table of comma-separated text may be read into memory, each row with every column of the header.
+
+    Raises:
+        ReadLimitExceeded: it would take more memory than may be read.
+    """
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    columns = 1 + raw.partition(b"\n")[0].count(b",")
+    rows = 1 + raw.count(b"\n") + raw.count(b"\r")
+    budget.current().check(CELL_BYTES * (columns * rows + raw.count(b",")), source)
