@@ -22,8 +22,9 @@ def plain_array(value: Any, name: str) -> np.ndarray:
     What holds no numbers is returned as numpy has it, so that the checks can name its place.
 
     Raises:
-        InvalidDemonstrations: ragged lists, or something that numpy cannot read.
+        InvalidDemonstrations: ragged lists, masked values, or something that numpy cannot read.
     """
+    _refuse_masked(value, name)
     array = _as_array(value, name)
     if array.dtype.kind == "O":
         array = _unboxed(array, name)
@@ -32,6 +33,17 @@ def plain_array(value: Any, name: str) -> np.ndarray:
     if array.dtype == np.uint64:
         return array.astype(np.int64 if array.max(initial=0) <= np.iinfo(np.int64).max else np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _refuse_masked(value: Any, name: str) -> None:
+    """What lies under the mask of a masked array is no number of anyone's, and numpy would take it for one."""
+    parts = value if isinstance(value, list | tuple) else (value,)
+    for index, part in enumerate(parts):
+        if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
+            row = int(np.argwhere(np.ma.getmaskarray(part))[0][0]) if part is value and part.ndim else index
+            raise InvalidDemonstrations(
+                f"{name}, row {row}: the value is masked, expected a number; fill it in, or leave the episode out"
+            )
 
 
 def _as_array(value: Any, name: str) -> np.ndarray:
@@ -49,10 +61,11 @@ def _as_array(value: Any, name: str) -> np.ndarray:
 
 
 def _unboxed(array: np.ndarray, name: str) -> np.ndarray:
-    """Numbers that lie in an object array, of which None is a missing one; or the array itself."""
+    """Numbers that lie in an object array, of which None and pandas' NA are missing ones; or the array itself."""
     items = array.ravel().tolist()
     if items and all(isinstance(item, np.ndarray | list | tuple) for item in items):
         return _as_array([plain_array(item, name) for item in items], name)
+    items = [None if type(item).__name__ == "NAType" else item for item in items]
     numbers = [item for item in items if item is not None]
     if not numbers or not all(isinstance(item, Number | np.number | np.bool_) for item in numbers):
         return array

@@ -47,7 +47,10 @@ def _check_lengths(trajectory: Trajectory, index: int, names: list[str]) -> Iter
 
 def _check_array(array: np.ndarray, index: int, field: str, space: spaces.Space) -> Iterator[Finding]:
     kinds, names = _allowed(space)
-    if array.dtype.kind not in kinds:
+    if array.dtype.kind == "f" and "f" not in kinds and np.isnan(array).any():
+        message = f"NaN, expected {names} for {space}; a missing value? Fill it in, or leave this trajectory out"
+        yield Finding("error", index, int(np.argwhere(np.isnan(array))[0][0]), field, "non-finite", message)
+    elif array.dtype.kind not in kinds:
         message = f"dtype {array.dtype}, expected {names} for {space}; convert the values with .astype before saving"
         yield Finding("error", index, None, field, "dtype", message)
     shape = space.shape or ()

@@ -136,7 +136,7 @@ def test_a_cell_that_is_no_number_is_named_by_column_and_row(cell, column, expec
     row = {"obs": "1", "acts": "0", "dones": "0"}
     lines = [",".join(row), *[",".join(row.values())] * 3, ",".join({**row, column: cell}.values())]
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
-    with pytest.raises(DemoFormatError, match=rf"rows.csv: column '{column}', row 4: given .*expected .*{expected}"):
+    with pytest.raises(DemoFormatError, match=rf"rows.csv: column '{column}', row 3: given .*expected .*{expected}"):
         load_demonstrations(tmp_path / "rows.csv")
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos import examine_demonstrations, load_demonstrations
+from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
+from ganq_irl_demos import Demonstrations, Trajectory, examine_demonstrations, load_demonstrations
 from ganq_irl_demos.streams import remarks_in
 
 OBSERVATIONS, ACTIONS = spaces.Box(-np.inf, np.inf, (2,), np.float32), spaces.Box(-1, 1, (1,), np.float32)
@@ -210,8 +210,8 @@ REFUSED = {
     "next observation a row late": (shifted(1), f"{SHIFTED} the row itself", WITH_NEXT),
     "next observation a row early": (shifted(-1), f"{SHIFTED} the row 2 after it", WITH_NEXT),
     "a step twice": (twice, "rows 5 and 36 are both step 5 of episode 0", WITH_STEPS),
-    "a step missing": (no_step, "step in row 7 is missing", WITH_STEPS),
-    "an episode missing": (no_episode, "episode in row 7 is missing", WITH_STEPS),
+    "a step missing": (no_step, "(step in|column 'step',) row 7.* is missing", WITH_STEPS),
+    "an episode missing": (no_episode, "(episode in|column 'episode',) row 7.* is missing", WITH_STEPS),
 }
 TOLD_OF = {
     "an end in the middle": (end_inside, f"row 16 .*{ENDS}", FORMATS),
@@ -359,3 +359,55 @@ def test_rounding_is_no_contradiction(tmp_path):
     table["next_observations"] = table["next_observations"] * np.float32(1 + 1e-6)
     demos, told = load(as_arrays(table, tmp_path))
     assert (len(demos), told) == (EPISODES, [])
+
+
+def test_a_missing_value_is_no_number(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow", exc_type=ImportError)
+    for column in ("actions_0", "observations_1", "truncated", "episode", "step"):
+        table = frame(sound_table()).convert_dtypes()
+        table.loc[7, column] = pandas.NA
+        table.to_parquet(tmp_path / "rows.parquet")
+        table.to_csv(tmp_path / "rows.csv", index=False)
+        for name in ("rows.parquet", "rows.csv"):
+            with pytest.raises(DemoFormatError, match=f"column '{column}', row 7: .*(missing|expected a value)"):
+                load_demonstrations(tmp_path / name, **TOLD)
+    table = frame(sound_table()).assign(reward=1.0)
+    table.loc[7, "reward"] = np.nan  # a recorder has none for the first step
+    table.to_parquet(tmp_path / "rows.parquet")
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    for name in ("rows.parquet", "rows.csv"):
+        assert np.isnan(load_demonstrations(tmp_path / name, **TOLD)[0].rewards[7])
+
+
+@pytest.mark.parametrize("whole_row", [True, False])
+def test_a_missing_value_inside_a_list_is_no_number(whole_row, tmp_path):
+    pa = pytest.importorskip("pyarrow", exc_type=ImportError)
+    import pyarrow.parquet as pq
+
+    table = sound_table()
+    rows = table["observations"].tolist()
+    rows[7] = None if whole_row else [1.0, None]
+    for kind in (pa.list_(pa.float32()), pa.list_(pa.float32(), 2)):
+        columns = {"obs": pa.array(rows, kind), "act": list(table["actions"]), "episode": table["episode"]}
+        pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+        with pytest.raises(DemoFormatError, match="column 'obs', row 7: a value is missing"):
+            load_demonstrations(tmp_path / "rows.parquet", **TOLD)
+
+
+@pytest.mark.parametrize("field", ["observations", "actions"])
+def test_a_masked_value_in_memory_is_no_number(field):
+    arrays = {"observations": np.zeros((4, 2), np.float32), "actions": np.zeros((3, 1), np.float32)}
+    hidden = np.ma.masked_equal(arrays[field], 1.0)
+    hidden[2] = np.ma.masked
+    for masked in (hidden, list(hidden)):
+        with pytest.raises(InvalidDemonstrations, match=f"{field}, row 2: the value is masked"):
+            Trajectory(**{**arrays, field: masked})
+    assert len(Trajectory(**{**arrays, field: np.ma.masked_equal(arrays[field], 1.0)})) == 3  # nothing is hidden
+
+
+def test_a_missing_whole_number_is_named_by_its_step():
+    one = Trajectory(np.zeros((4, 2), np.float32), [1, None, 0])
+    demos = Demonstrations((one,), OBSERVATIONS, spaces.Discrete(2))
+    (finding,) = [f for f in examine_demonstrations(demos) if f.severity == "error"]
+    assert (finding.trajectory, finding.step, finding.field, finding.rule) == (0, 1, "actions", "non-finite")

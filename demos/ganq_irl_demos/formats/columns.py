@@ -13,7 +13,7 @@ from ganq_irl_demos.formats.joints import FLAGS, Block
 TEXT = "OSU"
 """Kinds of numpy dtype that may hold words."""
 
-YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
+YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
 def column_values(field: str, values: np.ndarray, column: str, source: str, first_row: int = 0) -> np.ndarray:
@@ -27,15 +27,18 @@ def column_values(field: str, values: np.ndarray, column: str, source: str, firs
         first_row: rows of the table before these.
 
     Raises:
-        DemoFormatError: something else than numbers, naming the column and the row, counted from 1.
+        DemoFormatError: something else than numbers, naming the column and the row, counted from 0.
     """
     if values.ndim and values.dtype.kind in NUMERIC:
         return values
     if not values.ndim or values.dtype.kind not in TEXT:
         raise DemoFormatError(f"{source}: column {column!r} holds {values.dtype} values, expected a row of numbers a step")
+    missing = values == None  # noqa: E711  # elementwise
+    if field != "rewards" and missing.any():
+        raise _unexpected(values, missing, column, source, first_row, "a value")
     if field == "episode":
         return values.astype(str)
-    words = np.char.lower(np.where(values == None, "", values).astype(str))  # noqa: E711  # elementwise
+    words = np.char.lower(np.where(missing, "", values).astype(str))
     yes, no = np.isin(words, YES), np.isin(words, NO)
     if field in FLAGS:
         if not (yes | no).all():
@@ -66,7 +69,7 @@ def _unexpected(
     place = tuple(np.argwhere(wrong)[0])
     given = str(values[place])
     advice = "; give each number a column of its own, such as obs_0, obs_1" if given.strip()[:1] in ("[", "(") else ""
-    where = f"{source}: column {column!r}, row {first_row + int(place[0]) + 1}"
+    where = f"{source}: column {column!r}, row {first_row + int(place[0])}"
     return DemoFormatError(f"{where}: given {given[:40]!r}, expected {expected}{advice}")
 
 

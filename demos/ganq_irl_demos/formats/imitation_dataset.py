@@ -164,11 +164,15 @@ def _array(cell: Any) -> np.ndarray:
     import pyarrow as pa
 
     values, shape = cell.values, [len(cell.values)]
+    nulls = values.null_count
     while pa.types.is_list(values.type) or pa.types.is_fixed_size_list(values.type) or pa.types.is_large_list(values.type):
         rows, values = len(values), values.flatten()
+        nulls += values.null_count
         if rows and len(values) % rows:
             raise ValueError("lists of different lengths")
         shape.append(len(values) // max(rows, 1))
+    if nulls:
+        raise ValueError(f"{nulls} missing values")
     array = values.to_numpy(zero_copy_only=False)
     if array.dtype.kind not in NUMERIC:
         raise ValueError(f"{values.type} values")

@@ -80,6 +80,8 @@ def read_blocks(paths: list[Path], found: dict[str, list[str]]) -> Iterator[Bloc
         # a column such as `a.b` would be taken for the field b of a struct a
         try:
             for batch in file.iter_batches(BLOCK_ROWS, columns=[n for n in file.schema_arrow.names if n in wanted]):
+                for name in needed_columns(found):
+                    require_values(batch.column(name), name, str(path), rows)
                 arrays = {name: to_numpy(batch.column(name), batch.schema.field(name), str(path)) for name in wanted}
                 yield join_columns(arrays, found, str(path), rows)
                 rows += len(batch)
@@ -89,16 +91,47 @@ def read_blocks(paths: list[Path], found: dict[str, list[str]]) -> Iterator[Bloc
             raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or write it again") from error
 
 
+def needed_columns(found: dict[str, list[str]]) -> set[str]:
+    """Columns of which no value may be missing: all but rewards, which nobody learns from."""
+    return {name for field, columns in found.items() if field != "rewards" for name in columns}
+
+
+def require_values(column: pa.Array, name: str, source: str, first_row: int = 0) -> None:
+    """Raise where a value is missing, also inside lists: what lies under a mask is no number.
+
+    Raises:
+        DemoFormatError: naming the column and the row, counted from 0.
+    """
+    each = 1  # values of a row
+    while True:
+        if column.null_count:
+            missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
+            raise DemoFormatError(
+                f"{source}: column {name!r}, row {first_row + int(missing[0]) // each}: a value is missing ({missing.size} "
+                "in this block of rows), expected a number; fill it in, or leave the episode out"
+            )
+        if not _is_list(column.type):
+            return
+        values = column.flatten()
+        each, column = each * max(1, len(values) // max(1, len(column))), values
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
 def to_numpy(column: pa.Array, field: pa.Field, source: str) -> np.ndarray:
     """A column of numbers (or of words) as ``(rows,)``, or one of lists of equally many numbers as ``(rows, ...)``.
 
     Raises:
-        DemoFormatError: structs, missing values or ragged lists.
+        DemoFormatError: structs or ragged lists.
     """
     import pyarrow as pa
 
     shape: tuple[int, ...] = (len(column),)
-    while pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type):
+    while _is_list(column.type):
         values, rows = column.flatten(), len(column)
         if column.null_count or (rows and len(values) % rows) or not _even(column, len(values) // max(rows, 1)):
             raise DemoFormatError(f"{source}: column {field.name!r} holds lists of different lengths, expected one shape")
@@ -111,8 +144,6 @@ def to_numpy(column: pa.Array, field: pa.Field, source: str) -> np.ndarray:
         return column.to_numpy(zero_copy_only=False).reshape(shape)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         raise DemoFormatError(f"{source}: column {field.name!r} holds {kind} values, expected numbers")
-    if column.null_count and not pa.types.is_floating(kind):
-        raise DemoFormatError(f"{source}: column {field.name!r} has {column.null_count} missing values, expected numbers")
     array = column.to_numpy(zero_copy_only=False).reshape(shape)
     noted = (field.metadata or {}).get(_SHAPE)
     if noted is not None and re.fullmatch(rb"[0-9]+(,[0-9]+)*", noted):

@@ -15,10 +15,14 @@ from ganq_irl_demos.formats.arrays import join_columns
 from ganq_irl_demos.formats.joints import FLAGS, Block
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import Note
+from ganq_irl_demos.formats.parquet import needed_columns, require_values
 from ganq_irl_demos.formats.tables import column_name, find_columns, row_blocks, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
 
 HEADER_BYTES = 1 << 20
+MISSING = ["", "NA", "N/A", "<NA>", "null", "NULL", "None"]
+"""Words for a value that is missing; NaN is one that is not a number, for the checks to name."""
+
 MAX_COLUMNS = 4096
 """Columns written for one field; an image belongs into another format."""
 
@@ -54,6 +58,8 @@ def read(path: Path, request: Request) -> EpisodeStream:
         rows = 0
         try:
             for batch in _open(path, delimiter or ",", sorted(field_of)):
+                for name in needed_columns(found):
+                    require_values(batch.column(name), name, str(path), rows)
                 arrays = {name: _values(batch.column(name), field) for name, field in field_of.items()}
                 if len(batch):
                     yield join_columns(arrays, found, str(path), rows)
@@ -80,7 +86,11 @@ def _open(path: Path, delimiter: str, wanted: list[str] | None = None) -> Any:
 
     # all as text: the first block does not tell what a column holds further down
     types = {name: pa.string() for name in wanted or ()}
-    convert = csv.ConvertOptions(include_columns=wanted, column_types=types, strings_can_be_null=True) if wanted else None
+    convert = (
+        csv.ConvertOptions(include_columns=wanted, column_types=types, strings_can_be_null=True, null_values=MISSING)
+        if wanted
+        else None
+    )
     try:
         return csv.open_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=convert)
     except (pa.ArrowException, OSError) as error:
