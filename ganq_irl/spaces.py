@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,44 @@ from ganq_irl.errors import IncompatibleSpaces, StorageError
 
 MAX_SIZE = 2**24
 """Numbers in one observation or action that is read from a file; more is taken for a damaged or hostile one."""
+
+_LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+
+
+def unsupported_space(what: str, space: spaces.Space) -> str | None:
+    """A sentence on why no demonstrations can hold such observations or actions; None where they can.
+
+    Args:
+        what: "observations" or "actions".
+        space: the space of them.
+    """
+    leaves = list(space.spaces.values()) if isinstance(space, spaces.Dict) else [space]
+    if isinstance(space, spaces.Dict) and (what == "actions" or any(isinstance(leaf, spaces.Dict) for leaf in leaves)):
+        kind = "a Dict of actions" if what == "actions" else "a Dict inside a Dict"
+        return f"{what}: {kind} is not supported; flatten it in a wrapper, such as gymnasium.wrappers.FlattenObservation"
+    if isinstance(space, spaces.Dict) and not all(isinstance(key, str) for key in space.spaces):
+        return f"{what}: the keys {list(space.spaces)} of a Dict are not all text; rename them in a wrapper"
+    for leaf in leaves:
+        if not isinstance(leaf, _LEAVES):
+            return f"{what}: {_refusal_of(leaf)}"
+    return None
+
+
+def has_scalars(space: spaces.Space) -> bool:
+    """Whether a Box without axes is among the observations: Stable-Baselines3's networks and buffers expect one at least."""
+    leaves = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
+    return any(isinstance(leaf, spaces.Box) and leaf.shape == () for leaf in leaves)
+
+
+def check_supported(observation_space: spaces.Space, action_space: spaces.Space) -> None:
+    """Raise the sentence of ``unsupported_space`` for observations or actions, if there is one.
+
+    Raises:
+        IncompatibleSpaces: no demonstrations can hold them.
+    """
+    for what, space in (("observations", observation_space), ("actions", action_space)):
+        if (reason := unsupported_space(what, space)) is not None:
+            raise IncompatibleSpaces(reason)
 
 
 def space_to_json(space: spaces.Space) -> dict[str, Any]:
@@ -40,10 +79,7 @@ def space_to_json(space: spaces.Space) -> dict[str, Any]:
         return {"type": "MultiBinary", "n": np.asarray(space.n).tolist()}
     if isinstance(space, spaces.Dict):
         return {"type": "Dict", "spaces": {key: space_to_json(value) for key, value in space.spaces.items()}}
-    raise IncompatibleSpaces(
-        f"a {type(space).__name__} space is not supported; use Box, Discrete, MultiDiscrete, MultiBinary or Dict "
-        "(gymnasium.wrappers.FlattenObservation turns most others into Box)"
-    )
+    raise IncompatibleSpaces(_refusal_of(space))
 
 
 def space_from_json(description: dict[str, Any]) -> spaces.Space:
@@ -68,7 +104,8 @@ def space_from_json(description: dict[str, Any]) -> spaces.Space:
         if kind == "MultiBinary":
             return spaces.MultiBinary(description["n"])
         if kind == "Dict":
-            return spaces.Dict({key: space_from_json(value) for key, value in description["spaces"].items()})
+            # Ordered, since gymnasium sorts other mappings, and a policy joins its inputs in the order of the keys.
+            return spaces.Dict(OrderedDict((key, space_from_json(value)) for key, value in description["spaces"].items()))
     except (KeyError, TypeError, ValueError, AssertionError, AttributeError, ArithmeticError, RecursionError) as error:
         if isinstance(error, StorageError):
             raise
@@ -111,6 +148,13 @@ def space_in_layout_of(space: spaces.Space, given: spaces.Space) -> spaces.Space
     shape = given.shape or ()
     is_transposed = isinstance(given, spaces.Box) and len(shape) == 3 and (shape[2], *shape[:2]) == space.shape
     return space if is_transposed and shape != space.shape else given
+
+
+def _refusal_of(space: spaces.Space) -> str:
+    return (
+        f"a {type(space).__name__} space is not supported; use Box, Discrete, MultiDiscrete, MultiBinary or Dict "
+        "(gymnasium.wrappers.FlattenObservation turns most others into Box)"
+    )
 
 
 def _size(description: dict[str, Any]) -> int:

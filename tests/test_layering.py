@@ -16,6 +16,7 @@ LEFT_OF = {
     "budget": ("errors",),
     "parsing": ("errors", "budget"),
     "spaces": ("errors",),
+    "space_matrix": ("errors", "spaces"),
     "files": ("errors", "budget", "parsing"),
     "episodes": ("errors",),
     "storage": ("errors", "budget", "files"),

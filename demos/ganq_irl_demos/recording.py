@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from ganq_irl.episodes import bounded, require_finite
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
+from ganq_irl.spaces import check_supported
 from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory
 
 MAX_TRIES = 20
@@ -85,6 +86,7 @@ def record_episodes(
     Raises:
         ConfigurationError: a vectorised or normalising environment, or fewer than one episode.
         EnvironmentFailed: an observation is not finite.
+        IncompatibleSpaces: spaces of a kind that demonstrations cannot hold.
         InvalidDemonstrations: ``min_return`` was reached too seldom in 20 tries for each episode wanted.
     """
     _check_request(env, n_episodes)
@@ -128,6 +130,7 @@ def _check_request(env: gym.Env, n_episodes: int) -> None:
         raise ConfigurationError(f"n_episodes is {n_episodes}; record at least one")
     if not isinstance(env, gym.Env) or isinstance(env.unwrapped, gym.vector.VectorEnv):
         raise ConfigurationError(f"expected a single Gymnasium environment, given {type(env).__name__}; use gym.make(...)")
+    check_supported(env.observation_space, env.action_space)
     inner: Any = env
     while isinstance(inner, gym.Wrapper):
         if isinstance(inner, gym.wrappers.NormalizeReward | gym.wrappers.NormalizeObservation):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
-from ganq_irl.spaces import space_to_json
+from ganq_irl.errors import ConfigurationError
+from ganq_irl.spaces import check_supported
 from ganq_irl_demos.fitting import fitted, plain_array
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Demonstrations(Sequence[Trajectory]):
             raise ConfigurationError(f"missing={unknown}: only {' and '.join(MISSABLE)} can be missing")
         object.__setattr__(self, "missing", tuple(sorted(set(self.missing))))
         object.__setattr__(self, "provenance", _as_json(self.provenance))
-        _check_supported(self.observation_space, self.action_space)
+        check_supported(self.observation_space, self.action_space)
         fits = (fit(trajectory, self.observation_space, self.action_space) for trajectory in self.trajectories)
         object.__setattr__(self, "trajectories", tuple(fits))
 
@@ -247,12 +247,3 @@ def _as_json(provenance: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigurationError(
             f"the provenance of demonstrations must hold JSON values only ({error}); convert the others to str or float"
         ) from error
-
-
-def _check_supported(observation_space: spaces.Space, action_space: spaces.Space) -> None:
-    for what, space in {**named_spaces(observation_space), "actions": action_space}.items():
-        if isinstance(space, spaces.Dict):
-            raise IncompatibleSpaces(
-                f"{what}: a nested Dict or a Dict of actions is not supported, given {space}; flatten it"
-            )
-        space_to_json(space)

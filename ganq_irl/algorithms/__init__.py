@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from gymnasium import spaces
-
 from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.algorithms.airl import AIRL
 from ganq_irl.algorithms.bc import BC, warm_start
@@ -24,8 +22,8 @@ ALGORITHMS: dict[str, type[AdversarialImitation | OffPolicyImitation]] = {
     algorithm.name: algorithm for algorithm in (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, SQIL, IQLearn)
 }
 
-register_generator("gan-q", "ganq_irl.algorithms.ganq:GANQ", acts_in=spaces.Discrete)
-register_generator("gan-q-continuous", "ganq_irl.algorithms.ganq:ContinuousGANQ", acts_in=spaces.Box)
+register_generator("gan-q", "ganq_irl.algorithms.ganq:GANQ")
+register_generator("gan-q-continuous", "ganq_irl.algorithms.ganq:ContinuousGANQ")
 
 __all__ = [
     "AIRL",

@@ -26,7 +26,7 @@ from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import TrainingDiverged
 from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.checks import check_generator
-from ganq_irl.generators.log_probs import check_has_log_prob, log_probs
+from ganq_irl.generators.log_probs import log_probs
 from ganq_irl.generators.off_policy import OffPolicyCallback, relabelled
 from ganq_irl.generators.on_policy import OnPolicyCallback
 from ganq_irl.generators.recorder import TransitionRecorder
@@ -70,7 +70,7 @@ class AdversarialImitation(GeneratorImitation):
         seed: int,
     ) -> None:
         check_settings(n_updates, batch_size, boltzmann_temperature, allows_fraction=True)
-        check_generator(generator, batch_size)
+        check_generator(self.name, generator, batch_size)
         self.generator = generator
         self.n_updates = n_updates or (8 if isinstance(generator, OnPolicyAlgorithm) else 1)
         self.batch_size, self.learning_rate, self.seed = batch_size, learning_rate, seed
@@ -88,8 +88,6 @@ class AdversarialImitation(GeneratorImitation):
             )
         self.reward_form = build_reward_form(reward)
         self.reward_form.check(discriminator, self.learner.loss)
-        if self._needs_log_probs:
-            check_has_log_prob(generator)
 
         self._rng = torch.Generator(generator.device).manual_seed(seed)
         self._numpy_rng = np.random.default_rng(seed)

@@ -15,13 +15,15 @@ from imitation.util.logger import HierarchicalLogger
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy, MultiInputActorCriticPolicy
-from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import NatureCNN
 from tqdm import tqdm
 
 from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
+from ganq_irl.generators.extractors import default_extractor
 from ganq_irl.generators.spaces import channels_first, demonstrated_spaces, in_layout_of
-from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid, to_imitation
+from ganq_irl.space_matrix import check_trains
+from ganq_irl_demos import Demonstrations, Trajectory, load_demonstrations, require_valid, to_imitation
 
 
 class BC:
@@ -43,6 +45,7 @@ class BC:
         n_updates_done: steps of the optimiser so far.
 
     Raises:
+        IncompatibleSpaces: spaces in which nothing here trains.
         GanqIrlError: demonstrations that do not fit the spaces.
     """
 
@@ -60,6 +63,7 @@ class BC:
         device: torch.device | str = "auto",
         seed: int = 0,
     ) -> None:
+        check_trains("bc", observation_space, action_space)
         demos = load_demonstrations(
             demonstrations, observation_space=observation_space, action_space=action_space, needs=["actions"]
         )
@@ -73,7 +77,7 @@ class BC:
                 action_space=action_space,
                 rng=np.random.default_rng(seed),
                 policy=policy or _default_policy(channels_first(observation_space), action_space),
-                demonstrations=to_imitation(_with_channels_first(demos)),
+                demonstrations=to_imitation(_as_policies_take_them(demos)),
                 batch_size=min(batch_size, demos.n_transitions),
                 optimizer_kwargs={"lr": learning_rate},
                 ent_weight=entropy_weight,
@@ -169,18 +173,38 @@ def warm_start(generator: BaseAlgorithm, demonstrations: Any, n_updates: int, *,
 
 
 def _default_policy(observation_space: spaces.Space, action_space: spaces.Space) -> ActorCriticPolicy:
+    extractor = default_extractor(observation_space)
     kind: type[ActorCriticPolicy] = ActorCriticPolicy
     if isinstance(observation_space, spaces.Dict):
         kind = MultiInputActorCriticPolicy
-    elif is_image_space(observation_space):
+    elif extractor is NatureCNN:
         kind = ActorCriticCnnPolicy
     # imitation brings its own optimiser; the policy's is never stepped, so its rate only has to be a number.
-    return kind(observation_space, action_space, lr_schedule=lambda _: 1e-3, net_arch=[64, 64])
+    return kind(
+        observation_space,
+        action_space,
+        lr_schedule=lambda _: 1e-3,
+        net_arch=[64, 64],
+        features_extractor_class=extractor,
+    )
 
 
-def _with_channels_first(demos: Demonstrations) -> Demonstrations:
+def _as_policies_take_them(demos: Demonstrations) -> Demonstrations:
+    """Images channels first, and actions as SB3's distributions take them: flat, and of a type that has logarithms."""
     space = channels_first(demos.observation_space)
-    if space == demos.observation_space:
-        return demos
-    moved = tuple(replace(one, observations=in_layout_of(space, one.observations)) for one in demos.trajectories)
-    return replace(demos, trajectories=moved, observation_space=space)
+
+    def moved(one: Trajectory) -> Trajectory:
+        return replace(
+            one,
+            observations=in_layout_of(space, one.observations),
+            actions=_for_distribution(one.actions, demos.action_space),
+        )
+
+    return replace(demos, trajectories=tuple(map(moved, demos.trajectories)), observation_space=space)
+
+
+def _for_distribution(actions: np.ndarray, space: spaces.Space) -> np.ndarray:
+    """``(T, *shape) -> (T, n)``; a Discrete space's stay ``(T,)``."""
+    if isinstance(space, spaces.MultiBinary):
+        return actions.astype(np.float32)
+    return actions.reshape(len(actions), -1) if isinstance(space, spaces.Box) else actions

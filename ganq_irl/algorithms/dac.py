@@ -17,7 +17,7 @@ from ganq_irl.algorithms.expert_replay import ExpertReplay, MixedReplay
 from ganq_irl.algorithms.settings import Schedule
 from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
-from ganq_irl.errors import ConfigurationError, InvalidDemonstrations, UnsupportedGenerator
+from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.off_policy import relabelled
 from ganq_irl.generators.replay_rows import keep_on_device
@@ -88,11 +88,6 @@ class DAC(AdversarialImitation):
         frozen: bool = False,
         seed: int = 0,
     ) -> None:
-        if not isinstance(generator, OffPolicyAlgorithm):
-            raise UnsupportedGenerator(
-                f"DAC learns from a replay buffer, and {type(generator).__name__} has none: use sac, td3 or ddpg "
-                "(continuous actions), dqn, qrdqn or gan-q (discrete ones), or GAIL with this generator"
-            )
         if not 0 <= expert_share < 1:
             raise ConfigurationError(
                 f"expert_share: given {expert_share!r}, expected a share of each batch, from 0 to below 1"
@@ -116,6 +111,7 @@ class DAC(AdversarialImitation):
             boltzmann_temperature=1.0,
             seed=seed,
         )
+        assert isinstance(generator, OffPolicyAlgorithm)
         self.absorbing = AbsorbingValue(generator) if absorbing else None
         self._loop = loops(self._demonstrations[:1])
         self.expert_share, self.replay_on_device = expert_share, replay_on_device

@@ -10,7 +10,6 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from ganq_irl.algorithms.base import GeneratorImitation, demonstrations_for
 from ganq_irl.algorithms.expert_replay import ExpertReplay
 from ganq_irl.algorithms.iq_reward import SoftQReward
-from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.state import generator_state, load_generator_state
 from ganq_irl_demos import MISSABLE
@@ -36,12 +35,8 @@ class OffPolicyImitation(GeneratorImitation):
         self.seed = seed
 
     def _checked(self, generator: BaseAlgorithm) -> OffPolicyAlgorithm:
-        if not isinstance(generator, OffPolicyAlgorithm):
-            raise UnsupportedGenerator(
-                f"{type(generator).__name__} keeps no replay that {self.name} could mix demonstrations into; "
-                "use an off-policy generator: sac for continuous actions, dqn for discrete ones"
-            )
-        check_generator(generator, batch_size=1)
+        check_generator(self.name, generator, batch_size=1)
+        assert isinstance(generator, OffPolicyAlgorithm)
         return generator
 
     def recovered_reward(self) -> SoftQReward | None:

@@ -27,7 +27,8 @@ STATE_ACTION_STATE = ("observations", "actions", "next_observations")
 STATE_ACTION_RETURN = ("observations", "actions", "returns")
 FIELDS = ("observations", "actions", "next_observations", "dones", "absorbing", "returns")
 
-_SMALLEST_IMAGE = 36
+SMALLEST_IMAGE = 36
+"""Pixels a side that the strides of Stable-Baselines3's NatureCNN need."""
 _REPRESENTATIVE_ROWS = 1 << 18
 _CLIP = 10.0  # standard deviations: a dimension that hardly moves in the demonstrations must not swamp the others
 
@@ -106,7 +107,9 @@ class Part:
         """Whether a CNN reads it: an image of at least the 36 pixels that NatureCNN's strides need on either side."""
         if not isinstance(self.space, spaces.Box) or not is_image_space(self.space):
             return False
-        return sorted(self.space.shape)[1] >= _SMALLEST_IMAGE  # the smallest extent is the channels'
+        shape = self.space.shape
+        sides = shape[1:] if np.argmin(shape) == 0 else shape[:2]  # SB3 takes the smallest axis for the channels
+        return min(sides) >= SMALLEST_IMAGE
 
     @property
     def is_continuous(self) -> bool:

@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from gymnasium import spaces
-
 from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
 from ganq_irl.algorithms.settings import keyword_options
 from ganq_irl.environments.lookup import check_env
@@ -15,17 +13,13 @@ from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.envs import probe_env
 from ganq_irl.experiment.films import make_drawable
-from ganq_irl.generators.factory import GENERATORS, check_action_space, generator_options
+from ganq_irl.generators.factory import GENERATORS, generator_options
 from ganq_irl.generators.options import checked_keywords, type_hints_of
+from ganq_irl.space_matrix import IMITATION, REPLAYING, check_trains, default_generator
 from ganq_irl.storage import usable_device
 
 ADVERSARIAL = tuple(name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation))
-IMITATION = (*ALGORITHMS, "bc")
-REPLAYING = ("dac", "sqil", "iq-learn")
-"""Imitation that needs a generator with a replay buffer."""
 OFF_POLICY = ("sac", "td3", "ddpg", "dqn", "qrdqn")
-DEFAULT_GENERATOR = "fast-ppo"
-"""What is trained where nothing is named, on policy: Stable-Baselines3's PPO to rounding, in half the time or less."""
 DEFAULT_TIMESTEPS = 100_000
 DEFAULT_UPDATES = 10_000
 MOST_ENVS = 10_000
@@ -76,7 +70,8 @@ def check_config(config: ExperimentConfig) -> ExperimentConfig:
 
     Raises:
         ConfigurationError: settings contradict each other, or a keyword is unknown to the algorithm that takes it.
-        IncompatibleSpaces: the algorithm cannot act in the environment.
+        IncompatibleSpaces: the algorithm cannot train in the environment's spaces.
+        UnsupportedGenerator: the algorithm cannot train this generator.
         MissingDependency: the algorithm or the environment needs a package that is not installed.
     """
     known_algorithm(config.algo)
@@ -84,21 +79,14 @@ def check_config(config: ExperimentConfig) -> ExperimentConfig:
     usable_device(config.device)
     _check_roles(config)
     check_env(config.env)
-    action_space = probe_env(config.env, config.env_kwargs).action_space
+    probe = probe_env(config.env, config.env_kwargs)
+    observation_space, action_space = probe.observation_space, probe.action_space
+    probe.close()
     if config.algo in ALGORITHMS and config.generator is None:
         config = dataclasses.replace(config, generator=default_generator(config.algo, action_space))
     config = _check_keywords(config)
-    generator = acting_generator(config)
-    if generator is not None:
-        check_action_space(generator, action_space)
+    check_trains(config.algo, observation_space, action_space, config.generator)
     return config
-
-
-def default_generator(algo: str, action_space: spaces.Space) -> str:
-    """The generator that an imitation algorithm trains where none is named."""
-    if algo not in REPLAYING:
-        return DEFAULT_GENERATOR
-    return "dqn" if isinstance(action_space, spaces.Discrete) else "sac"
 
 
 def acting_generator(config: ExperimentConfig) -> str | None:

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, MissingDependency
 from ganq_irl.rewards import RewardFunction, VecRewardWrapper
-from ganq_irl.spaces import space_to_json
+from ganq_irl.spaces import check_supported
 
 _HISTORY = 100
 """Episodes that an environment's monitor remembers, as many as SB3 averages over."""
@@ -41,8 +41,7 @@ def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.E
         raise ConfigurationError(f"{env_id} cannot be made with env_kwargs {dict(env_kwargs or {})}: {error}") from error
     if env_kwargs:
         _try_out(env, env_id, env_kwargs)
-    for space in (env.observation_space, env.action_space):
-        space_to_json(space)
+    check_supported(env.observation_space, env.action_space)
     return env
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.experiment.checks import IMITATION, known_algorithm
+from ganq_irl.experiment.checks import known_algorithm
 from ganq_irl.generators.factory import generator_class
+from ganq_irl.space_matrix import IMITATION
 
 REWARD_KNOWN, DEMONSTRATIONS_ONLY = "reward known", "demonstrations only"
 PROTOCOLS = (REWARD_KNOWN, DEMONSTRATIONS_ONLY)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from ganq_irl.evaluation import ValueCheck, check_values, monte_carlo_returns
 from ganq_irl.evaluation.pictures import plot_loss, plot_score, plot_values, save_figure
-from ganq_irl.experiment.checks import IMITATION
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.run_directory import PROGRESS, Run
 from ganq_irl.generators.factory import generator_class
 from ganq_irl.generators.policy_store import StoredPolicy
 from ganq_irl.generators.q_values import has_action_values
+from ganq_irl.space_matrix import IMITATION
 
 LOSS_PICTURE, SCORE_PICTURE, VALUES_PICTURE = "loss.png", "score.png", "values.png"
 

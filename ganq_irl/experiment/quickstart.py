@@ -20,7 +20,6 @@ import numpy as np
 from ganq_irl.environments.true_rewards import pendulum_reward
 from ganq_irl.evaluation import EpisodeStatistics, Evaluation, summarize
 from ganq_irl.evaluation.pictures import STEPS, read_progress
-from ganq_irl.experiment.checks import IMITATION
 from ganq_irl.experiment.config import EvaluationConfig, ExperimentConfig, merged
 from ganq_irl.experiment.parallel import run_all
 from ganq_irl.experiment.quickstart_pictures import draw_returns, draw_rewards, pendulum_grid
@@ -28,6 +27,7 @@ from ganq_irl.experiment.resolve import resolve_config
 from ganq_irl.experiment.run_directory import PROGRESS, REWARD, load_run, versions, write_json
 from ganq_irl.files import replace_file, require_vacant
 from ganq_irl.rewards import RewardModel
+from ganq_irl.space_matrix import IMITATION
 from ganq_irl_demos import (
     Demonstrations,
     Trajectory,

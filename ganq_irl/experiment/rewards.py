@@ -11,13 +11,13 @@ import torch
 
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.errors import ConfigurationError, RunDirectoryError, usable_path
-from ganq_irl.experiment.checks import DEFAULT_GENERATOR
 from ganq_irl.experiment.config import ExperimentConfig, merged
 from ganq_irl.experiment.presets import alike
 from ganq_irl.experiment.resolve import parse_assignment, resolve_config
 from ganq_irl.experiment.run_directory import INFO, REWARD, Run, load_run
 from ganq_irl.files import require_plain
 from ganq_irl.rewards import RewardModel
+from ganq_irl.space_matrix import DEFAULT_GENERATOR
 from ganq_irl.storage import CONFIG_FILE, load_folder
 
 

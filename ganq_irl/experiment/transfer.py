@@ -9,7 +9,6 @@ from typing import Any
 
 from ganq_irl.errors import ConfigurationError, RunDirectoryError, nearest
 from ganq_irl.evaluation import EpisodeStatistics, Evaluation, evaluate_returns, random_returns, summarize
-from ganq_irl.experiment.checks import DEFAULT_GENERATOR
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.envs import probe_env
 from ganq_irl.experiment.presets import NONE, alike, choose_preset, env_family
@@ -20,6 +19,7 @@ from ganq_irl.experiment.runner import resume_experiment, run_experiment
 from ganq_irl.files import require_plain
 from ganq_irl.generators.factory import GENERATORS
 from ganq_irl.rewards.wrappers import check_fits
+from ganq_irl.space_matrix import DEFAULT_GENERATOR
 
 RECOVERED, TRUE, MOVED, RANDOM = "recovered", "true", "moved", "random"
 RESULT = "transfer.json"

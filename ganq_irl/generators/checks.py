@@ -10,19 +10,25 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize, VecTransposeImage
 
 from ganq_irl.errors import UnsupportedGenerator
+from ganq_irl.generators.factory import GENERATORS
+from ganq_irl.generators.log_probs import has_log_prob
 from ganq_irl.generators.off_policy import check_can_relabel
+from ganq_irl.space_matrix import TRAITS, Traits, check_trains
 
 
-def check_generator(model: BaseAlgorithm, batch_size: int) -> None:
-    """Raise unless ``model`` can be priced by a discriminator that takes ``batch_size`` fakes an update.
+def check_generator(algo: str, model: BaseAlgorithm, batch_size: int) -> None:
+    """Raise unless the imitation algorithm ``algo`` can train ``model``, on ``batch_size`` of its transitions an update.
 
     Raises:
-        UnsupportedGenerator: no environment, normalised rewards, recurrent policy, a buffer that cannot be relabelled or
-            filled, or a rollout or buffer too small for one batch of distinct transitions.
+        IncompatibleSpaces: the algorithm cannot train in the model's spaces.
+        UnsupportedGenerator: the algorithm cannot train such a model, no environment, normalised rewards, recurrent policy,
+            a buffer that cannot be relabelled or filled, or a rollout or buffer too small for one batch of distinct
+            transitions.
     """
     env = model.get_env()
     if env is None:
         raise UnsupportedGenerator(f"{type(model).__name__} has no environment; give it one with set_env before imitating")
+    check_trains(algo, model.observation_space, model.action_space, *traits_of(model))
     _check_no_reward_normalisation(env)
     if isinstance(model, OnPolicyAlgorithm):
         _check_policy(model)
@@ -34,6 +40,17 @@ def check_generator(model: BaseAlgorithm, batch_size: int) -> None:
         _check_enough(model.replay_buffer.buffer_size * model.n_envs, batch_size, "the replay buffer", "buffer_size")
     else:
         raise UnsupportedGenerator(f"{type(model).__name__} is neither an on-policy nor an off-policy algorithm of SB3")
+
+
+def traits_of(model: BaseAlgorithm) -> tuple[str, Traits]:
+    """The name of an SB3 model's class, or of the registered one that it derives from, and what decides where it trains."""
+    for kind in type(model).__mro__:
+        for name, path in GENERATORS.items():
+            module, attribute = path.split(":")
+            if kind.__name__ == attribute and kind.__module__.split(".")[0] == module.split(".")[0]:
+                return name, TRAITS[name]
+    traits = Traits(replays=isinstance(model, OffPolicyAlgorithm), has_log_prob=has_log_prob(model))
+    return type(model).__name__, traits
 
 
 def _check_policy(model: OnPolicyAlgorithm) -> None:

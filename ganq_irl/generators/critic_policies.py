@@ -17,7 +17,7 @@ from stable_baselines3.sac.policies import SACPolicy
 from stable_baselines3.td3.policies import TD3Policy
 from torch import nn
 
-from ganq_irl.generators.q_policies import default_extractor
+from ganq_irl.generators.extractors import default_extractor
 
 
 class _LayerNormCritics(BasePolicy):
@@ -40,7 +40,7 @@ class _LayerNormCritics(BasePolicy):
         features_extractor_class: type[BaseFeaturesExtractor] | None = None,
         **options: Any,
     ) -> None:
-        extractor = features_extractor_class or default_extractor(observation_space)
+        extractor = features_extractor_class or default_extractor(observation_space, options.get("normalize_images", True))
         super().__init__(observation_space, action_space, lr_schedule, features_extractor_class=extractor, **options)
 
     def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> ContinuousCritic:

@@ -13,17 +13,21 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, NatureCNN
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDependency, nearest
+from ganq_irl.errors import ConfigurationError, MissingDependency, nearest
 from ganq_irl.generators.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
+from ganq_irl.generators.extractors import LeavesExtractor, is_cnn_image, needs_leaves_extractor
+from ganq_irl.generators.n_step import replay_buffer_for
 from ganq_irl.generators.options import check_widths, checked_keywords, type_hints_of
 from ganq_irl.generators.q_policies import ActionBranchesPolicy, ActionInputPolicy
 from ganq_irl.generators.schedules import parse_schedule
+from ganq_irl.generators.spaces import channels_first
+from ganq_irl.space_matrix import TRAITS, Traits, check_trains
+from ganq_irl.spaces import has_scalars
 
 GENERATORS: dict[str, str] = {
     "ppo": "stable_baselines3:PPO",
@@ -38,17 +42,8 @@ GENERATORS: dict[str, str] = {
 }
 """Name on the command line -> ``module:class``; ``register_generator`` adds to it."""
 
-_ACTS_IN: dict[str, type[spaces.Space]] = {
-    "sac": spaces.Box,
-    "td3": spaces.Box,
-    "ddpg": spaces.Box,
-    "dqn": spaces.Discrete,
-    "qrdqn": spaces.Discrete,
-}
-"""Generators that act in one kind of space only."""
-
 FEATURES_EXTRACTORS: dict[str, type[BaseFeaturesExtractor]] = {
-    extractor.__name__: extractor for extractor in (FlattenExtractor, NatureCNN, CombinedExtractor)
+    extractor.__name__: extractor for extractor in (FlattenExtractor, NatureCNN, CombinedExtractor, LeavesExtractor)
 }
 
 OWN_POLICIES: dict[str, dict[str, type[BasePolicy]]] = {
@@ -64,7 +59,7 @@ _SCHEDULED = ("learning_rate", "critic_learning_rate", "clip_range", "clip_range
 _NOT_OPTIONS = frozenset({"self", "env", "seed", "device", "tensorboard_log", "_init_setup_model"})
 
 
-def register_generator(name: str, path: str, acts_in: type[spaces.Space] | None = None) -> None:
+def register_generator(name: str, path: str, traits: Traits | None = None) -> None:
     """Make an algorithm known by a name: to ``build_generator``, to stored policies, and to the command line.
 
     Whoever owns the class registers it where it is exported, so that this room depends on none of those that build on it.
@@ -72,11 +67,10 @@ def register_generator(name: str, path: str, acts_in: type[spaces.Space] | None 
     Args:
         name: as it is written on the command line.
         path: ``module:class`` of an SB3 algorithm, imported when it is first used.
-        acts_in: the one kind of action space that it acts in, if there is only one.
+        traits: where it trains; by default those of ``TRAITS``, or of an on-policy algorithm for a new name.
     """
     GENERATORS[name] = path
-    if acts_in is not None:
-        _ACTS_IN[name] = acts_in
+    TRAITS[name] = traits or TRAITS.get(name, Traits())
 
 
 def generator_class(name: str) -> type[BaseAlgorithm]:
@@ -140,16 +134,17 @@ def build_generator(
 
     Raises:
         ConfigurationError: an option is unknown or has a value that it cannot take.
-        IncompatibleSpaces: the algorithm cannot act in this action space.
+        IncompatibleSpaces: the algorithm cannot train in the environment's spaces.
         MissingDependency: sb3-contrib is needed.
     """
     algorithm = generator_class(name)
-    check_action_space(name, env.action_space)
+    check_trains(name, env.observation_space, env.action_space)
     for option in options:
         if option not in generator_options(name):
             raise ConfigurationError(f"{name} has no option {option!r}; {nearest(option, generator_options(name))}")
     checked = checked_keywords(type_hints_of(algorithm), options)
     parsed = {option: _parse(option, value, env.action_space) for option, value in checked.items()}
+    _fit_to_observations(name, env.observation_space, parsed)
     policy = _policy(name, parsed.pop("policy", default_policy(env.observation_space)))
     try:
         return algorithm(
@@ -169,30 +164,26 @@ def build_generator(
         ) from error
 
 
-def check_action_space(name: str, action_space: spaces.Space) -> None:
-    """Raise unless the algorithm ``name`` can act in ``action_space``.
-
-    Raises:
-        IncompatibleSpaces: naming the algorithms that can.
-    """
-    if isinstance(action_space, spaces.Discrete) and action_space.start != 0:
-        raise IncompatibleSpaces(
-            f"actions of {action_space} start at {action_space.start}; Stable-Baselines3 numbers them from 0: wrap the "
-            "environment with gymnasium.wrappers.TransformAction so that they do"
-        )
-    needed = _ACTS_IN.get(name)
-    if needed is not None and not isinstance(action_space, needed):
-        *others, last = (other for other in GENERATORS if isinstance(action_space, _ACTS_IN.get(other, spaces.Space)))
-        raise IncompatibleSpaces(
-            f"{name} needs a {needed.__name__} action space; given {action_space}: use {', '.join(others)} or {last}"
-        )
+def _fit_to_observations(name: str, space: spaces.Space, options: dict[str, Any]) -> None:
+    """Add what Stable-Baselines3's classes need for observations that they do not take by themselves."""
+    if needs_leaves_extractor(channels_first(space)):
+        options["policy_kwargs"] = {"features_extractor_class": LeavesExtractor} | (options.get("policy_kwargs") or {})
+    chooses_a_buffer = not GENERATORS[name].startswith(("stable_baselines3", "sb3_contrib"))
+    if has_scalars(space) and TRAITS[name].replays and not chooses_a_buffer and options.get("replay_buffer_class") is None:
+        n_steps = options.pop("n_steps", 1)
+        kind, settings = replay_buffer_for(space, n_steps, options.get("gamma", 0.99))
+        options["replay_buffer_class"] = kind
+        options["replay_buffer_kwargs"] = settings | (options.get("replay_buffer_kwargs") or {})
 
 
 def default_policy(observation_space: spaces.Space) -> str:
-    """SB3's policy name for an observation space: MultiInputPolicy for Dict, CnnPolicy for images, else MlpPolicy."""
+    """SB3's policy name for an observation space: MultiInputPolicy for Dict, CnnPolicy for images, else MlpPolicy.
+
+    An image of fewer than 36 pixels a side, which is too small for SB3's CNN, is flattened by MlpPolicy.
+    """
     if isinstance(observation_space, spaces.Dict):
         return "MultiInputPolicy"
-    return "CnnPolicy" if is_image_space(observation_space) else "MlpPolicy"
+    return "CnnPolicy" if is_cnn_image(channels_first(observation_space)) else "MlpPolicy"
 
 
 def _policy(name: str, policy: Any) -> type[BasePolicy]:

@@ -11,24 +11,14 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor
 
-from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.q_values import action_values, has_action_values
 from ganq_irl.generators.spaces import policy_observations
 from ganq_irl.types import Batch
 
 
-def check_has_log_prob(model: BaseAlgorithm) -> None:
-    """Raise unless ``log_probs`` is defined for this generator.
-
-    Raises:
-        UnsupportedGenerator: for a deterministic policy, naming what to use.
-    """
-    if _kind(model) is None:
-        raise UnsupportedGenerator(
-            f"AIRL needs log π(a|s) and {type(model).__name__}'s policy has none: "
-            "use ppo, a2c, trpo or sac, a value learner over discrete actions (dqn, qrdqn or gan-q), "
-            "or GAIL with this generator"
-        )
+def has_log_prob(model: BaseAlgorithm) -> bool:
+    """Whether ``log_probs`` is defined for this generator: no deterministic policy has a density."""
+    return _kind(model) is not None
 
 
 @torch.no_grad()

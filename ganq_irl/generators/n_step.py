@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.replay_rows import normalized, stored_rows, terminations
+from ganq_irl.spaces import has_scalars
 from ganq_irl.types import Observations
 
 
@@ -197,12 +198,14 @@ def replay_buffer_for(
 ) -> tuple[type[ReplayBuffer], dict[str, Any]]:
     """``replay_buffer_class`` and ``replay_buffer_kwargs`` of an SB3 algorithm; SB3's own buffer for ``n_steps=1``.
 
+    Observations without axes, which SB3's buffers cannot index, are kept by ours.
+
     Raises:
         ConfigurationError: ``n_steps`` below 1, or ``gamma`` outside [0, 1].
     """
     _check_settings(n_steps, gamma)
     is_dict = isinstance(observation_space, spaces.Dict)
-    if n_steps == 1:
+    if n_steps == 1 and not has_scalars(observation_space):
         return (DictReplayBuffer if is_dict else ReplayBuffer), {}
     return (NStepDictReplayBuffer if is_dict else NStepReplayBuffer), {"n_steps": n_steps, "gamma": gamma}
 

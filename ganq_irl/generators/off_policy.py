@@ -124,7 +124,7 @@ def check_can_relabel(model: OffPolicyAlgorithm) -> None:
             "a replay buffer with optimize_memory_usage=True or handle_timeout_termination=False keeps no time limits, so a "
             "truncated episode would look terminated; leave both as they are by default"
         )
-    if _VIEWS[kind] is RelabelledNStepReplayBuffer and not _discounts_by_samples(model):
+    if getattr(model.replay_buffer, "n_steps", 1) > 1 and not _discounts_by_samples(model):
         raise UnsupportedGenerator(
             f"{type(model).__name__} of this Stable-Baselines3 would discount the bootstrap of an n-step return by one step "
             "only; upgrade stable-baselines3 to 2.7 or later, or leave out the n-step buffer"

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, NatureCNN
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
+from ganq_irl.generators.extractors import default_extractor
 from ganq_irl.generators.q_networks import ActionBranches, ActionHead, ActionInput
 
 
@@ -52,7 +52,7 @@ class _ActionPolicy(DQNPolicy):
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        extractor = features_extractor_class or default_extractor(observation_space)
+        extractor = features_extractor_class or default_extractor(observation_space, normalize_images)
         if net_arch is None:
             net_arch = [64] if extractor is NatureCNN else [64, 64]
         super().__init__(
@@ -86,10 +86,3 @@ class ActionBranchesPolicy(_ActionPolicy):
     """Each action has a hidden layer of its own on a shared base: ``DQN(ActionBranchesPolicy, env)``."""
 
     network_class = ActionBranches
-
-
-def default_extractor(observation_space: spaces.Space) -> type[BaseFeaturesExtractor]:
-    """NatureCNN for images, CombinedExtractor for Dict, else FlattenExtractor: what SB3's three policies have."""
-    if isinstance(observation_space, spaces.Dict):
-        return CombinedExtractor
-    return NatureCNN if is_image_space(observation_space) else FlattenExtractor

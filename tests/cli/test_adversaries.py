@@ -71,8 +71,11 @@ def test_settings_of_its_own_and_of_the_algorithm_behind(call):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("dac --demos pendulum --generator ppo", "DAC learns from a replay buffer, and PPO has none"),
-        ("dac --demos pendulum --generator dqn", "dqn needs a Discrete action space"),
+        ("dac --demos pendulum --generator ppo", "dac learns from a replay buffer, and ppo keeps none"),
+        (
+            "dac --demos pendulum --generator dqn",
+            "(1,), float32); use sac, td3, ddpg or gan-q-continuous as its generator",
+        ),
         ("dac --demos pendulum --set adversary.absorb=true", "did you mean 'absorbing'"),
         ("dac --demos pendulum --set adversary.n_updates=1.5", "n_updates: given 1.5"),
         ("vail --demos pendulum --set adversary.capcity=1", "did you mean 'capacity'"),

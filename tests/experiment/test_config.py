@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from ganq_irl.environments import CONTINUING_ACROBOT, CONTINUING_CARTPOLE, POINT_MAZE
 from ganq_irl.errors import ConfigurationError, GanqIrlError, IncompatibleSpaces
 from ganq_irl.experiment import EvaluationConfig, ExperimentConfig, load_presets, resolve_config
-from ganq_irl.experiment.checks import IMITATION, check_config
+from ganq_irl.experiment.checks import check_config
 from ganq_irl.experiment.config import merged, parse_config
 from ganq_irl.experiment.presets import choose_preset, env_family
 from ganq_irl.experiment.resolve import parse_assignment
 from ganq_irl.generators.factory import GENERATORS, generator_options
+from ganq_irl.space_matrix import IMITATION
 
 PPO = {"algo": "ppo", "env": "Pendulum-v1", "preset": "none"}
 GAIL = {"algo": "gail", "env": "Pendulum-v1", "demos": "some.npz", "preset": "none"}

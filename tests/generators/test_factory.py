@@ -14,8 +14,9 @@ from stable_baselines3.common.noise import NormalActionNoise
 import ganq_irl.algorithms  # noqa: F401  registers our own generators
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDependency
 from ganq_irl.generators import factory
-from ganq_irl.generators.factory import GENERATORS, build_generator, check_action_space, default_policy, generator_options
+from ganq_irl.generators.factory import GENERATORS, build_generator, default_policy, generator_options
 from ganq_irl.generators.schedules import LinearSchedule, parse_schedule
+from ganq_irl.space_matrix import TRAITS, Traits, why_not
 
 CONTINUOUS = {"sac", "td3", "ddpg", "gan-q-continuous"}
 
@@ -91,38 +92,25 @@ def test_options_leave_out_what_the_factory_gives():
     assert {"learning_rate", "gamma", "ent_coef", "policy"} <= generator_options("sac")
 
 
-@pytest.mark.parametrize(
-    ("name", "space", "instead"),
-    [
-        ("dqn", spaces.Box(-1, 1, (2,)), "sac"),
-        ("qrdqn", spaces.MultiDiscrete([2, 3]), "ppo"),
-        ("sac", spaces.Discrete(3), "dqn"),
-        ("td3", spaces.MultiBinary(3), "ppo"),
-        ("ppo", spaces.Discrete(3, start=1), "TransformAction"),
-    ],
-)
-def test_action_spaces_that_do_not_fit_name_what_does(name, space, instead):
-    with pytest.raises(IncompatibleSpaces, match=instead):
-        check_action_space(name, space)
-
-
 def test_an_incompatible_environment_is_refused():
-    with pytest.raises(IncompatibleSpaces, match="dqn needs a Discrete"):
+    with pytest.raises(IncompatibleSpaces, match=r"dqn acts in Discrete spaces, .* use ppo, fast-ppo, a2c, trpo, sac"):
         build_generator("dqn", make_vec_env("Pendulum-v1"), device="cpu")
 
 
 def test_a_registered_generator_is_one_like_any_other(monkeypatch):
-    for table in ("GENERATORS", "_ACTS_IN"):
-        monkeypatch.setattr(factory, table, dict(getattr(factory, table)))
-    factory.register_generator("mine", "stable_baselines3:DQN", acts_in=spaces.Discrete)
+    monkeypatch.setattr(factory, "GENERATORS", dict(GENERATORS))
+    for name in ("mine", "anywhere"):
+        monkeypatch.setitem(TRAITS, name, Traits())  # forgotten again afterwards
+    factory.register_generator("mine", "stable_baselines3:DQN", Traits((spaces.Discrete,), replays=True))
     model = build_generator("mine", env_for("dqn"), seed=0, device="cpu", buffer_size=50, train_freq=[4, "step"])
     assert type(model).__name__ == "DQN"
-    with pytest.raises(IncompatibleSpaces, match="mine needs a Discrete action space"):
-        check_action_space("mine", spaces.Box(-1, 1, (2,)))
-    with pytest.raises(IncompatibleSpaces, match="or mine"):
-        check_action_space("sac", spaces.Discrete(3))
     factory.register_generator("anywhere", "stable_baselines3:PPO")
-    check_action_space("anywhere", spaces.MultiBinary(3))
+    box = spaces.Box(-1, 1, (2,))
+    assert why_not("mine", box, box).startswith("mine acts in Discrete spaces")
+    assert why_not("dac", box, box, "mine").startswith("mine acts in Discrete spaces")
+    assert why_not("dac", box, spaces.Discrete(3), "mine") is None
+    assert why_not("sac", box, spaces.Discrete(3)).endswith("gan-q, mine or anywhere")
+    assert why_not("anywhere", box, spaces.MultiBinary(3)) is None
 
 
 def test_n_steps_of_gan_q_may_be_a_table():
@@ -150,6 +138,7 @@ def test_default_policies():
     assert default_policy(gym.make("CartPole-v1").observation_space) == "MlpPolicy"
     assert default_policy(image) == "CnnPolicy"
     assert default_policy(spaces.Dict(image=image)) == "MultiInputPolicy"
+    assert default_policy(spaces.Box(0, 255, (35, 36, 3), np.uint8)) == "MlpPolicy"
 
 
 rates = st.floats(0, 1, allow_nan=False)

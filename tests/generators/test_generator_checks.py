@@ -22,13 +22,13 @@ except ImportError:  # the pinned stack has none
 
 def refused(model, match, batch_size=16):
     with pytest.raises(UnsupportedGenerator, match=match) as error:
-        check_generator(model, batch_size)
+        check_generator("gail", model, batch_size)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["ppo", "sac", "dqn"])
 def test_what_works_passes(name):
-    check_generator(generator(name, VecNormalize(walk(name), norm_reward=False)), 16)
+    check_generator("gail", generator(name, VecNormalize(walk(name), norm_reward=False)), 16)
 
 
 def test_no_environment(tmp_path):
@@ -81,7 +81,7 @@ def test_hindsight_replay():
 
 @pytest.mark.skipif(NStepReplayBuffer is None, reason="Stable-Baselines3 has no n-step buffer")
 def test_n_step_returns_of_sb3_pass():
-    check_generator(generator("dqn", n_steps=3), 16)
+    check_generator("gail", generator("dqn", n_steps=3), 16)
 
 
 def test_a_buffer_of_the_users_own():
@@ -108,5 +108,5 @@ def test_buffers_that_forget_time_limits(optimize_memory_usage):
 def test_too_few_transitions_for_a_batch_of_distinct_ones():
     refused(generator("ppo"), r"a rollout \(n_steps x n_envs\) holds 64 transitions.*is 65.*raise n_steps", 65)
     refused(generator("sac"), r"the replay buffer holds 400 transitions.*is 401.*raise buffer_size", 401)
-    check_generator(generator("ppo"), 64)
-    check_generator(generator("sac"), 400)
+    check_generator("gail", generator("ppo"), 64)
+    check_generator("gail", generator("sac"), 400)

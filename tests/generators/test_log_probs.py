@@ -4,11 +4,21 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import DISCRETE, HAVE_NO_LOG_PROB, ON_POLICY, SpacesEnv, generator, global_random_state, vec_env, walk
+from scripted import (
+    DISCRETE,
+    HAVE_NO_LOG_PROB,
+    OFF_POLICY,
+    ON_POLICY,
+    SpacesEnv,
+    generator,
+    global_random_state,
+    vec_env,
+    walk,
+)
 from stable_baselines3.common.vec_env import VecNormalize
 
-from ganq_irl.errors import UnsupportedGenerator
-from ganq_irl.generators.log_probs import check_has_log_prob, log_probs
+from ganq_irl.generators.log_probs import has_log_prob, log_probs
+from ganq_irl.space_matrix import TRAITS
 from ganq_irl.types import Batch
 
 LOPSIDED = spaces.Box(np.array([-1.0], np.float32), np.array([5.0], np.float32))
@@ -145,13 +155,9 @@ def test_every_kind_of_observation(name, observation_space):
     torch.testing.assert_close(both[0].exp() + both[1].exp(), torch.ones(4))
 
 
-@pytest.mark.parametrize("name", HAVE_NO_LOG_PROB)
-def test_deterministic_policies_are_refused_in_one_sentence(name):
-    with pytest.raises(
-        UnsupportedGenerator, match=f"{type(generator(name)).__name__}'s policy has none: use ppo, a2c, trpo or sac.*or GAIL"
-    ) as error:
-        check_has_log_prob(generator(name))
-    assert "\n" not in str(error.value)
+@pytest.mark.parametrize("name", [*ON_POLICY, *OFF_POLICY])
+def test_deterministic_policies_have_none(name):
+    assert has_log_prob(generator(name)) == (name not in HAVE_NO_LOG_PROB) == TRAITS[name].has_log_prob
 
 
 def test_no_gradient_and_no_random_number():

@@ -16,7 +16,7 @@ from ganq_irl.algorithms.ganq.noise import N_GRID, noise_grid
 from ganq_irl.algorithms.ganq.return_generators import RETURN_GENERATORS, ReturnGenerator
 from ganq_irl.algorithms.ganq.risk import Risk
 from ganq_irl.errors import ConfigurationError, nearest
-from ganq_irl.generators.q_policies import default_extractor
+from ganq_irl.generators.extractors import default_extractor
 
 
 class GANQPolicy(DQNPolicy):

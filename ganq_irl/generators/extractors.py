@@ -1,0 +1,85 @@
+"""Features extractors: which one an observation space needs, and one for spaces that Stable-Baselines3's own refuse."""
+
+from __future__ import annotations
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, NatureCNN
+from stable_baselines3.common.type_aliases import PyTorchObs
+from torch import Tensor, nn
+
+from ganq_irl.discriminator.inputs import SMALLEST_IMAGE
+from ganq_irl.spaces import has_scalars
+
+
+class LeavesExtractor(BaseFeaturesExtractor):
+    """Features of a Box without axes, or of a Dict that Stable-Baselines3's CombinedExtractor cannot take.
+
+    Images of at least 36 x 36 pixels go through NatureCNN, everything else is flattened, and the results are joined in the
+    order of the keys. Scalars, smaller images and keys of any text are accepted; CombinedExtractor names torch modules by
+    the keys, so that it fails at "images.top" and at "type".
+
+    Args:
+        observation_space: a Dict of anything that Stable-Baselines3 preprocesses, or one space.
+        cnn_output_dim: features of each image.
+        normalized_image: whether any Box of three axes is an image, whatever its type and bounds.
+    """
+
+    def __init__(self, observation_space: spaces.Space, cnn_output_dim: int = 256, normalized_image: bool = False) -> None:
+        leaves = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {None: observation_space}
+        images = {key: leaf for key, leaf in leaves.items() if is_cnn_image(leaf, normalized_image)}
+        flat = sum(get_flattened_obs_dim(leaf) for key, leaf in leaves.items() if key not in images)
+        super().__init__(observation_space, int(flat) + cnn_output_dim * len(images))
+        self._cnn_of = {key: number for number, key in enumerate(images)}
+        self.cnns = nn.ModuleList(NatureCNN(leaf, cnn_output_dim, normalized_image) for leaf in images.values())
+
+    def forward(self, observations: PyTorchObs) -> Tensor:
+        """``(batch, *shape)``, or a dict of such, to ``(batch, features_dim)``."""
+        if isinstance(observations, Tensor):
+            return self._read(None, observations)
+        space = self._observation_space
+        assert isinstance(space, spaces.Dict)
+        return torch.cat([self._read(key, observations[key]) for key in space.spaces], dim=1)
+
+    def _read(self, key: str | None, values: Tensor) -> Tensor:
+        number = self._cnn_of.get(key)
+        return values.reshape(len(values), -1) if number is None else self.cnns[number](values)
+
+
+def default_extractor(observation_space: spaces.Space, normalize_images: bool = True) -> type[BaseFeaturesExtractor]:
+    """The features extractor that an observation space needs.
+
+    NatureCNN for images, CombinedExtractor for Dict, else FlattenExtractor, as Stable-Baselines3's three policies have them;
+    ``LeavesExtractor`` where those fail.
+
+    Args:
+        observation_space: of a policy, images channels first.
+        normalize_images: as the policy has it; without, any Box of three axes is an image.
+    """
+    if needs_leaves_extractor(observation_space):
+        return LeavesExtractor
+    if isinstance(observation_space, spaces.Dict):
+        return CombinedExtractor
+    return NatureCNN if is_cnn_image(observation_space, not normalize_images) else FlattenExtractor
+
+
+def needs_leaves_extractor(observation_space: spaces.Space) -> bool:
+    """Whether Stable-Baselines3's own extractors fail at a policy's observation space."""
+    if has_scalars(observation_space):
+        return True
+    leaves = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
+    return any(_is_refused(key, leaf) for key, leaf in leaves.items())
+
+
+def _is_refused(key: str, leaf: spaces.Space) -> bool:
+    is_name = bool(key) and "." not in key and not hasattr(nn.ModuleDict(), key)
+    return not is_name or (is_image_space(leaf) and not is_cnn_image(leaf))
+
+
+def is_cnn_image(space: spaces.Space, normalized_image: bool = False) -> bool:
+    """Whether NatureCNN reads a policy's observation space: an image, channels first, with sides of at least 36 pixels."""
+    if not is_image_space(space, normalized_image=normalized_image):
+        return False
+    assert space.shape is not None
+    return min(space.shape[1:]) >= SMALLEST_IMAGE
