@@ -23,7 +23,7 @@ from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.extractors import default_extractor
 from ganq_irl.generators.spaces import channels_first, demonstrated_spaces, in_layout_of
 from ganq_irl.space_matrix import check_trains
-from ganq_irl_demos import Demonstrations, Trajectory, load_demonstrations, require_valid, to_imitation
+from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid, to_imitation
 
 
 class BC:
@@ -77,7 +77,7 @@ class BC:
                 action_space=action_space,
                 rng=np.random.default_rng(seed),
                 policy=policy or _default_policy(channels_first(observation_space), action_space),
-                demonstrations=to_imitation(_as_policies_take_them(demos)),
+                demonstrations=_as_policies_take_them(demos),
                 batch_size=min(batch_size, demos.n_transitions),
                 optimizer_kwargs={"lr": learning_rate},
                 ent_weight=entropy_weight,
@@ -189,22 +189,17 @@ def _default_policy(observation_space: spaces.Space, action_space: spaces.Space)
     )
 
 
-def _as_policies_take_them(demos: Demonstrations) -> Demonstrations:
-    """Images channels first, and actions as SB3's distributions take them: flat, and of a type that has logarithms."""
+def _as_policies_take_them(demos: Demonstrations) -> list[Any]:
+    """imitation's trajectories with images channels first, and actions as SB3's distributions take them."""
     space = channels_first(demos.observation_space)
-
-    def moved(one: Trajectory) -> Trajectory:
-        return replace(
-            one,
-            observations=in_layout_of(space, one.observations),
-            actions=_for_distribution(one.actions, demos.action_space),
-        )
-
-    return replace(demos, trajectories=tuple(map(moved, demos.trajectories)), observation_space=space)
+    if space != demos.observation_space:
+        moved = tuple(replace(one, observations=in_layout_of(space, one.observations)) for one in demos.trajectories)
+        demos = replace(demos, trajectories=moved, observation_space=space)
+    return [replace(one, acts=_for_distribution(one.acts, demos.action_space)) for one in to_imitation(demos)]
 
 
 def _for_distribution(actions: np.ndarray, space: spaces.Space) -> np.ndarray:
-    """``(T, *shape) -> (T, n)``; a Discrete space's stay ``(T,)``."""
+    """``(T, *shape) -> (T, n)``, of a type that has logarithms; a Discrete space's stay ``(T,)``."""
     if isinstance(space, spaces.MultiBinary):
         return actions.astype(np.float32)
     return actions.reshape(len(actions), -1) if isinstance(space, spaces.Box) else actions
