@@ -79,6 +79,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint}Known: {', '.join(known)}"
 
 
+def printable(text: str) -> str:
+    r"""Text as it may go to a terminal: control characters in it, but for line ends and tabs, are spelled out.
+
+    A name or a note from a stranger's file could otherwise move the cursor, colour what follows, or rename the window.
+
+    >>> print(printable("a \x1b[31mred\x1b[0m name"))
+    a \x1b[31mred\x1b[0m name
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
 def usable_path(path: str | os.PathLike[str]) -> Path:
     """A path that a file system can be asked for, whether or not anything is there.
 

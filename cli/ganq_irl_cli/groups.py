@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import importlib
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from ganq_irl.errors import CheckpointFailed, EnvironmentFailed, GanqIrlError, TrainingDiverged
+from ganq_irl.errors import CheckpointFailed, EnvironmentFailed, GanqIrlError, TrainingDiverged, printable
+from ganq_irl_cli.session import say
 
 FAILED, WRONG_REQUEST, INTERRUPTED = 1, 2, 130
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
@@ -59,15 +61,17 @@ class RootGroup(LazyGroup):
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort) as error:
-            click.echo(str(error) or "interrupted", err=True)
+            say(str(error) or "interrupted", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
-        except (click.ClickException, click.exceptions.Exit):
+        except click.exceptions.Exit:
             raise
         except Exception as error:
-            is_closed_pipe = isinstance(error, OSError) and error.errno == errno.EPIPE
-            if ctx.params["debug"] or is_closed_pipe:  # Click itself is quiet about a closed pipe
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:  # Click itself is quiet about a closed pipe
                 raise
-            raise _failure(error) from error
+            if ctx.params["debug"] and not isinstance(error, click.ClickException):
+                say(traceback.format_exc(), err=True)
+                raise click.exceptions.Exit(FAILED) from error
+            raise _shown(error if isinstance(error, click.ClickException) else _failure(error)) from error
 
 
 class _Failed(click.ClickException):
@@ -76,6 +80,14 @@ class _Failed(click.ClickException):
 
 class _WrongRequest(click.ClickException):
     exit_code = WRONG_REQUEST
+
+
+def _shown(error: click.ClickException) -> click.ClickException:
+    """The same, with nothing in its message that could control a terminal."""
+    message = printable(error.format_message())
+    if isinstance(error, click.UsageError):
+        return click.UsageError(message, error.ctx)
+    return _WrongRequest(message) if error.exit_code == WRONG_REQUEST else _Failed(message)
 
 
 def _failure(error: Exception) -> click.ClickException:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import click
+
+from ganq_irl.errors import RunDirectoryError, usable_path
+
+
+class UsablePath(click.Path):
+    """A path that a file system can be asked for; one that cannot be is refused before any work is done."""
+
+    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or an error of ours in a sentence."""
+        return usable_path(Path(os.fsdecode(super().convert(value, param, ctx))))
 
 
 def _existing(ctx: click.Context, parameter: click.Parameter, folder: Path) -> Path:
@@ -13,9 +28,7 @@ def _existing(ctx: click.Context, parameter: click.Parameter, folder: Path) -> P
     Raises:
         RunDirectoryError: nothing is, or a file.
     """
-    from ganq_irl.errors import RunDirectoryError, usable_path
-
-    if not usable_path(folder).is_dir():
+    if not folder.is_dir():
         what = "is a file" if folder.exists() else "is not there"
         raise RunDirectoryError(f"{folder} {what}; give a run such as `ganq-irl train` writes, or a folder of a reward")
     return folder
@@ -27,5 +40,5 @@ seed = click.option(
 )
 device = click.option("--device", metavar="DEVICE", help="auto (a GPU where there is one), cpu or cuda.  [default: auto]")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and nothing else there.")
-run_folder = click.argument("run", type=click.Path(path_type=Path), metavar="RUN", callback=_existing)
+run_folder = click.argument("run", type=UsablePath(), metavar="RUN", callback=_existing)
 demonstrations = click.argument("demonstrations", metavar="NAME-or-FILE")

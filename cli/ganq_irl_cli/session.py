@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from ganq_irl.errors import printable
 
 if TYPE_CHECKING:
     from ganq_irl.evaluation import Evaluation
@@ -28,13 +32,36 @@ def working(torch_threads: bool = True) -> Iterator[None]:
         import torch
 
         torch.set_num_threads(1)
+    if logging.lastResort is not None:  # what shows the toolkit's own log, which nobody has configured
+        logging.lastResort.setFormatter(PrintableFormatter())
     with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.showwarning = _show_warning
         warnings.filterwarnings("ignore", module=r"imitation\.")  # of its use of torch, which no user can change
         yield
 
 
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
+) -> None:
+    """As Python shows a warning, without the colours that Gymnasium gives to its own."""
+    say(re.sub(r"\x1b\[[0-9;]*m", "", warnings.formatwarning(message, category, filename, lineno, line)).rstrip(), err=True)
+
+
+class PrintableFormatter(logging.Formatter):
+    """What is logged, as it may go to a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message with control characters spelled out."""
+        return printable(super().format(record))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print text on stdout, or on stderr: the one way by which commands do, so that nothing in it can control a terminal."""
+    click.echo(printable(text), err=err)
+
+
 def print_json(content: Any) -> None:
-    """One JSON object on stdout."""
+    """One JSON object on stdout; JSON spells out control characters by itself."""
     click.echo(json.dumps(content, indent=2, allow_nan=False))
 
 
@@ -52,8 +79,9 @@ def describe(evaluation: Evaluation) -> str:
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:
     """Rows of text, the first one the header, in aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    cells = [[printable(cell).replace("\n", "\\n").replace("\t", "\\t") for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
 
 
 def number(value: float | None) -> str:

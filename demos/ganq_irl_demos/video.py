@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -61,3 +62,7 @@ def _write_mp4(frames: list[np.ndarray], path: Path, fps: int) -> None:
     import imageio.v3
 
     imageio.v3.imwrite(path, np.stack(frames), fps=fps)
+    try:
+        imageio.v3.imread(path, index=0)
+    except (OSError, RuntimeError, StopIteration, IndexError) as error:  # ffmpeg is silent about a full disk
+        raise OSError(errno.ENOSPC, "the video was cut short") from error

@@ -37,19 +37,23 @@ class Conclusion:
     verdict: list[str]
     files: list[Path]
 
+    @property
+    def failures(self) -> dict[str, str]:
+        """Label of each cell that failed or is damaged -> why."""
+        return {result.cell.label: result.error for result in self.results if result.error}
+
     def text(self) -> str:
         """The tables and the verdict as Markdown, and where the files are."""
         return f"{to_markdown(self.comparison, self.verdict)}\n{', '.join(map(str, self.files))}"
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
-        failures = {result.cell.label: result.error for result in self.results if result.error}
         return {
             "out": str(self.folder),
             "table": [row_record(row) for row in self.comparison.rows],
             "improvement": [duel_record(duel) for duel in self.comparison.duels],
             "verdict": self.verdict,
-            "failures": failures,
+            "failures": self.failures,
             "files": [str(path) for path in self.files],
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ganq_irl.errors import GanqIrlError, RunDirectoryError, StorageError
+from ganq_irl.errors import ConfigurationError, StorageError
 from ganq_irl.evaluation import area_under_curve, normalized_score
 from ganq_irl.evaluation.pictures import STEPS, read_progress
 from ganq_irl.experiment.cell_runs import SECONDS, failure, is_finished
@@ -68,12 +69,7 @@ class Result:
 
 
 def read_results(folder: Path, cells: Sequence[Cell]) -> list[Result]:
-    """Results of cells, in their order.
-
-    Raises:
-        ConfigurationError: a finished cell has other settings than the grid.
-        RunDirectoryError: a cell's files are damaged.
-    """
+    """Results of cells, in their order; one whose files are damaged, or of other settings, counts as failed and says why."""
     return [_read(folder / cell.path, cell) for cell in cells]
 
 
@@ -81,19 +77,24 @@ def _read(folder: Path, cell: Cell) -> Result:
     error = failure(folder)
     if error is not None:
         return Result(cell, FAILED, error)
-    if not is_finished(folder, cell.config):
-        return Result(cell, MISSING)
     try:
-        return _finished(folder, cell)
-    except (StorageError, AttributeError, LookupError, TypeError, ValueError) as error:
-        if isinstance(error, GanqIrlError) and not isinstance(error, StorageError):
-            raise
-        raise RunDirectoryError(f"{folder} is damaged ({error}); remove it, and its cell is run again") from error
+        if is_finished(folder, cell.config):
+            return _finished(folder, cell)
+        if (folder / EVALUATION).is_file():
+            load_run(folder)  # says what is wrong with a run that was evaluated
+        return Result(cell, MISSING)
+    except ConfigurationError as error:
+        return Result(cell, FAILED, str(error))
+    except (ValueError, AttributeError, LookupError, TypeError, ArithmeticError) as error:
+        return Result(cell, FAILED, f"{folder} is damaged ({error}); remove it, and its cell is run again")
 
 
 def _finished(folder: Path, cell: Cell) -> Result:
-    final = read_json(folder / EVALUATION)
+    final, seconds = read_json(folder / EVALUATION), load_run(folder).info["seconds"]["train"]
     references = final["references"]
+    _require_numbers(final["mean_return"], final["episodes"], seconds, *(references or ()))
+    if final["normalized"] is not None:
+        _require_numbers(final["normalized"])
     curve = _read_curve(folder) if cell.method.counts_steps else None
     area = area_under_curve(curve.steps, curve.returns) if curve is not None and len(curve.steps) else None
     return Result(
@@ -104,9 +105,15 @@ def _finished(folder: Path, cell: Cell) -> Result:
         area=area,
         normalized_area=None if area is None or references is None else normalized_score(area, *references),
         episodes=final["episodes"],
-        train_seconds=load_run(folder).info["seconds"]["train"],
+        train_seconds=seconds,
         curve=curve,
     )
+
+
+def _require_numbers(*values: object) -> None:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise StorageError(f"{str(value)[:60]!r} where a number is expected")
 
 
 def _read_curve(folder: Path) -> Curve | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ganq_irl.errors import ConfigurationError, RunDirectoryError, usable_path
+from ganq_irl.errors import ConfigurationError, RunDirectoryError, printable, usable_path
 from ganq_irl.experiment.cell_runs import is_finished, record_failure
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.grid import Cell, make_cells
@@ -99,7 +99,7 @@ def _run(todo: Mapping[Path, Cell], total: int, engine: Engine) -> dict[str, str
         for path, error in _outcomes(todo, engine):
             if error is not None:
                 failures[todo[path].label] = error
-                bar.write(f"failed: {todo[path].label}: {error}", file=sys.stderr)
+                bar.write(printable(f"failed: {todo[path].label}: {error}"), file=sys.stderr)
                 bar.set_postfix(failed=len(failures), refresh=False)
             bar.update()
     return failures

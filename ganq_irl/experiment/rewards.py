@@ -62,7 +62,7 @@ def reward_folder(path: Path | str) -> Path:
     if (path / CONFIG_FILE).is_file():
         return require_plain(path)
     what = "holds no recovered reward; only imitation by a discriminator or by IQ-Learn recovers one"
-    if not path.is_dir():
+    if not require_plain(path).is_dir():
         what = "is not there"
     raise RunDirectoryError(f"{path} {what}; give a run such as `ganq-irl train airl` writes, or its folder reward/")
 

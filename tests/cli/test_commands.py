@@ -228,13 +228,34 @@ def test_failures_become_exit_codes(error, code, message, run, monkeypatch):
     assert len(result.stderr.strip().splitlines()) <= 2
 
 
+def test_nothing_is_written_below_a_file(run, tmp_path):
+    (tmp_path / "file").write_text("precious")
+    out = tmp_path / "file" / "below"
+    for command in (
+        [*PPO, "--out", out],
+        ["quickstart", "--out", out],
+        ["compare", "--algos", "bc", "--env", "CartPole-v1", "--out", out],
+        ["demos", "convert", "cartpole", "--out", f"{out}.npz"],
+        ["demos", "record", "--random", "--env", "CartPole-v1", "--episodes", "1", "--out", f"{out}.npz"],
+        ["demos", "inspect", "cartpole", "--plot", f"{out}.png"],
+        ["demos", "inspect", "cartpole", "--html", f"{out}.html"],
+        ["demos", "inspect", "cartpole", "--video", f"{out}.gif"],
+    ):
+        result = run(*command)
+        assert result.exit_code == 2, (command, result.output)
+        assert "is a file, so nothing can lie below it" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_debug_shows_the_traceback(run, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("boom")
 
     monkeypatch.setattr("ganq_irl.experiment.run_experiment", fail)
     result = run("--debug", *PPO)
-    assert isinstance(result.exception, RuntimeError)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Traceback")
+    assert "RuntimeError: boom" in result.stderr
 
 
 @pytest.mark.parametrize(

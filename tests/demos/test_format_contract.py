@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,3 +202,23 @@ def test_missing_packages_name_the_extra(tmp_path, monkeypatch):
             monkeypatch.setitem(sys.modules, known.package, None)
             with pytest.raises(MissingDependency, match=rf"pip install 'ganq-irl\[{known.extra}\]'"):
                 save_demonstrations(make_demos(), tmp_path / "demos", format=name)
+
+
+@pytest.fixture
+def small_files():
+    """No file may grow beyond 12 KiB, as on a disk that is nearly full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12 << 10, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@in_every_format
+def test_a_full_disk_is_an_error_that_leaves_what_was_there(name, tmp_path, small_files):
+    """Written in this process: where a library would end it, as HDF5's does, the suite would end."""
+    demos = make_demos(*(make_trajectory(400, seed=seed) for seed in range(8)))
+    path = path_for(name, tmp_path)
+    with pytest.raises(OSError, match="too large") as caught:
+        save_demonstrations(demos, path)
+    assert caught.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []

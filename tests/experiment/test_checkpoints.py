@@ -355,13 +355,15 @@ def test_a_second_process_is_refused_until_the_first_is_gone(config, killed):
 @pytest.fixture
 def heeds_ctrl_c():
     """A suite that was started in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("every", [32, 0])
 def test_a_signal_makes_a_checkpoint_and_ends_in_order(number, every, whole, tmp_path):
     config = tiny_config("fast-ppo", checkpoint_every=every)
@@ -386,6 +388,17 @@ def test_a_second_signal_ends_at_once(config, tmp_path):
     with pytest.raises(KeyboardInterrupt, match="at once"):
         run_experiment(config, tmp_path / "run", progress_bar=False, callback=At(40, twice))
     assert sorted(os.listdir(tmp_path / "run" / "checkpoints")) == ["step-000000000032"]
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_a_terminal_that_closes_and_its_shell_both_send_a_signal(config, tmp_path):
+    def twice(_):
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    with pytest.raises(Interrupted, match=r"by SIGHUP at step 48"):
+        run_experiment(config, tmp_path / "run", progress_bar=False, callback=At(40, twice))
+    assert read_checkpoint(checkpoint_of(tmp_path / "run", 48)).step == 48
 
 
 def test_a_signal_that_is_ignored_stays_so(config, tmp_path):

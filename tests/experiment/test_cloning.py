@@ -82,7 +82,7 @@ def test_killed_again_after_it_was_resumed(demos, unbroken, tmp_path):
     assert written(folder) == written(unbroken)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_makes_a_checkpoint_between_epochs(name, demos, unbroken, tmp_path):
     folder = tmp_path / "run"
 

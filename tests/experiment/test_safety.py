@@ -20,7 +20,7 @@ from ganq_irl.experiment import load_run, resume_experiment
 from ganq_irl.experiment.checkpoints import CheckpointStore, files, read_checkpoint
 from ganq_irl.experiment.grid import make_cells
 from ganq_irl.experiment.grid_results import read_results
-from ganq_irl.experiment.grid_runner import run_grid
+from ganq_irl.experiment.grid_runner import load_grid, run_grid
 from ganq_irl.experiment.rewards import load_reward
 from ganq_irl.files import LARGEST_TOML
 from ganq_irl.generators.policy_store import load_policy
@@ -123,8 +123,91 @@ def test_a_link_in_a_checkpoint(run):
     path = newest(run) / "progress.csv"
     path.rename(run / "elsewhere")
     path.symlink_to(run / "elsewhere")
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match="is a symbolic link"):
         read_checkpoint(newest(run))
+
+
+def tree(folder):
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+@pytest.mark.parametrize("pattern", ["progress.csv", "events.out.tfevents.*", ".lock", "run.json", "config.toml"])
+def test_resume_writes_through_no_link(link, pattern, run, tmp_path):
+    """From an archive: a file of the log is a link to a shell's profile, and the checkpoint holds what to write there."""
+    (newest(run) / "progress.csv").write_bytes(b"touch harmed\n")
+    seal(newest(run), events={})
+    (path,) = run.glob(pattern) if pattern != ".lock" else [run / ".lock"]
+    (tmp_path / "outside").mkdir()
+    path.rename(tmp_path / "outside" / "profile")
+    link(tmp_path / "outside" / "profile", path)
+    before = tree(tmp_path)
+    result = CliRunner().invoke(main, ["resume", str(run)])
+    assert result.exit_code == 2
+    assert f"{path} is a {'symbolic' if link is os.symlink else 'hard'} link" in result.stderr
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "policy", "checkpoints/step-000000000032", "extra"])
+def test_no_folder_of_a_run_is_a_link(name, run, tmp_path):
+    (tmp_path / "outside").mkdir()
+    if (run / name).exists():
+        (run / name).rename(tmp_path / "outside" / "moved")
+    for step in (1, 2, 3):  # which pruning would remove
+        (tmp_path / "outside" / f"step-00000000000{step}").mkdir()
+    (run / name).symlink_to(tmp_path / "outside")
+    before = tree(tmp_path)
+    for command in ("resume", "evaluate"):
+        result = CliRunner().invoke(main, [command, str(run)])
+        assert (result.exit_code, f"{run / name} is a symbolic link" in result.stderr) == (2, True)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["run.json", "policy/config.json", "checkpoints/pipe", "progress.csv"])
+@pytest.mark.parametrize("command", ["resume", "evaluate"])
+def test_a_pipe_in_a_run_is_not_waited_for(command, name, run):
+    (run / name).parent.mkdir(exist_ok=True)
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    result = CliRunner().invoke(main, [command, str(run)])
+    assert result.exit_code == 2
+    assert f"{run / name} is a pipe" in result.stderr or f"it holds no {name}" in result.stderr
+
+
+def test_a_run_that_is_named_by_a_link_is_gone_on_with(run, tmp_path):
+    (tmp_path / "mine").symlink_to(run)
+    resume_experiment(tmp_path / "mine", progress_bar=False)
+    assert load_run(run).info["status"] == "finished"
+
+
+@pytest.mark.parametrize("name", ["grid.toml", "final.csv", "cells/x", "report.html"])
+def test_no_link_in_a_grid_is_followed(name, grid, tmp_path):
+    (tmp_path / "outside").write_text("precious")
+    (grid / name).unlink(missing_ok=True)
+    (grid / name).symlink_to(tmp_path / "outside")
+    before = tree(tmp_path)
+    for command in (["report", str(grid)], ["compare", "--out", str(grid)]):
+        result = CliRunner().invoke(main, command)
+        assert (result.exit_code, f"{grid / name} is a symbolic link" in result.stderr) == (2, True)
+    assert tree(tmp_path) == before
+
+
+def test_pipes_and_devices_given_as_settings(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((str(tmp_path / "pipe"), "a pipe"), ("/dev/zero", "a device")):
+        for command in (
+            ["train", "bc", "--config", path],
+            ["compare", "--config", path],
+            ["sweep", "--config", path],
+            ["train", "ppo", "--env", "CartPole-v1", "--reward", path],
+            ["demos", "check", path],
+            ["evaluate", path],
+            ["report", path],
+            ["reward", "show", path],
+        ):
+            result = CliRunner().invoke(main, [*command])
+            assert result.exit_code == 2, (command, result.output)
+            assert f"is {kind}" in result.stderr or "is not a run" in result.stderr or "holds no" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -298,14 +381,44 @@ def test_a_progress_that_is_no_text(run):
         resume_experiment(run, progress_bar=False)
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "{", "[" * 100_000, '{"references": 3}'])
-def test_a_cell_of_a_grid_with_a_damaged_evaluation(content, tmp_path):
-    grid = quick_grid(["bc"], seeds=1)
-    run_grid(grid, tmp_path, engine=InThisProcess())
-    cells = make_cells(grid)
-    (tmp_path / cells[0].path / "evaluation.json").write_text(content)
-    with pytest.raises(RunDirectoryError, match="is damaged"):
-        read_results(tmp_path, cells)
+@pytest.fixture(scope="module")
+def whole_grid(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("grids") / "grid"
+    run_grid(quick_grid(["bc"], seeds=2), folder, engine=InThisProcess())
+    return folder
+
+
+@pytest.fixture
+def grid(whole_grid, tmp_path):
+    return shutil.copytree(whole_grid, tmp_path / "grid")
+
+
+_EVALUATION = {"mean_return": 1, "normalized": 0, "references": [0, 1], "episodes": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(("evaluation.json", content) for content in ("{}", "[]", "{", "[" * 100_000, '{"references": 3}', "")),
+        *(
+            ("evaluation.json", json.dumps(_EVALUATION | changes))
+            for changes in ({"mean_return": "x"}, {"mean_return": 10**400}, {"normalized": []}, {"references": [1, "x"]})
+        ),
+        ("run.json", "{"),
+        ("config.toml", "="),
+        ("config.toml", 'algo = "bc"\nenv = "CartPole-v1"\ndemos = "cartpole"'),
+    ],
+)
+def test_a_damaged_cell_of_a_grid_does_not_hide_the_others(name, content, grid):
+    damaged, whole = make_cells(load_grid(grid))
+    (grid / damaged.path / name).write_text(content)
+    first, second = read_results(grid, [damaged, whole])
+    assert (first.status, second.status) == ("failed", "done")
+    assert str(grid / damaged.path) in first.error
+    result = CliRunner().invoke(main, ["report", str(grid), "--no-pictures", "--no-videos"])
+    assert result.exit_code == 0
+    assert result.stderr == f"failed: {damaged.label}: {first.error}\n"
+    assert (grid / "report.html").is_file()
 
 
 def test_a_zip_of_stable_baselines3_is_not_opened(tmp_path, harmed):

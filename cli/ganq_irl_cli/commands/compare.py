@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 @click.option(
     "--config",
     "file",
-    type=click.Path(path_type=Path),
+    type=options.UsablePath(),
     metavar="FILE.toml",
     help="The request as a file.  [default: the one that DIR holds already]",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs/compare"), metavar="DIR", help="[default: runs/compare]"
+    "--out", type=options.UsablePath(), default=Path("runs/compare"), metavar="DIR", help="[default: runs/compare]"
 )
 @options.as_json
 def command(
@@ -95,8 +95,11 @@ def command(
     if as_json:
         session.print_json(conclusion.to_json())
     else:
-        click.echo(conclusion.text())
-    if run.failures:
+        session.say(conclusion.text())
+    for label, error in conclusion.failures.items():
+        if label not in run.failures:  # those were told as they happened
+            session.say(f"failed: {label}: {error}", err=True)
+    if conclusion.failures:
         raise click.exceptions.Exit(groups.FAILED)
 
 

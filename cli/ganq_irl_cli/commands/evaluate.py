@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--pictures",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.UsablePath(file_okay=False),
     metavar="DIR",
     help="Draw loss.png, score.png and, where the run learned values of actions, values.png (predicted against true) there.",
 )
@@ -49,7 +49,7 @@ def command(
     if as_json:
         session.print_json(content)
     else:
-        click.echo("\n".join(lines))
+        session.say("\n".join(lines))
 
 
 def _describe(values: ValueCheck | None) -> list[str]:

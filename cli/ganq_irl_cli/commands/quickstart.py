@@ -11,7 +11,7 @@ from ganq_irl_cli import early, options, session
 
 @click.command("quickstart")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where runs and pictures go.  [default: runs/quickstart-N]"
+    "--out", type=options.UsablePath(), metavar="DIR", help="Where runs and pictures go.  [default: runs/quickstart-N]"
 )
 @options.seed
 @options.device
@@ -32,6 +32,6 @@ def command(out: Path | None, seed: int | None, device: str | None, as_json: boo
         session.print_json({"out": str(result.folder), **result.to_json()})
         return
     rewards = ", ".join(f"{name} {value:.2f}" for name, value in result.correlations.items())
-    click.echo(session.table(result.rows()))
-    click.echo(f"\n{CORRELATION}: {rewards}")
-    click.echo(f"{result.seconds:.0f} seconds. Pictures: {result.folder}/returns.png and {result.folder}/reward.png")
+    session.say(session.table(result.rows()))
+    session.say(f"\n{CORRELATION}: {rewards}")
+    session.say(f"{result.seconds:.0f} seconds. Pictures: {result.folder}/returns.png and {result.folder}/reward.png")

@@ -10,8 +10,8 @@ from ganq_irl_cli import options, session
 
 
 @click.command("report")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.html", help="The page.  [default: DIR/report.html]")
+@click.argument("folder", type=options.UsablePath(), metavar="DIR")
+@click.option("--out", type=options.UsablePath(), metavar="FILE.html", help="The page.  [default: DIR/report.html]")
 @click.option(
     "--pictures/--no-pictures",
     default=True,
@@ -23,7 +23,7 @@ from ganq_irl_cli import options, session
     help="Draw an episode of each method beside the expert's, where the environment can be drawn.  [default: --videos]",
 )
 @click.option(
-    "--figures", type=click.Path(path_type=Path), metavar="DIR", help="Write the main figures there as well, as PNG and PDF."
+    "--figures", type=options.UsablePath(), metavar="DIR", help="Write the main figures there as well, as PNG and PDF."
 )
 @options.as_json
 def command(folder: Path, out: Path | None, pictures: bool, videos: bool, figures: Path | None, as_json: bool) -> None:
@@ -39,7 +39,9 @@ def command(folder: Path, out: Path | None, pictures: bool, videos: bool, figure
         conclusion = conclude(folder)
         drawn = [] if figures is None else write_figures(conclusion, figures)
         page = write_page(conclusion, out, pictures=pictures, videos=videos)
+    for label, error in conclusion.failures.items():
+        session.say(f"failed: {label}: {error}", err=True)
     if as_json:
         session.print_json({"report": str(page), "figures": [str(path) for path in drawn]})
     else:
-        click.echo("\n".join(map(str, [page, *drawn])))
+        session.say("\n".join(map(str, [page, *drawn])))

@@ -16,15 +16,15 @@ def command(run: Path, as_json: bool) -> None:
     """Go on with the run in RUN, from its newest checkpoint that is whole, to the end that its settings ask for.
 
     On a CPU it ends as if it had never stopped, bit for bit. `train --checkpoint-every N` makes checkpoints, and so does an
-    interrupt: Ctrl-C or SIGTERM.
+    interrupt: Ctrl-C, SIGTERM, or a terminal that closes.
     """
     with session.working():
         from ganq_irl.experiment import resume_experiment
 
         result = resume_experiment(run)
         if result.warning is not None:
-            click.echo(f"Warning: {result.warning}", err=True)
+            session.say(f"Warning: {result.warning}", err=True)
     if as_json:
         session.print_json({"run": str(result.folder), **result.evaluation.to_json(), "warning": result.warning})
     else:
-        click.echo(f"{session.describe(result.evaluation)}\n{result.folder}")
+        session.say(f"{session.describe(result.evaluation)}\n{result.folder}")

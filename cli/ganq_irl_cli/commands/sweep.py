@@ -23,14 +23,12 @@ from ganq_irl_cli import options, session
 @click.option(
     "--config",
     "file",
-    type=click.Path(path_type=Path),
+    type=options.UsablePath(),
     required=True,
     metavar="FILE.toml",
     help="As for compare, and [search].",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs/sweep"), metavar="DIR", help="[default: runs/sweep]"
-)
+@click.option("--out", type=options.UsablePath(), default=Path("runs/sweep"), metavar="DIR", help="[default: runs/sweep]")
 @options.as_json
 def command(
     trials: int,
@@ -65,5 +63,5 @@ def command(
     if as_json:
         session.print_json({"out": str(out), **best})
         return
-    click.echo(f"trial {best['trial']}: score {best['score']:.4g} ({best['trials']})")
-    click.echo("\n".join(f"{key} = {value}" for key, value in best["settings"].items()))
+    session.say(f"trial {best['trial']}: score {best['score']:.4g} ({best['trials']})")
+    session.say("\n".join(f"{key} = {value}" for key, value in best["settings"].items()))

@@ -34,9 +34,9 @@ from ganq_irl_cli import early, options, session
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps (bc: --set bc.n_updates=N).  [default: 100000]")
 @options.seed
 @options.device
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
+@click.option("--out", type=options.UsablePath(), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
 @click.option(
-    "--config", "file", type=click.Path(path_type=Path), metavar="FILE.toml", help="Settings, as in a run's config.toml."
+    "--config", "file", type=options.UsablePath(), metavar="FILE.toml", help="Settings, as in a run's config.toml."
 )
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, such as generator_kwargs.gamma=0.97."
@@ -80,7 +80,7 @@ def command(
             flags["demos"] = _imported(flags["demos"], flags["env"])
         config = resolve_config({"algo": algo, **flags}, assignments=assignments, file=file)
         if config.preset != "none":
-            click.echo(f"settings of the preset {config.preset} are included (--preset none leaves them out)", err=True)
+            session.say(f"settings of the preset {config.preset} are included (--preset none leaves them out)", err=True)
         with contextlib.ExitStack() as stack:
             watched = None
             if wandb is not None:
@@ -93,11 +93,11 @@ def command(
             if watched is not None:
                 watched.conclude(result)
         if result.warning is not None:
-            click.echo(f"Warning: {result.warning}", err=True)
+            session.say(f"Warning: {result.warning}", err=True)
     if as_json:
         session.print_json({"run": str(result.folder), **result.evaluation.to_json(), "warning": result.warning})
     else:
-        click.echo(f"{session.describe(result.evaluation)}\n{result.folder}")
+        session.say(f"{session.describe(result.evaluation)}\n{result.folder}")
 
 
 def _imported(demos: str | None, env: str | None) -> str:
@@ -114,5 +114,5 @@ def _imported(demos: str | None, env: str | None) -> str:
     if Path(target).exists():
         raise click.UsageError(f"{target}, into which {demos} would be imported, exists: train on it, or move it away")
     convert_demonstrations(demos, target, request=Request(**_converting.environment(env), trust=True))
-    click.echo(f"{demos} was imported to {target}, which the run names as its demonstrations", err=True)
+    session.say(f"{demos} was imported to {target}, which the run names as its demonstrations", err=True)
     return target

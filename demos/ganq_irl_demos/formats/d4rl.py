@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
-from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.hdf5 import check_room, is_hdf5, numbers, opened, read_note, top_names
-from ganq_irl_demos.formats.limits import needed
+from ganq_irl_demos.formats.hdf5_writing import replacing_hdf5
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import BLOCK_ROWS, SYNONYMS, column_name, find_columns, row_blocks, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -77,10 +76,9 @@ def write(stream: EpisodeStream, path: Path) -> None:
         MissingDependency: h5py is not installed.
         InvalidDemonstrations: a trajectory without transitions, or not sound.
     """
-    h5py = needed("h5py", "hdf5", "writing HDF5")
     note = Note.of(stream)
-    with replacing_file(path) as scratch, h5py.File(scratch, "w") as file:
-        for block in row_blocks(stream, note):
+    with replacing_hdf5(path) as (file, disk):
+        for block in disk.heeded(row_blocks(stream, note)):
             for field, array in block.items():
                 _append(file, _OURS.get(field, column_name(field)), array)
         file.create_dataset(KEY, data=np.frombuffer(note.to_json().encode(), np.uint8))

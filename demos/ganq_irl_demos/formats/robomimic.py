@@ -15,7 +15,6 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, ReadLimitExceeded, nearest
-from ganq_irl.files import replacing_file
 from ganq_irl.parsing import parse_json
 from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.hdf5 import (
@@ -29,8 +28,8 @@ from ganq_irl_demos.formats.hdf5 import (
     text_attribute,
     top_names,
 )
+from ganq_irl_demos.formats.hdf5_writing import replacing_hdf5
 from ganq_irl_demos.formats.keys import check_keys, order_remark
-from ganq_irl_demos.formats.limits import needed
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import rows_of, sound_episodes, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -213,12 +212,11 @@ def write(stream: EpisodeStream, path: Path) -> None:
         MissingDependency: h5py is not installed.
         InvalidDemonstrations: a trajectory without transitions, or not sound.
     """
-    h5py = needed("h5py", "hdf5", "writing HDF5")
     note = Note.of(stream)
-    with replacing_file(path) as scratch, h5py.File(scratch, "w") as file:
+    with replacing_hdf5(path) as (file, disk):
         data = file.create_group("data", track_order=True)
         total = 0
-        for index, trajectory in sound_episodes(stream):
+        for index, trajectory in disk.heeded(sound_episodes(stream)):
             demo = data.create_group(f"demo_{index}")
             for field, array in rows_of(trajectory, index, stream).items():
                 if (place := _place(field)) is not None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to stop at the next moment at which a checkpoint can be made."""
+"""Ctrl-C, SIGTERM and SIGHUP as a request to stop at the next moment at which a checkpoint can be made."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import logging
 import signal
 import threading
 from typing import Any, Self
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""SIGHUP comes when a terminal closes, such as that of an SSH session; Windows has none."""
 
 _log = logging.getLogger(__name__)
 
@@ -17,7 +20,7 @@ class Interrupted(KeyboardInterrupt):
 class Interrupts:
     """While it is entered, in the main thread, the first signal is noted and a second one interrupts at once.
 
-    A signal that whoever started the process has it ignore stays ignored.
+    A signal that whoever started the process has it ignore stays ignored, as with nohup. A second SIGHUP changes nothing.
 
     Attributes:
         requested: name of the signal that was noted, or None.
@@ -30,7 +33,7 @@ class Interrupts:
     def __enter__(self) -> Self:
         """Begin to note signals."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _SIGNALS:
                 before = signal.getsignal(number)
                 if before not in (signal.SIG_IGN, None):
                     self._before[number] = before
@@ -46,6 +49,8 @@ class Interrupts:
     def _note(self, number: int, _frame: Any) -> None:
         name = signal.Signals(number).name
         if self.requested is not None:
+            if name == "SIGHUP":  # a terminal that closes sends it, and its shell once more
+                return
             raise KeyboardInterrupt(f"interrupted at once by a second {name}")
         self.requested = name
         _log.warning("%s: writing a checkpoint at the end of this rollout, then stopping; again to stop at once", name)

@@ -85,11 +85,13 @@ def run(
     if as_json:
         session.print_json(dataclasses.asdict(done))
         return
-    click.echo(f"{done.out}: {done.episodes} episodes, {done.transitions} transitions ({done.read_as} -> {done.written_as})")
+    session.say(
+        f"{done.out}: {done.episodes} episodes, {done.transitions} transitions ({done.read_as} -> {done.written_as})"
+    )
     for note in done.notes:
-        click.echo(f"note: {note}", err=True)
+        session.say(f"note: {note}", err=True)
     for name in done.missing:
-        click.echo(f"note: there are no {name.replace('_', ' ')}", err=True)
+        session.say(f"note: there are no {name.replace('_', ' ')}", err=True)
 
 
 def default_out(source: str, suffix: str) -> str:

@@ -61,7 +61,7 @@ def command(
             }
         )
     else:
-        click.echo(_text(loaded, findings, skipped, wrong), err=wrong)
+        session.say(_text(loaded, findings, skipped, wrong), err=wrong)
     context.exit(WRONG_REQUEST if wrong else 0)
 
 

@@ -19,16 +19,14 @@ if TYPE_CHECKING:
 @click.option("--env", metavar="ID", help="Environment it was recorded in, for formats that do not say.")
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=options.UsablePath(),
     metavar="FILE.png",
     help="Draw returns, lengths, states, actions and coverage, several sets side by side.",
 )
-@click.option(
-    "--html", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a page with summary, picture and check."
-)
+@click.option("--html", type=options.UsablePath(), metavar="FILE.html", help="Write a page with summary, picture and check.")
 @click.option(
     "--video",
-    type=click.Path(path_type=Path),
+    type=options.UsablePath(),
     metavar="FILE.gif|.mp4",
     help="Draw an episode again from its seed, where the environment can.",
 )
@@ -66,7 +64,7 @@ def command(
     if as_json:
         session.print_json(summaries[0] if len(sets) == 1 else {"sets": summaries})
     else:
-        click.echo("\n\n".join(_text(summary, named=len(sets) > 1) for summary in summaries))
+        session.say("\n\n".join(_text(summary, named=len(sets) > 1) for summary in summaries))
 
 
 def _video(demos: Demonstrations, env: str | None, episode: int, path: Path) -> None:
@@ -79,14 +77,14 @@ def _video(demos: Demonstrations, env: str | None, episode: int, path: Path) -> 
             raise click.UsageError(f"--episode {episode}: {demos.source} holds {len(demos)} episodes, counted from 0")
         made = _sources.make(env or demos.env_id, required=env is not None, render_mode="rgb_array")
         if made is None:
-            click.echo(f"no video: the environment of {demos.source} is not known here; name it with --env ID", err=True)
+            session.say(f"no video: the environment of {demos.source} is not known here; name it with --env ID", err=True)
             return
         try:
             render_episode(demos[episode], made, path)
         finally:
             made.close()
     except GanqIrlError as error:
-        click.echo(f"no video: {error}", err=True)
+        session.say(f"no video: {error}", err=True)
 
 
 def _text(summary: dict[str, Any], *, named: bool) -> str:

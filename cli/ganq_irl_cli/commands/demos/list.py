@@ -31,7 +31,7 @@ def command(as_json: bool) -> None:
         )
         for entry in entries
     ]
-    click.echo(session.table([header, *rows]))
+    session.say(session.table([header, *rows]))
 
 
 def _to_json(entry: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from ganq_irl.errors import usable_path
+from ganq_irl.errors import printable, usable_path
 from ganq_irl_cli import options, session
 
 ARROWS = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "right", b"\x1b[D": "left"}
@@ -42,9 +42,7 @@ CLEAR = "\x1b[2J\x1b[H"
     metavar="X",
     help="How far towards its bound a key moves a Box action in a window.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="File to write, such as mine.npz."
-)
+@click.option("--out", type=options.UsablePath(), required=True, metavar="FILE", help="File to write, such as mine.npz.")
 @options.as_json
 def command(
     env: str,
@@ -94,7 +92,7 @@ def command(
     if as_json:
         session.print_json({"out": str(out), **summarize(played)})
     else:
-        click.echo(f"{len(played)} episodes, {session.spread(played.returns)}: {out}")
+        session.say(f"{len(played)} episodes, {session.spread(played.returns)}: {out}")
 
 
 def _render_mode(env: str, wanted: str) -> str | None:
@@ -110,9 +108,9 @@ def _render_mode(env: str, wanted: str) -> str | None:
 def _show_line(line: str) -> None:
     """The live count; on a terminal it stays in its line."""
     if sys.stderr.isatty():
-        click.echo(f"\r{line}\x1b[K", err=True, nl=False)
+        click.echo(f"\r{printable(line)}\x1b[K", err=True, nl=False)
     elif "step 0 " in line:
-        click.echo(line, err=True)
+        session.say(line, err=True)
 
 
 def _show(screen: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--run",
     "runs",
-    type=click.Path(path_type=Path),
+    type=options.UsablePath(),
     multiple=True,
     metavar="RUN",
     help="Run directory of a policy to record.",
@@ -59,9 +59,7 @@ if TYPE_CHECKING:
 )
 @click.option("--subsample", type=click.IntRange(min=1), metavar="K", help="Keep every K-th step from a random start.")
 @options.device
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="File to write, such as expert.npz."
-)
+@click.option("--out", type=options.UsablePath(), required=True, metavar="FILE", help="File to write, such as expert.npz.")
 @options.as_json
 def command(
     runs: tuple[Path, ...],
@@ -130,7 +128,7 @@ def command(
         session.print_json({"out": str(out), **made_by, **summarize(demonstrations)})
     else:
         thinned = f", {len(demonstrations)} steps of them" if subsample is not None else ""
-        click.echo(f"{len(chosen)} episodes{thinned}, {session.spread(chosen.returns)}: {out}")
+        session.say(f"{len(chosen)} episodes{thinned}, {session.spread(chosen.returns)}: {out}")
 
 
 class _Sources:

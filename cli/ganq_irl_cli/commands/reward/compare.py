@@ -11,7 +11,7 @@ from ganq_irl_cli import options, session
 
 
 @click.command("compare")
-@click.argument("runs", type=click.Path(path_type=Path), metavar="RUN [RUN ...]", nargs=-1, required=True)
+@click.argument("runs", type=options.UsablePath(), metavar="RUN [RUN ...]", nargs=-1, required=True)
 @options.env
 @click.option("--episodes", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Episodes to play.")
 @click.option(
@@ -22,9 +22,7 @@ from ganq_irl_cli import options, session
     metavar="γ",
     help="Discount of EPIC.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.json", help="Write the result there, too."
-)
+@click.option("--out", type=options.UsablePath(dir_okay=False), metavar="FILE.json", help="Write the result there, too.")
 @options.seed
 @options.as_json
 def command(
@@ -51,7 +49,7 @@ def command(
     if as_json:
         session.print_json(content)
     else:
-        click.echo(_text(content))
+        session.say(_text(content))
 
 
 def _text(content: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ SUFFIXES = (".onnx", ".pt2")
 @options.run_folder
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.UsablePath(dir_okay=False),
     default=Path("reward.onnx"),
     show_default=True,
     metavar="FILE",
@@ -35,4 +35,4 @@ def command(run: Path, out: Path, as_json: bool) -> None:
     if as_json:
         session.print_json({"reward": str(run), "file": str(out), "difference": difference})
     else:
-        click.echo(f"{out}, which differs from the original by {difference:.1g} of its scale at most")
+        session.say(f"{out}, which differs from the original by {difference:.1g} of its scale at most")

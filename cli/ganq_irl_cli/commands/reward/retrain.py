@@ -17,7 +17,7 @@ from ganq_irl_cli import early, options, session
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps.  [default: the run's]")
 @options.seed
 @options.device
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
+@click.option("--out", type=options.UsablePath(), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, such as generator_kwargs.gamma=0.97."
 )
@@ -36,4 +36,4 @@ def command(run: Path, out: Path | None, assignments: tuple[str, ...], as_json: 
     if as_json:
         session.print_json({"run": str(result.folder), "reward": str(run), **result.evaluation.to_json()})
     else:
-        click.echo(f"{session.describe(result.evaluation)}\n{result.folder}")
+        session.say(f"{session.describe(result.evaluation)}\n{result.folder}")

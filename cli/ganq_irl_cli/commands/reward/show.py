@@ -18,7 +18,7 @@ _APART = ("provenance", "correlations", "pictures", "left_out")
 @click.option("--episodes", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Episodes to play.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.UsablePath(file_okay=False),
     metavar="DIR",
     help="Draw map.png, episode.png and calibration.png there, as far as they can be drawn.",
 )
@@ -60,7 +60,7 @@ def command(
     if as_json:
         session.print_json(content)
     else:
-        click.echo(_text(content))
+        session.say(_text(content))
 
 
 def _text(content: dict[str, Any]) -> str:

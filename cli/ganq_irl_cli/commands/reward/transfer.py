@@ -31,7 +31,7 @@ _TITLES = {
 @options.device
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.UsablePath(file_okay=False),
     metavar="DIR",
     help="Folder of both runs and transfer.json; goes on where it stopped.  [default: runs/transfer-ALGO-ENV-SEED]",
 )
@@ -64,12 +64,12 @@ def command(
             timesteps=timesteps,
             seed=seed,
             device=device or "auto",
-            announce=lambda text: click.echo(text, err=True),
+            announce=lambda text: session.say(text, err=True),
         )
     if as_json:
         session.print_json(result.to_json())
     else:
-        click.echo(_text(result))
+        session.say(_text(result))
 
 
 def _text(result: Transfer) -> str:
