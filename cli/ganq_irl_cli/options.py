@@ -29,7 +29,7 @@ def _existing(ctx: click.Context, parameter: click.Parameter, folder: Path) -> P
         RunDirectoryError: nothing is, or a file.
     """
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "is not there"
+        what = "is no folder" if folder.exists() else "is not there"
         raise RunDirectoryError(f"{folder} {what}; give a run such as `ganq-irl train` writes, or a folder of a reward")
     return folder
 
