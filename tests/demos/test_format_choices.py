@@ -186,3 +186,22 @@ def test_the_file_of_a_minari_data_set_stands_for_its_folder(recorded, tmp_path)
     alone = file.rename(tmp_path / "main_data.hdf5")
     with pytest.raises(DemoFormatError, match=r"as Minari keeps them, but not its metadata.json.*give the folder"):
         load(alone)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "link", "external", "long", "many"])
+def test_a_mask_that_is_no_list_of_names_is_refused(kind, recorded, told, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = as_robomimic(recorded, tmp_path)
+    with h5py.File(path, "a") as file:
+        if kind == "numbers":
+            file["mask/odd"] = np.zeros(3)
+        elif kind == "link":
+            file["mask/odd"] = h5py.SoftLink("/data/demo_0/actions")
+        elif kind == "external":
+            file["mask/odd"] = h5py.ExternalLink("/etc/passwd", "/")
+        elif kind == "long":
+            file["mask"].create_dataset("odd", data=["x" * 5000], dtype=h5py.string_dtype())
+        else:
+            file["mask"].create_dataset("odd", (1 << 40,), dtype="S8", chunks=(1024,))
+    with pytest.raises(DemoFormatError, match=r"mask/odd (is no list|names a demo in 5000|is a link)"):
+        load(path, **told)

@@ -411,3 +411,21 @@ def test_a_missing_whole_number_is_named_by_its_step():
     demos = Demonstrations((one,), OBSERVATIONS, spaces.Discrete(2))
     (finding,) = [f for f in examine_demonstrations(demos) if f.severity == "error"]
     assert (finding.trajectory, finding.step, finding.field, finding.rule) == (0, 1, "actions", "non-finite")
+
+
+@pytest.mark.parametrize("name", ["arrays", "d4rl"])
+@pytest.mark.parametrize("size", [2, 5, 12])
+def test_block_borders_hide_nothing(name, size, tmp_path, monkeypatch):
+    for plant in (end_inside, moved_ends(1), without(17, 18), without(23, 24)):
+        folder = tmp_path / f"{size}-{plant.__qualname__}-{id(plant)}"
+        folder.mkdir()
+        path = FORMATS[name](plant(sound_table()), folder)
+        whole, _ = load(path)
+        with monkeypatch.context() as patch:
+            patch.setattr(f"ganq_irl_demos.formats.{name}.BLOCK_ROWS", size)
+            pieced, _ = load(path)
+        assert [len(one) for one in pieced] == [len(one) for one in whole]
+        places = [
+            [re.findall(r"row \d+|\d+ more", remark) for remark in remarks_in(demos.provenance)] for demos in (whole, pieced)
+        ]
+        assert places[0] == places[1]

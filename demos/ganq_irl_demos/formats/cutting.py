@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos.formats.joints import CLOCKS, FLAGS, Rules, contradictions, gaps, marked_ends, rows_in
+from ganq_irl_demos.formats.joints import CLOCKS, FLAGS, Rules, contradictions, gaps, last_row, marked_ends, rows_in, telling
 from ganq_irl_demos.formats.joints import Block as Block
 from ganq_irl_demos.trajectories import Observations, Trajectory
 
@@ -90,19 +90,17 @@ def cut(
                 yield from _trajectories(pieces, horizon, ordered)
                 pieces = []
             pieces.append({name: array[start:stop] for name, array in block.items()})
-        before = {name: array[-1:] for name, array in block.items()} if len(starts) else before
+        before = last_row(block) if len(starts) else before
     if pieces:
         yield from _trajectories(pieces, horizon, ordered)
 
 
 def _starts(block: Block, before: Block | None, rules: Rules) -> np.ndarray:
     """``(rows,)`` bool: whether a row begins an episode; the very first row of all does not."""
-    rows = rows_in(block)
-    if before is not None:
-        block = {name: np.concatenate([before[name], array]) for name, array in block.items()}
-    fresh = np.zeros(rows, bool)
-    if rows:
-        fresh[0 if before is not None else 1 :] = marked_ends(block) | contradictions(block) | gaps(block, rules.usual)
+    fresh = np.zeros(rows_in(block), bool)
+    if fresh.size:
+        told = telling(block, before)
+        fresh[0 if before is not None else 1 :] = marked_ends(told) | contradictions(told) | gaps(told, rules.usual)
     return fresh
 
 

@@ -38,6 +38,19 @@ def rows_in(block: Block) -> int:
     return len(next(iter(block.values())))
 
 
+def telling(block: Block, before: Block | None) -> Block:
+    """The fields that tell where episodes end, with the last row of the block ``before`` in front, if there was one."""
+    told = {name: array for name, array in block.items() if name not in ("actions", "rewards")}
+    if not next_names(block):
+        told = {name: array for name, array in told.items() if name in (*FLAGS, *CLOCKS, "episode")} or told
+    return told if before is None else {name: np.concatenate([before[name], array]) for name, array in told.items()}
+
+
+def last_row(block: Block) -> Block:
+    """The last row of a block."""
+    return {name: array[-1:] for name, array in block.items()}
+
+
 def next_names(block: Block) -> list[str]:
     """Fields that hold next observations."""
     return [name for name in block if name.partition(".")[0] == "next_observations"]

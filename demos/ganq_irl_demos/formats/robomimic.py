@@ -34,7 +34,7 @@ from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import rows_of, sound_episodes, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
 
-MAX_DEMOS, MAX_NAME = 1 << 20, 1 << 10
+MAX_DEMOS, MAX_NAME = 1 << 16, 1 << 10
 """Names in a mask, and bytes of a name."""
 
 FLAT = "flat"
@@ -145,10 +145,17 @@ def read_masks(file: Any, path: Path) -> dict[str, list[str]]:
     for name in (folder := group(file, "mask", path)):
         found = member(folder, name, path)
         texts = isinstance(found, h5py.Dataset) and found.ndim == 1 and h5py.check_string_dtype(found.dtype) is not None
-        if not texts or found.size > MAX_DEMOS or found.dtype.itemsize > MAX_NAME:
+        if not texts or found.size > MAX_DEMOS or found.dtype.itemsize > MAX_NAME or found.external or found.is_virtual:
             raise DemoFormatError(f"{path}: mask/{name} is no list of names of demos; copy or write the file again")
-        masks[name] = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in found[()]]
+        masks[name] = [_demo_name(found[index], name, path) for index in range(found.size)]  # one by one: each may be huge
     return masks
+
+
+def _demo_name(value: Any, mask: str, path: Path) -> str:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    if len(text) > MAX_NAME:
+        raise DemoFormatError(f"{path}: mask/{mask} names a demo in {len(text)} characters; copy or write the file again")
+    return text
 
 
 def _natural(name: str) -> tuple[int, str]:

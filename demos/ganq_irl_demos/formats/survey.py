@@ -18,11 +18,13 @@ from ganq_irl_demos.formats.joints import (
     contradictions,
     flagged,
     gaps,
+    last_row,
     marked_ends,
     next_names,
     number,
     rows_in,
     same_rows,
+    telling,
 )
 
 SHIFTS = (-1, 1, -2, 2)
@@ -98,19 +100,19 @@ def survey(blocks: Iterator[Block], rules: Rules, source: str) -> Survey:
         DemoFormatError: steps that go back without an episode column, or next observations that have slipped by a row.
     """
     found, seen = Survey(), _Seen()
-    before: Block = {}
+    before: Block | None = None
     first_row = 0
     for block in blocks:
-        joined = {name: np.concatenate([before[name], array]) for name, array in block.items()} if before else block
-        carried = rows_in(joined) - rows_in(block)
-        row = seen.out_of_order(joined, carried, first_row - carried, source)
+        told = telling(block, before)
+        carried = rows_in(told) - rows_in(block)
+        row = seen.out_of_order(told, carried, first_row - carried, source)
         if row is not None:
             found.out_of_order = row
             return found
-        _look_between(found, joined, first_row - carried, rules)
+        _look_between(found, told, first_row - carried, rules)
         first_row += rows_in(block)
-        before = {name: array[-1:] for name, array in joined.items()}
-    if before and "episode" in before:
+        before = last_row(told)
+    if before is not None and "episode" in before:
         found.add("unmarked", ~flagged(before), before, first_row - 1)
     _refuse_shift(found, source)
     return found
