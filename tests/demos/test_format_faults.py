@@ -429,3 +429,22 @@ def test_block_borders_hide_nothing(name, size, tmp_path, monkeypatch):
             [re.findall(r"row \d+|\d+ more", remark) for remark in remarks_in(demos.provenance)] for demos in (whole, pieced)
         ]
         assert places[0] == places[1]
+
+
+def test_transitions_in_memory_are_looked_through_as_files_are():
+    types = pytest.importorskip("imitation.data.types", exc_type=ImportError)
+
+    def transitions(table):
+        return types.Transitions(
+            obs=table["observations"],
+            acts=table["actions"],
+            infos=np.array([{}] * len(table["actions"])),
+            next_obs=table["next_observations"],
+            dones=table["truncated"] | table["terminated"],
+        )
+
+    assert load(transitions(sound_table()))[1] == []
+    with pytest.raises(DemoFormatError, match=SHIFTED):
+        load(transitions(shifted(1)(sound_table())))
+    for plant in (end_inside, moved_ends(1), moved_ends(-1)):
+        assert any(re.search(ENDS, text) for text in load(transitions(plant(sound_table())))[1])

@@ -15,7 +15,7 @@ from ganq_irl.files import replacing_file
 from ganq_irl_demos.fitting import NUMERIC, plain_array
 from ganq_irl_demos.formats import npz
 from ganq_irl_demos.formats.columns import column_values
-from ganq_irl_demos.formats.cutting import Block
+from ganq_irl_demos.formats.joints import Block
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import BLOCK_ROWS, column_name, find_columns, is_numbered, row_blocks, table_stream

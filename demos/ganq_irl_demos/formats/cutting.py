@@ -8,8 +8,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos.formats.joints import CLOCKS, FLAGS, Rules, contradictions, gaps, last_row, marked_ends, rows_in, telling
-from ganq_irl_demos.formats.joints import Block as Block
+from ganq_irl_demos.formats.joints import (
+    CLOCKS,
+    FLAGS,
+    Block,
+    Rules,
+    contradictions,
+    gaps,
+    last_row,
+    marked_ends,
+    rows_in,
+    telling,
+)
 from ganq_irl_demos.trajectories import Observations, Trajectory
 
 _NEEDED = (*FLAGS, "episode", *CLOCKS)

@@ -5,12 +5,16 @@ Its files are not read: they hold pickles or jsonpickled infos, which can run co
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ganq_irl.errors import InvalidDemonstrations
-from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory
+from ganq_irl_demos.fitting import plain_array
+from ganq_irl_demos.formats.joints import Rules
+from ganq_irl_demos.formats.survey import survey
+from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory, named_arrays
 
 if TYPE_CHECKING:
     from imitation.data import types
@@ -99,6 +103,10 @@ def _hit_time_limit(trajectory: types.Trajectory, horizon: int | None) -> bool:
 
 def _from_transitions(transitions: Any, horizon: int | None) -> list[Trajectory]:
     obs, following = _plain(transitions.obs), _plain(transitions.next_obs)
+    named = {**named_arrays(obs), **{f"next_{name}": array for name, array in named_arrays(following).items()}}
+    rows = {name: plain_array(array, name) for name, array in {**named, "dones": transitions.dones}.items()}
+    for remark in survey(iter([rows]), Rules(), "imitation's transitions").remarks(noted=False):
+        warnings.warn(f"imitation's transitions: {remark}", stacklevel=5)
     ends = np.flatnonzero(transitions.dones | ~_continues(obs, following)) + 1
     starts = np.concatenate([[0], ends[:-1]]).astype(int)
     return [_from_slice(transitions, obs, following, slice(*bounds), horizon) for bounds in zip(starts, ends, strict=True)]

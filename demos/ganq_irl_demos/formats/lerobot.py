@@ -20,7 +20,7 @@ from gymnasium import spaces
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, ReadLimitExceeded, nearest
 from ganq_irl.files import replacing_folder
 from ganq_irl.parsing import parse_json
-from ganq_irl_demos.formats.cutting import Block
+from ganq_irl_demos.formats.joints import Block
 from ganq_irl_demos.formats.keys import check_keys, order_remark
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note

@@ -16,7 +16,6 @@ from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, ReadLimitExceeded, nearest
 from ganq_irl.parsing import parse_json
-from ganq_irl_demos.formats.cutting import Block
 from ganq_irl_demos.formats.hdf5 import (
     check_room,
     group,
@@ -29,6 +28,7 @@ from ganq_irl_demos.formats.hdf5 import (
     top_names,
 )
 from ganq_irl_demos.formats.hdf5_writing import replacing_hdf5
+from ganq_irl_demos.formats.joints import Block
 from ganq_irl_demos.formats.keys import check_keys, order_remark
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.tables import rows_of, sound_episodes, table_stream
