@@ -21,8 +21,11 @@ before the values of states that go on, which a generator's targets approach at 
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -44,22 +47,39 @@ def with_absorbing(batch: Batch) -> Batch:
 class AbsorbingValue:
     """V(s_a), as a target network of the generator would have it.
 
-    Starts at 0, near which networks start, and moves whenever the targets do: V <- V + τ (r(s_a) + γ V - V). What targets do
-    before the first call of ``follow`` does not count: nothing is learned until then.
+    Starts at 0, near which networks start, and moves whenever the targets do: V <- V + τ (r(s_a) + γ V - V). Only moves
+    while the generator imitates count (``while_imitating``), and none before the first call of ``follow``.
     """
 
     def __init__(self, generator: OffPolicyAlgorithm) -> None:
         self.generator = generator
         self.value = 0.0
-        self._n_moves: int | None = None
+        self._counted: int | None = None  # steps of the generator that were looked at
+        self._n_pending = 0  # moves that the value has yet to follow
 
     def follow(self, reward: float) -> None:
-        """Move as often as the generator's targets have since the last call; ``reward`` is today's r(s_a)."""
-        n_moves = target_moves(self.generator)
+        """Move as often as the targets have since the last call, a collection ago; ``reward`` is today's r(s_a)."""
+        self._count()
         model: Any = self.generator  # tau is not of the base class, but all of them have one
-        for _ in range(0 if self._n_moves is None else n_moves - self._n_moves):
+        for _ in range(self._n_pending):
             self.value += model.tau * (reward + model.gamma * self.value - self.value)
-        self._n_moves = n_moves
+        self._n_pending = 0
+
+    @contextlib.contextmanager
+    def while_imitating(self) -> Iterator[None]:
+        """Let the moves of the targets within a block count, and none outside of it."""
+        if self._counted is not None:
+            self._counted = steps_counted(self.generator)
+        try:
+            yield
+        finally:
+            if self._counted is not None:
+                self._count()
+
+    def _count(self) -> None:
+        if self._counted is not None:
+            self._n_pending += target_moves(self.generator, self._counted)
+        self._counted = steps_counted(self.generator)
 
     def beyond(self, dones: Tensor) -> Tensor:
         """γ V(s_a) where an episode terminated and 0 elsewhere, ``(batch,)``."""
@@ -67,17 +87,30 @@ class AbsorbingValue:
 
     def state_dict(self) -> dict[str, Any]:
         """The value, and how far the targets had moved."""
-        return {"value": self.value, "n_moves": self._n_moves}
+        return {"value": self.value, "counted": self._counted, "n_pending": self._n_pending}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore them."""
-        self.value, self._n_moves = state["value"], state["n_moves"]
+        self.value, self._counted, self._n_pending = state["value"], state["counted"], state["n_pending"]
 
 
-def target_moves(generator: OffPolicyAlgorithm) -> int:
-    """How many times the generator's target networks have moved."""
+def steps_counted(generator: OffPolicyAlgorithm) -> int:
+    """What times the moves of the generator's targets: steps of DQN and its kin, gradient steps of all others."""
     model: Any = generator
-    if hasattr(model, "_n_calls"):  # DQN and its kin count steps of the environments
-        return model._n_calls // max(model.target_update_interval // model.n_envs, 1)
-    # SAC counts gradient steps; TD3 moves its targets with its policy.
-    return model._n_updates // getattr(model, "target_update_interval", getattr(model, "policy_delay", 1))
+    return model._n_calls if hasattr(model, "_n_calls") else model._n_updates
+
+
+def target_moves(generator: OffPolicyAlgorithm, since: int) -> int:
+    """How many times the generator's target networks have moved.
+
+    Args:
+        generator: after one collection of experience, or one call of its ``train``.
+        since: ``steps_counted`` before.
+    """
+    model, now = cast(Any, generator), steps_counted(generator)
+    if hasattr(model, "_n_calls"):
+        interval = max(model.target_update_interval // model.n_envs, 1)
+        return now // interval - since // interval
+    if hasattr(model, "target_update_interval"):  # SAC counts anew in each call of train, and moves at its first step
+        return math.ceil((now - since) / model.target_update_interval)
+    return now // model.policy_delay - since // model.policy_delay  # TD3 moves its targets with its policy

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import Tensor
 
@@ -140,6 +142,12 @@ class DAC(AdversarialImitation):
         if self.replay_on_device:
             keep_on_device(relabelled)
         return relabelled if self.expert is None else MixedReplay(relabelled, self.expert, self.expert_share)
+
+    @contextmanager
+    def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:
+        counting = nullcontext() if self.absorbing is None else self.absorbing.while_imitating()
+        with counting, super()._installed(callbacks) as callback:
+            yield callback
 
     def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> Discriminator:
         encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, self.inputs)

@@ -1,15 +1,18 @@
 """The absorbing state: what the replay holds, what the discriminator sees, and what an episode's end is worth."""
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
 from absorbing_examples import counting, dac
-from scripted import CONTINUOUS, DISCRETE, OFF_POLICY, CountingEnv, demonstrations, flat, generator, imitator, vec_env
-from stable_baselines3.common.callbacks import BaseCallback
+from gymnasium import spaces
+from scripted import BOX, CONTINUOUS, OFF_POLICY, CountingEnv, demonstrations, flat, generator, imitator, vec_env
 
 from ganq_irl.algorithms import DAC
-from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, target_moves, with_absorbing
+from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, with_absorbing
 from ganq_irl.discriminator import STATE_TRANSITION
+from ganq_irl.generators.off_policy import relabelled
 from ganq_irl.rewards import RewardModel
 from ganq_irl.types import Batch
 
@@ -110,7 +113,7 @@ class Model:
     """What AbsorbingValue looks at in a generator whose targets move at each gradient step."""
 
     def __init__(self, tau, gamma):
-        self.tau, self.gamma, self._n_updates = tau, gamma, 100
+        self.tau, self.gamma, self._n_updates, self.policy_delay = tau, gamma, 100, 1
 
 
 def test_the_value_follows_the_targets_by_their_own_bootstrap():
@@ -154,36 +157,55 @@ def test_terminal_rewards_with_its_value_are_the_extended_decision_process():
     np.testing.assert_allclose(plain, extended[:5])
 
 
-class TargetsWatched(BaseCallback):
-    """How often the parameters of the target networks change."""
-
-    def __init__(self):
-        super().__init__()
-        self.n_moves, self.last = 0, None
-
-    def _on_step(self):
-        model = self.model
-        target = model.critic_target if hasattr(model, "critic_target") else getattr(model, "q_net_target", None)
-        target = flat(model.quantile_net_target if target is None else target)
-        self.n_moves += self.last is not None and not torch.equal(self.last, target)
-        self.last = target
-        return True
+UPDATES = {
+    "sac": "stable_baselines3.sac.sac",
+    "td3": "stable_baselines3.td3.td3",
+    "ddpg": "stable_baselines3.td3.td3",
+    "gan-q-continuous": "ganq_irl.algorithms.ganq.continuous",
+    "dqn": "stable_baselines3.dqn.dqn",
+    "qrdqn": "sb3_contrib.qrdqn.qrdqn",
+    "gan-q": "stable_baselines3.dqn.dqn",
+}
+"""Where each generator calls ``polyak_update``."""
 
 
+@pytest.mark.parametrize(
+    ("n_envs", "train_freq", "gradient_steps", "interval"), [(1, 1, 1, 1), (1, 2, 3, 2), (2, 3, 4, 3), (1, 4, 5, 4)]
+)
 @pytest.mark.parametrize("name", OFF_POLICY)
-def test_moves_of_the_targets_are_counted_as_the_generator_makes_them(name):
-    options = {} if name in CONTINUOUS else {"target_update_interval": 4}
-    model = counting(name, train_freq=1, learning_starts=20, **options)
-    callback = TargetsWatched()
+def test_moves_of_the_targets_are_counted_as_the_generator_makes_them(
+    name, n_envs, train_freq, gradient_steps, interval, monkeypatch
+):
+    tau, gamma, moves, at_follow = 0.25, 0.9, [], []
+    module = importlib.import_module(UPDATES[name])
+    update, follow = module.polyak_update, AbsorbingValue.follow
+
+    def counting_update(params, target_params, tau_):
+        moves.extend([tau_] if tau_ == tau else [])  # 1.0 copies batch statistics
+        update(params, target_params, tau_)
+
+    def following(value, reward):
+        follow(value, 1.0)
+        at_follow.append(len(moves))
+
+    monkeypatch.setattr(module, "polyak_update", counting_update)
+    monkeypatch.setattr(AbsorbingValue, "follow", following)
+    options = {"policy_delay" if "td3" in name or "continuous" in name else "target_update_interval": interval}
+    options = {} if name == "ddpg" else options
+    env = vec_env(CountingEnv, n_envs, action_space=BOX if name in CONTINUOUS else spaces.Discrete(3))
+    model = generator(
+        name, env, tau=tau, gamma=gamma, train_freq=train_freq, gradient_steps=gradient_steps, learning_starts=20, **options
+    )
     run = dac(model=model, absorbing=True)
-    with pytest.warns(UserWarning, match="nothing is trained"):
-        run.learn(20)
-    before = target_moves(model)
-    run.learn(60, callback=callback, reset_num_timesteps=False)
-    assert callback.n_moves > 5
-    assert target_moves(model) - before - callback.n_moves in (0, 1)  # the last step's is not seen
-    if name in DISCRETE:
-        assert target_moves(model) == 20
+    run.learn(60)
+    end_of_first = len(moves)
+    model.learn(30, reset_num_timesteps=False)  # as plain SB3, which does not count
+    start_of_second = len(moves)
+    run.learn(40, reset_num_timesteps=False)
+    networks = 2 if name in ("td3", "ddpg", "gan-q-continuous") else 1  # actor and critics
+    n_moves = (end_of_first - at_follow[0] + at_follow[-1] - start_of_second) / networks
+    assert n_moves > 3
+    assert run.absorbing.value == pytest.approx(1 / (1 - gamma) * (1 - (1 - tau * (1 - gamma)) ** n_moves))
 
 
 @pytest.mark.parametrize("name", ["sac", "dqn"])
@@ -191,7 +213,7 @@ def test_terminal_transitions_are_paid_what_lies_beyond(name):
     run = dac(name, absorbing=True).learn(70)
     run.absorbing.value = -5.0
     model = run.generator
-    samples = model.replay_buffer.sample(200)
+    samples = relabelled(model.replay_buffer, run.price).sample(200)
     ended = samples.dones.reshape(-1) == 1
     assert ended.any()
     assert not ended.all()
@@ -215,7 +237,7 @@ def test_n_step_returns_reach_beyond_their_end():
     with torch.no_grad():
         for parameter in run.learner.discriminator.parameters():
             parameter.zero_()  # every transition is paid 0, and what lies beyond alone remains
-    samples = model.replay_buffer.sample(300)
+    samples = relabelled(model.replay_buffer, run.price).sample(300)
     steps = 3 - samples.observations[:, 2]  # to the end of an episode that terminates
     ended = samples.dones.reshape(-1) == 1
     assert set(steps[ended].tolist()) == {1, 2, 3}
@@ -228,7 +250,7 @@ def test_the_value_moves_while_learning_by_the_reward_of_the_loop():
     run.learn(120)
     loop = loops(run._demonstrations[:1])
     reward, tau, gamma = run.recovered_reward().price(loop).item(), run.generator.tau, run.generator.gamma
-    n_moves = run.absorbing._n_moves  # of those that the last round knew of
+    n_moves = run.absorbing._counted - run.absorbing._n_pending  # of those that the last round knew of
     assert n_moves > 20
     assert run.absorbing.value == pytest.approx(reward / (1 - gamma) * (1 - (1 - tau * (1 - gamma)) ** n_moves))
     assert run.price(loop).item() == pytest.approx(reward)  # the loop itself is no end
