@@ -10,19 +10,25 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_EXPORTS = {
-    "AIRL": "ganq_irl.algorithms",
-    "BC": "ganq_irl.algorithms",
-    "ContinuousGANQ": "ganq_irl.algorithms",
-    "GAIL": "ganq_irl.algorithms",
-    "GAN": "ganq_irl.algorithms",
-    "GANQ": "ganq_irl.algorithms",
-    "RewardModel": "ganq_irl.rewards",
-    "load_demonstrations": "ganq_irl_demos",
-    "register_envs": "ganq_irl.environments",
+_ROOMS = {
+    "ganq_irl.algorithms": (
+        *("AIRL", "BC", "DAC", "FAIRL", "GAIL", "GAIfO", "GAN", "GANQ", "IQLearn", "SQIL", "VAIL", "WAIL"),
+        *("AdversarialImitation", "ContinuousGANQ", "OffPolicyImitation", "SoftQReward", "warm_start"),
+    ),
+    "ganq_irl.rewards": (
+        *("Coverage", "FunctionReward", "RewardForm", "RewardFunction", "RewardModel"),
+        *("RewardWrapper", "VecRewardWrapper"),
+    ),
+    "ganq_irl.generators.policy_average": ("PolicyAverage",),
+    "ganq_irl.generators.policy_store": ("StoredPolicy", "load_policy", "save_policy"),
+    "ganq_irl.environments": ("register_envs",),
+    "ganq_irl.errors": ("GanqIrlError",),
+    "ganq_irl.experiment": ("ExperimentConfig", "Run", "RunResult", "load_run", "run_experiment"),
+    "ganq_irl_demos": ("Demonstrations", "Trajectory", "load_demonstrations", "record_episodes", "save_demonstrations"),
 }
+_EXPORTS = {name: room for room, names in _ROOMS.items() for name in names}
 
-__all__ = [*_EXPORTS, "__version__"]
+__all__ = [*_EXPORTS, "__version__"]  # names, all of them strings
 
 
 def __getattr__(name: str) -> Any:
@@ -30,3 +36,8 @@ def __getattr__(name: str) -> Any:
     if name not in _EXPORTS:
         raise AttributeError(f"module 'ganq_irl' has no attribute {name!r}")
     return getattr(importlib.import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Every public name, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -150,7 +150,7 @@ def policy_function(name: str) -> Callable[[Any], Any]:
 def subsample(demos: Demonstrations, every: int, generator: np.random.Generator) -> Demonstrations:
     """Every ``every``-th transition of each episode, from a random start, each as a trajectory of one step.
 
-    GAIL's experiments (Ho & Ermon, 2016, appendix A) thin out their experts so, with 20.
+    GAIL's experiments (Ho & Ermon, 2016, section 6) thin out their experts so, with 20.
 
     Raises:
         ConfigurationError: ``every`` is less than 1.

@@ -12,18 +12,15 @@ from ganq_irl.algorithms.gail import GAIL
 from ganq_irl.algorithms.gan import GAN
 from ganq_irl.algorithms.ganq import GANQ, ContinuousGANQ
 from ganq_irl.algorithms.iq_learn import IQLearn
+from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
 from ganq_irl.algorithms.sqil import SQIL
 from ganq_irl.algorithms.vail import VAIL
 from ganq_irl.algorithms.wail import WAIL
-from ganq_irl.generators.factory import register_generator
 
 ALGORITHMS: dict[str, type[AdversarialImitation | OffPolicyImitation]] = {
     algorithm.name: algorithm for algorithm in (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, SQIL, IQLearn)
 }
-
-register_generator("gan-q", "ganq_irl.algorithms.ganq:GANQ")
-register_generator("gan-q-continuous", "ganq_irl.algorithms.ganq:ContinuousGANQ")
 
 __all__ = [
     "AIRL",
@@ -42,5 +39,6 @@ __all__ = [
     "GAIfO",
     "IQLearn",
     "OffPolicyImitation",
+    "SoftQReward",
     "warm_start",
 ]

@@ -19,16 +19,17 @@ from torch import Tensor
 
 from ganq_irl.algorithms.base import GeneratorImitation, demonstrations_for
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
-from ganq_irl.algorithms.settings import Schedule, check_settings, rate_at, updates_due
+from ganq_irl.algorithms.settings import Schedule, check_rate, check_seed, check_settings, rate_at, updates_due
 from ganq_irl.discriminator import BaseDiscriminator, DiscriminatorLearner
 from ganq_irl.discriminator.inputs import Encoded
-from ganq_irl.discriminator.stabilizers import StabilizerSpec
+from ganq_irl.discriminator.stabilizers import StabilizerSpec, build_stabilizers
 from ganq_irl.errors import TrainingDiverged
 from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.log_probs import log_probs
 from ganq_irl.generators.off_policy import OffPolicyCallback, relabelled
 from ganq_irl.generators.on_policy import OnPolicyCallback
+from ganq_irl.generators.options import check_widths
 from ganq_irl.generators.recorder import TransitionRecorder
 from ganq_irl.generators.replay_views import ReplayView, replaying
 from ganq_irl.generators.spaces import in_layout_of
@@ -70,6 +71,9 @@ class AdversarialImitation(GeneratorImitation):
         seed: int,
     ) -> None:
         check_settings(n_updates, batch_size, boltzmann_temperature, allows_fraction=True)
+        check_rate("learning_rate", learning_rate)
+        check_widths(hidden_sizes, "hidden_sizes")
+        check_seed(seed)
         check_generator(self.name, generator, batch_size)
         self.generator = generator
         self.n_updates = n_updates or (8 if isinstance(generator, OnPolicyAlgorithm) else 1)
@@ -82,7 +86,7 @@ class AdversarialImitation(GeneratorImitation):
                 discriminator,
                 self._demonstrations,
                 loss=loss,
-                stabilizers=[*stabilizers, *(["frozen"] if frozen else [])],
+                stabilizers=[*build_stabilizers(stabilizers), *(["frozen"] if frozen else [])],
                 learning_rate=rate_at(learning_rate, 1.0),
                 seed=seed,
             )
@@ -210,6 +214,10 @@ class AdversarialImitation(GeneratorImitation):
             )
         for key, value in values.items():
             self.generator.logger.record(f"discriminator/{key}", value)
+
+    def _told(self) -> dict[str, Any]:
+        stabilizers = [stabilizer.settings()["name"] for stabilizer in self.learner.stabilizers]  # type: ignore[operator]
+        return {"reward": self.reward_form.name, "loss": self.learner.loss.name, "stabilizers": stabilizers}
 
     # What is recovered and kept.
 

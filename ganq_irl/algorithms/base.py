@@ -18,6 +18,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 
 from ganq_irl.algorithms.settings import as_callbacks
 from ganq_irl.errors import StorageError
+from ganq_irl.generators.checks import check_is_generator
 from ganq_irl.generators.finite import FiniteObservations
 from ganq_irl.generators.spaces import demonstrated_spaces
 from ganq_irl.storage import flatten_state, load_folder, save_folder, unflatten_state
@@ -54,6 +55,16 @@ class GeneratorImitation(ABC):
     @abstractmethod
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``_state_dict`` gave."""
+
+    def __repr__(self) -> str:
+        """What learns what, and for how long it has."""
+        made = self._provenance()
+        told = {"generator": made["generator"], "env": made["env"], "timesteps": made["timesteps"], **self._told()}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
+
+    def _told(self) -> dict[str, Any]:
+        """Settings to show beside generator and environment."""
+        return {}
 
     @property
     def policy(self) -> BasePolicy:
@@ -136,6 +147,7 @@ class GeneratorImitation(ABC):
         Raises:
             StorageError: the folder is altered, of another algorithm, or does not fit the generator and options given.
         """
+        check_is_generator(generator)
         config, tensors = load_folder(Path(folder), device=generator.device)
         if config.get("schema") != _SCHEMA:
             raise StorageError(

@@ -19,7 +19,9 @@ from stable_baselines3.common.torch_layers import NatureCNN
 from tqdm import tqdm
 
 from ganq_irl.algorithms.sampling import seeded_torch
+from ganq_irl.algorithms.settings import check_rate, check_seed
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
+from ganq_irl.generators.checks import check_is_generator
 from ganq_irl.generators.extractors import default_extractor
 from ganq_irl.generators.spaces import channels_first, demonstrated_spaces, in_layout_of
 from ganq_irl.space_matrix import check_trains
@@ -64,6 +66,8 @@ class BC:
         seed: int = 0,
     ) -> None:
         check_trains("bc", observation_space, action_space)
+        check_rate("learning_rate", learning_rate)
+        check_seed(seed)
         demos = load_demonstrations(
             demonstrations, observation_space=observation_space, action_space=action_space, needs=["actions"]
         )
@@ -85,6 +89,10 @@ class BC:
                 device=device if policy is None else policy.device,
                 custom_logger=HierarchicalLogger(Logger(folder=None, output_formats=[])),
             )
+
+    def __repr__(self) -> str:
+        """What is cloned into, and for how long."""
+        return f"{type(self).__name__}({type(self.policy).__name__}, n_updates_done={self.n_updates_done})"
 
     def train(
         self, n_updates: int = 10_000, progress_bar: bool = False, on_epoch_end: Callable[[], None] | None = None
@@ -157,6 +165,7 @@ def warm_start(generator: BaseAlgorithm, demonstrations: Any, n_updates: int, *,
     Raises:
         UnsupportedGenerator: the generator has no actor-critic policy with a likelihood to maximise.
     """
+    check_is_generator(generator)
     if not isinstance(generator.policy, ActorCriticPolicy):
         raise UnsupportedGenerator(
             f"{type(generator).__name__} cannot be warm-started: cloning maximises a likelihood that only actor-critic "

@@ -16,7 +16,7 @@ from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, with_absorbing
 from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.algorithms.base import demonstrations_for
 from ganq_irl.algorithms.expert_replay import ExpertReplay, MixedReplay
-from ganq_irl.algorithms.settings import Schedule
+from ganq_irl.algorithms.settings import Schedule, checked_names, is_number
 from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
@@ -31,7 +31,7 @@ R1, GRADIENT_PENALTY = {"name": "r1", "weight": 10.0}, {"name": "gradient-penalt
 
 
 class DAC(AdversarialImitation):
-    """Discriminator-actor-critic (Kostrikov et al., 2019, algorithm 1).
+    """Discriminator-actor-critic (Kostrikov et al., 2019; with ``absorbing`` and TD3, their algorithm 1).
 
     The generator learns off-policy, from batches that are priced by today's discriminator as they are sampled; the
     discriminator's fakes are drawn from the same replay buffer, without importance weights.
@@ -90,11 +90,11 @@ class DAC(AdversarialImitation):
         frozen: bool = False,
         seed: int = 0,
     ) -> None:
-        if not 0 <= expert_share < 1:
+        if not is_number(expert_share) or not 0 <= expert_share < 1:
             raise ConfigurationError(
                 f"expert_share: given {expert_share!r}, expected a share of each batch, from 0 to below 1"
             )
-        self.inputs = (*inputs, "absorbing") if absorbing else tuple(inputs)
+        self.inputs = (*checked_names("inputs", inputs), *(["absorbing"] if absorbing else []))
         if stabilizers is None:
             stabilizers = (GRADIENT_PENALTY,) if absorbing else (R1,)
         super().__init__(

@@ -10,7 +10,7 @@ from ganq_irl.algorithms.gail import GAIL
 
 
 class FAIRL(GAIL):
-    """GAIL paid by -l exp(l), l = log D - log(1 - D), which minimises KL(expert || policy) (Ghasemipour et al., 2020).
+    """GAIL paid by -l exp(l), l = log D - log(1 - D), which minimises KL(expert || policy) (Ghasemipour et al., 2019).
 
     The policy must cover what the expert does, where GAIL and AIRL let it choose a part of it.
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
-from ganq_irl.algorithms.settings import check_settings
+from ganq_irl.algorithms.settings import check_rate, check_settings
 from ganq_irl.discriminator import STATE, Discriminator, DiscriminatorLearner, InputEncoder, Loss
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import IncompatibleSpaces, TrainingDiverged
@@ -62,6 +62,7 @@ class GAN:
         seed: int = 0,
     ) -> None:
         check_settings(n_critic, batch_size, temperature=1.0)
+        check_rate("learning_rate", learning_rate)
         real = torch.as_tensor(data, dtype=torch.float32)
         if real.ndim != 2 or not len(real) or not torch.isfinite(real).all():
             raise IncompatibleSpaces(f"data: given a tensor of shape {tuple(real.shape)}, expected finite numbers, (n, d)")
@@ -86,6 +87,10 @@ class GAN:
         self.metrics: dict[str, Tensor] = {}
         if (width := self.sample(2, torch.Generator(real.device)).shape[1:]) != real.shape[1:]:
             raise IncompatibleSpaces(f"generator: gives rows of shape {tuple(width)}, the data have {tuple(real.shape[1:])}")
+
+    def __repr__(self) -> str:
+        """What plays against what, and for how long."""
+        return f"{type(self).__name__}({len(self.data)} samples, n_updates={self.learner.n_updates})"
 
     def learn(self, n_updates: int, progress_bar: bool = False) -> Self:
         """Make ``n_updates`` of the generator, each after ``n_critic`` of the discriminator; ``metrics`` are the last ones.

@@ -18,7 +18,7 @@ from ganq_irl.algorithms.iq_objective import IQObjective
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.algorithms.iq_updates import IQUpdate, SoftActorCriticUpdate, SoftQUpdate
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
-from ganq_irl.algorithms.settings import Schedule
+from ganq_irl.algorithms.settings import Schedule, check_rate, is_number
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.policy_store import acting_policy
 from ganq_irl.generators.substitution import substituting
@@ -70,6 +70,8 @@ class IQLearn(OffPolicyImitation):
         actor_learning_rate: Schedule | None = None,
         seed: int = 0,
     ) -> None:
+        if actor_learning_rate is not None:
+            check_rate("actor_learning_rate", actor_learning_rate)
         super().__init__(generator, demonstrations, expert_reward=0.0, seed=seed)
         self._rng = torch.Generator(generator.device).manual_seed(seed)
         discrete = isinstance(generator, DQN)
@@ -80,7 +82,7 @@ class IQLearn(OffPolicyImitation):
         if discrete:
             _refuse("actor_learning_rate", actor_learning_rate, "DQN has no actor; leave it out")
             temperature = TEMPERATURE if temperature is None else temperature
-            if not temperature > 0:
+            if not is_number(temperature) or not temperature > 0:
                 raise ConfigurationError(f"temperature: given {temperature!r}; expected a number above 0")
             self.update = SoftQUpdate(*arguments, temperature=temperature, rng=self._rng)
         else:

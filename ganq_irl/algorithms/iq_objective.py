@@ -58,7 +58,7 @@ class IQObjective:
         for what, given, known in (("loss", self.form, FORMS), ("regularize", self.regularize, REGULARIZED)):
             if given not in known:
                 raise ConfigurationError(f"{what}: unknown {given!r}; {nearest(str(given), known)}")
-        if not self.chi2_alpha > 0:
+        if not (isinstance(self.chi2_alpha, int | float) and self.chi2_alpha > 0):
             raise ConfigurationError(f"chi2_alpha: given {self.chi2_alpha!r}; expected a number above 0")
 
     def __call__(self, q_values: Tensor, values: Tensor, continuations: Tensor, n_expert: int) -> Tensor:

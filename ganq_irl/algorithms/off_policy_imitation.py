@@ -10,6 +10,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from ganq_irl.algorithms.base import GeneratorImitation, demonstrations_for
 from ganq_irl.algorithms.expert_replay import ExpertReplay
 from ganq_irl.algorithms.iq_reward import SoftQReward
+from ganq_irl.algorithms.settings import check_seed
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.state import generator_state, load_generator_state
 from ganq_irl_demos import MISSABLE
@@ -28,6 +29,7 @@ class OffPolicyImitation(GeneratorImitation):
     generator: OffPolicyAlgorithm
 
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, *, expert_reward: float, seed: int) -> None:
+        check_seed(seed)
         self.generator = self._checked(generator)
         loaded = demonstrations_for(generator, demonstrations, needs=MISSABLE)
         self.demonstrations_checksum = loaded.checksum

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
 
@@ -30,8 +32,38 @@ def check_settings(n_updates: float | None, batch_size: int, temperature: float,
     for name, count in (("n_updates", n_updates), ("batch_size", batch_size)):
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise ConfigurationError(f"{name}: given {count!r}, expected a whole number from 1")
-    if not temperature > 0:
+    if not is_number(temperature) or not temperature > 0:
         raise ConfigurationError(f"boltzmann_temperature: given {temperature!r}, expected a number above 0")
+
+
+def check_rate(name: str, rate: Any) -> None:
+    """Raise a ConfigurationError unless ``rate`` is a finite number from 0, or a function of the progress remaining."""
+    if not callable(rate) and not (is_number(rate) and 0 <= rate < math.inf):
+        raise ConfigurationError(
+            f"{name}: given {rate!r}, expected a number from 0, or a function of the progress remaining"
+        )
+
+
+def check_seed(seed: Any) -> None:
+    """Raise a ConfigurationError unless ``seed`` is a whole number from 0."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigurationError(f"seed: given {seed!r}, expected a whole number from 0")
+
+
+def checked_names(setting: str, names: Any) -> tuple[str, ...]:
+    """A list of names as a tuple.
+
+    Raises:
+        ConfigurationError: anything else, a single name included.
+    """
+    if isinstance(names, str) or not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+        raise ConfigurationError(f"{setting}: given {names!r}, expected a list of names, such as ['observations']")
+    return tuple(names)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is an int or a float, of Python or of numpy."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def updates_due(n_updates: float, n_rounds: int) -> int:

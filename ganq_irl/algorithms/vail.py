@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganq_irl.algorithms.gail import GAIL
 from ganq_irl.discriminator import BottleneckDiscriminator
-from ganq_irl.discriminator.stabilizers import InformationConstraint, StabilizerSpec
+from ganq_irl.discriminator.stabilizers import InformationConstraint, StabilizerSpec, build_stabilizers
 
 
 class VAIL(GAIL):
@@ -47,7 +47,9 @@ class VAIL(GAIL):
     ) -> None:
         self.code_size = code_size
         self.constraint = InformationConstraint(capacity, beta_rate)
-        super().__init__(generator, demonstrations, stabilizers=(*stabilizers, self.constraint), **options)
+        super().__init__(
+            generator, demonstrations, stabilizers=(*build_stabilizers(stabilizers), self.constraint), **options
+        )
 
     def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> BottleneckDiscriminator:
         return BottleneckDiscriminator(self._encoder(), hidden_sizes, activation, self.code_size)

@@ -14,7 +14,7 @@ from ganq_irl.discriminator.inputs import Encoded, representative
 from ganq_irl.discriminator.losses import Loss, build_loss, with_log_ratio
 from ganq_irl.discriminator.metrics import discriminator_metrics
 from ganq_irl.discriminator.networks import BaseDiscriminator
-from ganq_irl.discriminator.stabilizers import Stabilizer, StabilizerSpec, Step, build_stabilizer
+from ganq_irl.discriminator.stabilizers import Stabilizer, StabilizerSpec, Step, build_stabilizers
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.types import Batch, shares_condition
 
@@ -52,7 +52,7 @@ class DiscriminatorLearner:
     ) -> None:
         self.discriminator = discriminator
         self.loss = build_loss(loss)
-        self.stabilizers = nn.ModuleList(build_stabilizer(spec) for spec in stabilizers)
+        self.stabilizers = nn.ModuleList(build_stabilizers(stabilizers))
         _check_compatible(self._attached(), self.loss)
         encoded = None
         if reference is not None:
@@ -121,9 +121,12 @@ class DiscriminatorLearner:
             metrics = {"loss": loss.detach()}
             if measures or self._is_gated:
                 metrics |= discriminator_metrics(self.loss, real_scores, fake_scores)
-            if all(stabilizer.allows_step(metrics) for stabilizer in self._attached()):
+            learns = all(stabilizer.allows_step(metrics) for stabilizer in self._attached())
+            if learns:
                 step = Step(discriminator, self.loss, real_rows, fake_rows, real_scores, fake_scores, self.generator)
-                metrics |= self._step(loss, step)
+                metrics |= self._differentiate(loss, step)
+        if learns:  # outside, since what was computed once holds only for the parameters of that moment
+            metrics |= self._descend()
         self.n_updates += 1
         return metrics
 
@@ -171,7 +174,8 @@ class DiscriminatorLearner:
     def _in_terms_of_loss(self, scores: Tensor) -> Tensor:
         return self.loss.score_of(scores) if self.discriminator.states_log_ratio else scores
 
-    def _step(self, loss: Tensor, step: Step) -> dict[str, Tensor]:
+    def _differentiate(self, loss: Tensor, step: Step) -> dict[str, Tensor]:
+        """Gradients of the loss and all penalties; the penalties as metrics."""
         metrics = {}
         for stabilizer in self._attached():
             penalty = stabilizer.penalty(step)
@@ -180,6 +184,11 @@ class DiscriminatorLearner:
                 metrics[f"penalty/{stabilizer.name}"] = penalty.detach()
         self.optimizer.zero_grad()
         loss.backward()
+        return metrics
+
+    def _descend(self) -> dict[str, Tensor]:
+        """A step of the optimiser, and of what acts after it."""
+        metrics = {}
         if self.max_grad_norm is not None:
             metrics["gradient_norm"] = clip_grad_norm_(self._parameters, self.max_grad_norm)
         self.optimizer.step()

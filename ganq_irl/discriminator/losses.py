@@ -344,6 +344,6 @@ def build_loss(loss: str | Loss) -> Loss:
     """
     if isinstance(loss, Loss):
         return loss
-    if loss not in LOSSES:
-        raise ConfigurationError(f"unknown loss {loss!r}: {nearest(loss, LOSSES)}")
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise ConfigurationError(f"unknown loss {loss!r}: {nearest(str(loss), LOSSES)}")
     return LOSSES[loss]()

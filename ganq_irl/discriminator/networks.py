@@ -109,8 +109,8 @@ class BaseDiscriminator(nn.Module, ABC):
 
     def __init__(self, encoder: InputEncoder, hidden_sizes: Sequence[int], activation: str) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ConfigurationError(f"unknown activation {activation!r}: {nearest(activation, ACTIVATIONS)}")
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
+            raise ConfigurationError(f"unknown activation {activation!r}: {nearest(str(activation), ACTIVATIONS)}")
         self.encoder, self.hidden_sizes, self.activation = encoder, tuple(hidden_sizes), activation
         self.architecture: list[dict[str, Any]] = []
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from ganq_irl.algorithms.settings import keyword_options
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.schedules import parse_schedule
 
 
 def constructed(table: str, cls: Any, *arguments: Any, **keywords: Any) -> Any:
-    """Call a constructor of ours; a value of the wrong type in a table of the settings is the user's mistake.
+    """Call a constructor of ours; keywords that it does not take are the user's mistake, other TypeErrors are ours.
 
     Raises:
         ConfigurationError: naming the table.
     """
-    try:
-        return cls(*arguments, **keywords)
-    except TypeError as error:
-        raise ConfigurationError(f"the settings in [{table}] do not fit {cls.__name__}: {error}") from error
+    unknown = keywords.keys() - keyword_options(cls)
+    if unknown:
+        raise ConfigurationError(
+            f"the settings in [{table}] do not fit {cls.__name__}: it takes no {', '.join(sorted(unknown))}"
+        )
+    return cls(*arguments, **keywords)
 
 
 def constructor_values(table: dict[str, Any]) -> dict[str, Any]:

@@ -39,9 +39,13 @@ def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.E
         if not env_kwargs and not isinstance(error, TypeError | gym.error.Error):
             raise  # a fault of the environment's own
         raise ConfigurationError(f"{env_id} cannot be made with env_kwargs {dict(env_kwargs or {})}: {error}") from error
-    if env_kwargs:
-        _try_out(env, env_id, env_kwargs)
-    check_supported(env.observation_space, env.action_space)
+    try:
+        if env_kwargs:
+            _try_out(env, env_id, env_kwargs)
+        check_supported(env.observation_space, env.action_space)
+    except Exception:
+        env.close()
+        raise
     return env
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gymnasium.wrappers import NormalizeReward
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -25,6 +27,7 @@ def check_generator(algo: str, model: BaseAlgorithm, batch_size: int) -> None:
             a buffer that cannot be relabelled or filled, or a rollout or buffer too small for one batch of distinct
             transitions.
     """
+    check_is_generator(model)
     env = model.get_env()
     if env is None:
         raise UnsupportedGenerator(f"{type(model).__name__} has no environment; give it one with set_env before imitating")
@@ -51,6 +54,20 @@ def traits_of(model: BaseAlgorithm) -> tuple[str, Traits]:
                 return name, TRAITS[name]
     traits = Traits(replays=isinstance(model, OffPolicyAlgorithm), has_log_prob=has_log_prob(model))
     return type(model).__name__, traits
+
+
+def check_is_generator(model: Any) -> None:
+    """Raise unless ``model`` is an algorithm of Stable-Baselines3.
+
+    Raises:
+        UnsupportedGenerator: saying what it is.
+    """
+    if not isinstance(model, BaseAlgorithm):
+        given = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise UnsupportedGenerator(
+            f"generator: given {given}, expected a Stable-Baselines3 algorithm with its environment, such as "
+            "PPO('MlpPolicy', env)"
+        )
 
 
 def _check_policy(model: OnPolicyAlgorithm) -> None:

@@ -39,8 +39,10 @@ GENERATORS: dict[str, str] = {
     "ddpg": "stable_baselines3:DDPG",
     "dqn": "stable_baselines3:DQN",
     "qrdqn": "sb3_contrib:QRDQN",
+    "gan-q": "ganq_irl.algorithms.ganq:GANQ",
+    "gan-q-continuous": "ganq_irl.algorithms.ganq:ContinuousGANQ",
 }
-"""Name on the command line -> ``module:class``; ``register_generator`` adds to it."""
+"""Name on the command line -> ``module:class``, imported when it is first used; ``register_generator`` adds to it."""
 
 FEATURES_EXTRACTORS: dict[str, type[BaseFeaturesExtractor]] = {
     extractor.__name__: extractor for extractor in (FlattenExtractor, NatureCNN, CombinedExtractor, LeavesExtractor)
@@ -156,7 +158,9 @@ def build_generator(
             **parsed,
         )
     except (TypeError, ValueError, AssertionError) as error:
-        # SB3 checks its options by assertions and by failing later; either way one of ours was wrong.
+        # SB3 checks its options by assertions and by failing later. What fails without them as well is not their fault.
+        if not options or not _is_buildable(algorithm, env):
+            raise
         raise ConfigurationError(f"{name} refuses its options {options}: {error}") from error
     except MemoryError as error:
         raise ConfigurationError(
@@ -174,6 +178,16 @@ def _fit_to_observations(name: str, space: spaces.Space, options: dict[str, Any]
         kind, settings = replay_buffer_for(space, n_steps, options.get("gamma", 0.99))
         options["replay_buffer_class"] = kind
         options["replay_buffer_kwargs"] = settings | (options.get("replay_buffer_kwargs") or {})
+
+
+def _is_buildable(algorithm: type[BaseAlgorithm], env: VecEnv) -> bool:
+    """Whether the algorithm can be constructed for the environment when it is given no options."""
+    small: dict[str, Any] = {"buffer_size": 100} if "buffer_size" in inspect.signature(algorithm.__init__).parameters else {}
+    try:
+        algorithm(default_policy(env.observation_space), env, device="cpu", **small)
+    except Exception:  # whatever it is, the options are not to blame
+        return False
+    return True
 
 
 def default_policy(observation_space: spaces.Space) -> str:

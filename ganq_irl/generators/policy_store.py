@@ -15,7 +15,7 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
 from ganq_irl import storage
-from ganq_irl.errors import ConfigurationError, MissingDependency, StorageError
+from ganq_irl.errors import ConfigurationError, MissingDependency, StorageError, nearest
 from ganq_irl.generators.factory import (
     FEATURES_EXTRACTORS,
     GENERATORS,
@@ -252,9 +252,7 @@ def _class_path(policy: BasePolicy) -> str:
 def _policy_class(path: str) -> Any:
     name, alias = path.split(":")
     if name not in GENERATORS:
-        raise ConfigurationError(
-            f"policies of {name!r} are not known yet: import the package that registers them, such as ganq_irl.algorithms"
-        )
+        raise ConfigurationError(f"policies of {name!r} are not known; {nearest(name, GENERATORS)}")
     return policy_classes(name)[alias]
 
 

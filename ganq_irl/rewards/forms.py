@@ -4,10 +4,10 @@ With D = p_expert / (p_expert + p_policy) and l = log D - log(1 - D) = log p_exp
 
 | form | reward | sign | from |
 |---|---|---|---|
-| ``gail`` | -log(1 - D) = softplus(l) | positive | Ho & Ermon (2016), as most code has it |
-| ``log-d`` | log D = -softplus(-l) | negative | Ho & Ermon (2016), algorithm 1 with real and fake named as here |
+| ``gail`` | -log(1 - D) = softplus(l) | positive | Ho & Ermon (2016), algorithm 1; their D is 1 - D here, its log the cost |
+| ``log-d`` | log D = -softplus(-l) | negative | Goodfellow et al. (2014), the non-saturating loss as a reward |
 | ``logit`` | log D - log(1 - D) = l; for AIRL f - log π | both | Fu et al. (2018), section 4.1; Kostrikov et al. (2019) |
-| ``fairl`` | -l exp(l) | both | Ghasemipour et al. (2019), equation 9 |
+| ``fairl`` | -l exp(l) | both | Ghasemipour et al. (2019), FAIRL |
 | ``score`` | the score as it is | both | for losses without a log-ratio (Xiao et al., 2019) |
 | ``f`` | f = g + γ (1 - d) h(s') - h(s) | both | Fu et al. (2018), equation 4 |
 | ``g`` | g alone, the recovered reward | both | Fu et al. (2018), section 5 |
@@ -112,6 +112,6 @@ def build_reward_form(name: str) -> RewardForm:
     Raises:
         ConfigurationError: unknown name.
     """
-    if name not in REWARD_FORMS:
-        raise ConfigurationError(f"unknown reward {name!r}: {nearest(name, REWARD_FORMS)}")
+    if not isinstance(name, str) or name not in REWARD_FORMS:
+        raise ConfigurationError(f"unknown reward {name!r}: {nearest(str(name), REWARD_FORMS)}")
     return REWARD_FORMS[name]

@@ -5,15 +5,18 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from toys import KINDS, OBSERVATIONS, parameters_of, toy_batch, toy_discriminator, toy_learner, toy_updates
+from torch.nn.utils import parametrize
+from toys import ACTIONS, KINDS, OBSERVATIONS, parameters_of, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 from ganq_irl.discriminator import (
     STABILIZERS,
+    STATE_ACTION,
     STATE_ACTION_RETURN,
     BottleneckDiscriminator,
     Discriminator,
     DiscriminatorLearner,
     InputEncoder,
+    ReturnDiscriminator,
 )
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
 from ganq_irl.types import Batch
@@ -362,3 +365,24 @@ def test_an_averaged_discriminator_scores_for_the_generator_in_evaluation_mode()
         given = learner.generator_loss(fake)
         expected = learner.loss.generator(learner.scorer(fake)).mean()
     torch.testing.assert_close(given, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["bottleneck", "returns"])
+def test_parameters_change_only_when_nothing_computed_from_them_is_kept(kind):
+    """``reading_once`` is left, and spectral normalisation's cache as well, before the optimiser's step."""
+    space, fields = OBSERVATIONS, STATE_ACTION if kind == "bottleneck" else STATE_ACTION_RETURN
+    encoder = InputEncoder(space, ACTIONS, fields, **({} if kind == "bottleneck" else {"n_returns": 2}))
+    discriminator = {"bottleneck": BottleneckDiscriminator, "returns": ReturnDiscriminator}[kind](encoder, (8,))
+    learner = DiscriminatorLearner(discriminator, stabilizers=["gradient-penalty"])
+    steps, step = [], learner.optimizer.step
+
+    def watched():
+        steps.append((discriminator._keeps, parametrize._cache_enabled))
+        step()
+
+    learner.optimizer.step = watched
+    sides = (toy_batch(seed=1), toy_batch(seed=2))
+    if kind == "returns":
+        sides = [replace(side, returns=torch.randn(len(side), 2)) for side in sides]
+    learner.update(*sides)
+    assert steps == [(False, 0)]

@@ -8,10 +8,10 @@ import torch
 from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
+from stable_baselines3 import DQN
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import NormalActionNoise
 
-import ganq_irl.algorithms  # noqa: F401  registers our own generators
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDependency
 from ganq_irl.generators import factory
 from ganq_irl.generators.factory import GENERATORS, build_generator, default_policy, generator_options
@@ -111,6 +111,16 @@ def test_a_registered_generator_is_one_like_any_other(monkeypatch):
     assert why_not("dac", box, spaces.Discrete(3), "mine") is None
     assert why_not("sac", box, spaces.Discrete(3)).endswith("gan-q, mine or anywhere")
     assert why_not("anywhere", box, spaces.MultiBinary(3)) is None
+
+
+def test_what_fails_without_options_is_not_their_fault(monkeypatch):
+    def broken(self, *_args, **_keywords):
+        raise TypeError("a fault of the constructor's own")
+
+    monkeypatch.setattr(DQN, "_setup_model", broken)
+    for options in ({}, {"buffer_size": 50}):
+        with pytest.raises(TypeError, match="constructor's own"):
+            build_generator("dqn", env_for("dqn"), device="cpu", **options)
 
 
 def test_n_steps_of_gan_q_may_be_a_table():

@@ -7,7 +7,7 @@ Two of its rows are no modules here: two time-scales are the learning rates of d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -60,20 +60,44 @@ STABILIZERS: dict[str, type[Stabilizer]] = {
 
 StabilizerSpec = str | Mapping[str, Any] | Stabilizer
 
-__all__ = ["STABILIZERS", "InformationConstraint", "Stabilizer", "StabilizerSpec", "Step", "build_stabilizer"]
+__all__ = [
+    "STABILIZERS",
+    "InformationConstraint",
+    "Stabilizer",
+    "StabilizerSpec",
+    "Step",
+    "build_stabilizer",
+    "build_stabilizers",
+]
+
+
+def build_stabilizers(specs: Sequence[StabilizerSpec]) -> list[Stabilizer]:
+    """Stabilisers from a list of what ``build_stabilizer`` takes.
+
+    Raises:
+        ConfigurationError: no list, or as ``build_stabilizer``.
+    """
+    if isinstance(specs, str | Mapping) or not isinstance(specs, Iterable):
+        raise ConfigurationError(f"stabilizers: given {specs!r}; expected a list, such as ['spectral-norm']")
+    return [build_stabilizer(spec) for spec in specs]
 
 
 def build_stabilizer(spec: StabilizerSpec) -> Stabilizer:
     """A stabiliser from its name, from ``{"name": ..., setting: value, ...}``, or as it is.
 
     Raises:
-        ConfigurationError: unknown name or setting.
+        ConfigurationError: unknown name or setting, or anything else.
     """
     if isinstance(spec, Stabilizer):
         return spec
+    if not isinstance(spec, str | Mapping):
+        raise ConfigurationError(
+            f"stabilizers: given {spec!r}; expected names such as 'spectral-norm', or tables such as "
+            "{'name': 'r1', 'weight': 10.0}"
+        )
     settings = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = settings.pop("name", None)
-    if name not in STABILIZERS:
+    if not isinstance(name, str) or name not in STABILIZERS:
         raise ConfigurationError(f"unknown stabilizer {name!r}: {nearest(str(name), STABILIZERS)}")
     known = [field.name for field in fields(STABILIZERS[name])]
     for setting in settings:
