@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import shutil
@@ -13,8 +12,8 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import reduce
+from contextlib import closing
+from functools import partial, reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -140,23 +139,26 @@ def run_cells(cells: Sequence[Cell], arguments: argparse.Namespace) -> int:
     Raises:
         SystemExit: no run is done, so that a table of none would replace the one there is.
     """
-    todo = [cell for cell in cells if not finished([cell.folder(arguments.runs)])]
-    with ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(_run_cell, cell, cell.folder(arguments.runs), arguments.set): cell for cell in todo}
-        for future in tqdm(as_completed(futures), total=len(futures), desc="cells", file=sys.stderr):
-            if future.exception() is not None:
-                print(f"failed: {futures[future]}: {future.exception()}", file=sys.stderr)
+    from ganq_irl.experiment.workers import run_tasks
+
+    todo = {cell.folder(arguments.runs): cell for cell in cells}
+    tasks = {
+        folder: partial(_run_cell, cell, folder, arguments.set) for folder, cell in todo.items() if not finished([folder])
+    }
+    failed = False
+    with closing(run_tasks(tasks, arguments.jobs)) as outcomes:
+        for folder, outcome in tqdm(outcomes, total=len(tasks), desc="cells", file=sys.stderr):
+            if outcome.exception() is not None:
+                failed = True
+                print(f"failed: {todo[folder]}: {outcome.exception()}", file=sys.stderr)
     if not finished(cell.folder(arguments.runs) for cell in cells):
         sys.exit("no run finished, so that there is no table to write; what failed is said above")
-    return int(any(future.exception() is not None for future in futures))
+    return int(failed)
 
 
 def _run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:
-    """In a process of its own, on one thread; what an interrupted start left is done again."""
-    import torch
-
+    """In a worker process; what an interrupted start left is done again."""
     shutil.rmtree(folder, ignore_errors=True)
-    torch.set_num_threads(1)
     final = cell.run(folder, overrides)
     (folder / FINAL).write_text(json.dumps(final), encoding="utf-8")
 

@@ -63,6 +63,10 @@ class EnvironmentFailed(GanqIrlError):
     """An environment gave a number that is not finite."""
 
 
+class WorkerLost(GanqIrlError):
+    """A worker process died in the middle of a task."""
+
+
 class TrainingDiverged(GanqIrlError):
     """A loss, score or parameter stopped being finite."""
 

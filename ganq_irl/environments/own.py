@@ -16,7 +16,7 @@ VARIABLE = "GANQ_IRL_IMPORT"
 def import_environments(modules: Sequence[str]) -> None:
     """Import modules that register environments, here and in the worker processes that this one starts.
 
-    The working directory is searched first, as Python does for a script there.
+    The working directory is searched last, so that nothing there takes the place of what is installed.
 
     Args:
         modules: dotted names, as in an import statement.
@@ -46,7 +46,7 @@ def _named() -> list[str]:
 
 def _import(name: str) -> None:
     folder = os.getcwd()
-    sys.path.insert(0, folder)
+    sys.path.append(folder)
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -54,4 +54,4 @@ def _import(name: str) -> None:
             f"{name} cannot be imported ({error}); name a module that is installed or lies in the working directory"
         ) from error
     finally:
-        sys.path.remove(folder)
+        del sys.path[-1 - sys.path[::-1].index(folder)]  # the last one: it may have been there before

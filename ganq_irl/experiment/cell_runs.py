@@ -7,6 +7,9 @@ import logging
 import shutil
 import time
 import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -17,14 +20,33 @@ from ganq_irl.experiment.checkpoints import CheckpointStore
 from ganq_irl.experiment.config import ExperimentConfig, flat, parse_config
 from ganq_irl.experiment.run_directory import CHECKPOINTS, EVALUATION, INFO, load_run, versions, write_json
 from ganq_irl.experiment.runner import resume_experiment, run_experiment
+from ganq_irl.experiment.workers import run_tasks
 from ganq_irl.files import read_json
 
 FAILED = "failed.json"
 SECONDS = "time/seconds"
 """Column of ``progress.csv``: wall time since training began, evaluations included."""
 
+Outcome = tuple[Path, str | None]
+"""A run directory, and why its run failed, or None."""
 
 _log = logging.getLogger(__name__)
+
+
+def run_locally(runs: Mapping[Path, ExperimentConfig], n_workers: int) -> Iterator[Outcome]:
+    """Run cells in worker processes, yielding each outcome as it comes.
+
+    Args:
+        runs: run directory -> settings.
+        n_workers: processes at a time.
+    """
+    tasks = {folder: partial(run_cell, folder, config) for folder, config in runs.items()}
+    with closing(run_tasks(tasks, n_workers)) as outcomes:
+        for folder, outcome in outcomes:
+            lost = outcome.exception()
+            if lost is not None:
+                record_failure(folder, str(lost))
+            yield folder, outcome.result() if lost is None else str(lost)
 
 
 class _WallTime(BaseCallback):

@@ -10,11 +10,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from ganq_irl.algorithms import BC
 from ganq_irl.errors import StorageError, TrainingDiverged
 from ganq_irl.evaluation.statistics import RewardSign
-from ganq_irl.experiment.checkpoints import Checkpoint, CheckpointStore, Interrupted, Interrupts
+from ganq_irl.experiment.checkpoints import Checkpoint, CheckpointStore
 from ganq_irl.experiment.checks import DEFAULT_UPDATES
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.construction import constructed, constructor_values
 from ganq_irl.experiment.guards import require_finite
+from ganq_irl.experiment.interrupts import Interrupted, Interrupts
 from ganq_irl.experiment.run_directory import CHECKPOINTS, POLICY
 from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
 

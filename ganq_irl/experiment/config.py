@@ -59,6 +59,9 @@ class ExperimentConfig:
         control: ``frozen`` keeps the discriminator at its random initial weights, to see what imitation adds.
         checkpoint_every: environment steps (bc: updates) between checkpoints; 0 makes one only when the run is interrupted.
         keep_checkpoints: checkpoints kept: the last ones, beside the best evaluated.
+        exact_checkpoints: in simulators whose state cannot be saved (Box2D, MuJoCo), cut the episodes under way at every
+            checkpoint, so that a resumed run equals one that was never stopped. It changes training; without it a checkpoint
+            does not, and a resumed run begins new episodes.
         preset: preset whose settings are included, or "none".
         env_kwargs: keywords of the environment.
         generator_kwargs: keywords of the SB3 algorithm.
@@ -83,6 +86,7 @@ class ExperimentConfig:
     control: Literal["none", "frozen"] = "none"
     checkpoint_every: int = 0
     keep_checkpoints: int = 2
+    exact_checkpoints: bool = False
     preset: str = "none"
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     generator_kwargs: dict[str, Any] = field(default_factory=dict)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ganq_irl.errors import ConfigurationError, RunDirectoryError, printable, usable_path
-from ganq_irl.experiment.cell_runs import is_finished, record_failure
+from ganq_irl.experiment.cell_runs import Outcome, is_finished, record_failure, run_locally
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.grid import Cell, make_cells
 from ganq_irl.experiment.grid_config import GRID_FILE, GridConfig, parse_grid
-from ganq_irl.experiment.workers import Outcome, run_locally
 from ganq_irl.files import LOCK, locked, read_toml, replace_file, require_plain
 
 Engine = Callable[[Mapping[Path, ExperimentConfig]], Iterator[Outcome]]
@@ -95,8 +95,11 @@ def _run(todo: Mapping[Path, Cell], total: int, engine: Engine) -> dict[str, str
     """Cells that learn from the reward of others come after all of those."""
     failures: dict[str, str] = {}
     # The bar counts from what is finished, so that the time left is that of what is left.
-    with tqdm(total=total, initial=total - len(todo), desc="cells", unit="cell", file=sys.stderr) as bar:
-        for path, error in _outcomes(todo, engine):
+    with (
+        tqdm(total=total, initial=total - len(todo), desc="cells", unit="cell", file=sys.stderr) as bar,
+        closing(_outcomes(todo, engine)) as outcomes,
+    ):
+        for path, error in outcomes:
             if error is not None:
                 failures[todo[path].label] = error
                 bar.write(printable(f"failed: {todo[path].label}: {error}"), file=sys.stderr)
@@ -105,7 +108,7 @@ def _run(todo: Mapping[Path, Cell], total: int, engine: Engine) -> dict[str, str
     return failures
 
 
-def _outcomes(todo: Mapping[Path, Cell], engine: Engine) -> Iterator[Outcome]:
+def _outcomes(todo: Mapping[Path, Cell], engine: Engine) -> Generator[Outcome, None, None]:
     free = {path: cell.config for path, cell in todo.items() if cell.source is None}
     if free:
         yield from engine(free)

@@ -16,13 +16,14 @@ from tqdm import tqdm
 from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation
 from ganq_irl.evaluation.statistics import RewardSign
 from ganq_irl.experiment.callbacks import PeriodicEvaluation, ProgressBar
-from ganq_irl.experiment.checkpoints import Checkpoint, Checkpointing, CheckpointStore, Interrupts, Parts, open_log
+from ganq_irl.experiment.checkpoints import Checkpoint, Checkpointing, CheckpointStore, Parts, open_log
 from ganq_irl.experiment.checks import ADVERSARIAL, acting_generator
 from ganq_irl.experiment.cloning import Cloning
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.construction import constructed, constructor_values
 from ganq_irl.experiment.envs import make_training_env, probe_env
 from ganq_irl.experiment.guards import DiscriminatorWatch, EndsWatch, FiniteGuard, explaining_divergence, require_finite
+from ganq_irl.experiment.interrupts import Interrupts
 from ganq_irl.experiment.rewards import load_reward
 from ganq_irl.experiment.run_directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
 from ganq_irl.experiment.watching import Histograms, record_settings
@@ -166,7 +167,7 @@ class _Training:
         def make_envs() -> VecEnv:
             return make_training_env(config.env, config.n_envs, seed=config.seed, env_kwargs=config.env_kwargs)
 
-        parts = Parts(folder, self.imitator, tuple(callbacks), make_envs, config.seed)
+        parts = Parts(folder, self.imitator, tuple(callbacks), make_envs, config.seed, config.exact_checkpoints)
         store = CheckpointStore(folder / CHECKPOINTS, config.keep_checkpoints)
         store.clean()
         return Checkpointing(parts, store, config.checkpoint_every, interrupts, checkpoint)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ganq_irl.errors import MissingDependency
-from ganq_irl.experiment.cell_runs import record_failure, run_cell
+from ganq_irl.experiment.cell_runs import Outcome, record_failure, run_cell
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.grid_runner import Engine
-from ganq_irl.experiment.workers import Outcome
 
 
 def ray_engine(gpus_per_run: float = 0.0) -> Engine:
@@ -28,8 +30,8 @@ def ray_engine(gpus_per_run: float = 0.0) -> Engine:
 
     def engine(runs: Mapping[Path, ExperimentConfig]) -> Iterator[Outcome]:
         # A run whose process died is a failed cell like any other; the next start tries it again.
-        remote = ray.remote(num_cpus=1, num_gpus=gpus_per_run, max_retries=0)(_run)
-        waiting = {remote.remote(folder.resolve(), config): folder for folder, config in runs.items()}
+        submit = submitter(ray, gpus_per_run)
+        waiting = {submit(partial(run_cell, folder.resolve(), config)): folder for folder, config in runs.items()}
         try:
             while waiting:
                 (finished,), _ = ray.wait(list(waiting), num_returns=1)
@@ -60,6 +62,32 @@ def connected_ray() -> Any:
     return ray
 
 
+def submitter(ray: Any, gpus_per_run: float) -> Callable[[Callable[[], Any]], Any]:
+    """Return a function that starts a task on the cluster, and returns Ray's reference to its result."""
+    # Ray puts the working folder first on the path of its workers, where a stranger's ``queue.py`` may lie.
+    working_folder = os.getcwd()
+    is_ours = working_folder in map(os.path.abspath, sys.path)
+    reserved = ray.remote(num_cpus=1, num_gpus=gpus_per_run, max_retries=0)
+    work = reserved(_worker(None if is_ours else working_folder))
+    return lambda task: work.remote([ray.put(task)])
+
+
+def _worker(unwanted: str | None) -> Callable[[list[Any]], Any]:
+    def work(task: list[Any]) -> Any:
+        """Ray sends this function by value and the task by reference, so that nothing is imported before the first lines."""
+        import sys
+
+        sys.path[:] = [folder for folder in sys.path if folder != unwanted]
+
+        import ray
+        import torch
+
+        torch.set_num_threads(1)
+        return ray.get(task[0])()
+
+    return work
+
+
 def _outcome(ray: Any, reference: Any, folder: Path) -> str | None:
     try:
         return ray.get(reference)
@@ -67,10 +95,3 @@ def _outcome(ray: Any, reference: Any, folder: Path) -> str | None:
         message = f"Ray lost the run: {str(error).strip().splitlines()[0]}"
         record_failure(folder, message)
         return message
-
-
-def _run(folder: Path, config: ExperimentConfig) -> str | None:
-    import torch
-
-    torch.set_num_threads(1)
-    return run_cell(folder, config)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from ganq_irl.experiment.sweep import SweepConfig, run_trials
+from ganq_irl.experiment.workers import run_tasks
 
 
 def run_sweep_locally(config: SweepConfig, folder: Path, storage: str, n_trials: int, *, jobs: int, seed: int) -> None:
@@ -14,10 +14,9 @@ def run_sweep_locally(config: SweepConfig, folder: Path, storage: str, n_trials:
     if jobs == 1:
         run_trials(config, folder, storage, n_trials, seed)
         return
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(_work, config, folder, storage, n_trials, seed + worker) for worker in range(jobs)]
-        for future in futures:
-            future.result()
+    searches = {worker: partial(run_trials, config, folder, storage, n_trials, seed + worker) for worker in range(jobs)}
+    for outcome in [outcome for _, outcome in run_tasks(searches, jobs)]:
+        outcome.result()  # one that failed, or was lost, has not kept the others from their trials
 
 
 def run_sweep_on_ray(
@@ -28,16 +27,8 @@ def run_sweep_on_ray(
     Raises:
         MissingDependency: Ray is not installed.
     """
-    from ganq_irl.experiment.ray_engine import connected_ray
+    from ganq_irl.experiment.ray_engine import connected_ray, submitter
 
     ray = connected_ray()
-    remote = ray.remote(num_cpus=1, num_gpus=gpus_per_run, max_retries=0)(_work)
-    folder = folder.resolve()
-    ray.get([remote.remote(config, folder, storage, n_trials, seed + worker) for worker in range(jobs)])
-
-
-def _work(config: SweepConfig, folder: Path, storage: str, n_trials: int, seed: int) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    run_trials(config, folder, storage, n_trials, seed)
+    submit, folder = submitter(ray, gpus_per_run), folder.resolve()
+    ray.get([submit(partial(run_trials, config, folder, storage, n_trials, seed + worker)) for worker in range(jobs)])

@@ -14,7 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ganq_irl.errors import CheckpointFailed, RunDirectoryError, StorageError
 from ganq_irl.experiment import load_run, resume_experiment, run_experiment
-from ganq_irl.experiment.checkpoints import CheckpointStore, Interrupted, files, read_checkpoint
+from ganq_irl.experiment.checkpoints import CheckpointStore, files, read_checkpoint
+from ganq_irl.experiment.interrupts import Interrupted
 from ganq_irl.files import locked
 from tests.resume_examples import record_demos, rows, run_and_kill, tiny_config, written
 
@@ -127,18 +128,52 @@ def test_stabilizers_and_absorbing_states_go_on(stabilizers, demos, tmp_path):
     same(tmp_path / "killed", tmp_path / "whole")
 
 
-@pytest.mark.parametrize("algo", ["ppo", "dqn"])
-def test_a_simulator_begins_an_episode_in_both_runs(algo, tmp_path):
+def in_a_simulator(algo, **settings):
+    """A run whose environment cannot say what state it is in."""
     pytest.importorskip("Box2D")
     import gymnasium as gym
 
     env = "LunarLander-v3" if "LunarLander-v3" in gym.registry else "LunarLander-v2"
-    config = tiny_config(algo, env=env, generator_kwargs={"learning_starts": 72} if algo == "dqn" else {})
+    options = {"dqn": {"learning_starts": 72}, "sac": {"learning_starts": 40}}.get(algo, {})
+    more = {"env_kwargs": {"continuous": True}} if algo == "sac" else {}
+    return tiny_config(algo, **{"env": env, "generator_kwargs": options, **more, **settings})
+
+
+@pytest.mark.parametrize("algo", ["ppo", "dqn"])
+def test_an_exact_run_in_a_simulator_begins_episodes_at_its_checkpoints_whether_killed_or_not(algo, tmp_path):
+    config = in_a_simulator(algo, exact_checkpoints=True)
     run_experiment(config, tmp_path / "whole", progress_bar=False)
     assert read_checkpoint(checkpoint_of(tmp_path / "whole", 64)).info["episode_boundary"]
     run_and_kill(config, tmp_path / "killed", 80)
     resume_experiment(tmp_path / "killed", progress_bar=False)
     same(tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("algo", ["ppo", "sac"])
+def test_checkpoints_leave_training_as_it_is(algo, tmp_path):
+    """Where the state of an environment can be saved they do anyway: the contract tests hold that."""
+    for name, every in (("with", 32), ("without", 0)):
+        run_experiment(in_a_simulator(algo, checkpoint_every=every), tmp_path / name, progress_bar=False)
+    assert not read_checkpoint(checkpoint_of(tmp_path / "with", 64)).info["episode_boundary"]
+    policies = [written(tmp_path / name)["policy/tensors.safetensors"] for name in ("with", "without")]
+    assert policies[0] == policies[1]
+    assert rows(tmp_path / "with") == rows(tmp_path / "without")
+
+
+@pytest.mark.parametrize("algo", ["ppo", "dqn"])
+def test_a_run_that_is_resumed_in_a_simulator_begins_episodes(algo, tmp_path):
+    """The same ones each time: resumed twice, it ends in the same way."""
+    config, seen = in_a_simulator(algo), []
+    run_and_kill(config, tmp_path / "killed", 80)
+    shutil.copytree(tmp_path / "killed", tmp_path / "again")
+    for name in ("killed", "again"):
+        resume_experiment(
+            tmp_path / name,
+            progress_bar=False,
+            callback=At(65, lambda callback: seen.append(len(callback.training_env.unwrapped.envs[0].rewards))),
+        )
+    same(tmp_path / "again", tmp_path / "killed")
+    assert seen[:2] == [1, 1]
 
 
 def test_the_rows_of_an_algorithm_that_logs_rarely(tmp_path):
@@ -383,6 +418,7 @@ def test_a_signal_makes_a_checkpoint_and_ends_in_order(number, every, whole, tmp
 def test_a_second_signal_ends_at_once(config, tmp_path):
     def twice(_):
         os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.6)
         os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt, match="at once"):
@@ -391,10 +427,13 @@ def test_a_second_signal_ends_at_once(config, tmp_path):
 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
-def test_a_terminal_that_closes_and_its_shell_both_send_a_signal(config, tmp_path):
+@pytest.mark.parametrize("second", [signal.SIGHUP, signal.SIGTERM])
+def test_one_request_that_arrives_twice_ends_in_order(second, config, tmp_path):
+    """A terminal that closes and its shell both send a signal; a batch system tells a process and its parent."""
+
     def twice(_):
         os.kill(os.getpid(), signal.SIGHUP)
-        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), second)
 
     with pytest.raises(Interrupted, match=r"by SIGHUP at step 48"):
         run_experiment(config, tmp_path / "run", progress_bar=False, callback=At(40, twice))

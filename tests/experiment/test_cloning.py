@@ -8,7 +8,8 @@ import pytest
 
 from ganq_irl.errors import RunDirectoryError, TrainingDiverged
 from ganq_irl.experiment import resume_experiment, run_experiment
-from ganq_irl.experiment.checkpoints import CheckpointStore, Interrupted
+from ganq_irl.experiment.checkpoints import CheckpointStore
+from ganq_irl.experiment.interrupts import Interrupted
 from tests.resume_examples import KILLED, record_demos, tiny_config, written
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from grid_examples import InThisProcess, quick_grid
+from planted import run_among_planted_modules
 
 from ganq_irl.errors import MissingDependency
 from ganq_irl.experiment import ray_engine as module
@@ -78,7 +79,7 @@ def test_ray_gives_the_tables_of_the_local_engine_resumes_and_survives_a_failure
         assert list(run.failures) == ["gail on CartPole-v1, 1 demonstrations, seed 0"]
         assert "a batch would repeat transitions" in next(iter(run.failures.values()))
         assert run_grid(grid, tmp_path / "ray", engine=engine).n_run == 1  # what failed, and nothing else
-        monkeypatch.setattr(module, "_run", dies_at_dqn)
+        monkeypatch.setattr(module, "run_cell", dies_at_dqn)
         run = run_grid(quick_grid(["dqn", "bc"], seeds=1), tmp_path / "dying", engine=engine)
         assert list(run.failures) == ["dqn on CartPole-v1, seed 0"]
         assert "Ray lost the run" in run.failures["dqn on CartPole-v1, seed 0"]
@@ -89,3 +90,21 @@ def test_ray_gives_the_tables_of_the_local_engine_resumes_and_survives_a_failure
         conclude(tmp_path / folder)
     for name in ("results.csv", "final.csv", "table.csv"):
         assert without_times(tmp_path / "local" / name) == without_times(tmp_path / "ray" / name)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed")
+def test_modules_in_the_working_folder_are_not_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "300")
+    program = (
+        "import os\n"
+        "from functools import partial\n"
+        "from ganq_irl.experiment.ray_engine import connected_ray, submitter\n"
+        "from ganq_irl.experiment.config import ExperimentConfig\n"
+        "ray = connected_ray()\n"
+        "config = ray.get(submitter(ray, 0)(partial(ExperimentConfig, 'bc', os.getcwd())))\n"
+        "assert config.env == os.getcwd()\n"
+    )
+    done, ran = run_among_planted_modules(tmp_path, program)
+    assert ran == []
+    assert done.returncode == 0, done.stderr

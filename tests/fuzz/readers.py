@@ -206,8 +206,9 @@ def _learner(name: str) -> Any:
 
 def _read_checkpoint(path: Path) -> None:
     """As a run that goes on does: everything in it is put where it belongs."""
-    from ganq_irl.experiment.checkpoints import Checkpointing, CheckpointStore, Interrupts, Parts, open_log, read_checkpoint
+    from ganq_irl.experiment.checkpoints import Checkpointing, CheckpointStore, Parts, open_log, read_checkpoint
     from ganq_irl.experiment.envs import make_training_env
+    from ganq_irl.experiment.interrupts import Interrupts
 
     checkpoint = read_checkpoint(path)
     learner: Any = _learner(path.name)
@@ -215,7 +216,9 @@ def _read_checkpoint(path: Path) -> None:
     log = open_log(path, checkpoint)
     try:
         model.set_logger(log)
-        parts = Parts(path, None, (), lambda: make_training_env(config.env, 1, seed=0, env_kwargs=config.env_kwargs), 0)
+        parts = Parts(
+            path, None, (), lambda: make_training_env(config.env, 1, seed=0, env_kwargs=config.env_kwargs), 0, False
+        )
         callback = Checkpointing(parts, CheckpointStore(path), 32, Interrupts(), checkpoint)
         model._setup_learn(96, None, False)
         callback.init_callback(model)

@@ -2,7 +2,6 @@
 
 from ganq_irl.experiment.checkpoints.callback import Checkpointing, Parts
 from ganq_irl.experiment.checkpoints.files import Checkpoint, read_checkpoint
-from ganq_irl.experiment.checkpoints.interrupts import Interrupted, Interrupts
 from ganq_irl.experiment.checkpoints.logs import open_log
 from ganq_irl.experiment.checkpoints.store import CheckpointStore
 
@@ -10,8 +9,6 @@ __all__ = [
     "Checkpoint",
     "CheckpointStore",
     "Checkpointing",
-    "Interrupted",
-    "Interrupts",
     "Parts",
     "open_log",
     "read_checkpoint",

@@ -1,7 +1,7 @@
-"""Where an environment cannot give its state, a checkpoint is an episode boundary, for the run itself and when resumed.
+"""New episodes where the state of a simulator cannot be saved.
 
-Both leave their environments there, make new ones, and reset them with a seed that depends on the run's seed and the step
-alone: from then on they meet the same episodes.
+A resumed run makes new environments, whose seed depends on the run's seed and the step alone. An exact run does the same at
+each of its checkpoints: whether it was killed or not, it meets the same episodes from there on.
 """
 
 from __future__ import annotations

@@ -15,13 +15,13 @@ from ganq_irl.experiment.callbacks import PeriodicEvaluation
 from ganq_irl.experiment.checkpoints.boundary import MakeEnvs, begin_episodes, boundary_seed, replace_simulators
 from ganq_irl.experiment.checkpoints.environments import load_simulator_states, simulator_states
 from ganq_irl.experiment.checkpoints.files import Checkpoint
-from ganq_irl.experiment.checkpoints.interrupts import Interrupted, Interrupts
 from ganq_irl.experiment.checkpoints.logs import log_position
 from ganq_irl.experiment.checkpoints.plain import NotPlain
 from ganq_irl.experiment.checkpoints.random_states import load_random_states, random_states
 from ganq_irl.experiment.checkpoints.store import CheckpointStore
 from ganq_irl.experiment.checkpoints.training import load_training_state, training_state
 from ganq_irl.experiment.guards import check_finite
+from ganq_irl.experiment.interrupts import Interrupted, Interrupts
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Parts:
         callbacks: whose states count.
         make_envs: makes environments like the run's own.
         seed: the run's.
+        exact: whether a checkpoint cuts the episodes of simulators whose state cannot be saved.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Parts:
     callbacks: Sequence[BaseCallback]
     make_envs: MakeEnvs
     seed: int
+    exact: bool
 
 
 class Checkpointing(BaseCallback):
@@ -102,7 +104,8 @@ class Checkpointing(BaseCallback):
             simulators: Any = simulator_states(model.env)
         except NotPlain:
             simulators = None
-            begin_episodes(model, parts.make_envs, boundary_seed(parts.seed, step))
+            if parts.exact:
+                begin_episodes(model, parts.make_envs, boundary_seed(parts.seed, step))
         progress, events = log_position(parts.folder, model.logger)
         check_finite(model, parts.imitator)  # so that every checkpoint is a good one
         scores = [callback.last for callback in parts.callbacks if isinstance(callback, PeriodicEvaluation)]
@@ -111,7 +114,7 @@ class Checkpointing(BaseCallback):
             "evaluation": scores[0] if scores else None,
             "iterations": self._iterations,
             "events": events,
-            "episode_boundary": simulators is None,
+            "episode_boundary": simulators is None and parts.exact,
         }
         state = {
             "training": training_state(model, parts.imitator, parts.callbacks),
@@ -121,15 +124,18 @@ class Checkpointing(BaseCallback):
         self.latest = self.store.save(info, state, progress)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        model, state = self.model, checkpoint.state()
+        model, parts, state = self.model, self.parts, checkpoint.state()
         assert model.env is not None
         try:
-            if state["simulators"] is None:
-                replace_simulators(model, self.parts.make_envs, boundary_seed(self.parts.seed, checkpoint.step))
-                model.env.reset()
-            else:
+            seed, cut = boundary_seed(parts.seed, checkpoint.step), checkpoint.info.get("episode_boundary")
+            if state["simulators"] is not None:
                 load_simulator_states(model.env, state["simulators"])
-            load_training_state(model, self.parts.imitator, self.parts.callbacks, state["training"])
+            elif cut:  # the state to load is that after the cut
+                replace_simulators(model, parts.make_envs, seed)
+                model.env.reset()
+            load_training_state(model, parts.imitator, parts.callbacks, state["training"])
+            if state["simulators"] is None and not cut:
+                begin_episodes(model, parts.make_envs, seed)
             load_random_states(state["random"])
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             if isinstance(error, StorageError):

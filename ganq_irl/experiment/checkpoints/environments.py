@@ -2,7 +2,7 @@
 
 An environment written in Python whose attributes are plain values (numbers, strings, arrays, random generators, lists and
 dicts of them) is stored by them: Gymnasium's classic control and toy text, and our own. One that keeps its state in a
-simulator's objects (Box2D, MuJoCo, emulators) cannot be: there a checkpoint is an episode boundary, see ``boundary.py``.
+simulator's objects (Box2D, MuJoCo, emulators) cannot be: there a resumed run begins new episodes, see ``boundary.py``.
 An environment, or a wrapper, may do it by itself, with ``state_dict()`` and ``load_state_dict(state)`` over plain values.
 """
 

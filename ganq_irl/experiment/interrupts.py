@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from typing import Any, Self
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """SIGHUP comes when a terminal closes, such as that of an SSH session; Windows has none."""
 
 _log = logging.getLogger(__name__)
+
+_ONE_REQUEST = 0.5
+"""Seconds in which several signals count as one: a stop often reaches a process twice, through its group and its parent."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -28,6 +32,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.requested: str | None = None
+        self._requested_at = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -49,8 +54,9 @@ class Interrupts:
     def _note(self, number: int, _frame: Any) -> None:
         name = signal.Signals(number).name
         if self.requested is not None:
-            if name == "SIGHUP":  # a terminal that closes sends it, and its shell once more
+            # A terminal that closes sends SIGHUP, and its shell once more.
+            if name == "SIGHUP" or time.monotonic() - self._requested_at < _ONE_REQUEST:
                 return
             raise KeyboardInterrupt(f"interrupted at once by a second {name}")
-        self.requested = name
+        self.requested, self._requested_at = name, time.monotonic()
         _log.warning("%s: writing a checkpoint at the end of this rollout, then stopping; again to stop at once", name)
