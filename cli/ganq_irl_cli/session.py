@@ -18,6 +18,8 @@ from ganq_irl.errors import printable
 
 if TYPE_CHECKING:
     from ganq_irl.evaluation import Evaluation
+    from ganq_irl.experiment import RunResult
+    from ganq_irl.experiment.yardstick import Play
 
 
 @contextlib.contextmanager
@@ -75,6 +77,26 @@ def describe(evaluation: Evaluation) -> str:
         random, expert = evaluation.references
         text += f", {evaluation.normalized:.2f} of the way from random ({random:.4g}) to expert ({expert:.4g})"
     return f"{text}; {evaluation.episodes} episodes"
+
+
+def print_run(result: RunResult, as_json: bool) -> None:
+    """What a run ended with, and where it is."""
+    yardstick = result.yardstick
+    if as_json:
+        content = {"run": str(result.folder), **result.evaluation.to_json(), "warning": result.warning}
+        print_json(content | {"yardstick": None if yardstick is None else yardstick.to_json()})
+        return
+    say(describe(result.evaluation))
+    if yardstick is not None:
+        shown, random = _describe_play(yardstick.demonstrations), _describe_play(yardstick.random)
+        length = result.evaluation.mean_length
+        say(f"episodes last {length:.4g} steps; demonstrations: {shown}; random actions: {random}")
+    say(str(result.folder))
+
+
+def _describe_play(play: Play) -> str:
+    returned = "return unknown" if play.mean_return is None else f"return {play.mean_return:.4g}"
+    return f"{returned}, {play.mean_length:.4g} steps"
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -12,7 +12,14 @@ from ganq_irl.evaluation.aggregate import (
 from ganq_irl.evaluation.monte_carlo import Visits, monte_carlo_returns
 from ganq_irl.evaluation.return_distributions import ReturnCheck, check_return_distribution
 from ganq_irl.evaluation.rollouts import EpisodeStatistics, RandomPolicy, evaluate_returns, random_returns
-from ganq_irl.evaluation.statistics import Evaluation, length_bias_warning, mean_interval, normalized_score, summarize
+from ganq_irl.evaluation.statistics import (
+    Evaluation,
+    early_end_warning,
+    length_bias_warning,
+    mean_interval,
+    normalized_score,
+    summarize,
+)
 from ganq_irl.evaluation.values import ValueCheck, check_values
 
 __all__ = [
@@ -28,6 +35,7 @@ __all__ = [
     "area_under_curve",
     "check_return_distribution",
     "check_values",
+    "early_end_warning",
     "evaluate_returns",
     "interquartile_mean",
     "length_bias_warning",

@@ -98,6 +98,38 @@ def normalized_score(mean: float, random: float, expert: float) -> float:
     return (mean - random) / (expert - random)
 
 
+SHORTENED = 0.8
+"""Share of the demonstrations' length below which a policy's episodes count as ended early."""
+AS_GOOD = 0.9
+"""Normalised score from which short episodes are nobody's loss."""
+
+
+def early_end_warning(
+    lengths: np.ndarray, demonstrated: np.ndarray, normalized: float | None, reward_sign: RewardSign
+) -> str | None:
+    """A sentence where a policy that was trained on a learned reward ends its episodes early, else None.
+
+    Args:
+        lengths: steps of the policy's episodes, ``(n,)``.
+        demonstrated: steps of the demonstrations, ``(m,)``.
+        normalized: score of the policy, where it is known: one that is as good as the demonstrations may be quicker.
+        reward_sign: sign that the learned reward can take.
+    """
+    played, shown = float(np.mean(lengths)), float(np.mean(demonstrated))
+    if played > SHORTENED * shown or (normalized is not None and normalized >= AS_GOOD):
+        return None
+    remedy = (
+        "train longer, or with more demonstrations"
+        if reward_sign == "positive"
+        else "a reward that can be negative teaches that: try adversary.reward=gail, which is positive, or dac with "
+        "adversary.absorbing=true, which learns what an end is worth"
+    )
+    return (
+        f"the policy's episodes last {played:.0f} steps, the demonstrations' {shown:.0f}. Unless quicker is better here, it "
+        f"ends them early; {remedy}"
+    )
+
+
 def length_bias_warning(lengths: np.ndarray, reward_sign: RewardSign) -> str | None:
     """A sentence where episode length alone could explain a score, else None.
 

@@ -28,7 +28,8 @@ class Cloning:
 
     def __init__(self, config: ExperimentConfig, demonstrations: Demonstrations | None) -> None:
         assert demonstrations is not None
-        self.config, self.demonstrations = config, demonstrations
+        self.config = config
+        self.demonstrations: Demonstrations | None = demonstrations
         options = dict(config.bc)
         self.n_updates = options.pop("n_updates", DEFAULT_UPDATES)
         self.learner: BC = constructed(
@@ -73,9 +74,9 @@ class Cloning:
         """None: no reward is learned."""
         return None
 
-    def demonstration_lengths(self) -> list[int]:
-        """Lengths of the demonstrations."""
-        return [len(trajectory) for trajectory in self.demonstrations]
+    def steps_done(self) -> int:
+        """Updates so far."""
+        return self.learner.n_updates_done
 
 
 class _Epochs:

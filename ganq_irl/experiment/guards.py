@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from ganq_irl.errors import EnvironmentFailed, GanqIrlError, TrainingDiverged
+from ganq_irl.evaluation.statistics import SHORTENED
 from ganq_irl.experiment.watching import NEWEST
 from ganq_irl.generators.finite import FiniteObservations
 from ganq_irl.generators.off_policy import newest_rewards
@@ -187,6 +188,7 @@ class DiscriminatorWatch(BaseCallback):
                 verdict,
                 self._accuracy,
                 _ADVICE[verdict],
+                extra={"category": "discriminator"},
             )
         self._reported = verdict
 
@@ -205,24 +207,28 @@ class DiscriminatorWatch(BaseCallback):
         self._entropy = state.get("entropy", 0.0)  # checkpoints of before have none
 
 
-SHORT, SHORTENED = 0.1, 0.5
-"""Shares: of the demonstrations' length, and of the first episodes', below which episodes count as cut short."""
+FALLEN = 0.5
+"""Share of the longest episodes so far to which those of a policy fall that learns to end them; means over SB3's window."""
+LATE, STUCK = 0.5, 0.5
+"""Shares: of the steps, after which a policy is no beginner; of the demonstrations' length, which it should pass by then."""
 
 
 class EndsWatch(BaseCallback):
     """Log a warning when a policy whose rewards are negative has learned to end its episodes.
 
     An end is worth 0. Where a discriminator finds the policy out, most rewards are negative, and the shortest episode is
-    then the best one: a fall at the first step, however little it looks like the demonstrations.
+    then the best one: a fall at the first step, however little it looks like the demonstrations. Early in training short
+    episodes mean nothing: they are reported once they have become shorter, or are still short after half of the steps.
 
     Args:
         demonstration_lengths: steps of each demonstration.
+        timesteps: of the run.
     """
 
-    def __init__(self, demonstration_lengths: Sequence[int]) -> None:
+    def __init__(self, demonstration_lengths: Sequence[int], timesteps: int) -> None:
         super().__init__()
-        self._shown = float(np.mean(demonstration_lengths))
-        self._first, self._reported = 0.0, False
+        self._shown, self._late = float(np.mean(demonstration_lengths)), LATE * timesteps
+        self._longest, self._reported = 0.0, False
         self._newest: dict[str, Any] | None = None
 
     def _on_step(self) -> bool:
@@ -234,8 +240,10 @@ class EndsWatch(BaseCallback):
             return
         self._newest = episodes[-1]  # off-policy a collection is one step, and most of them end no episode
         length = float(np.mean([episode["l"] for episode in episodes]))
-        self._first = self._first or length
-        if length > SHORT * self._shown or length > SHORTENED * self._first:
+        self._longest = max(self._longest, length)
+        has_fallen = length <= min(SHORTENED * self._shown, FALLEN * self._longest)
+        is_stuck = self.num_timesteps >= self._late and length <= STUCK * self._shown
+        if not has_fallen and not is_stuck:
             return
         reward = float(newest_rewards(self.model, NEWEST).mean())
         if reward < 0:
@@ -244,20 +252,21 @@ class EndsWatch(BaseCallback):
     def _report(self, length: float, reward: float) -> None:
         self._reported = True
         _log.warning(
-            "step %d: episodes last %.0f steps, %.0f at first and %.0f in the demonstrations, and rewards are %.2f on "
+            "step %d: episodes last %.0f steps, up to %.0f before and %.0f in the demonstrations, and rewards are %.2f on "
             "average: a negative reward teaches to end episodes; try adversary.reward=gail, which is positive, or dac with "
             "adversary.absorbing=true, which learns what an end is worth",
             self.num_timesteps,
             length,
-            self._first,
+            self._longest,
             self._shown,
             reward,
+            extra={"category": "episode lengths"},
         )
 
     def state_dict(self) -> dict[str, Any]:
         """What it remembers."""
-        return {"first": self._first, "reported": self._reported}
+        return {"longest": self._longest, "reported": self._reported}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore it."""
-        self._first, self._reported = state["first"], state["reported"]
+        self._longest, self._reported = state["longest"], state["reported"]

@@ -36,7 +36,13 @@ if TYPE_CHECKING:
 
 
 class Learner(Protocol):
-    """A run's object of training."""
+    """A run's object of training.
+
+    Attributes:
+        demonstrations: that it learns from, or None.
+    """
+
+    demonstrations: Demonstrations | None
 
     def learn(
         self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
@@ -54,8 +60,8 @@ class Learner(Protocol):
         """Sign that the learned reward can take; None where none is learned."""
         ...
 
-    def demonstration_lengths(self) -> list[int]:
-        """Lengths of the demonstrations in use; empty without demonstrations."""
+    def steps_done(self) -> int:
+        """Environment steps, or updates of behavioural cloning, so far."""
         ...
 
 
@@ -137,7 +143,7 @@ class _Training:
         given = [FiniteGuard(self.imitator), self.average, callback, histograms]
         callbacks: list[BaseCallback] = [each for each in given if each is not None]
         if isinstance(self.imitator, AdversarialImitation) and config.control != "frozen":
-            callbacks += [DiscriminatorWatch(), EndsWatch(self.demonstration_lengths())]
+            callbacks += [DiscriminatorWatch(), EndsWatch(list(map(len, self.demonstrations or ())), config.timesteps)]
         if config.evaluation.every:
             callbacks.append(
                 PeriodicEvaluation(config, self.policy, folder / BEST_POLICY if config.evaluation.keep_best else None)
@@ -184,5 +190,5 @@ class _Training:
     def reward_sign(self) -> RewardSign | None:
         return self.imitator.reward_form.sign if isinstance(self.imitator, AdversarialImitation) else None
 
-    def demonstration_lengths(self) -> list[int]:
-        return [len(trajectory) for trajectory in self.demonstrations or ()]
+    def steps_done(self) -> int:
+        return self.generator.num_timesteps

@@ -24,6 +24,17 @@ def load_presets() -> dict[str, dict[str, Any]]:
     return {name: _with_base(name, written) for name in written}
 
 
+def preset_named(name: str) -> dict[str, Any]:
+    """One of ``load_presets``.
+
+    Raises:
+        ConfigurationError: there is none of that name.
+    """
+    if name not in load_presets():
+        raise ConfigurationError(f"unknown preset {name!r}; {nearest(name, [*load_presets(), NONE])}")
+    return load_presets()[name]
+
+
 def _with_base(name: str, written: dict[str, dict[str, Any]]) -> dict[str, Any]:
     own = dict(written[name])
     base = own.pop("base", None)
@@ -59,8 +70,6 @@ def choose_preset(name: str | None, algo: str, env: str, generator: str | None) 
     if name is None:
         matching = [key for key, preset in load_presets().items() if _matches(preset, algo, env_family(env), generator)]
         name = min(matching, key=lambda key: _is_only_alike(load_presets()[key], algo, generator), default=NONE)
-    elif name not in load_presets():
-        raise ConfigurationError(f"unknown preset {name!r}; {nearest(name, [*load_presets(), NONE])}")
     else:
         _require_fitting(name, algo, generator)
     preset = load_presets().get(name, {})
@@ -91,7 +100,7 @@ def alike(first: str | None, second: str | None) -> bool:
 
 
 def _require_fitting(name: str, algo: str, generator: str | None) -> None:
-    preset = load_presets()[name]
+    preset = preset_named(name)
     if not _fits(preset["algo"], algo):
         raise ConfigurationError(
             f"the preset {name!r} is for {preset['algo']}, not for {algo}; choose another or preset=none"

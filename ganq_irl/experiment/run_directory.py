@@ -92,36 +92,36 @@ def default_folder(config: ExperimentConfig) -> Path:
 @contextmanager
 def recording_run(
     folder: Path, config: ExperimentConfig, device: str, resumed: Mapping[str, Any] | None = None
-) -> Iterator[dict[str, float]]:
+) -> Iterator[dict[str, Any]]:
     """Write ``config.toml``, and ``run.json`` as it stands before, while and after the block runs.
 
     Args:
         folder: the run directory.
         config: the settings.
         device: that the run computes on.
-        resumed: ``run.json`` of the run that is gone on with, whose settings stay as they are.
+        resumed: ``run.json`` of the run that is gone on with.
 
     Yields:
-        A dict for timings in seconds, which end up in ``run.json``.
+        A dict whose entries end up in ``run.json``; ``seconds`` in it is for timings.
     """
-    seconds: dict[str, float] = {}
+    found: dict[str, Any] = {"seconds": {}}
     info = {"status": "running", "started": _now(), "preset": config.preset, "seed": config.seed, "device": device}
     info |= {"threads": torch.get_num_threads(), "versions": versions()}
     made_folder(folder)
-    if resumed is None:
+    if resumed is None or load_run(folder).config != config:  # a resumed run may have been given another end
         replace_file(folder / CONFIG, config.to_toml().encode())
-    else:
+    if resumed is not None:
         before = resumed.get("resumed", [])
         info |= {key: resumed[key] for key in ("started", "preset") if key in resumed}
         info["resumed"] = [*(before if isinstance(before, list) else []), _now()]
     write_json(folder / INFO, info)
     try:
-        yield seconds
+        yield found
     except BaseException as error:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        write_json(folder / INFO, info | {"status": status, "finished": _now(), "seconds": seconds, "error": repr(error)})
+        write_json(folder / INFO, info | found | {"status": status, "finished": _now(), "error": repr(error)})
         raise
-    write_json(folder / INFO, info | {"status": "finished", "finished": _now(), "seconds": seconds})
+    write_json(folder / INFO, info | found | {"status": "finished", "finished": _now()})
 
 
 def write_json(path: Path, content: Any) -> None:

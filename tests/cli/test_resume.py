@@ -33,6 +33,16 @@ def test_resume_ends_a_run_that_died(killed):
     assert "is finished" in again.stderr
 
 
+def test_a_finished_run_goes_on(killed):
+    assert call("resume", killed).exit_code == 0
+    refused = call("resume", killed, "--timesteps", 96)
+    assert refused.exit_code == 2
+    assert "has gone 96 steps already; give more" in refused.stderr
+    longer = call("resume", killed, "--timesteps", 128)
+    assert longer.exit_code == 0, longer.stderr
+    assert "timesteps = 128" in (killed / "config.toml").read_text()
+
+
 def test_train_makes_checkpoints(tmp_path):
     result = call(*TRAIN, *SMALL, "--timesteps", 192, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.stderr

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.evaluation import EpisodeStatistics, length_bias_warning, mean_interval, normalized_score, summarize
+from ganq_irl.evaluation import (
+    EpisodeStatistics,
+    early_end_warning,
+    length_bias_warning,
+    mean_interval,
+    normalized_score,
+    summarize,
+)
 
 values = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=50).map(np.array)
 
@@ -71,3 +78,19 @@ def test_normalized_score():
 def test_length_bias(lengths, sign, expected):
     warning = length_bias_warning(np.array(lengths), sign)
     assert warning is None if expected is None else expected in warning and "--control frozen" in warning
+
+
+@pytest.mark.parametrize(
+    ("played", "normalized", "sign", "expected"),
+    [
+        ([34, 34], None, "both", "last 34 steps, the demonstrations' 100. Unless quicker is better here"),
+        ([70, 80], 0.5, "negative", "adversary.absorbing=true"),
+        ([70, 80], 0.5, "positive", "train longer"),
+        ([34, 34], 0.95, "both", None),  # as good as the demonstrations, and quicker
+        ([90, 100], None, "both", None),
+        ([500], None, "both", None),
+    ],
+)
+def test_episodes_that_end_early(played, normalized, sign, expected):
+    warning = early_end_warning(np.array(played), np.array([100, 100]), normalized, sign)
+    assert warning is None if expected is None else expected in warning

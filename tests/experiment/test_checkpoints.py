@@ -12,7 +12,7 @@ import pytest
 from stable_baselines3.common.callbacks import BaseCallback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ganq_irl.errors import CheckpointFailed, RunDirectoryError, StorageError
+from ganq_irl.errors import CheckpointFailed, ConfigurationError, RunDirectoryError, StorageError
 from ganq_irl.experiment import load_run, resume_experiment, run_experiment
 from ganq_irl.experiment.checkpoints import CheckpointStore, files, read_checkpoint
 from ganq_irl.experiment.interrupts import Interrupted
@@ -174,6 +174,33 @@ def test_a_run_that_is_resumed_in_a_simulator_begins_episodes(algo, tmp_path):
         )
     same(tmp_path / "again", tmp_path / "killed")
     assert seen[:2] == [1, 1]
+
+
+@pytest.mark.parametrize("algo", ["fast-ppo", "sac"])
+def test_a_finished_run_goes_on_to_a_new_end_as_if_it_had_been_asked_for(algo, tmp_path):
+    run_experiment(tiny_config(algo, timesteps=160), tmp_path / "whole", progress_bar=False)
+    run_experiment(tiny_config(algo), tmp_path / "longer", progress_bar=False)
+    with pytest.raises(ConfigurationError, match="has gone 96 steps already"):
+        resume_experiment(tmp_path / "longer", timesteps=96, progress_bar=False)
+    resume_experiment(tmp_path / "longer", timesteps=160, progress_bar=False)
+    same(tmp_path / "longer", tmp_path / "whole")
+    run = load_run(tmp_path / "longer")
+    assert (run.info["status"], run.config.timesteps, run.info["warnings"]) == ("finished", 160, [])
+
+
+def test_schedules_of_a_run_that_goes_on_are_those_of_its_new_length(tmp_path, caplog):
+    rates = []
+    settings = {"generator_kwargs": {"learning_rate": {"initial": 1e-2, "final": 0.0}}}
+    run_experiment(tiny_config("fast-ppo", **settings), tmp_path / "run", progress_bar=False)
+    with caplog.at_level(logging.WARNING):
+        resume_experiment(
+            tmp_path / "run",
+            timesteps=192,
+            progress_bar=False,
+            callback=At(97, lambda callback: rates.append(callback.model.policy.optimizer.param_groups[0]["lr"])),
+        )
+    assert rates == [pytest.approx(1e-2 * (1 - 96 / 192))]
+    assert "learning_rate: scheduled over 96 steps, now over 192" in caplog.text
 
 
 def test_the_rows_of_an_algorithm_that_logs_rarely(tmp_path):

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from ganq_irl.errors import RunDirectoryError, TrainingDiverged
+from ganq_irl.errors import ConfigurationError, RunDirectoryError, TrainingDiverged
 from ganq_irl.experiment import resume_experiment, run_experiment
 from ganq_irl.experiment.checkpoints import CheckpointStore
 from ganq_irl.experiment.interrupts import Interrupted
@@ -69,6 +69,8 @@ def test_a_killed_run_ends_bit_for_bit_as_an_unbroken_one(count, demos, unbroken
     assert written(folder) == written(unbroken)
     with pytest.raises(RunDirectoryError, match="is finished"):
         resume_experiment(folder)
+    with pytest.raises(ConfigurationError, match="bc counts updates"):
+        resume_experiment(folder, timesteps=100)
 
 
 def test_killed_again_after_it_was_resumed(demos, unbroken, tmp_path):

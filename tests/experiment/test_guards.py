@@ -283,10 +283,11 @@ class Rewarded:
 
 def ends_watched(caplog, rounds, shown=(1000, 1000)):
     """What is said where each round is a hundred episodes of one length at one mean reward."""
-    model, watch = Rewarded(), EndsWatch(shown)
+    model, watch = Rewarded(), EndsWatch(shown, timesteps=10)
     watch.init_callback(model)
     with caplog.at_level(logging.WARNING):
-        for length, reward in rounds:
+        for round_, (length, reward) in enumerate(rounds, 1):
+            watch.num_timesteps = round_
             model.ep_info_buffer.extend({"l": length} for _ in range(100))
             model.rollout_buffer.rewards = np.array([reward - 1, reward + 1])
             watch.on_rollout_end()
@@ -295,7 +296,7 @@ def ends_watched(caplog, rounds, shown=(1000, 1000)):
 
 def test_episodes_that_negative_rewards_cut_short_are_reported_once(caplog):
     _, (message,) = ends_watched(caplog, [(20, -1.5), (12, -3.0), (9, -3.0), (6, -9.0)])
-    assert "episodes last 9 steps, 20 at first and 1000 in the demonstrations, and rewards are -3.00" in message
+    assert "episodes last 9 steps, up to 20 before and 1000 in the demonstrations, and rewards are -3.00" in message
     assert "try adversary.reward=gail, which is positive, or dac with adversary.absorbing=true" in message
 
 
@@ -304,16 +305,30 @@ def test_episodes_that_negative_rewards_cut_short_are_reported_once(caplog):
     [
         ([(20, -1.0), (12, -1.0)], (1000,)),  # short, but hardly shorter than before
         ([(20, 1.0), (6, 1.0)], (1000,)),  # paid for every step, and ends all the same
-        ([(500, -1.0), (120, -1.0)], (1000,)),  # shorter, and not yet short
+        ([(20, -1.0), (90, -1.0), (60, -1.0)], (100,)),  # a policy that wavers
         ([(500, -1.0), (90, -1.0)], (100,)),  # as the demonstrations are: they reach a goal
+        ([(60, -1.0)] * 10, (100,)),  # past half of them when half of the steps are done
+        ([(34, 1.0)] * 10, (100,)),  # paid for every step: it may just be slow to learn
     ],
 )
 def test_other_episodes_are_not_reported(rounds, shown, caplog):
     assert ends_watched(caplog, rounds, shown)[1] == []
 
 
+@pytest.mark.parametrize(
+    ("rounds", "message"),
+    [
+        ([(500, -1.0), (120, -1.0)], "last 120 steps, up to 500 before and 1000"),
+        ([(20, -1.0), (900, -1.0), (400, -1.0)], "last 400 steps, up to 900 before and 1000"),
+        ([(340, -1.0)] * 10, "step 5: episodes last 340 steps, up to 340 before and 1000"),
+    ],
+)
+def test_episodes_that_fall_short_of_the_demonstrations_are_reported(rounds, message, caplog):
+    assert message in ends_watched(caplog, rounds)[1][0]
+
+
 def test_nothing_is_said_of_too_few_episodes(caplog):
-    model, watch = Rewarded(), EndsWatch([1000])
+    model, watch = Rewarded(), EndsWatch([1000], timesteps=10)
     watch.init_callback(model)
     for length in (20, 6):
         model.ep_info_buffer.extend({"l": length} for _ in range(30))
@@ -324,17 +339,17 @@ def test_nothing_is_said_of_too_few_episodes(caplog):
 
 def test_the_watch_of_ends_goes_on_from_its_state(caplog):
     watch, _ = ends_watched(caplog, [(20, -1.0)])
-    again, model = EndsWatch([1000]), Rewarded()
+    again, model = EndsWatch([1000], timesteps=10), Rewarded()
     again.load_state_dict(watch.state_dict())
     again.init_callback(model)
     model.ep_info_buffer.extend({"l": 6} for _ in range(100))
     model.rollout_buffer.rewards = np.full(4, -1.0)
     again.on_rollout_end()
-    assert "20 at first" in caplog.text
+    assert "up to 20 before" in caplog.text
 
 
 def test_a_run_watches_its_ends(demos, tmp_path, caplog, monkeypatch):
-    for name in ("SHORT", "SHORTENED"):
+    for name in ("FALLEN", "SHORTENED"):
         monkeypatch.setattr(f"ganq_irl.experiment.guards.{name}", np.inf)
     monkeypatch.setattr("ganq_irl.experiment.guards.newest_rewards", lambda *_: np.full(3, -1.0))
     for control, n_reports in (("frozen", 0), ("none", 1)):

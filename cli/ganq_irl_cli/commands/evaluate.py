@@ -34,10 +34,13 @@ def command(
     with session.working():
         from ganq_irl.experiment import load_run
         from ganq_irl.experiment.runner import evaluate_run_policy
+        from ganq_irl.experiment.yardstick import yardstick_of
 
         loaded = load_run(run)
         policy = loaded.policy(device or "auto")
-        evaluation, _ = evaluate_run_policy(loaded.config, policy, episodes=episodes, seed=seed)
+        evaluation, _ = evaluate_run_policy(
+            loaded.config, policy, episodes=episodes, seed=seed, yardstick=yardstick_of(loaded.info)
+        )
         content, lines = {"run": str(run), **evaluation.to_json()}, [session.describe(evaluation)]
         if pictures is not None:
             from ganq_irl.experiment.pictures import check_run_values, draw_run

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganq_irl_cli import early, options, session
+
+if TYPE_CHECKING:
+    from ganq_irl.experiment import ExperimentConfig, RunResult
 
 
 @click.command("train")
@@ -53,6 +57,7 @@ from ganq_irl_cli import early, options, session
 @click.option(
     "--wandb", metavar="PROJECT", help="Show the run in Weights & Biases; WANDB_MODE=offline keeps it on this machine."
 )
+@click.option("--show-settings", is_flag=True, help="Print all settings of the run as TOML, and train nothing.")
 @options.as_json
 def command(
     algo: str,
@@ -61,6 +66,7 @@ def command(
     assignments: tuple[str, ...],
     trust: bool,
     wandb: str | None,
+    show_settings: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -72,32 +78,43 @@ def command(
 
     Settings come from, first wins: flags, --set, --config, preset, defaults. To repeat a run, give its own config.toml.
     """  # noqa: D301  # click wants the character
-    early.check(envs=[flags["env"]], demos=flags["demos"], out=out)
+    early.check(envs=[flags["env"]], demos=flags["demos"], out=None if show_settings else out)
     with session.working():
-        from ganq_irl.experiment import resolve_config, run_experiment
+        from ganq_irl.experiment import resolve_config
 
+        if trust and show_settings:
+            raise click.UsageError("--show-settings imports nothing; leave --trust out")
         if trust:
             flags["demos"] = _imported(flags["demos"], flags["env"])
         config = resolve_config({"algo": algo, **flags}, assignments=assignments, file=file)
         if config.preset != "none":
             session.say(f"settings of the preset {config.preset} are included (--preset none leaves them out)", err=True)
-        with contextlib.ExitStack() as stack:
-            watched = None
-            if wandb is not None:
-                from ganq_irl.experiment.run_directory import default_folder
-                from ganq_irl.experiment.wandb_tracking import watched_by_wandb
-
-                out = default_folder(config) if out is None else out
-                watched = stack.enter_context(watched_by_wandb(wandb, config, out))
-            result = run_experiment(config, out, callback=None if watched is None else watched.callback)
-            if watched is not None:
-                watched.conclude(result)
-        if result.warning is not None:
-            session.say(f"Warning: {result.warning}", err=True)
-    if as_json:
-        session.print_json({"run": str(result.folder), **result.evaluation.to_json(), "warning": result.warning})
+        result = None if show_settings else _trained(config, out, wandb)
+    if result is not None:
+        session.print_run(result, as_json)
+    elif as_json:
+        session.print_json(dataclasses.asdict(config))
     else:
-        session.say(f"{session.describe(result.evaluation)}\n{result.folder}")
+        session.say(config.to_toml().rstrip())
+
+
+def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> RunResult:
+    from ganq_irl.experiment import run_experiment
+
+    with contextlib.ExitStack() as stack:
+        watched = None
+        if wandb is not None:
+            from ganq_irl.experiment.run_directory import default_folder
+            from ganq_irl.experiment.wandb_tracking import watched_by_wandb
+
+            out = default_folder(config) if out is None else out
+            watched = stack.enter_context(watched_by_wandb(wandb, config, out))
+        result = run_experiment(config, out, callback=None if watched is None else watched.callback)
+        if watched is not None:
+            watched.conclude(result)
+    if result.warning is not None:
+        session.say(f"Warning: {result.warning}", err=True)
+    return result
 
 
 def _imported(demos: str | None, env: str | None) -> str:

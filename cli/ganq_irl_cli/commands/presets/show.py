@@ -1,0 +1,26 @@
+"""``ganq-irl presets show``."""
+
+from __future__ import annotations
+
+import click
+
+from ganq_irl_cli import options, session
+
+
+@click.command("show")
+@click.argument("name", metavar="NAME")
+@options.as_json
+def command(name: str, as_json: bool) -> None:
+    """Print the settings of the preset NAME, as TOML.
+
+    `train ALGO --env ID --show-settings` prints all settings of a run, with those of its preset and the defaults.
+    """
+    from ganq_irl.experiment.presets import preset_named
+
+    preset = preset_named(name)
+    if as_json:
+        session.print_json({"name": name, **preset})
+        return
+    import tomli_w
+
+    session.say(tomli_w.dumps(preset).rstrip())
