@@ -34,8 +34,7 @@ def working(torch_threads: bool = True) -> Iterator[None]:
         import torch
 
         torch.set_num_threads(1)
-    if logging.lastResort is not None:  # what shows the toolkit's own log, which nobody has configured
-        logging.lastResort.setFormatter(PrintableFormatter())
+    logging.lastResort = _Told(logging.WARNING)  # what shows the toolkit's own log, which nobody has configured
     with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
         warnings.showwarning = _show_warning
         warnings.filterwarnings("ignore", module=r"imitation\.")  # of its use of torch, which no user can change
@@ -49,17 +48,22 @@ def _show_warning(
     say(re.sub(r"\x1b\[[0-9;]*m", "", warnings.formatwarning(message, category, filename, lineno, line)).rstrip(), err=True)
 
 
-class PrintableFormatter(logging.Formatter):
-    """What is logged, as it may go to a terminal."""
+class _Told(logging.Handler):
+    """Prints what is logged as ``say`` does."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The message with control characters spelled out."""
-        return printable(super().format(record))
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message."""
+        say(self.format(record), err=True)
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print text on stdout, or on stderr: the one way by which commands do, so that nothing in it can control a terminal."""
-    click.echo(printable(text), err=err)
+    """Print text on stdout, or on stderr: the one way by which commands do, so that nothing in it can control a terminal.
+
+    A progress bar that is under way is cleared first and drawn again below.
+    """
+    progress = sys.modules.get("tqdm")
+    with progress.tqdm.external_write_mode() if progress else contextlib.nullcontext():
+        click.echo(printable(text), err=err)
 
 
 def print_json(content: Any) -> None:

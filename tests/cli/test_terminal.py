@@ -3,10 +3,12 @@
 import dataclasses
 import logging
 import re
+import sys
 import warnings
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 import ganq_irl_cli
 from ganq_irl_cli import session
@@ -50,10 +52,21 @@ def test_warnings_and_logs_do_not_control_the_terminal(capsys):
         warnings.simplefilter("always")
         warnings.warn(f"\x1b[33mWARN: {ESCAPE}\x1b[0m", stacklevel=1)
         record = logging.LogRecord("x", logging.WARNING, "x", 1, "%s", (ESCAPE,), None)
-        print(logging.lastResort.format(record))
+        logging.lastResort.handle(record)
     captured = capsys.readouterr()
     assert "WARN: \\x1b]0;renamed" in captured.err
     assert not set("\x1b\x07\x9b\u202e") & set(captured.err)
+
+
+def test_a_message_has_a_line_of_its_own_below_a_progress_bar(capsys):
+    with session.working(torch_threads=False), tqdm(total=4, desc="cells", file=sys.stderr) as bar:
+        bar.update(1)
+        bar.refresh()
+        session.say("careful", err=True)
+    before, _, after = capsys.readouterr().err.partition("careful\n")
+    assert before.endswith("\r")
+    assert before[:-1].rpartition("\r")[2].isspace()  # the bar is cleared
+    assert "cells" in after
 
 
 def test_every_command_prints_in_the_one_way():
