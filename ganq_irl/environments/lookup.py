@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import gymnasium as gym
 
 from ganq_irl.errors import ConfigurationError
@@ -16,4 +18,17 @@ def check_env(env_id: str) -> None:
     try:
         gym.spec(env_id)
     except (gym.error.Error, ModuleNotFoundError, ValueError) as error:
-        raise ConfigurationError(f"unknown environment {env_id!r}: {error}") from error
+        raise ConfigurationError(f"unknown environment {env_id!r}: {_advice(env_id, error)}") from error
+
+
+def _advice(env_id: str, error: Exception) -> str:
+    """Gymnasium's, but for a package that is installed and was not imported: Gymnasium asks for its installation."""
+    namespace = env_id.rpartition("/")[0]
+    if not isinstance(error, gym.error.NamespaceNotFound) or not namespace.isidentifier():
+        return str(error)
+    if importlib.util.find_spec(namespace) is None:
+        return f"{error} If it is a package's, install that package and give --import with the module that registers it"
+    return (
+        f"the package {namespace} is installed, and registers its environments only when it is imported: "
+        f"give --import {namespace} (in Python, import {namespace})"
+    )

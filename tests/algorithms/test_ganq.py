@@ -23,7 +23,7 @@ from torch.nn.utils import parameters_to_vector
 from ganq_irl.algorithms import GANQ
 from ganq_irl.algorithms.ganq.return_generators import ConcatenatedGenerator, LocationShapeGenerator
 from ganq_irl.discriminator import LOSSES, STABILIZERS
-from ganq_irl.errors import ConfigurationError, GanqIrlError, TrainingDiverged
+from ganq_irl.errors import ConfigurationError, GanqIrlError, IncompatibleSpaces, TrainingDiverged
 from ganq_irl.generators.n_step import NStepReplayBuffer
 from ganq_irl.generators.schedules import LinearSchedule
 
@@ -60,7 +60,7 @@ def test_cartpole_from_its_name_and_by_default():
 
 
 def test_other_actions_than_discrete_are_refused():
-    with pytest.raises(AssertionError, match="Discrete"):
+    with pytest.raises(IncompatibleSpaces, match="gan-q acts in Discrete spaces, and the actions are Box"):
         GANQ("MlpPolicy", "Pendulum-v1", device="cpu")
 
 

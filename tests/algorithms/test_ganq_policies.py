@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.policies import BaseModel
-from stable_baselines3.common.torch_layers import CombinedExtractor, NatureCNN
+from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from ganq_irl.algorithms import GANQ
 from ganq_irl.algorithms.ganq import CnnPolicy, MlpPolicy, MultiInputPolicy
+from ganq_irl.algorithms.ganq.policies import GANQPolicy
 from ganq_irl.algorithms.ganq.risk import Risk
 from ganq_irl.environments.laws import ReturnLaw
 from ganq_irl.environments.tabular import TabularEnv
@@ -64,9 +65,19 @@ def test_aliases_and_extractors():
     assert GANQ.policy_aliases == {"MlpPolicy": MlpPolicy, "CnnPolicy": CnnPolicy, "MultiInputPolicy": MultiInputPolicy}
     image = small(spaces_env(IMAGE), "CnnPolicy").policy
     assert isinstance(image.q_net.features_extractor, NatureCNN)
+    assert isinstance(small(spaces_env(IMAGE), "MlpPolicy").policy.q_net.features_extractor, FlattenExtractor)
     mixed = small(spaces_env(spaces.Dict(a=IMAGE, b=VECTOR)), "MultiInputPolicy").policy
     assert isinstance(mixed.q_net.features_extractor, CombinedExtractor)
     assert len({id(net.features_extractor) for net in (mixed.q_net, mixed.q_net_target, mixed.q_net_average)}) == 3
+
+
+@pytest.mark.parametrize("policy", ["CnnPolicy", GANQPolicy])
+def test_float_images_go_through_the_cnn_where_they_are_said_to_be_normalised(policy):
+    """They were flattened without a word; SB3's DQN has its CNN there."""
+    env = spaces_env(spaces.Box(0, 1, (3, 36, 36), np.float32))
+    model = small(env, policy, policy_kwargs={"normalize_images": False}).learn(40)
+    assert isinstance(model.q_net.features_extractor, NatureCNN)
+    assert model.predict(env.reset(), deterministic=True)[0].shape == (env.num_envs,)
 
 
 # Risk.

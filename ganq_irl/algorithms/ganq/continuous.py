@@ -15,7 +15,6 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.utils import polyak_update
-from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
@@ -29,7 +28,6 @@ from ganq_irl.algorithms.ganq.modes import MODES
 from ganq_irl.algorithms.ganq.twin_generators import TwinGenerators, samples_of_smallest_mean
 from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metrics, Sampled
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
-from ganq_irl.errors import IncompatibleSpaces
 from ganq_irl.types import Observations
 
 
@@ -84,6 +82,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         IncompatibleSpaces: the environment's actions are not continuous.
     """
 
+    matrix_name = "gan-q-continuous"
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "MlpPolicy": ContinuousGANQPolicy,
         "CnnPolicy": ContinuousCnnPolicy,
@@ -168,16 +167,6 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         self._check_settings()
         if _init_setup_model:
             self._setup_model()
-
-    @staticmethod
-    def _wrap_env(env: GymEnv, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
-        wrapped = TD3._wrap_env(env, verbose, monitor_wrapper)
-        if not isinstance(wrapped.action_space, spaces.Box):  # SB3's own refusal is an assertion
-            raise IncompatibleSpaces(
-                f"ContinuousGANQ acts in a Box, and the environment's actions are {wrapped.action_space}; "
-                "use GANQ for discrete ones"
-            )
-        return wrapped
 
     def _setup_model(self) -> None:
         self._choose_buffer()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn.policies import DQNPolicy
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from ganq_irl.algorithms.ganq.noise import N_GRID, noise_grid
 from ganq_irl.algorithms.ganq.return_generators import RETURN_GENERATORS, ReturnGenerator
 from ganq_irl.algorithms.ganq.risk import Risk
 from ganq_irl.errors import ConfigurationError, nearest
-from ganq_irl.generators.extractors import default_extractor
+from ganq_irl.generators.extractors import LeavesExtractor, default_extractor, needs_leaves_extractor
 
 
 class GANQPolicy(DQNPolicy):
@@ -28,7 +28,7 @@ class GANQPolicy(DQNPolicy):
         lr_schedule: as in SB3.
         net_arch: widths of the hidden layers; [64, 64] by default, none after NatureCNN.
         activation_fn: between them.
-        features_extractor_class: by default NatureCNN for images, CombinedExtractor for Dict, else FlattenExtractor.
+        features_extractor_class: by default the one that the observation space needs; see ``default_extractor``.
         features_extractor_kwargs: as in SB3.
         normalize_images: as in SB3.
         optimizer_class: as in SB3.
@@ -70,7 +70,7 @@ class GANQPolicy(DQNPolicy):
             lr_schedule,
             net_arch,
             activation_fn,
-            features_extractor_class or default_extractor(observation_space),
+            features_extractor_class or default_extractor(observation_space, normalize_images),
             features_extractor_kwargs,
             normalize_images,
             optimizer_class,
@@ -124,5 +124,37 @@ class GANQPolicy(DQNPolicy):
         }
 
 
-# One class serves all three: the features extractor follows the observation space.
-MlpPolicy = CnnPolicy = MultiInputPolicy = GANQPolicy
+class MlpPolicy(GANQPolicy):
+    """Observations are flattened, images too, as by SB3's policy of that name."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        features_extractor_class: type[BaseFeaturesExtractor] | None = None,
+        **options: Any,
+    ) -> None:
+        flat = LeavesExtractor if needs_leaves_extractor(observation_space) else FlattenExtractor
+        extractor = features_extractor_class or flat
+        super().__init__(observation_space, action_space, lr_schedule, features_extractor_class=extractor, **options)
+
+
+class CnnPolicy(GANQPolicy):
+    """SB3's NatureCNN for images; ``normalize_images=False`` takes float images and those of other bounds."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        features_extractor_class: type[BaseFeaturesExtractor] = NatureCNN,
+        **options: Any,
+    ) -> None:
+        extractor = features_extractor_class
+        super().__init__(observation_space, action_space, lr_schedule, features_extractor_class=extractor, **options)
+
+
+MultiInputPolicy = GANQPolicy

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.type_aliases import MaybeCallback, Schedule
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from ganq_irl.algorithms.ganq.adversary import ReturnAdversary
@@ -20,6 +21,7 @@ from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
 from ganq_irl.generators.n_step import NStepReplayBuffer, replay_buffer_for
 from ganq_irl.generators.replay_views import stored_in
+from ganq_irl.space_matrix import check_trains
 from ganq_irl.types import Batch
 
 Sampled = tuple[Batch, Tensor, Tensor]
@@ -31,6 +33,8 @@ Metrics = dict[str, Tensor]
 class AdversarialValueLearner(OffPolicyAlgorithm):
     """A mixin: replay, adversary, pace and log. The attributes are set by the constructor of the algorithm."""
 
+    matrix_name: ClassVar[str]
+    """Name in ``ganq_irl.space_matrix``."""
     critic_learning_rate: float | Schedule
     # Not ``n_steps``: that one would make SB3 set up a buffer of its own, or warn that it cannot.
     n_bootstrap_steps: int | Schedule
@@ -42,6 +46,12 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
     td_weight: float
     max_grad_norm: float | None
     replay_buffer_class: type[ReplayBuffer] | None
+
+    @classmethod
+    def _wrap_env(cls, env: GymEnv, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
+        wrapped = super()._wrap_env(env, verbose, monitor_wrapper)
+        check_trains(cls.matrix_name, wrapped.observation_space, wrapped.action_space)
+        return wrapped
 
     def learn(
         self,

@@ -12,6 +12,8 @@ from ganq_irl_cli.commands.demos import _converting, _sources
 from ganq_irl_cli.groups import WRONG_REQUEST
 
 if TYPE_CHECKING:
+    from gymnasium import spaces
+
     from ganq_irl_demos import Demonstrations, Finding
 
 
@@ -45,6 +47,7 @@ def command(
         loaded = _sources.load(_converting.masked(demonstrations, mask), env)
         made = _sources.make(env or loaded.env_id, required=env is not None)
         findings = examine_demonstrations(loaded, env=made, replayed=replay)
+        answers = _answers(loaded.observation_space, loaded.action_space)
         skipped = [skip] if (skip := not_replayed(loaded, made, replay)) else []
         if made is not None:
             made.close()
@@ -58,11 +61,30 @@ def command(
                 "missing": list(loaded.missing),
                 "findings": listed,
                 "skipped": skipped,
+                "algorithms": answers,
             }
         )
     else:
-        session.say(_text(loaded, findings, skipped, wrong), err=wrong)
+        session.say(_text(loaded, findings, [*skipped, *_told(answers)], wrong), err=wrong)
     context.exit(WRONG_REQUEST if wrong else 0)
+
+
+def _answers(observation_space: spaces.Space, action_space: spaces.Space) -> dict[str, str | None]:
+    """For each algorithm that learns from demonstrations None, or why no generator of its trains in these spaces."""
+    from ganq_irl.space_matrix import IMITATION, trained_by, why_not
+
+    trains = trained_by(observation_space, action_space)
+    return {algo: None if algo in trains else why_not(algo, observation_space, action_space) for algo in IMITATION}
+
+
+def _told(answers: dict[str, str | None]) -> list[str]:
+    """The same in a line for those that train, and one for each reason."""
+    trains = [algo for algo, reason in answers.items() if reason is None]
+    lines = [f"trains here: {', '.join(trains)}"] if trains else []
+    reasons = dict.fromkeys(reason for reason in answers.values() if reason is not None)
+    for reason in reasons:
+        lines.append(f"not {', '.join(algo for algo, other in answers.items() if other == reason)}: {reason}")
+    return lines
 
 
 def _text(loaded: Demonstrations, findings: list[Finding], skipped: list[str], wrong: bool) -> str:
