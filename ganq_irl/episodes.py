@@ -15,7 +15,7 @@ from ganq_irl.errors import EnvironmentFailed
 
 _log = logging.getLogger(__name__)
 
-MAX_EPISODE_STEPS = 10_000
+MAX_EPISODE_STEPS = 1000
 """Steps after which an episode is truncated where its environment declares no time limit."""
 
 

@@ -34,7 +34,37 @@ def _existing(ctx: click.Context, parameter: click.Parameter, folder: Path) -> P
     return folder
 
 
-env = click.option("--env", metavar="ID", help="Gymnasium id of the environment, such as Pendulum-v1.")
+class EnvironmentId(click.ParamType):
+    """A Gymnasium id. ``module:ID`` imports the module first, as ``gym.make`` does: whoever types it trusts it."""
+
+    name = "id"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The id alone; the module is imported, as by ``--import``."""
+        module, colon, env_id = value.partition(":")
+        if not colon:
+            return value
+        from ganq_irl.environments.own import import_environments
+
+        import_environments([module])
+        return env_id
+
+
+ENV = EnvironmentId()
+
+
+def with_limit(steps: int | None) -> dict[str, int]:
+    """Keywords of an environment whose episodes have that many steps at most; none where its own limit stands."""
+    return {} if steps is None else {"max_episode_steps": steps}
+
+
+env = click.option("--env", type=ENV, metavar="ID", help="Gymnasium id of the environment, such as Pendulum-v1.")
+max_episode_steps = click.option(
+    "--max-episode-steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Truncate episodes after N steps.  [default: the environment's limit; if it has none, 1000 outside of training]",
+)
 seed = click.option(
     "--seed", type=click.IntRange(min=0), metavar="N", help="Seed of everything random; the same seed repeats a run."
 )

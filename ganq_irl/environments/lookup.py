@@ -13,8 +13,14 @@ def check_env(env_id: str) -> None:
     """Raise unless Gymnasium knows the environment.
 
     Raises:
-        ConfigurationError: it does not; with its suggestion.
+        ConfigurationError: it does not; with its suggestion. Or the id names a module, which Gymnasium would import.
     """
+    module, colon, name = env_id.partition(":")
+    if colon:
+        raise ConfigurationError(
+            f"{env_id!r} would import the module {module}, which no setting and no file may do; if you trust it, give "
+            f"--import {module} and the id {name} (as a flag, --env {env_id} does both)"
+        )
     try:
         gym.spec(env_id)
     except (gym.error.Error, ModuleNotFoundError, ValueError) as error:

@@ -104,6 +104,10 @@ def _check_numbers(config: ExperimentConfig) -> None:
     for name, value in at_least_one.items():
         if value is not None and value < 1:
             raise ConfigurationError(f"{name}: given {value}; expected at least 1")
+    for field, names in config.columns.items():
+        listed = names if isinstance(names, list) else [names]
+        if not listed or not all(isinstance(name, str) and name for name in listed):
+            raise ConfigurationError(f"columns.{field}: given {names!r}; expected the name of a column, or a list of names")
     at_least_zero = {
         "seed": config.seed,
         "evaluation.every": config.evaluation.every,
@@ -139,6 +143,7 @@ def _check_roles(config: ExperimentConfig) -> None:
         what = "bc fits the demonstrations and has no generator" if algo == "bc" else f"{algo} is its own generator"
         raise ConfigurationError(f"{what}; leave out generator={config.generator!r}, or train gail or airl with it")
     unused = {
+        "columns": not imitation and bool(config.columns),
         "n_trajectories": not imitation and config.n_trajectories is not None,
         "adversary": not adversarial and bool(config.adversary),
         "control": not adversarial and config.control != "none",

@@ -45,6 +45,7 @@ class ExperimentConfig:
         algo: an imitation algorithm (gail, dac, bc, ...), or a generator under the environment's reward (ppo, ...).
         env: Gymnasium id.
         demos: name of shipped demonstrations, or a file of them.
+        columns: of a table of demonstrations: field -> its column, or a list of them.
         n_trajectories: number of trajectories drawn from them with ``seed``; all of them where absent.
         generator: SB3 algorithm that an imitation algorithm trains; fast-ppo by default, for dac, sqil and iq-learn sac or,
             where actions are discrete, dqn.
@@ -93,6 +94,7 @@ class ExperimentConfig:
     adversary: dict[str, Any] = field(default_factory=dict)
     imitation: dict[str, Any] = field(default_factory=dict)
     bc: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def to_toml(self) -> str:

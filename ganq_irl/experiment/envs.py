@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -49,6 +50,18 @@ def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.E
     return env
 
 
+def time_limit(env: gym.Env) -> int | None:
+    """Steps that a demonstration of the environment may have: its declared limit, or a longer one that it was made with.
+
+    A shorter one bounds a run alone: longer demonstrations are as good as before.
+    """
+    if env.spec is None:
+        return None
+    declared = gym.spec(env.spec.id).max_episode_steps
+    made_with = env.spec.max_episode_steps
+    return None if declared is None or made_with is None else max(declared, made_with)
+
+
 def _try_out(env: gym.Env, env_id: str, env_kwargs: Mapping[str, Any]) -> None:
     """Raise unless the environment resets and steps: many keep a keyword of the wrong type until they use it.
 
@@ -87,9 +100,9 @@ def make_training_env(
     is priced elsewhere. ``reward`` pays instead of the environments' own, which their monitors still report.
     """
     probe_env(env_id, env_kwargs).close()
-    env: VecEnv = make_vec_env(
-        env_id, n_envs, seed=seed, env_kwargs=dict(env_kwargs or {}), wrapper_class=_with_bounded_history
-    )
+    # by a function: given an id, SB3 asks every environment to draw images, at which those that cannot have Gymnasium warn
+    make = partial(gym.make, env_id, **(env_kwargs or {}))
+    env: VecEnv = make_vec_env(make, n_envs, seed=seed, wrapper_class=_with_bounded_history)
     if reward is not None:
         env = VecRewardWrapper(env, reward)
     return VecNormalize(env, norm_obs=True, norm_reward=False) if normalize_observations else env

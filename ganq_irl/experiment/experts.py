@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.experiment.config import ExperimentConfig, without_none
@@ -42,6 +42,7 @@ def record_run(
     *,
     seed: int,
     env: str | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
     min_return: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Demonstrations:
@@ -52,6 +53,7 @@ def record_run(
         episodes: number of episodes to keep.
         seed: reset seed of the first episode; the others follow it.
         env: environment to record in, where it is not the run's own.
+        env_kwargs: keywords of it beside the run's own, such as ``max_episode_steps``.
         min_return: episodes below it are dropped.
         progress: called as ``progress(kept, episodes)``.
 
@@ -63,7 +65,8 @@ def record_run(
 
     policy = run.policy("cpu")
     same_env = env is None or env == run.config.env
-    environment = probe_env(env or run.config.env, run.config.env_kwargs if same_env else None)
+    keywords = {**(run.config.env_kwargs if same_env else {}), **(env_kwargs or {})}
+    environment = probe_env(env or run.config.env, keywords)
     check_same_space(policy.action_space, environment.action_space, f"{run.folder}: action space of the policy")
     provenance = {
         "policy": policy.algorithm,

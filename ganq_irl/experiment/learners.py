@@ -21,7 +21,7 @@ from ganq_irl.experiment.checks import ADVERSARIAL, acting_generator
 from ganq_irl.experiment.cloning import Cloning
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.construction import constructed, constructor_values
-from ganq_irl.experiment.envs import make_training_env, probe_env
+from ganq_irl.experiment.envs import make_training_env, probe_env, time_limit
 from ganq_irl.experiment.guards import DiscriminatorWatch, EndsWatch, FiniteGuard, explaining_divergence, require_finite
 from ganq_irl.experiment.interrupts import Interrupts
 from ganq_irl.experiment.rewards import load_reward
@@ -99,9 +99,10 @@ def demonstrations_of(config: ExperimentConfig) -> Demonstrations:
         "action_space": env.action_space,
         "env_id": config.env,
     }
-    horizon = env.spec.max_episode_steps if env.spec is not None else None
+    horizon = time_limit(env)
     env.close()
-    demonstrations = load_demonstrations(config.demos, **expected, needs=())  # the learner knows what it needs
+    # what is needed the learner knows
+    demonstrations = load_demonstrations(config.demos, **expected, columns=config.columns, needs=())
     require_valid(demonstrations, **expected, max_episode_steps=horizon)
     if config.n_trajectories is None:
         return demonstrations

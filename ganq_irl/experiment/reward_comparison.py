@@ -63,7 +63,7 @@ def gather_transitions(stored: StoredReward, env: str | None, *, episodes: int, 
         found["policy"] = record_episodes(stored.run.policy("cpu"), environment, episodes, seed=seed)
     environment.close()
     if config is not None and config.demos is not None:
-        found["demonstrations"] = load_demonstrations(config.demos)
+        found["demonstrations"] = load_demonstrations(config.demos, columns=config.columns)
     return {name: _transitions(episodes_) for name, episodes_ in found.items()}
 
 

@@ -67,6 +67,7 @@ def transfer_reward(
     timesteps: int | None = None,
     seed: int | None = None,
     device: str = "cpu",
+    env_kwargs: Mapping[str, Any] | None = None,
     progress_bar: bool = True,
     announce: Callable[[str], None] = lambda _: None,
 ) -> Transfer:
@@ -84,6 +85,7 @@ def transfer_reward(
         timesteps: of each training; those of the settings where absent.
         seed: of both trainings; the run's where absent.
         device: cpu, cuda or auto.
+        env_kwargs: keywords of the changed environment, such as ``max_episode_steps``.
         progress_bar: show one on stderr for each training.
         announce: called with a few words before each training.
 
@@ -93,15 +95,18 @@ def transfer_reward(
         ConfigurationError: unknown environment or generator.
     """
     stored = read_reward(run)
-    configs = transfer_configs(stored, to, generator=generator, timesteps=timesteps, seed=seed, device=device)
+    configs = transfer_configs(
+        stored, to, generator=generator, timesteps=timesteps, seed=seed, device=device, env_kwargs=env_kwargs
+    )
     source, config = _source(stored), configs[TRUE]
     folder = require_plain(out if out is not None else _default_folder(source, to, config.seed))
     statistics: dict[str, EpisodeStatistics] = {}
     for name, one in configs.items():
         announce(f"{one.algo} on the {name} reward in {to}")
         policy = trained(one, folder / name, progress_bar=progress_bar).policy("cpu")
-        statistics[name] = evaluate_returns(policy, to, one.evaluation.episodes, seed=one.evaluation.seed)
-    statistics |= moved_and_random(source, to, config.evaluation.episodes, config.evaluation.seed)
+        chosen = one.evaluation
+        statistics[name] = evaluate_returns(policy, to, chosen.episodes, seed=chosen.seed, env_kwargs=one.env_kwargs)
+    statistics |= moved_and_random(source, to, config.evaluation.episodes, config.evaluation.seed, config.env_kwargs)
     assert config.timesteps is not None
     result = Transfer(
         run=str(run),
@@ -124,6 +129,7 @@ def transfer_configs(
     timesteps: int | None = None,
     seed: int | None = None,
     device: str = "cpu",
+    env_kwargs: Mapping[str, Any] | None = None,
 ) -> dict[str, ExperimentConfig]:
     """Settings of the training on the recovered reward and of that on the true one, which differ in the reward alone.
 
@@ -133,11 +139,11 @@ def transfer_configs(
     source = _source(stored)
     if generator not in GENERATORS:
         raise ConfigurationError(f"unknown generator {generator!r}; {nearest(generator, GENERATORS)}")
-    environment = probe_env(to)
+    environment = probe_env(to, env_kwargs)
     environment.close()
     check_fits(stored.reward, environment.observation_space, environment.action_space)
     own = source.config
-    given = {"timesteps": timesteps, "seed": own.seed if seed is None else seed}
+    given = {"timesteps": timesteps, "seed": own.seed if seed is None else seed, "env_kwargs": dict(env_kwargs or {})}
     evaluation = {"episodes": _EVALUATION_EPISODES, "seed": own.evaluation.seed}
     config = resolve_config(
         {"algo": generator, "env": to, "device": device, "evaluation": evaluation, **_settings(own, generator), **given}
@@ -180,11 +186,13 @@ def trained(config: ExperimentConfig, folder: Path, *, progress_bar: bool = Fals
     return load_run(folder)
 
 
-def moved_and_random(source: Run, to: str, episodes: int, seed: int) -> dict[str, EpisodeStatistics]:
+def moved_and_random(
+    source: Run, to: str, episodes: int, seed: int, env_kwargs: Mapping[str, Any] | None = None
+) -> dict[str, EpisodeStatistics]:
     """Episodes in an environment of a run's policy as it is, and of random actions."""
     return {
-        MOVED: evaluate_returns(source.policy("cpu"), to, episodes, seed=seed),
-        RANDOM: random_returns(to, episodes, seed=seed),
+        MOVED: evaluate_returns(source.policy("cpu"), to, episodes, seed=seed, env_kwargs=env_kwargs),
+        RANDOM: random_returns(to, episodes, seed=seed, env_kwargs=env_kwargs),
     }
 
 

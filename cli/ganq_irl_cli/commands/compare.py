@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 @click.option(
     "--algos", metavar="A,B", help="Methods: an ALGO of `train`, ALGO+GENERATOR, ALGO:frozen (the control), ALGO@SOURCE."
 )
-@click.option("--env", multiple=True, metavar="ID", help="Gymnasium id of an environment; may be given several times.")
+@click.option(
+    "--env",
+    multiple=True,
+    type=options.ENV,
+    metavar="ID",
+    help="Gymnasium id of an environment; may be given several times.",
+)
 @click.option("--n-demos", metavar="1,4,10", help="Numbers of demonstrations, for methods that imitate.  [default: 10]")
 @click.option("--seeds", metavar="N", help="Number of seeds, or the seeds, such as 7,8,9.  [default: 5]")
+@options.max_episode_steps
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps of a run.  [default: each preset's own]")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Processes at a time, one thread each.  [default: 1]"
@@ -57,6 +64,7 @@ def command(
     n_demos: str | None,
     seeds: str | None,
     vary: tuple[str, ...],
+    max_episode_steps: int | None,
     jobs: int,
     engine: str,
     gpus_per_run: float,
@@ -87,6 +95,8 @@ def command(
 
         flags: dict[str, Any] = {"algos": _names(algos), "env": list(env) or None, **settings}
         flags |= {"n_demos": _numbers("--n-demos", n_demos), "seeds": _seeds(seeds)}
+        if max_episode_steps is not None:
+            flags["env_kwargs"] = options.with_limit(max_episode_steps)
         for text in vary:
             flags = merged(flags, {"vary": parse_variation(text)})
         grid = resolve_grid(flags, assignments=assignments, file=file or held_request(out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,18 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Draw loss.png, score.png and, where the run learned values of actions, values.png (predicted against true) there.",
 )
+@options.max_episode_steps
 @options.seed
 @options.device
 @options.as_json
 def command(
-    run: Path, episodes: int | None, pictures: Path | None, seed: int | None, device: str | None, as_json: bool
+    run: Path,
+    episodes: int | None,
+    pictures: Path | None,
+    max_episode_steps: int | None,
+    seed: int | None,
+    device: str | None,
+    as_json: bool,
 ) -> None:
     """Play episodes with the policy of the run directory RUN and measure its true return."""
     with session.working():
@@ -37,6 +45,8 @@ def command(
         from ganq_irl.experiment.yardstick import yardstick_of
 
         loaded = load_run(run)
+        keywords = loaded.config.env_kwargs | options.with_limit(max_episode_steps)
+        loaded = replace(loaded, config=replace(loaded.config, env_kwargs=keywords))
         policy = loaded.policy(device or "auto")
         evaluation, _ = evaluate_run_policy(
             loaded.config, policy, episodes=episodes, seed=seed, yardstick=yardstick_of(loaded.info)

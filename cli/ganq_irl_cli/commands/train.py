@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganq_irl_cli import early, options, session
+from ganq_irl_cli.commands.demos import _converting
 
 if TYPE_CHECKING:
     from ganq_irl.experiment import ExperimentConfig, RunResult
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 )
 @click.option("--reward", metavar="RUN-or-REWARD", help="Train ppo, sac, ... on a recovered reward, not the environment's.")
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps (bc: --set bc.n_updates=N).  [default: 100000]")
+@options.max_episode_steps
+@_converting.columns
 @options.seed
 @options.device
 @click.option("--out", type=options.UsablePath(), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
@@ -67,6 +70,8 @@ def command(
     trust: bool,
     wandb: str | None,
     show_settings: bool,
+    max_episode_steps: int | None,
+    columns: tuple[str, ...],
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -84,6 +89,7 @@ def command(
 
         if trust and show_settings:
             raise click.UsageError("--show-settings imports nothing; leave --trust out")
+        flags |= {"env_kwargs": options.with_limit(max_episode_steps), "columns": _converting.column_lists(columns)}
         if trust:
             flags["demos"] = _imported(flags["demos"], flags["env"])
         config = resolve_config({"algo": algo, **flags}, assignments=assignments, file=file)
@@ -120,7 +126,6 @@ def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> R
 def _imported(demos: str | None, env: str | None) -> str:
     """A replay buffer that is trusted as a file that needs no trust, so that the run can be repeated and resumed."""
     from ganq_irl.errors import usable_path
-    from ganq_irl_cli.commands.demos import _converting
     from ganq_irl_demos.converting import convert_demonstrations
     from ganq_irl_demos.formats import replay_buffer
     from ganq_irl_demos.streams import Request

@@ -17,8 +17,8 @@ columns = click.option(
     "--columns",
     multiple=True,
     metavar="FIELD=NAME[,NAME...]",
-    help="Columns of a table that hold observations, actions, rewards, next_observations, terminated, truncated, dones or "
-    "episode; obs_* stands for all that begin so.",
+    help="Columns of a table that hold observations, actions, rewards, next_observations, terminated, truncated, dones, "
+    "episode or step, or other usual names of these, such as obs; obs_* stands for all that begin so.",
 )
 
 mask = click.option(
@@ -44,6 +44,15 @@ def column_mapping(assignments: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
             raise click.UsageError(f"--columns {assignment!r}: expected FIELD=NAME[,NAME...]")
         mapping[field] = tuple(names.split(","))
     return mapping
+
+
+def column_lists(assignments: tuple[str, ...]) -> dict[str, list[str]]:
+    """The same as settings hold it.
+
+    Raises:
+        UsageError: as ``column_mapping``.
+    """
+    return {field: list(names) for field, names in column_mapping(assignments).items()}
 
 
 def environment(env: str | None) -> dict[str, Any]:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 @click.command("check")
 @options.demonstrations
 @click.option(
-    "--env", metavar="ID", help="Check against this environment.  [default: the one they were recorded in, if known]"
+    "--env",
+    type=options.ENV,
+    metavar="ID",
+    help="Check against this environment.  [default: the one they were recorded in, if known]",
 )
 @click.option(
     "--replay",
@@ -30,11 +33,20 @@ if TYPE_CHECKING:
     metavar="N",
     help="Episodes to live through again from their seeds, to see whether they are of this environment.",
 )
+@options.max_episode_steps
+@_converting.columns
 @_converting.mask
 @options.as_json
 @click.pass_context
 def command(
-    context: click.Context, demonstrations: str, env: str | None, replay: int, mask: str | None, as_json: bool
+    context: click.Context,
+    demonstrations: str,
+    env: str | None,
+    replay: int,
+    max_episode_steps: int | None,
+    columns: tuple[str, ...],
+    mask: str | None,
+    as_json: bool,
 ) -> None:
     """Look for mistakes in shipped demonstrations or a file; each is named by trajectory, step and field.
 
@@ -44,11 +56,12 @@ def command(
         from ganq_irl_demos import examine_demonstrations
         from ganq_irl_demos.replaying import not_replayed
 
-        loaded = _sources.load(_converting.masked(demonstrations, mask), env)
-        made = _sources.make(env or loaded.env_id, required=env is not None)
+        loaded = _sources.load(_converting.masked(demonstrations, mask), env, columns)
+        made = _sources.make(env or loaded.env_id, required=env is not None, max_episode_steps=max_episode_steps)
         findings = examine_demonstrations(loaded, env=made, replayed=replay)
         answers = _answers(loaded.observation_space, loaded.action_space)
-        skipped = [skip] if (skip := not_replayed(loaded, made, replay)) else []
+        skipped = [] if made is not None else [_no_environment(loaded)]
+        skipped += [skip] if (skip := not_replayed(loaded, made, replay)) else []
         if made is not None:
             made.close()
     wrong = any(finding.severity == "error" for finding in findings)
@@ -85,6 +98,21 @@ def _told(answers: dict[str, str | None]) -> list[str]:
     for reason in reasons:
         lines.append(f"not {', '.join(algo for algo, other in answers.items() if other == reason)}: {reason}")
     return lines
+
+
+def _no_environment(loaded: Demonstrations) -> str:
+    """What cannot be checked of a set whose environment cannot be made, and how to name it."""
+    module, colon, name = (loaded.env_id or "").rpartition(":")
+    where = f"{name} is not known here"
+    if loaded.env_id is None:
+        advice = "the demonstrations do not say their environment: name it with --env ID"
+    elif colon:
+        advice = (
+            f"{where}, and no file may import {module}: if you trust it, give --env {module}:{name} (or --import {module})"
+        )
+    else:
+        advice = f"{where}: give ganq-irl --import MODULE, the module that registers it, or another id with --env"
+    return f"spaces and lengths were not compared with the environment's, since {advice}"
 
 
 def _text(loaded: Demonstrations, findings: list[Finding], skipped: list[str], wrong: bool) -> str:

@@ -13,7 +13,7 @@ from ganq_irl_cli.commands.demos import _converting
 @click.option("--format", "write_as", metavar="NAME", help="Format to write.  [default: by the ending of --out]")
 @click.option("--from", "read_as", metavar="NAME", help="Format of SRC.  [default: by content]")
 @click.option("--out", required=True, metavar="FILE", help="File or folder to write.")
-@click.option("--env", metavar="ID", help="Environment it was recorded in, for formats that do not say its spaces.")
+@click.option("--env", type=options.ENV, help="Environment it was recorded in, for formats that do not say its spaces.")
 @_converting.columns
 @_converting.trust
 @_converting.mask

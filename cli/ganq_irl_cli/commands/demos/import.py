@@ -16,7 +16,7 @@ from ganq_irl_cli.commands.demos import _converting
     "--format", "read_as", metavar="NAME", help="Format of SRC, see docs/demonstrations.md.  [default: by content]"
 )
 @click.option("--out", metavar="FILE.npz", help="File to write.  [default: the name of SRC, with .npz, here]")
-@click.option("--env", metavar="ID", help="Environment it was recorded in, for formats that do not say its spaces.")
+@click.option("--env", type=options.ENV, help="Environment it was recorded in, for formats that do not say its spaces.")
 @_converting.columns
 @_converting.trust
 @click.option("--download", is_flag=True, help="Fetch minari:ID where it is not in the local store.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("inspect")
 @click.argument("demonstrations", nargs=-1, required=True, metavar="NAME-or-FILE [...]")
-@click.option("--env", metavar="ID", help="Environment it was recorded in, for formats that do not say.")
+@click.option("--env", type=options.ENV, help="Environment it was recorded in, for formats that do not say.")
 @click.option(
     "--plot",
     type=options.UsablePath(),

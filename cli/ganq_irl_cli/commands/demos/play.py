@@ -19,7 +19,14 @@ CLEAR = "\x1b[2J\x1b[H"
 
 
 @click.command("play")
-@click.option("--env", metavar="ID", required=True, help="Gymnasium id of an environment with Discrete (or Box) actions.")
+@click.option(
+    "--env",
+    type=options.ENV,
+    metavar="ID",
+    required=True,
+    help="Gymnasium id of an environment with Discrete (or Box) actions.",
+)
+@options.max_episode_steps
 @click.option("--window", is_flag=True, help="Play in a window, with keys that can be held; Box actions need one.")
 @click.option("--episodes", type=click.IntRange(min=1), metavar="N", help="Stop after N episodes.  [default: until q]")
 @click.option(
@@ -46,6 +53,7 @@ CLEAR = "\x1b[2J\x1b[H"
 @options.as_json
 def command(
     env: str,
+    max_episode_steps: int | None,
     window: bool,
     episodes: int | None,
     seed: int,
@@ -74,7 +82,8 @@ def command(
         from ganq_irl_demos.window_keys import keys_of
 
         suffix_format(out)  # an ending without a format is refused now, not after playing
-        made = _sources.make(env, required=True, render_mode=_render_mode(env, "rgb_array" if window else "ansi"))
+        mode = _render_mode(env, "rgb_array" if window else "ansi")
+        made = _sources.make(env, required=True, render_mode=mode, max_episode_steps=max_episode_steps)
         assert made is not None
         playing = PlaySession(made, seed)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,12 +38,16 @@ if TYPE_CHECKING:
 @click.option("--trust", is_flag=True, help="Open a FILE.zip, which can run any code in it: only if you know who made it.")
 @click.option("--random", "at_random", is_flag=True, help="Record uniformly random actions.")
 @click.option(
-    "--env", metavar="ID", help="Environment; without a policy an expert is trained in it first.  [default: the run's own]"
+    "--env",
+    type=options.ENV,
+    metavar="ID",
+    help="Environment; without a policy an expert is trained in it first.  [default: the run's own]",
 )
 @click.option("--episodes", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Episodes to keep.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Reset seed of the first one."
 )
+@options.max_episode_steps
 @click.option("--min-return", type=float, metavar="X", help="Drop episodes with a lower return.")
 @click.option(
     "--noise",
@@ -69,6 +74,7 @@ def command(
     env: str | None,
     episodes: int,
     seed: int,
+    max_episode_steps: int | None,
     min_return: float | None,
     noise: float,
     random_share: float,
@@ -107,19 +113,23 @@ def command(
                 return acting
             return altering.AlteredPolicy(acting, acting.action_space, generator, noise=noise, random_share=random_share)
 
-        with tqdm(total=episodes, desc="recording", unit="episode") as bar:
+        with contextlib.ExitStack() as stack:
+            bars: list[tqdm] = []
 
-            def show(kept: int, _wanted: int) -> None:
-                bar.update(kept - bar.n)
+            def show(kept: int, wanted: int) -> None:
+                if not bars:  # the first call, when recording begins: what came before is none of the time that is left
+                    bars.append(stack.enter_context(tqdm(total=wanted, desc="recording", unit="episode")))
+                bars[0].update(kept - bars[0].n)
 
             told = {"seed": seed, "min_return": min_return, "progress": show}
+            limit = options.with_limit(max_episode_steps)
             if not (runs or policies or at_random):
                 runs = (_expert(env, seed, device),)
             if policies or at_random or len(runs) > 1:
                 sources = _Sources(runs, policies, env, trust)
-                recorded = _record_policies(sources, episodes, alter, generator, told)
+                recorded = _record_policies(sources, episodes, alter, generator, limit, told)
             else:
-                recorded = _record_run(runs[0], env, episodes, alter, told)
+                recorded = _record_run(runs[0], env, episodes, alter, limit, told)
         chosen = recorded if n_trajectories is None else recorded.select(n_trajectories, generator)
         demonstrations = chosen if subsample is None else altering.subsample(chosen, subsample, generator)
         save_demonstrations(demonstrations, out)
@@ -161,12 +171,17 @@ class _Sources:
 
 
 def _record_policies(
-    sources: _Sources, episodes: int, alter: Callable[[Any], Any], generator: Any, told: dict[str, Any]
+    sources: _Sources,
+    episodes: int,
+    alter: Callable[[Any], Any],
+    generator: Any,
+    limit: dict[str, Any],
+    told: dict[str, Any],
 ) -> Demonstrations:
     from ganq_irl_cli.commands.demos import _sources
     from ganq_irl_demos import record_episodes
 
-    made = _sources.make(sources.env_id, required=True)
+    made = _sources.make(sources.env_id, required=True, max_episode_steps=limit.get("max_episode_steps"))
     assert made is not None
     try:
         altered = alter(sources.policy(made, generator))
@@ -185,13 +200,18 @@ def _expert(env: str | None, seed: int, device: str | None) -> Path:
 
 
 def _record_run(
-    run: Path, env: str | None, episodes: int, alter: Callable[[Any], Any], told: dict[str, Any]
+    run: Path,
+    env: str | None,
+    episodes: int,
+    alter: Callable[[Any], Any],
+    limit: dict[str, Any],
+    told: dict[str, Any],
 ) -> Demonstrations:
     from ganq_irl.experiment import load_run
     from ganq_irl.experiment.experts import record_run
 
     altered: Any = _Altered(load_run(run), alter)
-    return record_run(altered, episodes, env=env, **told)
+    return record_run(altered, episodes, env=env, env_kwargs=limit, **told)
 
 
 class _Altered:

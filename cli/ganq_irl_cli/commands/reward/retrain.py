@@ -15,6 +15,7 @@ from ganq_irl_cli import early, options, session
 @click.option("--algo", metavar="ALGO", help="What to train: ppo, sac, gan-q, ...  [default: the run's generator]")
 @options.env
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps.  [default: the run's]")
+@options.max_episode_steps
 @options.seed
 @options.device
 @click.option("--out", type=options.UsablePath(), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
@@ -22,7 +23,14 @@ from ganq_irl_cli import early, options, session
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, such as generator_kwargs.gamma=0.97."
 )
 @options.as_json
-def command(run: Path, out: Path | None, assignments: tuple[str, ...], as_json: bool, **flags: Any) -> None:
+def command(
+    run: Path,
+    out: Path | None,
+    assignments: tuple[str, ...],
+    max_episode_steps: int | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
     """Train a fresh policy on the reward of RUN and measure its true return: what the reward is worth by itself.
 
     The same as `ganq-irl train ALGO --reward RUN` with RUN's own environment and generator.
@@ -32,7 +40,8 @@ def command(run: Path, out: Path | None, assignments: tuple[str, ...], as_json: 
         from ganq_irl.experiment import run_experiment
         from ganq_irl.experiment.rewards import retraining_config
 
-        result = run_experiment(retraining_config(run, flags, assignments), out)
+        limit = {} if max_episode_steps is None else {"env_kwargs": options.with_limit(max_episode_steps)}
+        result = run_experiment(retraining_config(run, flags | limit, assignments), out)
     if as_json:
         session.print_json({"run": str(result.folder), "reward": str(run), **result.evaluation.to_json()})
     else:

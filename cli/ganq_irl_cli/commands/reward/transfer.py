@@ -22,11 +22,12 @@ _TITLES = {
 
 @click.command("transfer")
 @options.run_folder
-@click.option("--to", required=True, metavar="ENV", help="Gymnasium id of the changed environment.")
+@click.option("--to", type=options.ENV, required=True, metavar="ENV", help="Gymnasium id of the changed environment.")
 @click.option(
     "--generator", default="fast-ppo", show_default=True, metavar="NAME", help="What to train: fast-ppo, sac, gan-q, ..."
 )
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps of each training.  [default: the settings']")
+@options.max_episode_steps
 @options.seed
 @options.device
 @click.option(
@@ -41,6 +42,7 @@ def command(
     to: str,
     generator: str,
     timesteps: int | None,
+    max_episode_steps: int | None,
     seed: int | None,
     device: str | None,
     out: Path | None,
@@ -62,6 +64,7 @@ def command(
             out=out,
             generator=generator,
             timesteps=timesteps,
+            env_kwargs=options.with_limit(max_episode_steps),
             seed=seed,
             device=device or "auto",
             announce=lambda text: session.say(text, err=True),
