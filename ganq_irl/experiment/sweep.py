@@ -21,7 +21,7 @@ from ganq_irl.experiment.grid import Cell, make_cells
 from ganq_irl.experiment.grid_config import GridConfig, parse_grid
 from ganq_irl.experiment.resolve import parse_assignment
 from ganq_irl.experiment.runner import run_experiment
-from ganq_irl.files import read_toml, replace_file, require_own
+from ganq_irl.files import read_toml, replace_file, require_own, require_plain
 
 if TYPE_CHECKING:
     import optuna
@@ -104,7 +104,7 @@ def open_study(storage: str, seed: int = 0) -> optuna.Study:
     kept: Any = storage
     if "://" not in storage:
         # Optuna's own lock is a symbolic link, which has no place in a folder that may come from anyone.
-        kept = JournalStorage(JournalFileBackend(storage, JournalFileOpenLock(storage)))
+        kept = JournalStorage(JournalFileBackend(str(require_plain(storage)), JournalFileOpenLock(storage)))
     # The first trials run to their end, and no trial is given up on its first evaluations, which are noise.
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=WARM_UP)
     sampler = optuna.samplers.TPESampler(seed=seed)
