@@ -48,7 +48,7 @@ class Budget:
         self.taken = 0
         self._files: dict[object, int] = {}  # the same file counts once, under whatever name
         self._sources: set[str] = set()
-        self._arrays: dict[int, weakref.ref[np.ndarray]] = {}
+        self._held: dict[int, weakref.ref[object]] = {}
 
     @property
     def packed(self) -> int:
@@ -108,12 +108,21 @@ class Budget:
         """
         for array in arrays:
             owner = _owner(array)
-            if owner is not None and id(owner) not in self._arrays:
-                self.take(owner.nbytes, source)
-                self._arrays[id(owner)] = weakref.ref(owner, partial(self._let_go, id(owner), owner.nbytes))
+            if owner is not None:
+                self.hold_object(owner, owner.nbytes, source)
+
+    def hold_object(self, thing: object, size: int, source: object) -> None:
+        """Count ``size`` bytes, once, for as long as an object lives.
+
+        Raises:
+            ReadLimitExceeded: as ``check``.
+        """
+        if id(thing) not in self._held:
+            self.take(size, source)
+            self._held[id(thing)] = weakref.ref(thing, partial(self._let_go, id(thing), size))
 
     def _let_go(self, key: int, size: int, _: object) -> None:
-        del self._arrays[key]
+        del self._held[key]
         self.taken -= size
 
     def _exceeded(self, size: int, limit: int, source: object) -> ReadLimitExceeded:

@@ -20,7 +20,7 @@ MOST_STEPS = 2 * 10**6
 """Steps from table to table that the keys of a TOML file may ask for; each part of a key is looked up from the top."""
 
 _MARKS = (b"[", b"{", b",", b":")
-_NUMBER = re.compile(r"(?<![\w.\"'-])[+-]?[0-9]++\.[0-9]++(?=[\s,\]}]|$)")
+_NUMBER = re.compile(r"(?<![\w.\"'-])[+-]?[0-9_]++\.[0-9_]++(?:[eE][+-]?[0-9_]++)?(?=[\s,\]}]|$)")
 
 
 def json_cost(text: str | bytes) -> int:

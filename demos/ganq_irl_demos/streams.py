@@ -113,8 +113,8 @@ class EpisodeStream:
         """The episodes, counted while their arrays live."""
         current = budget.current()
         current.add_source(self.source)
-        for count, trajectory in enumerate(self.episodes(), 1):
+        for trajectory in self.episodes():
             rewards = () if trajectory.rewards is None else (trajectory.rewards,)
             current.hold((*named_arrays(trajectory.observations).values(), trajectory.actions, *rewards), self.source)
-            current.check(count * TRAJECTORY_BYTES, self.source)
+            current.hold_object(trajectory, TRAJECTORY_BYTES, self.source)
             yield trajectory

@@ -22,7 +22,7 @@ from ganq_irl.files import replacing_folder
 from ganq_irl.parsing import parse_json
 from ganq_irl_demos.formats.joints import Block
 from ganq_irl_demos.formats.keys import check_keys, order_remark
-from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.formats.limits import brief, check_size
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet import open_parquet, read_blocks, write_rows
 from ganq_irl_demos.formats.tables import row_blocks, table_stream
@@ -111,6 +111,7 @@ def _info(path: Path) -> dict[str, Any]:
     file = path / "meta" / "info.json"
     if file.stat().st_size > MAX_INFO:
         raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, which is taken for an attack")
+    check_size(file, file.stat().st_size)
     try:
         info = parse_json(file.read_text(encoding="utf-8"), file)
     except ReadLimitExceeded:

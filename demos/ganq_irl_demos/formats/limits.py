@@ -10,13 +10,16 @@ from types import ModuleType
 import numpy as np
 
 from ganq_irl import budget
-from ganq_irl.errors import MissingDependency
+from ganq_irl.errors import DemoFormatError, MissingDependency
 from ganq_irl_demos.trajectories import Trajectory, named_arrays
 
 Block = dict[str, np.ndarray]
 
 COPIES = 3
 """Times that rows lie in memory at once: as they are decoded, as columns are joined, and as they become episodes."""
+
+MOST_COLUMNS = 1 << 14
+"""Columns of a table; the libraries that read one take kilobytes for each."""
 
 ROW_BYTES = 64
 """What a row counts beside its values in a pass over all of them: the number of its episode is kept, and it takes time."""
@@ -31,6 +34,18 @@ def check_size(path: Path, declared: int) -> None:
     current = budget.current()
     current.add_source(path)
     current.check(declared, path)
+
+
+def check_columns(count: int, source: str) -> None:
+    """Raise where a table has more columns than anyone looks through.
+
+    Raises:
+        DemoFormatError: it has.
+    """
+    if count > MOST_COLUMNS:
+        raise DemoFormatError(
+            f"{source} has {count} columns, more than {MOST_COLUMNS}; write images and the like as arrays, to npz or parquet"
+        )
 
 
 def counted(blocks: Iterator[Block], source: str) -> Iterator[Block]:

@@ -157,6 +157,7 @@ def _metadata(folder: Path) -> dict[str, Any]:
     path = folder / METADATA
     if path.stat().st_size > MAX_METADATA:
         raise DemoFormatError(f"{path} has {path.stat().st_size} bytes, which is taken for an attack")
+    check_size(path, path.stat().st_size)
     try:
         metadata = parse_json(path.read_text(encoding="utf-8"), path)
     except ReadLimitExceeded:

@@ -57,7 +57,9 @@ def open_parquet(path: Path) -> tuple[Any, Note | None]:
 
     try:
         largest = COPIES * largest_row_group(path)
-        file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+        schema = pq.read_schema(path, memory_map=True)
+        texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+        file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True, read_dictionary=texts)
     except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or write it again") from error
     check_size(path, largest)  # rows are read a row group at a time
@@ -129,6 +131,7 @@ def to_numpy(column: pa.Array, field: pa.Field, source: str) -> np.ndarray:
         DemoFormatError: structs or ragged lists.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     shape: tuple[int, ...] = (len(column),)
     while _is_list(column.type):
@@ -138,6 +141,8 @@ def to_numpy(column: pa.Array, field: pa.Field, source: str) -> np.ndarray:
         shape, column = (*shape, len(values) // max(rows, 1)), values
     kind = column.type
     if pa.types.is_dictionary(kind):  # categories of pandas
+        longest = pc.max(pc.binary_length(column.dictionary)).as_py() if pa.types.is_string(column.dictionary.type) else 8
+        check_size(Path(source), COPIES * 4 * (longest or 1) * len(column))  # numpy pads texts, at four bytes a letter
         column = column.dictionary_decode()
         kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):

@@ -13,7 +13,7 @@ from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
 from ganq_irl_demos.formats.joints import FLAGS, Block
-from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.formats.limits import brief, check_columns
 from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.formats.parquet import needed_columns, require_values
 from ganq_irl_demos.formats.tables import column_name, find_columns, row_blocks, table_stream
@@ -48,7 +48,9 @@ def read(path: Path, request: Request) -> EpisodeStream:
         DemoFormatError: damaged, or a column that holds no numbers.
     """
     with open(path, "rb") as file:
-        delimiter = _delimiter(file.read(HEADER_BYTES).partition(b"\n")[0])
+        header = file.read(HEADER_BYTES).partition(b"\n")[0]
+    delimiter = _delimiter(header)
+    check_columns(header.count((delimiter or ",").encode()) + 1, str(path))
     found = find_columns(_names(path, delimiter or ","), request.columns, str(path))
 
     def blocks() -> Iterator[Block]:
