@@ -185,7 +185,7 @@ class Discriminator(BaseDiscriminator):
 
 
 class ShapedDiscriminator(BaseDiscriminator):
-    """AIRL's discriminator (Fu et al., 2018, equations 4 and 5): f(s, a, s') - log π(a|s).
+    """AIRL's discriminator (Fu et al., 2018, section 6): f(s, a, s') - log π(a|s).
 
     f = g(s[, a]) + γ (1 - d) h(s') - h(s), and D = exp(f) / (exp(f) + π(a|s)), whose logit is f - log π. The potential of a
     true terminal state is taken as 0 (d = 1); at a time limit d = 0 and it counts.

@@ -1,7 +1,7 @@
 """A chain and a gridworld, with and without wind, whose true reward depends on the state alone.
 
 Every state can be left in several ways and be stayed in, so that any two are linked by states that both can follow: what
-AIRL's theorem asks of dynamics for its state-only reward to be the true one (Fu et al., 2018, definition 5.1), besides their
+AIRL's theorem asks of dynamics for its state-only reward to be the true one (Fu et al., 2018, appendix B), besides their
 being deterministic, which wind takes away. No state is terminal; episodes end by time.
 """
 

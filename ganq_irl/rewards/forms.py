@@ -6,11 +6,11 @@ With D = p_expert / (p_expert + p_policy) and l = log D - log(1 - D) = log p_exp
 |---|---|---|---|
 | ``gail`` | -log(1 - D) = softplus(l) | positive | Ho & Ermon (2016), algorithm 1; their D is 1 - D here, its log the cost |
 | ``log-d`` | log D = -softplus(-l) | negative | Goodfellow et al. (2014), the non-saturating loss as a reward |
-| ``logit`` | log D - log(1 - D) = l; for AIRL f - log π | both | Fu et al. (2018), section 4.1; Kostrikov et al. (2019) |
+| ``logit`` | log D - log(1 - D) = l; for AIRL f - log π | both | Fu et al. (2018), algorithm 1; Kostrikov et al. (2019) |
 | ``fairl`` | -l exp(l) | both | Ghasemipour et al. (2019), FAIRL |
 | ``score`` | the score as it is | both | for losses without a log-ratio (Xiao et al., 2019) |
 | ``f`` | f = g + γ (1 - d) h(s') - h(s) | both | Fu et al. (2018), equation 4 |
-| ``g`` | g alone, the recovered reward | both | Fu et al. (2018), section 5 |
+| ``g`` | g alone, the recovered reward | both | Fu et al. (2018), section 6 |
 
 A reward of one sign pays or charges for every step that an episode lasts: where horizons vary, that alone can explain
 a score.
