@@ -10,7 +10,7 @@ from stable_baselines3 import DQN, HerReplayBuffer
 from stable_baselines3.common import buffers
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.envs import BitFlippingEnv, FakeImageEnv
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import nn
 
@@ -220,6 +220,18 @@ def test_images(kind):
     options = {"features_extractor_kwargs": {"features_dim": 8}}
     model = build(kind, env, "CnnPolicy", buffer_size=60, policy_kwargs=options).learn(40)
     assert model.predict(env.reset()[0])[0].shape == ()
+
+
+@both
+def test_a_policy_for_images_refuses_what_is_none_unless_told_that_it_is_normalised(kind):
+    image = FakeImageEnv(screen_height=36, screen_width=36, n_channels=1, channel_first=True, discrete=True)
+    env = VecNormalize(DummyVecEnv([lambda: image]))
+    options = {"features_extractor_kwargs": {"features_dim": 8}}
+    with pytest.raises(AssertionError, match="only with images"):
+        build(kind, env, "CnnPolicy", policy_kwargs=options)
+    model = build(kind, env, "CnnPolicy", buffer_size=60, policy_kwargs={**options, "normalize_images": False})
+    assert isinstance(model.q_net.features_extractor, NatureCNN)
+    model.learn(30)
 
 
 @both
