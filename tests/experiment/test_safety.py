@@ -305,7 +305,7 @@ def test_a_module_beside_the_settings_is_not_imported(finished, harmed, monkeypa
     monkeypatch.syspath_prepend(finished)  # even where Python would find it
     for command in ("resume", "evaluate"):
         result = CliRunner().invoke(main, [command, str(finished)])
-        assert (result.exit_code, "unknown environment 'planted:" in result.stderr) == (2, True)
+        assert (result.exit_code, "--import planted and the id Pendulum-v1" in result.stderr) == (2, True)
 
 
 def _reward(folder):
