@@ -10,7 +10,8 @@ import tomllib
 import pytest
 
 from ganq_irl.budget import read_limit
-from ganq_irl.errors import ConfigurationError, ReadLimitExceeded
+from ganq_irl.errors import ConfigurationError, ReadLimitExceeded, RunDirectoryError
+from ganq_irl.evaluation.pictures import read_progress
 from ganq_irl.files import read_json, read_toml
 from ganq_irl.parsing import check_table, json_cost, parse_json, parse_toml
 
@@ -87,3 +88,9 @@ def test_a_table_counts_a_cell_for_each_column_of_each_row():
         check_table(table, "progress.csv")
     with read_limit("200M"):
         check_table(table, "progress.csv")
+
+
+def test_a_progress_of_few_bytes_and_many_cells_is_not_read(tmp_path):
+    (tmp_path / "progress.csv").write_text("a," * 5000 + "a\n" + "0\n" * 5000)
+    with pytest.raises(RunDirectoryError, match=r"progress\.csv would unpack to .*--read-limit"):
+        read_progress(tmp_path / "progress.csv")

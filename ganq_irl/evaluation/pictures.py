@@ -16,9 +16,11 @@ from matplotlib.figure import Figure
 
 from ganq_irl.errors import RunDirectoryError
 from ganq_irl.evaluation.values import ValueCheck
-from ganq_irl.files import open_file, replace_file
+from ganq_irl.files import read_text, replace_file
+from ganq_irl.parsing import check_table
 
 STEPS = "time/total_timesteps"
+LARGEST_PROGRESS = 2**30
 SCORES = {"eval/mean_reward": "evaluation", "rollout/ep_rew_mean": "training episodes"}
 
 
@@ -29,8 +31,9 @@ def read_progress(path: Path | str) -> dict[str, np.ndarray]:
         RunDirectoryError: there is no such file, or it holds anything but numbers.
     """
     try:
-        with io.TextIOWrapper(open_file(path), encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        text = read_text(path, LARGEST_PROGRESS)
+        check_table(text, path)
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
         return {key: np.array([float(row[key] or "nan") for row in rows]) for key in (rows[0] if rows else ())}
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise RunDirectoryError(f"{path} cannot be read ({error}); give the progress.csv of a run of `train`") from error
