@@ -362,45 +362,60 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def row(bomb: Bomb) -> str:
-    """A bomb made, read, and told; in a process of its own, since the peak is that of the largest child so far."""
-    with tempfile.TemporaryDirectory(prefix="bombs-") as scratch:
-        first, second = Path(scratch) / "small", Path(scratch) / "bomb"
-        first.mkdir()
-        second.mkdir()
-        usual = baseline(first, bomb.command)
-        path, unpacked = bomb.make(second)
-        seconds, peak, code, line = measured([*bomb.command, str(path)])
-        cells = (
-            bomb.reader,
-            bomb.what,
-            f"{size_of(path) / 2**10:.0f}",
-            f"{unpacked / 2**20:.0f}",
-            f"{seconds:.1f}",
-            f"{max(0, peak - usual) / 2**20:.0f}",
-            str(code),
-            line.replace(scratch, "").replace("|", "/")[:160],
-        )
+def told(bomb: Bomb, scratch: Path, path: Path, unpacked: int) -> str:
+    """A bomb that was made, read and told."""
+    small = scratch / "small"
+    small.mkdir()
+    usual = baseline(small, bomb.command)
+    seconds, peak, code, line = measured([*bomb.command, str(path)])
+    cells = (
+        bomb.reader,
+        bomb.what,
+        f"{size_of(path) / 2**10:.0f}",
+        f"{unpacked / 2**20:.0f}",
+        f"{seconds:.1f}",
+        f"{max(0, peak - usual) / 2**20:.0f}",
+        str(code),
+        line.replace(str(scratch), "").replace("|", "/")[:160],
+    )
     return "| " + " | ".join(cells) + " |"
+
+
+def row(index: int) -> str:
+    """A bomb made in one process and read from another: a peak is that of the largest child that a process ever had."""
+    bomb = BOMBS[index]
+    with tempfile.TemporaryDirectory(prefix="bombs-") as scratch:
+        (Path(scratch) / "bomb").mkdir()
+        made = _script("--make", index, scratch)
+        done = made if made.returncode else _script("--read", index, scratch, *made.stdout.split("\n")[-3:-1])
+        if done.returncode:
+            return f"| {bomb.reader} | {bomb.what} | | | | | | not measured: {done.stderr[-200:]!r} |"
+        return done.stdout.strip()
+
+
+def _script(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, __file__, *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="reader")
-    parser.add_argument("--index", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--make", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--read", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "bombs.md")
     options = parser.parse_args()
-    if options.index is not None:
-        print(row(BOMBS[options.index]), flush=True)
+    if options.make is not None:
+        index, scratch = options.make
+        print(*BOMBS[int(index)].make(Path(scratch) / "bomb"), sep="\n")
+        return
+    if options.read is not None:
+        index, scratch, path, unpacked = options.read
+        print(told(BOMBS[int(index)], Path(scratch), Path(path), int(unpacked)))
         return
     rows = []
     for index, bomb in enumerate(BOMBS):
         if options.only in (None, bomb.reader):
-            child = [sys.executable, __file__, "--index", str(index)]
-            done = subprocess.run(child, capture_output=True, text=True, check=False)
-            rows.append(
-                done.stdout.strip() or f"| {bomb.reader} | {bomb.what} | | | | | | not made: {done.stderr[-200:]!r} |"
-            )
+            rows.append(row(index))
             print(rows[-1], flush=True)
     header = [
         "# Small files that unpack to far more",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
@@ -21,6 +23,12 @@ _HISTORY = 100
 _EXTRAS = {"box2d": "box2d", "mujoco": "mujoco"}
 
 
+def draw_off_screen() -> None:
+    """Let SDL, with which Gymnasium draws, draw into memory where there is no display; it complains on stderr otherwise."""
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+
 def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.Env:
     """Make one environment.
 
@@ -30,6 +38,8 @@ def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.E
         IncompatibleSpaces: its spaces are of a kind that is not supported.
     """
     check_env(env_id)
+    if (env_kwargs or {}).get("render_mode") == "rgb_array":
+        draw_off_screen()
     try:
         env = gym.make(env_id, **(env_kwargs or {}))
     except gym.error.DependencyNotInstalled as error:

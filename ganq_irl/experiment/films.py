@@ -14,7 +14,7 @@ from PIL import Image
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.evaluation.rollouts import Predictor
-from ganq_irl.experiment.envs import probe_env
+from ganq_irl.experiment.envs import draw_off_screen, probe_env
 
 if TYPE_CHECKING:
     from ganq_irl_demos import Trajectory
@@ -75,6 +75,7 @@ def make_drawable(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> g
     probe.close()
     if "rgb_array" not in modes:
         raise ConfigurationError(f'{env_id} draws no images (it has no render mode "rgb_array"), so there is no video of it')
+    draw_off_screen()
     env = gym.make(env_id, render_mode="rgb_array", **keywords)
     env.reset(seed=0)
     try:
