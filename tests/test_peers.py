@@ -33,7 +33,7 @@ SEEN: dict[str, list[str]] = {
         "generators/test_generator_checks.py::test_too_few_transitions_for_a_batch_of_distinct_ones",
     ],
     "off-policy rewards in the replay buffer go stale": [
-        "generators/test_off_policy.py::test_sampled_rewards_are_todays_and_stored_ones_are_zero",
+        "generators/test_off_policy.py::test_sampled_rewards_are_todays_and_stored_ones_the_environments",
         "generators/test_off_policy.py::test_a_discriminator_that_learned_more_pays_differently",
     ],
     "loading a reward or a BC policy fails on current torch": [

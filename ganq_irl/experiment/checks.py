@@ -119,7 +119,7 @@ def _check_numbers(config: ExperimentConfig) -> None:
             raise ConfigurationError(f"{name}: given {value}; expected 0 or more")
 
     if not 1 <= config.n_envs <= MOST_ENVS:
-        raise ConfigurationError(f"n_envs: given {config.n_envs}; expected from 1 to {MOST_ENVS}")
+        raise ConfigurationError(f"n_envs: given {config.n_envs}; expected at least 1, and {MOST_ENVS} at most")
     if not 0 < config.average_rate <= 1:
         raise ConfigurationError(f"average_rate: given {config.average_rate}; expected a number in (0, 1]")
 

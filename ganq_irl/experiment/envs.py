@@ -89,7 +89,7 @@ def _try_out(env: gym.Env, env_id: str, env_kwargs: Mapping[str, Any]) -> None:
     try:
         env.reset(seed=0)
         env.step(env.action_space.sample())
-    except Exception as error:
+    except (TypeError, AttributeError) as error:
         raise ConfigurationError(
             f"{env_id} fails in its first step with env_kwargs {dict(env_kwargs)} ({type(error).__name__}: {error})"
         ) from error

@@ -121,17 +121,18 @@ def explaining_divergence(model: BaseAlgorithm, imitator: Any | None, folder: Pa
     """
     try:
         yield
-    except EnvironmentFailed as error:
-        raise EnvironmentFailed(f"{error}; {_last_good(folder, checkpoints)}") from error
-    except GanqIrlError as error:
-        if not isinstance(error, TrainingDiverged):
-            raise
+    except TrainingDiverged as error:
         raise TrainingDiverged(_explained(str(error), model, folder, checkpoints)) from error
     except (ValueError, RuntimeError) as error:
+        is_environment = isinstance(error, EnvironmentFailed)  # which a policy that is not finite makes fail as well
+        if isinstance(error, GanqIrlError) and not is_environment:
+            raise
         try:
             check_finite(model, imitator)
         except TrainingDiverged as divergence:
             raise TrainingDiverged(_explained(str(divergence), model, folder, checkpoints)) from error
+        if is_environment:
+            raise EnvironmentFailed(f"{error}; {_last_good(folder, checkpoints)}") from error
         raise
 
 

@@ -89,7 +89,7 @@ def test_the_page_of_a_grid(request_file, tmp_path, monkeypatch):
         (["--algos", "dqn", "--env", "CartPole-v1", "--n-demos", "one"], "--n-demos: given 'one'"),
         (["--algos", "dqn", "--env", "CartPole-v1", "--vary", "n_envs"], "expected key=value,value"),
         (["--algos", "dqn", "--env", "CartPole-v1", "--gpus-per-run", "1"], "--engine ray"),
-        (["--algos", "sac", "--env", "CartPole-v1"], "sac needs a Box action space"),
+        (["--algos", "sac", "--env", "CartPole-v1"], "sac acts in Box spaces"),
     ],
 )
 def test_wrong_requests(arguments, message, tmp_path):

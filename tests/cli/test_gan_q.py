@@ -70,7 +70,7 @@ def test_continuous_by_itself_and_in_gail(succeed):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gan-q", "--env", "Pendulum-v1"], "gan-q needs a Discrete action space"),
+        (["gan-q", "--env", "Pendulum-v1"], "gan-q acts in Discrete spaces"),
         (["gan-q", "--env", "Pendulum-v1"], "gan-q-continuous"),
         (["gan-q-continuous", "--env", "CartPole-v1"], "dqn, qrdqn or gan-q"),
         (["gan-q", "--env", "CartPole-v1", "--demos", "cartpole"], "--generator gan-q"),
@@ -78,7 +78,7 @@ def test_continuous_by_itself_and_in_gail(succeed):
         (["gan-q", "--env", "CartPole-v1", "--set", "generator_kwargs.loss=wgan"], "wasserstein"),
         (["gan-q", "--env", "CartPole-v1", "--set", "generator_kwargs.critic_learning_rate=fast"], "critic_learning_rate"),
         (["gan_q", "--env", "CartPole-v1"], "did you mean 'gan-q'"),
-        (["airl", "--demos", "pendulum", "--generator", "gan-q-continuous"], "AIRL needs log"),
+        (["airl", "--demos", "pendulum", "--generator", "gan-q-continuous"], "airl needs log"),
     ],
 )
 def test_requests_that_cannot_be_met_say_what_can(arguments, message, tmp_path, monkeypatch):

@@ -69,10 +69,9 @@ def test_a_run_begins_before_tensorboard_and_ends_with_the_score(wandb, folder):
 
 
 def test_a_run_that_fails_ends_as_failed(wandb, folder):
-    (folder / "mine").mkdir(parents=True)
-    result = train(folder, "--wandb", "imitation")
+    result = train(folder, "--wandb", "imitation", "--set", "generator_kwargs.buffer_size=100000000000000")
     assert result.exit_code == 2
-    assert "not empty" in result.stderr
+    assert "does not fit into memory" in result.stderr
     assert wandb.calls[-1] == ("finish", 1)
 
 

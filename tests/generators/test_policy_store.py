@@ -220,7 +220,7 @@ def test_a_policy_of_ours_loads_whatever_was_imported_before(tmp_path):
     save_policy(build_generator("gan-q", make_vec_env("CartPole-v1"), device="cpu", buffer_size=50), tmp_path / "policy")
     code = (
         "import sys; from ganq_irl.generators.policy_store import load_policy; "
-        "assert 'ganq_irl.algorithms' not in sys.modules; print(type(load_policy(sys.argv[1], 'cpu').policy).__name__)"
+        "assert 'ganq_irl.algorithms' not in sys.modules; print(type(load_policy(sys.argv[1], 'cpu').policy).__module__)"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "policy"], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "GANQPolicy"
+    assert done.stdout.strip() == "ganq_irl.algorithms.ganq.policies"
