@@ -10,6 +10,7 @@ from stable_baselines3 import DQN, HerReplayBuffer
 from stable_baselines3.common import buffers
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.envs import BitFlippingEnv, FakeImageEnv
+from stable_baselines3.common.policies import BaseModel
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import nn
@@ -77,6 +78,10 @@ def test_parameters_are_set_and_what_does_not_fit_is_refused(kind):
     other.set_parameters({"policy": dict(list(given["policy"].items())[:-1])}, exact_match=False)
 
 
+@pytest.mark.skipif(
+    "weights_only" not in inspect.getsource(BaseModel.load),
+    reason="this release of SB3 loads no network with torch 2.6 or newer",
+)
 @pytest.mark.parametrize(
     ("kind", "generator"), [(DQN, None), (GANQ, "location-shape"), (GANQ, "concatenated"), (GANQ, "branches")]
 )
