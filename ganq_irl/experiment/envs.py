@@ -93,6 +93,8 @@ def _try_out(env: gym.Env, env_id: str, env_kwargs: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             f"{env_id} fails in its first step with env_kwargs {dict(env_kwargs)} ({type(error).__name__}: {error})"
         ) from error
+    except Exception:
+        return  # it may be due to the random action; where it is not, training meets it again
 
 
 def make_training_env(
