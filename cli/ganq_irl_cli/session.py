@@ -34,11 +34,14 @@ def working(torch_threads: bool = True) -> Iterator[None]:
         import torch
 
         torch.set_num_threads(1)
-    logging.lastResort = _Told(logging.WARNING)  # what shows the toolkit's own log, which nobody has configured
-    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
-        warnings.showwarning = _show_warning
-        warnings.filterwarnings("ignore", module=r"imitation\.")  # of its use of torch, which no user can change
-        yield
+    shown_by, logging.lastResort = logging.lastResort, _Told(logging.WARNING)  # shows the log that nobody has configured
+    try:
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            warnings.filterwarnings("ignore", module=r"imitation\.")  # of its use of torch, which no user can change
+            yield
+    finally:
+        logging.lastResort = shown_by
 
 
 def _show_warning(

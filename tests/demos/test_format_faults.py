@@ -388,13 +388,13 @@ def test_a_missing_value_inside_a_list_is_no_number(whole_row, tmp_path):
     table = sound_table()
     rows = table["observations"].tolist()
     rows[7] = None if whole_row else [1.0, None]
-    for kind in (pa.list_(pa.float32()), pa.list_(pa.float32(), 2)):
+    said = "column 'obs', row 7: a value is missing"
+    # Releases of pyarrow that need no numpy 2 cannot read a list of fixed size that is missing as a whole.
+    fixed = "Expected all lists to be of size=2" if whole_row and int(pa.__version__.split(".")[0]) < 26 else said
+    for kind, expected in ((pa.list_(pa.float32()), said), (pa.list_(pa.float32(), 2), fixed)):
         columns = {"obs": pa.array(rows, kind), "act": list(table["actions"]), "episode": table["episode"]}
         pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
-        # Older releases of pyarrow cannot read a list of fixed size that is missing as a whole.
-        with pytest.raises(
-            DemoFormatError, match=r"column 'obs', row 7: a value is missing|Expected all lists to be of size=2"
-        ):
+        with pytest.raises(DemoFormatError, match=expected):
             load_demonstrations(tmp_path / "rows.parquet", **TOLD)
 
 
