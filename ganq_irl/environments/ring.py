@@ -22,7 +22,7 @@ def sample_ring(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def ring_quality(samples: np.ndarray, min_share: float = 0.0125) -> tuple[int, float]:
-    """Modes covered, and share of samples of high quality (as in Srivastava et al., 2017, section 4.1).
+    """Modes covered, and share of samples of high quality (as in VEEGAN, Srivastava et al., 2017).
 
     A sample is of high quality within three deviations of a mode; of true data 98.9 % are. A mode is covered when at least
     ``min_share`` of all samples are of high quality and its own: by default a tenth of its due.

@@ -27,7 +27,7 @@ SURVEY = (
     "averaged-discriminator",
     "logit-entropy",
 )
-"""The rows of Pfau & Vinyals (2016), table 1, that are modules here: GANs' first, then those of actor-critic methods."""
+"""The rows of the table of Pfau & Vinyals (2016) that are modules here: GANs' first, then those of actor-critic methods."""
 
 _GROUPS = {
     "none": (),

@@ -20,7 +20,7 @@ class PolicyAverage(BaseCallback):
     """Keep the exponential moving average of a policy's parameters while it learns.
 
     An adversary and its generator circle around their equilibrium, and the policy of one moment may be off it while the
-    average over the last rounds is not (Yazıcı et al., 2019, section 3, for the generators of GANs). Training itself is not
+    average over the last rounds is not (Yazıcı et al., 2019, for the generators of GANs). Training itself is not
     touched: give it to any SB3 ``learn`` as a callback, and act with ``acting_policy()``.
 
     The average moves where a collection of experience begins, so once a rollout or, off-policy, once every ``train_freq``,

@@ -1,6 +1,6 @@
 """Tricks against instability from GANs and from actor-critic methods, grouped by the moment at which they act.
 
-The list follows Pfau & Vinyals (2016), "Connecting generative adversarial networks and actor-critic methods", table 1.
+The list follows Pfau & Vinyals (2016), "Connecting generative adversarial networks and actor-critic methods".
 Two of its rows are no modules here: two time-scales are the learning rates of discriminator and generator, and compatibility
 (a critic whose features are the policy's score function) is documented where it does not carry over, as the survey says.
 """

@@ -14,7 +14,7 @@ from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_count, che
 
 @dataclass(eq=False)
 class InstanceNoise(Stabilizer):
-    """Gaussian noise on the continuous columns of both sides, annealed to nothing (Sønderby et al., 2017, section 3.3).
+    """Gaussian noise on the continuous columns of both sides, annealed to nothing (Sønderby et al., 2017, section 3.2.1).
 
     Overlapping supports give the discriminator a log-ratio to learn where expert and policy do not meet.
 

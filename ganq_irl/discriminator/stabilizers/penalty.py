@@ -44,7 +44,7 @@ class GradientPenalty(Penalty):
 
 @dataclass(eq=False)
 class ZeroCenteredGradientPenalty(GradientPenalty):
-    """weight · mean ‖∇D‖² at interpolates (Thanh-Tung et al., 2019, equation 8)."""
+    """weight · mean ‖∇D‖² at interpolates (Thanh-Tung et al., 2019)."""
 
     name = "zero-centered-gradient-penalty"
     center: ClassVar[float] = 0.0
