@@ -125,7 +125,7 @@ def plot_rewards_along_episode(rewards: Mapping[str, np.ndarray], axes: Axes | N
 
 
 def reliability(probabilities: np.ndarray, is_real: np.ndarray, bins: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How often a discriminator is right where it says p (a reliability diagram: Guo et al., 2017), in ``bins`` equal intervals of p.
+    """Compute a reliability diagram (Guo et al., 2017): how often a discriminator is right where it says p.
 
     Args:
         probabilities: D, ``(n,)`` in [0, 1].
