@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from ganq_irl.errors import ConfigurationError, MissingDependency, nearest
+from ganq_irl.generators.acceleration import imported, is_installed
 from ganq_irl.generators.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
 from ganq_irl.generators.extractors import LeavesExtractor, is_cnn_image, needs_leaves_extractor
 from ganq_irl.generators.n_step import replay_buffer_for
@@ -56,6 +56,9 @@ OWN_POLICIES: dict[str, dict[str, type[BasePolicy]]] = {
 }
 """Policies of ours for a generator, beside those that its class knows by name."""
 
+EXACT_TWINS = {"fast-ppo": "ppo"}
+"""Accelerated generator -> the one that computes the same, which runs where the package ``accelerated`` is missing."""
+
 _SCHEDULED = ("learning_rate", "critic_learning_rate", "clip_range", "clip_range_vf")
 # Given by build_generator's own arguments, or private.
 _NOT_OPTIONS = frozenset({"self", "env", "seed", "device", "tensorboard_log", "_init_setup_model"})
@@ -84,9 +87,10 @@ def generator_class(name: str) -> type[BaseAlgorithm]:
     """
     if name not in GENERATORS:
         raise ConfigurationError(f"unknown generator {name!r}; {nearest(name, GENERATORS)}")
-    module, attribute = GENERATORS[name].split(":")
+    if name in EXACT_TWINS and not is_installed(GENERATORS[name]):
+        return generator_class(EXACT_TWINS[name])
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return imported(GENERATORS[name])
     except ModuleNotFoundError as error:
         if error.name != "sb3_contrib":
             raise

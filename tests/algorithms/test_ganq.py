@@ -21,10 +21,10 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch.nn.utils import parameters_to_vector
 
 from ganq_irl.algorithms import GANQ
-from ganq_irl.algorithms.ganq.return_generators import ConcatenatedGenerator, LocationShapeGenerator
 from ganq_irl.discriminator import LOSSES, STABILIZERS
 from ganq_irl.errors import ConfigurationError, GanqIrlError, IncompatibleSpaces, TrainingDiverged
 from ganq_irl.generators.n_step import NStepReplayBuffer
+from ganq_irl.generators.return_models import ConcatenatedGenerator, LocationShapeGenerator
 from ganq_irl.generators.schedules import LinearSchedule
 
 IMAGE = spaces.Box(0, 255, (36, 40, 3), np.uint8)

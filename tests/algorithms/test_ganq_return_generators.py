@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy.stats import kstest, norm
 from torch.nn.utils import parameters_to_vector
 
-from ganq_irl.algorithms.ganq.noise import N_GRID, NOISE, NoiseEmbedding, noise_grid, stratified_noise
 from ganq_irl.algorithms.ganq.residuals import ResidualScale
-from ganq_irl.algorithms.ganq.return_generators import RETURN_GENERATORS
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.q_networks import ACTION_NETWORKS
+from ganq_irl.generators.return_models import RETURN_GENERATORS
+from ganq_irl.generators.return_noise import N_GRID, NOISE, NoiseEmbedding, noise_grid, stratified_noise
 
 KINDS = [("location-shape", network) for network in ACTION_NETWORKS] + [("concatenated", None)]
 every_kind = pytest.mark.parametrize(("name", "network"), KINDS)

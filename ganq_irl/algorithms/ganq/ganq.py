@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -20,19 +21,22 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ganq_irl.algorithms.ganq.adversary import SAVED, descend, generator_metrics
 from ganq_irl.algorithms.ganq.exploration import check_exponent, ez_greedy, nothing_under_way
-from ganq_irl.algorithms.ganq.fast import FastUpdate, why_not_fast
 from ganq_irl.algorithms.ganq.modes import Mode, mode_named
-from ganq_irl.algorithms.ganq.noise import NOISE
 from ganq_irl.algorithms.ganq.policies import CnnPolicy, GANQPolicy, MlpPolicy, MultiInputPolicy
-from ganq_irl.algorithms.ganq.return_generators import LocationShapeGenerator, ReturnGenerator
 from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metrics, Sampled
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.generators.acceleration import imported, why_not_accelerated
+from ganq_irl.generators.return_models import LocationShapeGenerator, ReturnGenerator
+from ganq_irl.generators.return_noise import NOISE
 from ganq_irl.generators.schedules import LinearSchedule
 from ganq_irl.types import Observations
 
 LEARNING_RATE, CRITIC_LEARNING_RATE = LinearSchedule(1e-3, 0.0), LinearSchedule(4e-3, 0.0)
 """Defaults: the critic four times as fast as the generator, both falling to 0."""
+
+FAST_UPDATE = "ganq_irl.algorithms.ganq.fast:FastUpdate"
+Step = Callable[..., tuple[Metrics, Metrics]]
 
 
 class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN knows no max_grad_norm of None
@@ -198,6 +202,61 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         if _init_setup_model:
             self._setup_model()
 
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        """Take ``gradient_steps`` steps of critic and generator, both on the same minibatch, the critic first."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        self.learner.set_learning_rate(self._critic_rate(self._current_progress_remaining))
+        self._update_n_steps()
+        with self._steps() as step:
+            for number in range(gradient_steps):
+                metrics = step(self._sample(batch_size), measures=number == gradient_steps - 1)
+        self._n_updates += gradient_steps
+        self._log(*metrics)
+
+    def _step(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
+        """Take one step of the critic, then one of the generator; return the metrics of generator and critic.
+
+        Doan, Mazoure & Lyle (2018), algorithm 1.
+        """
+        batch, rewards, discounts = sampled
+        noise = self.draw_noise()
+        with torch.no_grad():
+            targets = rewards + discounts * self._next_samples(batch.next_observations, noise)
+        means, samples = self.q_net.samples(batch.observations, batch.actions, noise)  # (batch, 1), (batch, n_samples)
+        of_critic, loss = self.adversary.step(batch, targets, means, samples, measures=measures)
+        if self.td_weight:
+            loss = loss + self.td_weight * smooth_l1_loss(means, targets.mean(dim=1, keepdim=True))
+        descend(loss, self._generator_parameters, self.policy.optimizer, self.max_grad_norm)
+        get_ema_multi_avg_fn(1 - self.average_rate)(self._average_parameters, self._generator_parameters, None)
+        return generator_metrics(loss, means, samples) if measures else {}, of_critic
+
+    def _next_samples(self, observations: Observations, noise: Tensor) -> Tensor:
+        """Samples of the return at the best action of each next state, ``(batch, n_samples)``."""
+        if not self.double_q:
+            return self.q_net_target.greedy_samples(observations, noise)
+        assert isinstance(self.q_net_target, LocationShapeGenerator)
+        return self.q_net_target.greedy_samples(observations, noise, self.q_net_average)
+
+    def draw_noise(self) -> Tensor:
+        """Draw the noise of one minibatch, ``(n_samples,)``."""
+        return NOISE[self.noise](self.n_samples, self.learner.generator)
+
+    def _sample(self, batch_size: int) -> Sampled:
+        batch, rewards, discounts = super()._sample(batch_size)
+        return replace(batch, actions=batch.actions.reshape(-1).long()), rewards, discounts
+
+    def _steps(self) -> AbstractContextManager[Step]:
+        """``_step``, or its accelerated twin where that computes the same numbers."""
+        return nullcontext(self._step) if self.slow_reason else imported(FAST_UPDATE)(self)
+
+    @property
+    def slow_reason(self) -> str | None:
+        """Why updates go through autograd; None if they are accelerated, as they are with the default settings."""
+        if type(self)._step is not GANQ._step:
+            return f"{type(self).__name__} overrides _step"
+        return why_not_accelerated(FAST_UPDATE, self)
+
     @property
     def _mode(self) -> Mode:
         return mode_named(self.mode)
@@ -246,51 +305,6 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         rate = 1.0 if self.num_timesteps < learning_starts else self.exploration_rate
         actions = ez_greedy(greedy, self._under_way, rate, self.exploration_zeta, self.action_space)
         return actions, actions
-
-    @property
-    def slow_reason(self) -> str | None:
-        """Why updates go through autograd; None where they are written out, as they are for the default settings."""
-        return why_not_fast(self) if type(self)._step is GANQ._step else f"{type(self).__name__} overrides _step"
-
-    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        """Take ``gradient_steps`` steps of critic and generator, both on the same minibatch, the critic first."""
-        self.policy.set_training_mode(True)
-        self._update_learning_rate(self.policy.optimizer)
-        self.learner.set_learning_rate(self._critic_rate(self._current_progress_remaining))
-        self._update_n_steps()
-        fast = FastUpdate(self) if self.slow_reason is None else None
-        step = self._step if fast is None else fast.step
-        for number in range(gradient_steps):
-            metrics = step(self._sample(batch_size), measures=number == gradient_steps - 1)
-        if fast is not None:
-            fast.store()
-        self._n_updates += gradient_steps
-        self._log(*metrics)
-
-    def _sample(self, batch_size: int) -> Sampled:
-        batch, rewards, discounts = super()._sample(batch_size)
-        return replace(batch, actions=batch.actions.reshape(-1).long()), rewards, discounts
-
-    def _step(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
-        """A step of the critic, then of the generator; metrics of the generator and of the critic."""
-        batch, rewards, discounts = sampled
-        noise = NOISE[self.noise](self.n_samples, self.learner.generator)
-        with torch.no_grad():
-            targets = rewards + discounts * self._next_samples(batch.next_observations, noise)
-        means, samples = self.q_net.samples(batch.observations, batch.actions, noise)  # (batch, 1), (batch, n_samples)
-        of_critic, loss = self.adversary.step(batch, targets, means, samples, measures=measures)
-        if self.td_weight:
-            loss = loss + self.td_weight * smooth_l1_loss(means, targets.mean(dim=1, keepdim=True))
-        descend(loss, self._generator_parameters, self.policy.optimizer, self.max_grad_norm)
-        get_ema_multi_avg_fn(1 - self.average_rate)(self._average_parameters, self._generator_parameters, None)
-        return generator_metrics(loss, means, samples) if measures else {}, of_critic
-
-    def _next_samples(self, observations: Observations, noise: Tensor) -> Tensor:
-        """Samples of the return at the best action of each next state, ``(batch, n_samples)``."""
-        if not self.double_q:
-            return self.q_net_target.greedy_samples(observations, noise)
-        assert isinstance(self.q_net_target, LocationShapeGenerator)
-        return self.q_net_target.greedy_samples(observations, noise, self.q_net_average)
 
     def return_distribution(self, observation: np.ndarray | dict[str, np.ndarray], n: int = 32) -> np.ndarray:
         """Samples of the return of every action; see ``GANQPolicy.return_distribution``."""

@@ -12,11 +12,11 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn.policies import DQNPolicy
 from torch import Tensor, nn
 
-from ganq_irl.algorithms.ganq.noise import N_GRID, noise_grid
-from ganq_irl.algorithms.ganq.return_generators import RETURN_GENERATORS, ReturnGenerator
 from ganq_irl.algorithms.ganq.risk import Risk
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.extractors import LeavesExtractor, default_extractor, needs_leaves_extractor
+from ganq_irl.generators.return_models import RETURN_GENERATORS, ReturnGenerator
+from ganq_irl.generators.return_noise import N_GRID, noise_grid
 
 
 class GANQPolicy(DQNPolicy):

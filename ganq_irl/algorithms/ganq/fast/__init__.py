@@ -1,6 +1,5 @@
 """GAN-Q's update with its gradients written out, for the settings that it is exact for."""
 
-from ganq_irl.algorithms.ganq.fast.support import why_not_fast
 from ganq_irl.algorithms.ganq.fast.update import FastUpdate
 
-__all__ = ["FastUpdate", "why_not_fast"]
+__all__ = ["FastUpdate"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ganq_irl.algorithms.ganq.fast.networks import Mlp, Views
-from ganq_irl.algorithms.ganq.return_generators import LocationShapeGenerator
+from ganq_irl.generators.return_models import LocationShapeGenerator
 
 
 class FastGenerator:

@@ -4,32 +4,56 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import FlattenExtractor
-from torch import nn
+from torch import Tensor, nn
 
 from ganq_irl.algorithms.ganq.fast.networks import slope_of
-from ganq_irl.algorithms.ganq.return_generators import LocationShapeGenerator
 from ganq_irl.discriminator import DiscriminatorLearner, ReturnDiscriminator
 from ganq_irl.discriminator.losses import Wasserstein
 from ganq_irl.discriminator.stabilizers.penalty import ZeroCenteredGradientPenalty
 from ganq_irl.generators.q_networks import ActionOutputs
-
-if TYPE_CHECKING:
-    from ganq_irl.algorithms.ganq.ganq import GANQ
+from ganq_irl.generators.return_models import LocationShapeGenerator
 
 
-def why_not_fast(model: GANQ) -> str | None:
+class ReturnLearner(Protocol):
+    """A value learner that is accelerated, as this package sees it.
+
+    Attributes:
+        adversary: the critic's ``learner``, the scale of the ``residuals``, and whether it ``centers`` samples.
+        policy: its ``optimizer`` trains ``q_net``.
+        q_net: the return model that learns.
+        q_net_target: the one that Bellman targets are sampled from.
+        q_net_average: the one that acts.
+    """
+
+    adversary: Any
+    policy: Any
+    q_net: Any
+    q_net_target: Any
+    q_net_average: Any
+    device: torch.device
+    observation_space: spaces.Space
+    max_grad_norm: float | None
+    average_rate: float
+    double_q: bool
+    td_weight: float
+
+    def draw_noise(self) -> Tensor:
+        """Draw the noise of one minibatch, ``(n_samples,)``."""
+
+
+def why_not_fast(model: ReturnLearner) -> str | None:
     """The first reason for which the fast update would not be exact; None where it is."""
     return next(_reasons(model), None)
 
 
-def _reasons(model: GANQ) -> Iterator[str]:
-    learner = model.learner
+def _reasons(model: ReturnLearner) -> Iterator[str]:
+    learner = model.adversary.learner
     if model.device.type != "cpu":
         yield f"the device {model.device}"
     if not model.adversary.centers:
@@ -48,7 +72,7 @@ def _reasons(model: GANQ) -> Iterator[str]:
         yield from _reasons_of_optimizer(owner.optimizer, network)
 
 
-def _reasons_of_observations(model: GANQ) -> Iterator[str]:
+def _reasons_of_observations(model: ReturnLearner) -> Iterator[str]:
     space = model.observation_space
     if not isinstance(space, spaces.Box):
         yield f"observations of a {type(space).__name__} space"
@@ -56,7 +80,7 @@ def _reasons_of_observations(model: GANQ) -> Iterator[str]:
         yield "observations are images"
 
 
-def _reasons_of_generator(model: GANQ) -> Iterator[str]:
+def _reasons_of_generator(model: ReturnLearner) -> Iterator[str]:
     for generator in (model.q_net, model.q_net_target, model.q_net_average):
         if type(generator) is not LocationShapeGenerator:
             yield f"a generator of class {type(generator).__name__}"

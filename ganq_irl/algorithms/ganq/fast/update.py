@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,41 +10,33 @@ from torch import Tensor
 
 from ganq_irl.algorithms.ganq.fast.critic import FastCritic, Judgement
 from ganq_irl.algorithms.ganq.fast.generator import FastGenerator
+from ganq_irl.algorithms.ganq.fast.support import ReturnLearner, why_not_fast
 from ganq_irl.algorithms.ganq.fast.vectors import FlatAdam, Vector
-from ganq_irl.algorithms.ganq.noise import NOISE
-from ganq_irl.algorithms.ganq.return_generators import LocationShapeGenerator
-from ganq_irl.algorithms.ganq.value_learner import Metrics, Sampled
-from ganq_irl.discriminator import ReturnDiscriminator
 from ganq_irl.discriminator.metrics import discriminator_metrics
-from ganq_irl.discriminator.stabilizers.penalty import ZeroCenteredGradientPenalty
-from ganq_irl.types import Observations
+from ganq_irl.types import Batch, Observations
 
-if TYPE_CHECKING:
-    from ganq_irl.algorithms.ganq.ganq import GANQ
+Metrics = dict[str, Tensor]
 
 
 class FastUpdate:
-    """What ``GANQ._step`` does, to rounding, by the same random draws, in a fraction of the time.
+    """GAN-Q's steps, equal to those by autograd to rounding, with the same random draws, in a fraction of the time.
 
-    Networks and optimisers are read at construction and written by ``store``; in between, torch's own are out of date.
+    It is a context manager that gives ``step``. Networks and optimisers are read at construction and written by ``store``,
+    when the context ends; in between, torch's own are out of date.
 
     Args:
         model: one that ``why_not_fast`` lets pass.
     """
 
-    def __init__(self, model: GANQ) -> None:
-        learner = model.learner
-        (penalty,) = learner.stabilizers
-        assert isinstance(penalty, ZeroCenteredGradientPenalty)
-        assert isinstance(model.q_net, LocationShapeGenerator)
-        assert isinstance(model.q_net_target, LocationShapeGenerator)
-        assert isinstance(model.q_net_average, LocationShapeGenerator)
-        self._penalty = penalty
-        self._learner, self._residuals = learner, model.residuals
-        self._draw_noise, self._n_samples = NOISE[model.noise], model.n_samples
+    why_not = staticmethod(why_not_fast)
+
+    def __init__(self, model: ReturnLearner) -> None:
+        learner = model.adversary.learner
+        (self._penalty,) = learner.stabilizers
+        self._learner, self._residuals = learner, model.adversary.residuals
+        self._draw_noise = model.draw_noise
         self._of_generator = FlatAdam(model.policy.optimizer, list(model.q_net.parameters()), model.max_grad_norm)
         critic = learner.discriminator
-        assert isinstance(critic, ReturnDiscriminator)
         self._of_critic = FlatAdam(learner.optimizer, list(critic.parameters()), learner.max_grad_norm)
         self._average, self._average_rate = Vector(list(model.q_net_average.parameters())), model.average_rate
         self._generator = FastGenerator(model.q_net, self._of_generator.parameters.views)
@@ -53,12 +45,19 @@ class FastUpdate:
         self._critic = FastCritic(critic, self._of_critic.parameters.views, self._penalty.weight)
         self._td_weight, self._n_updates = model.td_weight, 0
 
+    def __enter__(self) -> Callable[..., tuple[Metrics, Metrics]]:
+        return self.step
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None:
+            self.store()
+
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the log tells of a divergence, as it does elsewhere
-    def step(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
+    def step(self, sampled: tuple[Batch, Tensor, Tensor], measures: bool) -> tuple[Metrics, Metrics]:
         """A step of the critic, then of the generator; with ``measures``, metrics of the generator and of the critic."""
         batch, rewards, discounts = sampled
         observations = _rows(batch.observations)
-        noise = self._draw_noise(self._n_samples, self._learner.generator)
+        noise = self._draw_noise()
         targets = self._targets(_rows(batch.next_observations), rewards.numpy(), discounts.numpy(), noise.numpy())
         outputs = self._generator(observations, noise.numpy())
         at = _chosen(outputs, batch.actions.numpy())

@@ -15,9 +15,9 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn.policies import QNetwork
 from torch import Tensor, nn
 
-from ganq_irl.algorithms.ganq.noise import NoiseEmbedding, noise_grid
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.q_networks import ACTION_NETWORKS, ActionHead
+from ganq_irl.generators.return_noise import NoiseEmbedding, noise_grid
 
 
 class LocationShapeGenerator(QNetwork):

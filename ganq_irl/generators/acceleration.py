@@ -1,0 +1,29 @@
+"""Find the faster twins of ``ganq_irl.accelerated``. That package is optional: without it, everything runs, only slower."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+
+def is_installed(path: str) -> bool:
+    """Return whether the package that holds ``module:name`` is there."""
+    package = path.split(":")[0].rpartition(".")[0]
+    return find_spec(package) is not None
+
+
+def imported(path: str) -> Any:
+    """Import the object that ``module:name`` names."""
+    module, name = path.split(":")
+    return getattr(import_module(module), name)
+
+
+def why_not_accelerated(path: str, model: Any) -> str | None:
+    """Return the first reason why an accelerated twin would not compute the same as ``model``; None if it does.
+
+    Args:
+        path: ``module:name`` of a class with a static method ``why_not``, which gives that reason.
+        model: what is to be accelerated.
+    """
+    return imported(path).why_not(model) if is_installed(path) else f"{path} is not installed"
