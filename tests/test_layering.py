@@ -19,6 +19,7 @@ LEFT_OF = {
     "space_matrix": ("errors", "spaces"),
     "files": ("errors", "budget", "parsing"),
     "episodes": ("errors",),
+    "progress": (),
     "storage": ("errors", "budget", "files"),
     "environments": ("errors",),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
@@ -16,7 +15,6 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.torch_layers import NatureCNN
-from tqdm import tqdm
 
 from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.algorithms.settings import check_rate, check_seed
@@ -24,6 +22,7 @@ from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.checks import check_is_generator
 from ganq_irl.generators.extractors import default_extractor
 from ganq_irl.generators.spaces import channels_first, demonstrated_spaces, in_layout_of
+from ganq_irl.progress import make_progress_bar
 from ganq_irl.space_matrix import check_trains
 from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid, to_imitation
 
@@ -107,7 +106,7 @@ class BC:
             on_epoch_end: called between epochs; ``state_dict`` is complete then.
         """
         done, total = self.n_updates_done, self.n_updates_done + n_updates
-        bar = tqdm(initial=done, total=total, desc="bc", unit="update", file=sys.stderr, disable=not progress_bar)
+        bar = make_progress_bar(initial=done, total=total, desc="bc", unit="update", disable=not progress_bar)
         with seeded_torch(self.seed), bar:
             if self._random_state is not None:
                 torch.set_rng_state(self._random_state)

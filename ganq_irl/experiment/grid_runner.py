@@ -9,14 +9,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from ganq_irl.errors import ConfigurationError, RunDirectoryError, printable, usable_path
 from ganq_irl.experiment.cell_runs import Outcome, is_finished, record_failure, run_locally
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.grid import Cell, make_cells
 from ganq_irl.experiment.grid_config import GRID_FILE, GridConfig, parse_grid
 from ganq_irl.files import LOCK, locked, read_toml, replace_file, require_plain
+from ganq_irl.progress import make_progress_bar
 
 Engine = Callable[[Mapping[Path, ExperimentConfig]], Iterator[Outcome]]
 
@@ -96,7 +95,7 @@ def _run(todo: Mapping[Path, Cell], total: int, engine: Engine) -> dict[str, str
     failures: dict[str, str] = {}
     # The bar counts from what is finished, so that the time left is that of what is left.
     with (
-        tqdm(total=total, initial=total - len(todo), desc="cells", unit="cell", file=sys.stderr) as bar,
+        make_progress_bar(total=total, initial=total - len(todo), desc="cells", unit="cell") as bar,
         closing(_outcomes(todo, engine)) as outcomes,
     ):
         for path, error in outcomes:

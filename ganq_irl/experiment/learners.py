@@ -11,7 +11,6 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.vec_env import VecEnv
-from tqdm import tqdm
 
 from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation
 from ganq_irl.evaluation.statistics import RewardSign
@@ -30,6 +29,7 @@ from ganq_irl.experiment.watching import Histograms, record_settings
 from ganq_irl.generators.factory import build_generator
 from ganq_irl.generators.policy_average import PolicyAverage
 from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
+from ganq_irl.progress import make_progress_bar
 
 if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
@@ -160,8 +160,8 @@ class _Training:
             stack.enter_context(explaining_divergence(self.generator, self.imitator, folder, checkpointing))
             callbacks.append(checkpointing)
             if progress_bar:
-                bar = stack.enter_context(tqdm(total=config.timesteps, desc=config.algo, unit="step", unit_scale=True))
-                callbacks.append(ProgressBar(bar))
+                bar = make_progress_bar(total=config.timesteps, desc=config.algo, unit="step", unit_scale=True)
+                callbacks.append(ProgressBar(stack.enter_context(bar)))
             learn = (self.imitator or self.generator).learn
             learn(config.timesteps, callback=CallbackList(callbacks), log_interval=logger.interval(self.generator, learn))
         require_finite(self.generator.policy)

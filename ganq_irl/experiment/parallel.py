@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
-from tqdm import tqdm
 
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl.experiment.runner import RunResult, run_experiment
 from ganq_irl.experiment.workers import report, run_tasks
+from ganq_irl.progress import make_progress_bar
 
 _REPORT_EVERY = 500  # environment steps
 _UPDATE_IN_STEPS = 5  # an update of BC takes about as long as this many environment steps
@@ -36,7 +35,7 @@ def run_all(jobs: Mapping[Path, ExperimentConfig], *, n_workers: int = 2) -> dic
     tasks = {folder: partial(_run, config, folder) for folder, config in jobs.items()}
     results = {}
     with (
-        tqdm(total=sum(map(_length, jobs.values())), unit="step", unit_scale=True, file=sys.stderr) as bar,
+        make_progress_bar(total=sum(map(_length, jobs.values())), unit="step", unit_scale=True) as bar,
         closing(run_tasks(tasks, max(1, min(n_workers, os.cpu_count() or 1)), bar.update)) as outcomes,
     ):
         for folder, outcome in outcomes:

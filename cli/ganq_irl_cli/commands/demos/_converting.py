@@ -81,13 +81,12 @@ def run(
 ) -> None:
     """Convert, and say what was done."""
     with session.working(torch_threads=False):
-        from tqdm import tqdm
-
+        from ganq_irl.progress import make_progress_bar
         from ganq_irl_demos.converting import convert_demonstrations
         from ganq_irl_demos.streams import Request
 
         request = Request(**environment(env), columns=column_mapping(columns), trust=trust, download=download)
-        with tqdm(desc="converting", unit="step", unit_scale=True, leave=False, delay=1) as bar:
+        with make_progress_bar(desc="converting", unit="step", unit_scale=True, leave=False, delay=1) as bar:
             done = convert_demonstrations(
                 source, out, read_as=read_as, write_as=write_as, request=request, progress=bar.update
             )

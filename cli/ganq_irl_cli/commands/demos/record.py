@@ -100,8 +100,8 @@ def command(
     early.check(envs=[env])
     with session.working():
         import numpy as np
-        from tqdm import tqdm
 
+        from ganq_irl.progress import make_progress_bar
         from ganq_irl_demos import altering, save_demonstrations, summarize
         from ganq_irl_demos.formats import suffix_format
 
@@ -114,11 +114,11 @@ def command(
             return altering.AlteredPolicy(acting, acting.action_space, generator, noise=noise, random_share=random_share)
 
         with contextlib.ExitStack() as stack:
-            bars: list[tqdm] = []
+            bars: list[Any] = []
 
             def show(kept: int, wanted: int) -> None:
                 if not bars:  # the first call, when recording begins: what came before is none of the time that is left
-                    bars.append(stack.enter_context(tqdm(total=wanted, desc="recording", unit="episode")))
+                    bars.append(stack.enter_context(make_progress_bar(total=wanted, desc="recording", unit="episode")))
                 bars[0].update(kept - bars[0].n)
 
             told = {"seed": seed, "min_return": min_return, "progress": show}
