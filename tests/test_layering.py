@@ -29,7 +29,7 @@ LEFT_OF |= {
     "ganq_irl_demos": ("types", "errors", "budget", "parsing", "spaces", "files", "storage", "episodes"),
     "rewards": (*LEFTMOST, "discriminator"),
 }
-for room in ("generators", "algorithms", "evaluation", "experiment", "ganq_irl_cli"):
+for room in ("generators", "accelerated", "algorithms", "evaluation", "experiment", "ganq_irl_cli"):
     LEFT_OF[room] = tuple(LEFT_OF)
 """For each room, those that it may import from besides itself. ``rewards`` and ``ganq_irl_demos`` stand side by side."""
 

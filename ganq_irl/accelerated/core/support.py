@@ -1,0 +1,79 @@
+"""Why a written-out update would not be exact, in a few words each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ganq_irl.accelerated.core.activations import ACTIVATIONS
+
+_ADAM_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable", "decoupled_weight_decay")
+
+
+def reasons_of_layers(modules: Sequence[nn.Module]) -> Iterator[str]:
+    """What of a network ``Dense`` cannot run: all but linear layers, each with at most a LayerNorm and an activation after.
+
+    Args:
+        modules: in the order in which they run.
+    """
+    may_follow: tuple[type[nn.Module], ...] = ()
+    for module in modules:
+        kind = type(module)
+        if kind is nn.Linear:
+            may_follow = (nn.LayerNorm, *ACTIVATIONS)
+            if module.bias is None:
+                yield "a linear layer without bias"
+        elif kind not in (nn.LayerNorm, *ACTIVATIONS):
+            yield f"a {kind.__name__} layer"
+        elif kind not in may_follow:
+            yield f"a {kind.__name__} layer at an unusual place"
+        elif kind is nn.LayerNorm:
+            may_follow = tuple(ACTIVATIONS)
+            yield from _reasons_of_norm(module)
+        else:
+            may_follow = ()
+
+
+def reasons_of_parameters(module: nn.Module) -> Iterator[str]:
+    """What of a network's parameters, modules and hooks autograd would heed and a written-out update would not."""
+    kinds = {(parameter.dtype, parameter.device) for parameter in module.parameters()}
+    if len(kinds) > 1 or not {dtype for dtype, _ in kinds} <= {torch.float32, torch.float64}:
+        yield f"parameters of {', '.join(sorted(str(dtype) for dtype, _ in kinds))}"
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            yield f"the parameter {name} is frozen"
+        if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
+            yield f"the parameter {name} has hooks"
+    if any(has_hooks(each) for each in module.modules()):
+        yield "the networks have hooks"
+
+
+def reasons_of_optimizer(optimizer: torch.optim.Optimizer, parameters: Iterable[Tensor]) -> Iterator[str]:
+    """What of an optimiser ``FlatAdam`` does not do.
+
+    Args:
+        optimizer: that autograd would step.
+        parameters: that learn.
+    """
+    group = optimizer.param_groups[0]
+    if type(optimizer) is not torch.optim.Adam or any(group.get(option) for option in _ADAM_OPTIONS):
+        yield "another optimiser than plain Adam"
+    elif len(optimizer.param_groups) > 1 or {*group["params"]} != {*parameters}:
+        yield "an optimiser that does not hold the network's parameters in one group"
+    elif isinstance(group["lr"], Tensor):
+        yield "a learning rate that is a tensor"
+    elif len({float(state.get("step", 0)) for state in map(optimizer.state.get, group["params"]) if state}) > 1:
+        yield "an optimiser whose parameters have taken different numbers of steps"
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether anything is called when the module runs forward or backward."""
+    return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
+
+
+def _reasons_of_norm(module: nn.Module) -> Iterator[str]:
+    assert isinstance(module, nn.LayerNorm)
+    if len(module.normalized_shape) != 1 or module.weight is None or module.bias is None:
+        yield "layer normalisation without scale and offset"

@@ -1,0 +1,63 @@
+"""Parameters end to end in one vector, of which torch's own parameters are views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+Stack = Sequence[Tensor]
+"""Parameters of one shape, such as the first weights of twin critics."""
+
+
+class ParameterVector:
+    """Parameters and their gradients as two flat vectors, so that norms, clipping, Adam and averages are one operation each.
+
+    Args:
+        stacks: each a parameter, or several of one shape that lie side by side in memory.
+
+    Attributes:
+        parameters: all of them, in the order of the vector.
+        data: their values, ``(n,)``.
+        gradient: ∂L/∂data, ``(n,)``.
+    """
+
+    def __init__(self, stacks: Iterable[Stack]) -> None:
+        stacks = [tuple(stack) for stack in stacks]
+        self.parameters = [parameter for stack in stacks for parameter in stack]
+        first = self.parameters[0]
+        self.data = torch.empty(sum(p.numel() for p in self.parameters), dtype=first.dtype, device=first.device)
+        self.gradient = torch.zeros_like(self.data)
+        self._pieces = self.pieces(self.data)
+        self._pointers = [piece.data_ptr() for piece in self._pieces]
+        sizes = [sum(p.numel() for p in stack) for stack in stacks]
+        self._spans = {
+            stack[0]: (end - size, end) for stack, size, end in zip(stacks, sizes, accumulate(sizes), strict=True)
+        }
+        self.adopt()
+
+    def pieces(self, vector: Tensor) -> list[Tensor]:
+        """Views of a vector of this one's length: one for each parameter, in its shape."""
+        pieces = vector.split([p.numel() for p in self.parameters])
+        return [piece.view(p.shape) for piece, p in zip(pieces, self.parameters, strict=True)]
+
+    def stack(self, vector: Tensor, stack: Stack) -> Tensor:
+        """A view of a vector of this one's length: the part of a stack, ``(len(stack), *shape)``."""
+        start, end = self._spans[stack[0]]
+        return vector[start:end].view(len(stack), *stack[0].shape)
+
+    def adopt(self) -> None:
+        """Take over the values of parameters that have other memory, and make them views of the vector again."""
+        for parameter, piece, pointer in zip(self.parameters, self._pieces, self._pointers, strict=True):
+            if parameter.data_ptr() != pointer:
+                piece.copy_(parameter.detach())
+                parameter.data = piece
+
+
+def clip_norm(gradient: Tensor, max_norm: float) -> Tensor:
+    """Scale a gradient to a norm of ``max_norm`` at most, as ``clip_grad_norm_`` does; return the norm before."""
+    norm = torch.linalg.vector_norm(gradient)
+    gradient.mul_(torch.clamp_(max_norm / (norm + 1e-6), max=1.0))
+    return norm
