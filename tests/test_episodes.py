@@ -17,7 +17,7 @@ from ganq_irl.evaluation import evaluate_returns, random_returns
 from ganq_irl.experiment import run_experiment
 from ganq_irl.experiment.config import ExperimentConfig
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
-from ganq_irl_demos.playing import PlaySession
+from ganq_irl_demos.recording.play import PlaySession
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -12,34 +12,35 @@ from typing import TYPE_CHECKING, Any
 from ganq_irl_demos.catalog import CatalogEntry, catalog, reference_returns
 
 if TYPE_CHECKING:
-    from ganq_irl_demos.checking import check_demonstrations, examine_demonstrations, require_valid
+    from ganq_irl_demos.checking.check import check_demonstrations, examine_demonstrations, require_valid
+    from ganq_irl_demos.checking.findings import Finding
     from ganq_irl_demos.converting import convert_demonstrations
-    from ganq_irl_demos.findings import Finding
     from ganq_irl_demos.formats import FORMATS
-    from ganq_irl_demos.formats.imitation import to_imitation
+    from ganq_irl_demos.imitation_types import to_imitation
     from ganq_irl_demos.loading import load_demonstrations, save_demonstrations
-    from ganq_irl_demos.plotting import plot_summary
-    from ganq_irl_demos.recording import random_policy, record_episodes
+    from ganq_irl_demos.pictures.one_set import plot_summary
+    from ganq_irl_demos.recording.policies import random_policy
+    from ganq_irl_demos.recording.record import record_episodes
     from ganq_irl_demos.summary import summarize
     from ganq_irl_demos.trajectories import MISSABLE, Demonstrations, Trajectory
 
 _LAZY = {
     "Demonstrations": "trajectories",
     "FORMATS": "formats",
-    "Finding": "findings",
+    "Finding": "checking.findings",
     "MISSABLE": "trajectories",
     "Trajectory": "trajectories",
-    "check_demonstrations": "checking",
+    "check_demonstrations": "checking.check",
     "convert_demonstrations": "converting",
-    "examine_demonstrations": "checking",
+    "examine_demonstrations": "checking.check",
     "load_demonstrations": "loading",
-    "plot_summary": "plotting",
-    "random_policy": "recording",
-    "record_episodes": "recording",
-    "require_valid": "checking",
+    "plot_summary": "pictures.one_set",
+    "random_policy": "recording.policies",
+    "record_episodes": "recording.record",
+    "require_valid": "checking.check",
     "save_demonstrations": "loading",
     "summarize": "summary",
-    "to_imitation": "formats.imitation",
+    "to_imitation": "imitation_types",
 }
 
 __all__ = [

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ganq_irl.errors import ConfigurationError, usable_path
-from ganq_irl_demos import hub
+from ganq_irl_demos import hub, mixing
 from ganq_irl_demos.catalog import catalog
-from ganq_irl_demos.formats import format_of, mix, named_format, suffix_format
+from ganq_irl_demos.formats import format_of, named_format, suffix_format
 from ganq_irl_demos.loading import open_demonstrations
 from ganq_irl_demos.streams import Request, split_mask
 from ganq_irl_demos.trajectories import Trajectory
@@ -103,4 +103,4 @@ def _read_as(source: str, read_as: str | None) -> str:
         return "npz"
     if hub.is_hub(source):
         return format_of(hub.fetch_data(source), read_as).name
-    return "mix" if mix.recognise(Path(source)) else format_of(Path(source), read_as).name
+    return "mix" if mixing.recognise(Path(source)) else format_of(Path(source), read_as).name

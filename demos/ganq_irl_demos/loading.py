@@ -22,10 +22,10 @@ from ganq_irl.errors import (
 )
 from ganq_irl.files import require_plain
 from ganq_irl.spaces import check_same_space
-from ganq_irl_demos import hub
+from ganq_irl_demos import hub, mixing
 from ganq_irl_demos.catalog import catalog, same_environment
-from ganq_irl_demos.formats import FORMATS, format_of, mix, named_format, suffix_format
-from ganq_irl_demos.formats.mix import join
+from ganq_irl_demos.formats import FORMATS, format_of, named_format, suffix_format
+from ganq_irl_demos.mixing import join
 from ganq_irl_demos.streams import EpisodeStream, Request, split_mask
 from ganq_irl_demos.trajectories import MISSABLE, Demonstrations, Trajectory
 
@@ -105,7 +105,7 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
         folder = hub.fetch_data(name)
         return replace(format_of(folder, format).read(folder, request), source=name)
     path = require_plain(usable_path(name))
-    if mix.recognise(path):
+    if mixing.recognise(path):
         if request.mask is not None:
             raise ConfigurationError(f"{path} joins several sets; write the mask behind a source in it: FILE#{request.mask}")
         return EpisodeStream.of(_joined(path, request))
@@ -173,7 +173,7 @@ def _joined(path: Path, request: Request) -> Demonstrations:
         "env_id": request.env_id,
         "columns": request.columns,
     }
-    parts = [part for part in mix.parts(path) if Path(part[0]) != path]
+    parts = [part for part in mixing.parts(path) if Path(part[0]) != path]
     return join([(load_demonstrations(source, **told, needs=()), weight) for source, weight in parts], str(path))
 
 
@@ -200,7 +200,7 @@ def _require_present(demonstrations: Demonstrations, needs: Sequence[str]) -> No
 
 def _from_objects(source: Any, request: Request) -> Demonstrations:
     from ganq_irl_demos.formats.arrays import read_columns
-    from ganq_irl_demos.formats.imitation import from_imitation, horizon_of, is_imitation, pairs_of
+    from ganq_irl_demos.imitation_types import from_imitation, horizon_of, is_imitation, pairs_of
 
     if isinstance(source, Mapping) or (hasattr(source, "columns") and hasattr(source, "items")):  # pandas' has both
         return _collected(read_columns(dict(source.items()), request, f"a {type(source).__name__} in memory"))

@@ -113,7 +113,7 @@ def film_recorded(trajectory: Trajectory, env: gym.Env) -> Film:
     Raises:
         ConfigurationError: it has no seed, or no actions.
     """
-    from ganq_irl_demos.replaying import replay
+    from ganq_irl_demos.recording.replay import replay
 
     if trajectory.seed is None or not trajectory.actions.size:
         raise ConfigurationError("the demonstrations hold no seeds or no actions, so that none can be drawn again")

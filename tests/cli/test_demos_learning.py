@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
-from ganq_irl_demos.altering import FunctionPolicy
+from ganq_irl_demos.recording.policies import FunctionPolicy
 
 QUICK = ["--device", "cpu", "--preset", "none", "--set", "evaluation.episodes=1"]
 SMALL = ["generator_kwargs.n_steps=256", "generator_kwargs.batch_size=32", "generator_kwargs.policy_kwargs.net_arch=[8]"]

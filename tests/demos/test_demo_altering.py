@@ -10,8 +10,8 @@ from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl_demos import record_episodes, require_valid
-from ganq_irl_demos.altering import AlteredPolicy, FunctionPolicy, policy_function, subsample
-from ganq_irl_demos.playing import DOWN, LEFT, RIGHT, UP, PlaySession, keys_for, play
+from ganq_irl_demos.recording.play import DOWN, LEFT, RIGHT, UP, PlaySession, keys_for, play
+from ganq_irl_demos.recording.policies import AlteredPolicy, FunctionPolicy, policy_function, subsample
 
 
 def generator(seed=0):

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 
 from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl_demos import Demonstrations, Trajectory, check_demonstrations, require_valid
-from ganq_irl_demos.checking import SHOWN
-from ganq_irl_demos.rules_of_values import OUTLIER_RATIO
+from ganq_irl_demos.checking.check import SHOWN
+from ganq_irl_demos.checking.values import OUTLIER_RATIO
 
 SOUND = make_trajectory()
 

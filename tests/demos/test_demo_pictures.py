@@ -13,9 +13,9 @@ from PIL import Image
 
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, InvalidDemonstrations
 from ganq_irl_demos import Demonstrations, Trajectory, examine_demonstrations, record_episodes
-from ganq_irl_demos.comparing import draw_sets, plot_sets, principal_plane
-from ganq_irl_demos.page import write_page
-from ganq_irl_demos.video import render_episode
+from ganq_irl_demos.pictures.page import write_page
+from ganq_irl_demos.pictures.several_sets import draw_sets, plot_sets, principal_plane
+from ganq_irl_demos.pictures.video import render_episode
 
 
 def test_sets_side_by_side(tmp_path):

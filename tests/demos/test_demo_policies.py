@@ -13,9 +13,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpaces
 from ganq_irl_demos import record_episodes
-from ganq_irl_demos.altering import FunctionPolicy, MixedPolicy
 from ganq_irl_demos.hub import fetch
-from ganq_irl_demos.trusted_policies import NORMALIZATION, is_saved_policy, load_policy
+from ganq_irl_demos.recording.policies import FunctionPolicy, MixedPolicy
+from ganq_irl_demos.recording.saved_policies import NORMALIZATION, is_saved_policy, load_policy
 
 HUB = "huggingface:someone/ppo-CartPole-v1"
 

@@ -13,7 +13,7 @@ from gymnasium import spaces
 import ganq_irl.environments
 from ganq_irl_demos import examine_demonstrations, load_demonstrations, random_policy, record_episodes
 from ganq_irl_demos.catalog import catalog
-from ganq_irl_demos.replaying import not_replayed
+from ganq_irl_demos.checking.replays import not_replayed
 
 
 def rules(demos, **options):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from demo_examples import edited, make_demos, make_trajectory
 
-from ganq_irl_demos import batching, examine_demonstrations, load_demonstrations, packing, rows, save_demonstrations
+from ganq_irl_demos import batching, examine_demonstrations, load_demonstrations, packing, save_demonstrations
+from ganq_irl_demos.checking import rows
+from ganq_irl_demos.checking.rows import Rows
 from ganq_irl_demos.packing import pack
-from ganq_irl_demos.rows import Rows
 
 
 def many(*special):

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl_demos import Demonstrations, Trajectory, plot_summary, summarize
-from ganq_irl_demos.plotting import _project
+from ganq_irl_demos.pictures.one_set import _project
 
 
 def test_a_summary_counts_and_measures():

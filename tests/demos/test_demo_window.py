@@ -12,9 +12,9 @@ from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl_demos import require_valid
-from ganq_irl_demos.playing import PlaySession
-from ganq_irl_demos.window import WindowPlay
-from ganq_irl_demos.window_keys import keys_of
+from ganq_irl_demos.recording.play import PlaySession
+from ganq_irl_demos.recording.window import WindowPlay
+from ganq_irl_demos.recording.window_keys import keys_of
 
 L, R = pygame.K_LEFT, pygame.K_RIGHT
 

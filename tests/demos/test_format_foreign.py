@@ -13,9 +13,9 @@ from ganq_irl.errors import ConfigurationError, DemoFormatError, GanqIrlError, I
 from ganq_irl_demos import load_demonstrations, require_valid, save_demonstrations
 from ganq_irl_demos.converting import convert_demonstrations
 from ganq_irl_demos.formats import FORMATS, format_of
-from ganq_irl_demos.formats.cutting import cut
-from ganq_irl_demos.formats.tables import find_columns
 from ganq_irl_demos.streams import Request
+from ganq_irl_demos.tables.cutting import cut
+from ganq_irl_demos.tables.tables import find_columns
 
 
 @pytest.fixture(scope="module")

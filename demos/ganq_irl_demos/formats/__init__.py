@@ -90,7 +90,7 @@ FORMATS: dict[str, DemoFormat] = {
         DemoFormat("imitation-npz", "", "imitation_npz", "", "the .npz that former releases of imitation saved"),
         DemoFormat("arrays", ".arrays.npz", "arrays", _EMPTY, "plain .npz: one array a field, one row a transition"),
         DemoFormat("parquet", ".parquet", "parquet", _EMPTY, "Parquet: one row a transition", False, "pyarrow"),
-        DemoFormat("csv", ".csv", "text", f"{_EMPTY}; {_TEXT}", "CSV with a header: one row a transition", False, "pyarrow"),
+        DemoFormat("csv", ".csv", "csv", f"{_EMPTY}; {_TEXT}", "CSV with a header: one row a transition", False, "pyarrow"),
         DemoFormat("d4rl", ".hdf5", "d4rl", _EMPTY, "HDF5 as D4RL has it", False, "h5py", "hdf5"),
         DemoFormat(
             name="robomimic",
@@ -111,7 +111,7 @@ FORMATS: dict[str, DemoFormat] = {
         DemoFormat(
             name="imitation",
             suffix=".imitation",
-            module="imitation_dataset",
+            module="imitation",
             loses=f"{_EMPTY}; Dict observations",
             description="a folder saved by imitation",
             is_folder=True,

@@ -14,13 +14,13 @@ from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.fitting import NUMERIC, plain_array
 from ganq_irl_demos.formats import npz
-from ganq_irl_demos.formats.columns import column_values
-from ganq_irl_demos.formats.joints import Block
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
-from ganq_irl_demos.formats.tables import BLOCK_ROWS, column_name, find_columns, is_numbered, row_blocks, table_stream
 from ganq_irl_demos.staging import Column
 from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.tables.columns import column_values
+from ganq_irl_demos.tables.joints import Block
+from ganq_irl_demos.tables.tables import BLOCK_ROWS, column_name, find_columns, is_numbered, row_blocks, table_stream
 
 
 def recognise(path: Path) -> bool:

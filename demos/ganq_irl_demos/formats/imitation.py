@@ -1,154 +1,247 @@
-"""From and to the in-memory types of the imitation library (``imitation.data.types``).
+"""Folders that the imitation library writes with ``datasets``: one row an episode, ``obs acts infos terminal [rews]``.
 
-Its files are not read: they hold pickles or jsonpickled infos, which can run code.
+They hold Arrow files where they were saved to disk, and Parquet files where they come from the Hugging Face hub.
+
+The infos are jsonpickled, which can run code when decoded. They are never decoded, nor even looked at.
 """
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, Any
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Dict
 
-from ganq_irl.errors import InvalidDemonstrations
-from ganq_irl_demos.fitting import plain_array
-from ganq_irl_demos.formats.joints import Rules
-from ganq_irl_demos.formats.survey import survey
-from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory, named_arrays
+from ganq_irl.errors import DemoFormatError, InvalidDemonstrations, ReadLimitExceeded
+from ganq_irl.files import replacing_folder
+from ganq_irl.parsing import parse_json
+from ganq_irl_demos.fitting import NUMERIC
+from ganq_irl_demos.formats.arrow_files import require_uncompressed
+from ganq_irl_demos.formats.limits import brief, counted_episodes
+from ganq_irl_demos.formats.notes import KEY, Note
+from ganq_irl_demos.formats.parquet import open_parquet
+from ganq_irl_demos.imitation_types import horizon_of
+from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.tables.guessing import guess_spaces
+from ganq_irl_demos.tables.tables import sound_episodes
+from ganq_irl_demos.trajectories import Trajectory, fit
 
-if TYPE_CHECKING:
-    from imitation.data import types
-
-
-def is_imitation(source: Any) -> bool:
-    """Whether an object is one of imitation's, without importing imitation."""
-    return any(base.__module__.startswith("imitation.") for base in type(source).__mro__)
-
-
-def pairs_of(source: Any) -> dict[str, Any] | None:
-    """Columns of imitation's ``TransitionsMinimal``: pairs whose next observations are unknown. None for anything else."""
-    is_pairs = is_imitation(source) and hasattr(source, "obs") and not hasattr(source, "next_obs")
-    if not is_pairs or hasattr(source, "terminal"):
-        return None
-    rewards = {"rews": source.rews} if hasattr(source, "rews") else {}
-    return {"obs": _plain(source.obs), "acts": source.acts, **rewards}
+_DESCRIPTION, _STATE = "dataset_info.json", "state.json"
+_COLUMNS = ("obs", "acts", "terminal", "rews")
+_NEEDED = {"obs", "acts", "terminal"}
+MAX_DESCRIPTION = 256 << 20
+EPISODES_AT_ONCE = 32
 
 
-def from_imitation(source: Any, horizon: int | None = None) -> list[Trajectory]:
-    """Convert trajectories, or transitions cut where ``dones`` or a jump of the observation says so.
+def recognise(path: Path) -> bool:
+    """Whether a folder was saved by ``datasets``, or holds Parquet files of imitation's columns."""
+    return _is_saved(path) or _parquet_columns(path) >= _NEEDED
 
-    imitation's ``terminal`` says that an episode is whole, whether the task or a time limit ended it. It counts as truncated
-    where ``infos`` say so (``TimeLimit.truncated``) or where the length is the ``horizon``, and as terminated elsewhere;
-    ``terminal=False`` counts as truncated. Infos are otherwise dropped.
 
-    Args:
-        source: a ``Trajectory`` or ``TrajectoryWithRew`` or a sequence of them, ``Transitions``, or ``TransitionsWithRew``.
-        horizon: time limit of the environment, when known.
+def _is_saved(path: Path) -> bool:
+    return (path / _DESCRIPTION).is_file() and (path / _STATE).is_file()
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    """Parquet files of a folder as the hub lays them out; those of the split ``train`` where splits are named."""
+    files = sorted(path.glob("data/*.parquet")) or sorted(path.glob("*.parquet"))
+    return [file for file in files if file.name.startswith("train")] or files
+
+
+def _parquet_columns(path: Path) -> set[str]:
+    files = _parquet_files(path) if path.is_dir() else []
+    try:
+        return set(open_parquet(files[0])[0].schema_arrow.names) if files else set()
+    except (DemoFormatError, ImportError):
+        return set()
+
+
+def read(path: Path, request: Request) -> EpisodeStream:
+    """Read one episode at a time from files that stay on disk.
+
+    ``terminal`` says that an episode is whole: it was truncated where its length is the environment's time limit, and
+    terminated elsewhere. An episode that is not whole counts as truncated.
 
     Raises:
-        InvalidDemonstrations: something that is no trajectory.
+        DemoFormatError: damaged, or not made by imitation.
     """
-    if hasattr(source, "obs"):  # one object of arrays, rather than a sequence of trajectories
-        return _from_transitions(source, horizon) if not hasattr(source, "terminal") else [_from_trajectory(source, horizon)]
-    return [_from_trajectory(trajectory, horizon) for trajectory in source]
-
-
-def to_imitation(demonstrations: Demonstrations) -> list[types.Trajectory]:
-    """Convert to ``TrajectoryWithRew``, or ``Trajectory`` where there are no rewards; ``terminal`` is ``terminated``.
-
-    Rewards become float64 if they are integers (imitation wants floats). Seeds, spaces and provenance are lost.
-
-    Raises:
-        InvalidDemonstrations: a trajectory has no transitions, which imitation does not allow.
-    """
-    from imitation.data import types
-
-    def convert(trajectory: Trajectory, index: int) -> types.Trajectory:
-        if not len(trajectory):
-            raise InvalidDemonstrations(f"{demonstrations.source}: trajectory {index} has no transitions; leave it out")
-        obs = types.maybe_wrap_in_dictobs(trajectory.observations)
-        acts, rewards, terminal = trajectory.actions, trajectory.rewards, trajectory.terminated
-        if rewards is None:
-            return types.Trajectory(obs=obs, acts=acts, infos=None, terminal=terminal)
-        rewards = rewards if rewards.dtype.kind == "f" else rewards.astype(np.float64)
-        return types.TrajectoryWithRew(obs=obs, acts=acts, infos=None, terminal=terminal, rews=rewards)
-
-    return [convert(trajectory, index) for index, trajectory in enumerate(demonstrations)]
-
-
-def horizon_of(env_id: str | None) -> int | None:
-    """Time limit of a registered environment, or None."""
-    import gymnasium as gym
-
-    spec = gym.registry.get(env_id.rpartition(":")[2]) if env_id else None
-    return spec.max_episode_steps if spec else None
-
-
-def _from_trajectory(trajectory: types.Trajectory, horizon: int | None) -> Trajectory:
-    if not hasattr(trajectory, "terminal") or not hasattr(trajectory, "acts"):
-        raise InvalidDemonstrations(
-            f"expected trajectories, given a {type(trajectory).__name__}; give imitation's Trajectory or Transitions "
-            "objects, or Trajectory objects of ganq_irl_demos"
+    saved = _is_saved(path)
+    note = _read_note(path) if saved else None
+    table = _table(path) if saved else None
+    names = set(_COLUMNS).intersection(_parquet_columns(path) if table is None else table.column_names)
+    if not names >= _NEEDED:
+        raise DemoFormatError(
+            f"{path} has columns {sorted(names)}, expected obs, acts and terminal as imitation writes them"
         )
-    cut = not trajectory.terminal or _hit_time_limit(trajectory, horizon)
-    rewards = getattr(trajectory, "rews", None)
-    return Trajectory(_plain(trajectory.obs), trajectory.acts, rewards, terminated=not cut, truncated=cut)
+    env_id = note.env_id if note else request.env_id
+    horizon = horizon_of(env_id)
 
+    def raw() -> Iterator[Trajectory]:
+        for row, record in enumerate(_parquet_rows(path, names) if table is None else _rows(table)):
+            try:
+                cells = {name: _array(record[name]) for name in ("obs", "acts", "rews") if name in names}
+                whole = bool(record["terminal"].as_py())
+            except (AttributeError, ValueError, TypeError, OSError, NotImplementedError) as error:
+                raise DemoFormatError(f"{path}: row {row} holds no arrays of numbers ({brief(error)})") from error
+            cut = not whole or len(cells["acts"]) == horizon
+            yield Trajectory(cells["obs"], cells["acts"], cells.get("rews"), terminated=not cut, truncated=cut)
 
-def _hit_time_limit(trajectory: types.Trajectory, horizon: int | None) -> bool:
-    if trajectory.infos is not None and "TimeLimit.truncated" in trajectory.infos[-1]:
-        return bool(trajectory.infos[-1]["TimeLimit.truncated"])
-    return len(trajectory.acts) == horizon
+    def passed() -> Iterator[Trajectory]:
+        return counted_episodes(raw(), str(path))
 
+    spaces = (note.observation_space, note.action_space) if note else guess_spaces(passed, request, str(path))
 
-def _from_transitions(transitions: Any, horizon: int | None) -> list[Trajectory]:
-    obs, following = _plain(transitions.obs), _plain(transitions.next_obs)
-    named = {**named_arrays(obs), **{f"next_{name}": array for name, array in named_arrays(following).items()}}
-    rows = {name: plain_array(array, name) for name, array in {**named, "dones": transitions.dones}.items()}
-    for remark in survey(iter([rows]), Rules(), "imitation's transitions").remarks(noted=False):
-        warnings.warn(f"imitation's transitions: {remark}", stacklevel=5)
-    ends = np.flatnonzero(transitions.dones | ~_continues(obs, following)) + 1
-    starts = np.concatenate([[0], ends[:-1]]).astype(int)
-    return [_from_slice(transitions, obs, following, slice(*bounds), horizon) for bounds in zip(starts, ends, strict=True)]
+    def episodes() -> Iterator[Trajectory]:
+        trajectories = (fit(trajectory, *spaces) for trajectory in passed())
+        return note.restored(trajectories, str(path)) if note else trajectories
 
-
-def _from_slice(
-    transitions: Any, obs: Observations, following: Observations, rows: slice, horizon: int | None
-) -> Trajectory:
-    cut = not transitions.dones[rows.stop - 1] or _limit_in_infos(transitions, rows, horizon)
-    rewards = getattr(transitions, "rews", None)
-    return Trajectory(
-        observations=_path(obs, following, rows),
-        actions=transitions.acts[rows],
-        rewards=None if rewards is None else rewards[rows],
-        terminated=not cut,
-        truncated=cut,
+    return EpisodeStream(
+        episodes=episodes,
+        observation_space=spaces[0],
+        action_space=spaces[1],
+        env_id=env_id,
+        provenance=note.provenance if note else {"imitation": str(path)},
+        source=str(path),
+        missing=note.missing if note else (),
+        guessed=note is None and (request.observation_space is None or request.action_space is None),
     )
 
 
-def _limit_in_infos(transitions: Any, rows: slice, horizon: int | None) -> bool:
-    info = transitions.infos[rows.stop - 1]
-    return bool(info["TimeLimit.truncated"]) if "TimeLimit.truncated" in info else rows.stop - rows.start == horizon
+def _rows(table: Any) -> Iterator[dict[str, Any]]:
+    """A cell for each column, row by row."""
+    for row in range(len(table)):
+        yield {name: table.column(name)[row] for name in table.column_names}
 
 
-def _path(obs: Observations, following: Observations, rows: slice) -> Observations:
-    if isinstance(obs, dict):
-        assert isinstance(following, dict)
-        return {key: np.concatenate([obs[key][rows], following[key][rows.stop - 1 : rows.stop]]) for key in obs}
-    assert not isinstance(following, dict)
-    return np.concatenate([obs[rows], following[rows.stop - 1 : rows.stop]])
+def _parquet_rows(path: Path, names: set[str]) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+
+    for file in _parquet_files(path):
+        opened, _ = open_parquet(file)
+        try:
+            for batch in opened.iter_batches(EPISODES_AT_ONCE, columns=sorted(names)):
+                yield from _rows(pa.table(batch))
+        except (pa.ArrowException, OSError) as error:
+            raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); fetch the data set again") from error
 
 
-def _continues(obs: Observations, following: Observations) -> np.ndarray:
-    """``(n,)`` bool: whether row i + 1 starts where row i ended; False for the last row."""
-    if isinstance(obs, dict):
-        assert isinstance(following, dict)
-        return np.logical_and.reduce([_continues(obs[key], following[key]) for key in obs])
-    assert not isinstance(following, dict)
-    before, after = following[:-1], obs[1:]
-    same = (before == after) | ((before != before) & (after != after))  # NaN meets NaN: for the checks to find, not a cut
-    return np.append(same.reshape(len(same), -1).all(axis=1), np.zeros(len(obs) - len(same), dtype=bool))
+def _table(path: Path) -> Any:
+    """All rows as one table, mapped from its files; the infos are left where they are."""
+    import pyarrow as pa
+
+    files = sorted(path.glob("*.arrow"))
+    if not files:
+        raise DemoFormatError(f"{path} holds no .arrow files; copy the data set again")
+    try:
+        return pa.concat_tables([_mapped(file) for file in files])
+    except pa.ArrowException as error:
+        raise DemoFormatError(f"{path}: its files do not fit together ({brief(error)})") from error
 
 
-def _plain(obs: Any) -> Observations:
-    return obs.unwrap() if hasattr(obs, "unwrap") else obs
+def _mapped(file: Path) -> Any:
+    import pyarrow as pa
+
+    try:
+        require_uncompressed(file)
+        with pa.memory_map(str(file)) as source:
+            reader = pa.ipc.open_stream(source)
+            columns = [name for name in _COLUMNS if name in reader.schema.names]
+            table = reader.read_all().select(columns)
+            table.validate(full=True)  # lengths and offsets that lead out of the file would end the process
+            return table
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
+        if isinstance(error, DemoFormatError):
+            raise
+        raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); copy the data set again") from error
+
+
+def _array(cell: Any) -> np.ndarray:
+    """A cell of nested lists of numbers as one array."""
+    import pyarrow as pa
+
+    values, shape = cell.values, [len(cell.values)]
+    nulls = values.null_count
+    while pa.types.is_list(values.type) or pa.types.is_fixed_size_list(values.type) or pa.types.is_large_list(values.type):
+        rows, values = len(values), values.flatten()
+        nulls += values.null_count
+        if rows and len(values) % rows:
+            raise ValueError("lists of different lengths")
+        shape.append(len(values) // max(rows, 1))
+    if nulls:
+        raise ValueError(f"{nulls} missing values")
+    array = values.to_numpy(zero_copy_only=False)
+    if array.dtype.kind not in NUMERIC:
+        raise ValueError(f"{values.type} values")
+    return array.reshape(shape)
+
+
+def _read_note(path: Path) -> Note | None:
+    file = path / _DESCRIPTION
+    if file.stat().st_size > MAX_DESCRIPTION:
+        raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, which is taken for an attack")
+    try:
+        description = parse_json(file.read_text(encoding="utf-8"), file)
+        text = description.get("description") or ""
+    except ReadLimitExceeded:
+        raise
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise DemoFormatError(f"{file} is not what datasets writes ({brief(error)}); copy the data set again") from error
+    prefix = f"{KEY}: "
+    return (
+        Note.from_json(text.removeprefix(prefix), str(path)) if isinstance(text, str) and text.startswith(prefix) else None
+    )
+
+
+def write(stream: EpisodeStream, path: Path) -> None:
+    """Write a folder that ``imitation.data.serialize.load`` reads, and what it has no place for in its description.
+
+    Raises:
+        InvalidDemonstrations: Dict observations, a trajectory without transitions or not sound, or actions or their order
+            missing.
+    """
+    if stream.missing or isinstance(stream.observation_space, Dict):
+        lacking = f"lacks {', '.join(stream.missing)}" if stream.missing else "has Dict observations"
+        raise InvalidDemonstrations(f"{stream.source} {lacking}, which imitation's files cannot hold; write npz")
+    note = Note.of(stream)
+    rewarded = any(trajectory.rewards is not None for trajectory in stream.episodes())
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for _, trajectory in sound_episodes(stream):
+            note.add(trajectory)
+            yield _row(trajectory, rewarded)
+
+    with replacing_folder(path) as scratch:
+        _save(rows(), scratch)
+        description = json.loads((scratch / _DESCRIPTION).read_text(encoding="utf-8"))
+        description["description"] = f"{KEY}: {note.to_json()}"
+        (scratch / _DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
+
+
+def _row(trajectory: Trajectory, rewarded: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "obs": trajectory.observations,
+        "acts": trajectory.actions,
+        "infos": ["{}"] * len(trajectory),
+        "terminal": trajectory.terminated or trajectory.truncated,
+    }
+    if rewarded:
+        row["rews"] = np.full(len(trajectory), np.nan) if trajectory.rewards is None else trajectory.rewards
+    return row
+
+
+def _save(rows: Iterator[dict[str, Any]], folder: Path) -> None:
+    """Write rows a few at a time, as ``datasets`` lays them out."""
+    import datasets
+    from datasets.arrow_writer import ArrowWriter
+
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:  # datasets writes over no file that it has open
+        file = str(Path(scratch) / "rows.arrow")
+        with ArrowWriter(path=file, writer_batch_size=EPISODES_AT_ONCE) as writer:
+            for row in rows:
+                writer.write(row)
+            writer.finalize()
+        datasets.Dataset.from_file(file).save_to_disk(str(folder))

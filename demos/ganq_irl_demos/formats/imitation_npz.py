@@ -14,10 +14,10 @@ import numpy as np
 
 from ganq_irl.errors import DemoFormatError
 from ganq_irl_demos.formats import npz
-from ganq_irl_demos.formats.guessing import guess_spaces
-from ganq_irl_demos.formats.imitation import horizon_of
 from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.imitation_types import horizon_of
 from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.tables.guessing import guess_spaces
 from ganq_irl_demos.trajectories import Trajectory
 
 _NEEDED = {"obs", "acts", "indices", "terminal"}

@@ -20,13 +20,13 @@ from gymnasium import spaces
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, ReadLimitExceeded, nearest
 from ganq_irl.files import replacing_folder
 from ganq_irl.parsing import parse_json
-from ganq_irl_demos.formats.joints import Block
 from ganq_irl_demos.formats.keys import check_keys, order_remark
 from ganq_irl_demos.formats.limits import brief, check_size
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet import open_parquet, read_blocks, write_rows
-from ganq_irl_demos.formats.tables import row_blocks, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.tables.joints import Block
+from ganq_irl_demos.tables.tables import row_blocks, table_stream
 
 VERSION = "v3.0"
 FPS = 30

@@ -23,15 +23,15 @@ from ganq_irl.parsing import parse_json
 from ganq_irl_demos.formats.arrow_files import require_uncompressed
 from ganq_irl_demos.formats.hdf5 import check_room, group, member, numbers, opened
 from ganq_irl_demos.formats.hdf5_writing import patient_file
-from ganq_irl_demos.formats.joints import Block, Rules
 from ganq_irl_demos.formats.limits import COPIES, brief, check_size, counted_episodes, needed
 from ganq_irl_demos.formats.minari_spaces import choose, chosen_space, chosen_values, is_supported, leaves
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet import open_parquet
-from ganq_irl_demos.formats.survey import survey
-from ganq_irl_demos.formats.tables import sound_episodes
 from ganq_irl_demos.packing import bound_size
 from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.tables.joints import Block, Rules
+from ganq_irl_demos.tables.survey import survey
+from ganq_irl_demos.tables.tables import sound_episodes
 from ganq_irl_demos.trajectories import Observations, Trajectory, fit, named_arrays, named_spaces
 
 PREFIX = "minari:"

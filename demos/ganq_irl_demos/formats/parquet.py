@@ -12,12 +12,12 @@ import numpy as np
 from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
-from ganq_irl_demos.formats.joints import Block
 from ganq_irl_demos.formats.limits import COPIES, brief, check_size
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet_footer import largest_row_group
-from ganq_irl_demos.formats.tables import BLOCK_ROWS, column_name, find_columns, row_blocks, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.tables.joints import Block
+from ganq_irl_demos.tables.tables import BLOCK_ROWS, column_name, find_columns, row_blocks, table_stream
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,10 +10,10 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos.formats.joints import Block
 from ganq_irl_demos.formats.limits import brief
-from ganq_irl_demos.formats.tables import BLOCK_ROWS, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.tables.joints import Block
+from ganq_irl_demos.tables.tables import BLOCK_ROWS, table_stream
 
 T = TypeVar("T")
 

@@ -54,7 +54,7 @@ def command(
     """
     with session.working(torch_threads=False):
         from ganq_irl_demos import examine_demonstrations
-        from ganq_irl_demos.replaying import not_replayed
+        from ganq_irl_demos.checking.replays import not_replayed
 
         loaded = _sources.load(_converting.masked(demonstrations, mask), env, columns)
         made = _sources.make(env or loaded.env_id, required=env is not None, max_episode_steps=max_episode_steps)

@@ -52,11 +52,11 @@ def command(
         sets = [_sources.load(_converting.masked(source, mask), env) for source in demonstrations]
         summaries = [summarize(one) for one in sets]
         if plot is not None:
-            from ganq_irl_demos.comparing import plot_sets
+            from ganq_irl_demos.pictures.several_sets import plot_sets
 
             plot_sets(sets, plot)
         if html is not None:
-            from ganq_irl_demos.page import write_page
+            from ganq_irl_demos.pictures.page import write_page
 
             write_page(sets, html, {one.source: examine_demonstrations(one) for one in sets})
         if video is not None:
@@ -70,7 +70,7 @@ def command(
 def _video(demos: Demonstrations, env: str | None, episode: int, path: Path) -> None:
     """A set that cannot be drawn again is told so in a sentence; the summary is shown all the same."""
     from ganq_irl.errors import GanqIrlError
-    from ganq_irl_demos.video import render_episode
+    from ganq_irl_demos.pictures.video import render_episode
 
     try:
         if episode >= len(demos):

@@ -77,9 +77,9 @@ def command(
         from ganq_irl_cli.commands.demos import _sources
         from ganq_irl_demos import save_demonstrations, summarize
         from ganq_irl_demos.formats import suffix_format
-        from ganq_irl_demos.playing import PlaySession, play
-        from ganq_irl_demos.window import WindowPlay
-        from ganq_irl_demos.window_keys import keys_of
+        from ganq_irl_demos.recording.play import PlaySession, play
+        from ganq_irl_demos.recording.window import WindowPlay
+        from ganq_irl_demos.recording.window_keys import keys_of
 
         suffix_format(out)  # an ending without a format is refused now, not after playing
         mode = _render_mode(env, "rgb_array" if window else "ansi")

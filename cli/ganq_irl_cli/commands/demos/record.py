@@ -102,8 +102,10 @@ def command(
         import numpy as np
 
         from ganq_irl.progress import make_progress_bar
-        from ganq_irl_demos import altering, save_demonstrations, summarize
+        from ganq_irl_demos import save_demonstrations, summarize
         from ganq_irl_demos.formats import suffix_format
+        from ganq_irl_demos.recording.policies import AlteredPolicy
+        from ganq_irl_demos.recording.policies import subsample as thin_out
 
         suffix_format(out)  # a suffix without a format is refused now, not after training
         generator = np.random.default_rng(seed)
@@ -111,7 +113,7 @@ def command(
         def alter(acting: Any) -> Any:
             if not noise and not random_share:
                 return acting
-            return altering.AlteredPolicy(acting, acting.action_space, generator, noise=noise, random_share=random_share)
+            return AlteredPolicy(acting, acting.action_space, generator, noise=noise, random_share=random_share)
 
         with contextlib.ExitStack() as stack:
             bars: list[Any] = []
@@ -131,7 +133,7 @@ def command(
             else:
                 recorded = _record_run(runs[0], env, episodes, alter, limit, told)
         chosen = recorded if n_trajectories is None else recorded.select(n_trajectories, generator)
-        demonstrations = chosen if subsample is None else altering.subsample(chosen, subsample, generator)
+        demonstrations = chosen if subsample is None else thin_out(chosen, subsample, generator)
         save_demonstrations(demonstrations, out)
     if as_json:
         made_by = {"run": str(runs[0])} if len(runs) == 1 else {}
@@ -153,21 +155,22 @@ class _Sources:
     def policy(self, env: gym.Env, generator: Any) -> Any:
         """All of them as one."""
         from ganq_irl.spaces import check_same_space
-        from ganq_irl_demos import altering, random_policy
+        from ganq_irl_demos.recording.policies import MixedPolicy, random_policy
 
         acting = [run.policy("cpu") for run in self.runs] + [self._named(name, env) for name in self.policies]
         for one, run in zip(acting, self.runs, strict=False):
             check_same_space(one.action_space, env.action_space, f"{run.folder}: action space of the policy")
         if not acting:
             return random_policy(env.action_space, generator)
-        return acting[0] if len(acting) == 1 else altering.MixedPolicy(acting, env.action_space, generator)
+        return acting[0] if len(acting) == 1 else MixedPolicy(acting, env.action_space, generator)
 
     def _named(self, name: str, env: gym.Env) -> Any:
-        from ganq_irl_demos import altering, trusted_policies
+        from ganq_irl_demos.recording import saved_policies
+        from ganq_irl_demos.recording.policies import FunctionPolicy, policy_function
 
-        if trusted_policies.is_saved_policy(name):
-            return trusted_policies.load_policy(name, env.observation_space, env.action_space, trust=self.trust)
-        return altering.FunctionPolicy(altering.policy_function(name), env.action_space, name)
+        if saved_policies.is_saved_policy(name):
+            return saved_policies.load_policy(name, env.observation_space, env.action_space, trust=self.trust)
+        return FunctionPolicy(policy_function(name), env.action_space, name)
 
 
 def _record_policies(

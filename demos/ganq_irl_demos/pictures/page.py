@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganq_irl_demos.comparing import draw_sets
-from ganq_irl_demos.findings import Finding
+from ganq_irl_demos.checking.findings import Finding
+from ganq_irl_demos.pictures.several_sets import draw_sets
 from ganq_irl_demos.summary import summarize
 from ganq_irl_demos.trajectories import Demonstrations
 

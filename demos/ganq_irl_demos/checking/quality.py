@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl_demos.catalog import reference_returns
-from ganq_irl_demos.findings import Finding
-from ganq_irl_demos.rows import Rows
+from ganq_irl_demos.checking.findings import Finding
+from ganq_irl_demos.checking.rows import Rows
 from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
 
 FAR = 20

@@ -12,12 +12,12 @@ import numpy as np
 from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
-from ganq_irl_demos.formats.joints import FLAGS, Block
 from ganq_irl_demos.formats.limits import brief, check_columns
 from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.formats.parquet import needed_columns, require_values
-from ganq_irl_demos.formats.tables import column_name, find_columns, row_blocks, table_stream
 from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.tables.joints import FLAGS, Block
+from ganq_irl_demos.tables.tables import column_name, find_columns, row_blocks, table_stream
 
 HEADER_BYTES = 1 << 20
 MISSING = ["", "NA", "N/A", "<NA>", "null", "NULL", "None"]

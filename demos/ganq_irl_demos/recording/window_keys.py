@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl_demos.formats.limits import needed
-from ganq_irl_demos.playing import DOWN, LEFT, RIGHT, UP, keys_for
+from ganq_irl_demos.recording.play import DOWN, LEFT, RIGHT, UP, keys_for
 
 AXES = ((LEFT, RIGHT), (DOWN, UP), ("a", "d"), ("s", "w"), ("j", "l"), ("k", "i"))
 """Keys for less and more of each dimension of a Box."""

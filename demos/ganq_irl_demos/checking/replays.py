@@ -8,9 +8,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 
-from ganq_irl_demos.findings import Finding
+from ganq_irl_demos.checking.findings import Finding
+from ganq_irl_demos.recording.replay import replay
 from ganq_irl_demos.trajectories import Demonstrations, Trajectory, named_arrays
 
 TOLERANCE = 1e-3
@@ -101,26 +101,6 @@ def _first_difference(trajectory: Trajectory, env: gym.Env) -> tuple[int, str, s
             return step, "lengths", f"recorded {len(trajectory)} steps, but the environment ends after {step}"
         before = errors[field]
     return None
-
-
-def replay(trajectory: Trajectory, env: gym.Env) -> Iterator[tuple[Any, float, bool]]:
-    """Reset to the episode's seed and take its actions again.
-
-    Yields:
-        Observation, reward (0 for the first observation) and whether the episode is over; T + 1 of them, or fewer if the
-        environment ends earlier.
-    """
-    observation, _ = env.reset(seed=trajectory.seed)
-    yield observation, 0.0, False
-    for action in trajectory.actions:
-        observation, reward, terminated, truncated, _ = env.step(_as_action(action, env.action_space))
-        yield observation, float(reward), terminated or truncated
-        if terminated or truncated:
-            return
-
-
-def _as_action(action: Any, space: spaces.Space) -> Any:
-    return int(action) if isinstance(space, spaces.Discrete) else np.asarray(action, dtype=space.dtype)
 
 
 def _named(observation: Any) -> dict[str, Any]:

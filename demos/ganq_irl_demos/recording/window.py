@@ -12,9 +12,9 @@ import numpy as np
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl_demos.formats.limits import brief, needed
-from ganq_irl_demos.playing import QUIT, RESET, UNDO, PlaySession, command, status, take
+from ganq_irl_demos.recording.play import QUIT, RESET, UNDO, PlaySession, command, status, take
+from ganq_irl_demos.recording.window_keys import WindowKeys
 from ganq_irl_demos.trajectories import Demonstrations
-from ganq_irl_demos.window_keys import WindowKeys
 
 FPS = 30
 

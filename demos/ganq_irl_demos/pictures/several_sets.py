@@ -12,7 +12,7 @@ import numpy as np
 
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl.spaces import check_same_space
-from ganq_irl_demos.rows import Rows
+from ganq_irl_demos.checking.rows import Rows
 from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
 
 if TYPE_CHECKING:

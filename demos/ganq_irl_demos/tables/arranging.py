@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos.formats.joints import Block, Rules, next_names, number, rows_in, usual_differences
-from ganq_irl_demos.formats.survey import survey
 from ganq_irl_demos.staging import Column
+from ganq_irl_demos.tables.joints import Block, Rules, next_names, number, rows_in, usual_differences
+from ganq_irl_demos.tables.survey import survey
 
 Blocks = Callable[[], Iterator[Block]]
 ROWS = 1 << 14

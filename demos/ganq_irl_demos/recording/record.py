@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,47 +13,11 @@ from gymnasium import spaces
 from ganq_irl.episodes import bounded, require_finite
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl.spaces import check_supported
+from ganq_irl_demos.recording.policies import Policy
 from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory
 
 MAX_TRIES = 20
 """Episodes tried for each one wanted, before ``min_return`` is declared out of reach."""
-
-
-class Policy(Protocol):
-    """Whatever acts as Stable-Baselines3's algorithms and policies do."""
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
-    ) -> tuple[Any, Any]:
-        """Action for an observation, and the next hidden state (None without memory)."""
-        ...
-
-
-class RandomPolicy:
-    """Uniformly random actions (as ``action_space.sample`` draws them) for one environment, with ``.predict``."""
-
-    def __init__(self, action_space: spaces.Space, generator: np.random.Generator) -> None:
-        self.action_space = copy.deepcopy(action_space)  # seeding the environment's own would change its exploration
-        self.action_space.seed(int(generator.integers(2**31)))
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
-    ) -> tuple[Any, Any]:
-        """A random action for the one observation, and None."""
-        return self.action_space.sample(), None
-
-
-def random_policy(action_space: spaces.Space, generator: np.random.Generator) -> RandomPolicy:
-    """The policy that a normalised score calls 0."""
-    return RandomPolicy(action_space, generator)
 
 
 def record_episodes(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl_demos.findings import Finding
+from ganq_irl_demos.checking.findings import Finding
 from ganq_irl_demos.trajectories import Trajectory, named_arrays, named_spaces
 
 

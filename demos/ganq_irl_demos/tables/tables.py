@@ -13,16 +13,16 @@ from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
 from ganq_irl_demos.fitting import NUMERIC
-from ganq_irl_demos.formats.arranging import Arranged, arrange
-from ganq_irl_demos.formats.columns import numbered_episodes
-from ganq_irl_demos.formats.cutting import cut, sound_blocks
-from ganq_irl_demos.formats.guessing import guess_actions, guess_observations
-from ganq_irl_demos.formats.imitation import horizon_of
-from ganq_irl_demos.formats.joints import Block, Rules
 from ganq_irl_demos.formats.limits import counted, joined
 from ganq_irl_demos.formats.notes import Note
+from ganq_irl_demos.imitation_types import horizon_of
 from ganq_irl_demos.packing import check_lengths
 from ganq_irl_demos.streams import EpisodeStream, Request
+from ganq_irl_demos.tables.arranging import Arranged, arrange
+from ganq_irl_demos.tables.columns import numbered_episodes
+from ganq_irl_demos.tables.cutting import cut, sound_blocks
+from ganq_irl_demos.tables.guessing import guess_actions, guess_observations
+from ganq_irl_demos.tables.joints import Block, Rules
 from ganq_irl_demos.trajectories import Observations, Trajectory, fit, named_arrays, named_spaces
 
 SYNONYMS = {

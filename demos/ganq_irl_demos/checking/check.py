@@ -13,12 +13,12 @@ from gymnasium import spaces
 from ganq_irl.errors import IncompatibleSpaces, InvalidDemonstrations
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos.catalog import same_environment
-from ganq_irl_demos.findings import Finding
-from ganq_irl_demos.replaying import check_replay
-from ganq_irl_demos.rows import Rows
-from ganq_irl_demos.rules_of_quality import check_quality
-from ganq_irl_demos.rules_of_structure import check_structure
-from ganq_irl_demos.rules_of_values import check_actions, check_observations, check_rewards
+from ganq_irl_demos.checking.findings import Finding
+from ganq_irl_demos.checking.quality import check_quality
+from ganq_irl_demos.checking.replays import check_replay
+from ganq_irl_demos.checking.rows import Rows
+from ganq_irl_demos.checking.structure import check_structure
+from ganq_irl_demos.checking.values import check_actions, check_observations, check_rewards
 from ganq_irl_demos.streams import remarks_in
 from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
 

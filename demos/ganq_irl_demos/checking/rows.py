@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ganq_irl_demos.findings import Finding, Severity
+from ganq_irl_demos.checking.findings import Finding, Severity
 
 BLOCK_BYTES = 16 << 20
 """Values looked at together, in bytes."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl_demos.findings import Finding, Severity
-from ganq_irl_demos.rows import Rows
+from ganq_irl_demos.checking.findings import Finding, Severity
+from ganq_irl_demos.checking.rows import Rows
 
 OUTLIER_RATIO = 1e6
 """A value this many times larger than is usual in its dimension cannot be meant."""

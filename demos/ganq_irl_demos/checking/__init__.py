@@ -1,0 +1,1 @@
+"""Checking demonstrations: the rules, and the findings that they yield."""

@@ -1,0 +1,32 @@
+"""Episodes lived through again: the environment is reset to their seeds and takes their actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl_demos.trajectories import Trajectory
+
+
+def replay(trajectory: Trajectory, env: gym.Env) -> Iterator[tuple[Any, float, bool]]:
+    """Reset to the episode's seed and take its actions again.
+
+    Yields:
+        Observation, reward (0 for the first observation) and whether the episode is over; T + 1 of them, or fewer if the
+        environment ends earlier.
+    """
+    observation, _ = env.reset(seed=trajectory.seed)
+    yield observation, 0.0, False
+    for action in trajectory.actions:
+        observation, reward, terminated, truncated, _ = env.step(_as_action(action, env.action_space))
+        yield observation, float(reward), terminated or truncated
+        if terminated or truncated:
+            return
+
+
+def _as_action(action: Any, space: spaces.Space) -> Any:
+    return int(action) if isinstance(space, spaces.Discrete) else np.asarray(action, dtype=space.dtype)
