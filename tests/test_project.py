@@ -1,0 +1,40 @@
+"""Tests that the project's files agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+yaml = pytest.importorskip("yaml")
+
+
+def read_yaml(name):
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def read_toml(name):
+    return tomllib.loads((ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_the_citation_names_the_version():
+    citation, project = read_yaml("CITATION.cff"), read_toml("pyproject.toml")["project"]
+    assert (str(citation["version"]), citation["license"]) == (project["version"], project["license"])
+
+
+def test_pre_commit_runs_the_locked_ruff():
+    locked = {package["name"]: package["version"] for package in read_toml("uv.lock")["package"]}
+    revisions = {repo["repo"].rpartition("/")[2]: repo.get("rev") for repo in read_yaml(".pre-commit-config.yaml")["repos"]}
+    assert revisions["ruff-pre-commit"] == f"v{locked['ruff']}"
+
+
+def test_the_workflow_runs_every_environment_of_tox():
+    jobs = read_yaml(".github/workflows/test.yml")["jobs"]
+    matrix = jobs["test"]["strategy"]["matrix"]
+    run = {*matrix["stack"], *(each["stack"] for each in matrix["include"])}
+    for step in jobs["lint"]["steps"]:
+        run |= set(re.sub(r".* -e ", "", step["run"]).split(",")) if "run" in step else set()
+    listed = re.search(r"^env_list = (.*)$", (ROOT / "tox.ini").read_text(encoding="utf-8"), re.MULTILINE)
+    assert run == set(listed[1].split(", "))
