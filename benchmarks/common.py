@@ -22,7 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from ganq_irl.experiment import ExperimentConfig
+    from ganq_irl.runs import ExperimentConfig
 
 PACKAGES = ("ganq-irl", "torch", "stable-baselines3", "gymnasium", "imitation", "numpy")
 FINAL = "final.json"
@@ -139,7 +139,7 @@ def run_cells(cells: Sequence[Cell], arguments: argparse.Namespace) -> int:
     Raises:
         SystemExit: no run is done, so that a table of none would replace the one there is.
     """
-    from ganq_irl.experiment.workers import run_tasks
+    from ganq_irl.studies.workers import run_tasks
 
     todo = {cell.folder(arguments.runs): cell for cell in cells}
     tasks = {
@@ -165,8 +165,8 @@ def _run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:
 
 def configured(settings: Mapping[str, Any], overrides: Sequence[str]) -> ExperimentConfig:
     """A cell's configuration: what ``--set`` gave over the cell's own settings, where ``ganq-irl`` puts its flags first."""
-    from ganq_irl.experiment.config import merged
-    from ganq_irl.experiment.resolve import parse_assignment, resolve_config
+    from ganq_irl.runs.config import merged
+    from ganq_irl.runs.resolve import parse_assignment, resolve_config
 
     return resolve_config(reduce(merged, map(parse_assignment, overrides), dict(settings)))
 

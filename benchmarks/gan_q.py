@@ -76,7 +76,7 @@ def matched(env: str) -> Settings:
     """GAN-Q's settings, as far as DQN has them."""
     from ganq_irl.algorithms import GANQ
     from ganq_irl.algorithms.ganq.modes import MODES
-    from ganq_irl.experiment import resolve_config
+    from ganq_irl.runs import resolve_config
 
     chosen = resolve_config({"algo": "gan-q", "env": env, "timesteps": STEPS[env]}).generator_kwargs
     defaults = {name: entry.default for name, entry in inspect.signature(GANQ).parameters.items() if name in MATCHED}
@@ -143,7 +143,7 @@ class Cell:
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
         """Train and evaluate it."""
-        from ganq_irl.experiment import load_run, run_experiment
+        from ganq_irl.runs import load_run, run_experiment
 
         steps = STEPS[self.env]
         flags = {
@@ -165,7 +165,7 @@ def returns_check(config: Any, policy: Any) -> dict[str, Any] | None:
     if not hasattr(policy.policy, "return_distribution"):
         return None
     from ganq_irl.evaluation import check_return_distribution, monte_carlo_returns
-    from ganq_irl.experiment.pictures import discount_of
+    from ganq_irl.runs.plots import discount_of
 
     visits = monte_carlo_returns(policy, config.env, discount_of(config), 10, seed=CHECK_SEED)
     samples = policy.policy.return_distribution(visits.observations)

@@ -100,8 +100,8 @@ class Cell:
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
         """Train and evaluate it."""
-        from ganq_irl.experiment import load_run, run_experiment
-        from ganq_irl.experiment.runner import evaluate_run_policy
+        from ganq_irl.runs import load_run, run_experiment
+        from ganq_irl.runs.runner import evaluate_run_policy
 
         steps = steps_of(self.env, self.method)
         flags = {

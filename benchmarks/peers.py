@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.runs.config import ExperimentConfig
 
 ROUND = 50
 """Steps between updates of its discriminator, one update for two steps. Its default off-policy is 1 step, and each a call of
@@ -41,10 +41,10 @@ def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]
     from stable_baselines3.common.env_util import make_vec_env
 
     from ganq_irl.evaluation.rollouts import evaluate_returns
-    from ganq_irl.experiment.checks import acting_generator
-    from ganq_irl.experiment.learners import demonstrations_of
-    from ganq_irl.experiment.runner import evaluate_run_policy
     from ganq_irl.generators.factory import build_generator
+    from ganq_irl.runs.runner import evaluate_run_policy
+    from ganq_irl.runs.training import demonstrations_of
+    from ganq_irl.runs.validation import acting_generator
     from ganq_irl_demos import to_imitation
 
     assert config.timesteps is not None

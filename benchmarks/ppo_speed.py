@@ -22,8 +22,8 @@ from common import in_turns, page_parser, ratio, versions, write_markdown
 from speed import BATCH, N_ENVS, N_STEPS, N_UPDATES, SHAPES, build, demonstrations, make_env, make_ppo
 from stable_baselines3 import PPO
 
+from ganq_irl.accelerated.ppo import FastPPO
 from ganq_irl.algorithms import GAIL
-from ganq_irl.generators.fast_ppo import FastPPO
 
 HIDDEN = (32, 32)
 METHODS = ("PPO", "FastPPO", "GAIL", "GAIL, FastPPO", "imitation GAIL")

@@ -65,8 +65,8 @@ class Cell:
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
         """Train and evaluate it."""
-        from ganq_irl.experiment import load_run, run_experiment
-        from ganq_irl.experiment.pictures import check_run_values
+        from ganq_irl.runs import load_run, run_experiment
+        from ganq_irl.runs.plots import check_run_values
 
         flags: dict[str, Any] = {
             "algo": self.algo,

@@ -47,7 +47,7 @@ class Cell:
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
         """Train the four, compare their rewards and train on them."""
-        from ganq_irl.experiment import run_experiment
+        from ganq_irl.runs import run_experiment
 
         runs = {}
         for name, settings in METHODS.items():
@@ -56,13 +56,13 @@ class Cell:
         return {"compared": self._compared(runs), "retrained": self._retrained(runs, folder)}
 
     def _compared(self, runs: dict[str, Path]) -> dict[str, Any]:
-        from ganq_irl.experiment.reward_comparison import (
+        from ganq_irl.runs.rewards import read_reward
+        from ganq_irl.studies.reward_comparison import (
             Transitions,
             compare_rewards,
             gather_transitions,
             known_reward,
         )
-        from ganq_irl.experiment.rewards import read_reward
         from ganq_irl.types import Batch
 
         stored = {name: read_reward(folder) for name, folder in runs.items()}
@@ -77,8 +77,8 @@ class Cell:
         return compare_rewards(rewards, {**gathered[0], "policies": pooled}, known_reward(self.env), seed=self.seed)
 
     def _retrained(self, runs: dict[str, Path], folder: Path) -> dict[str, Any]:
-        from ganq_irl.experiment.rewards import read_reward
-        from ganq_irl.experiment.transfer import RESULT, TRUE, trained, transfer_configs, transfer_reward
+        from ganq_irl.runs.rewards import read_reward
+        from ganq_irl.studies.reward_transfer import RESULT, TRUE, trained, transfer_configs, transfer_reward
 
         trained(transfer_configs(read_reward(runs["gail"]), self.env)[TRUE], folder / TRUE)  # once for all methods
         found = {}

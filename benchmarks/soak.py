@@ -23,8 +23,8 @@ from common import page_parser, versions, write_markdown
 from scipy.stats import linregress
 from stable_baselines3.common.callbacks import BaseCallback
 
-from ganq_irl.experiment import EvaluationConfig, ExperimentConfig, run_experiment
-from ganq_irl.experiment.checkpoints import Checkpointing
+from ganq_irl.runs import EvaluationConfig, ExperimentConfig, run_experiment
+from ganq_irl.runs.checkpoints import Checkpointing
 
 FLAT = 0.01
 """Growth an hour, as a share of the mean, up to which a quantity counts as flat."""

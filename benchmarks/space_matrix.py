@@ -19,9 +19,9 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "contracts")]
 
 import gymnasium  # noqa: E402  after the path
 import stable_baselines3  # noqa: E402
-from space_examples import ROWS, cells, train  # noqa: E402
 
 from ganq_irl.space_matrix import why_not  # noqa: E402
+from tests.contracts.space_examples import ROWS, cells, train  # noqa: E402
 
 HEADER = """# The space matrix
 

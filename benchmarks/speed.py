@@ -32,11 +32,11 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.sac.policies import SACPolicy
 
+from ganq_irl.accelerated.ppo import FastPPO
 from ganq_irl.algorithms import AIRL, DAC, GAIL
 from ganq_irl.algorithms.adversarial import AdversarialImitation
-from ganq_irl.generators.critic_policies import SACLayerNormPolicy
-from ganq_irl.generators.fast_ppo import FastPPO
 from ganq_irl.generators.off_policy import relabelled
+from ganq_irl.networks.critic_policies import SACLayerNormPolicy
 from ganq_irl_demos import Demonstrations, random_policy, record_episodes, to_imitation
 
 N_ENVS, N_STEPS, N_UPDATES, BATCH = 8, 256, 8, 1024

@@ -3,7 +3,7 @@
     python benchmarks/transfer.py --pair maze --jobs 1
 
 trains state-only AIRL, AIRL and GAIL on the shipped demonstrations with the presets that `ganq-irl train` uses, then, in the
-changed environment, a fresh policy on each reward and one on the true reward, with `ganq_irl.experiment.transfer`: what
+changed environment, a fresh policy on each reward and one on the true reward, with `ganq_irl.studies.reward_transfer`: what
 `ganq-irl reward transfer` runs. One folder a cell under --runs, so that a second start continues where the first stopped.
 
 Scores are 0 for random actions and 1 for what the true reward gave with the same seed, both in the changed environment, over
@@ -53,9 +53,9 @@ class Cell:
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
         """Train, and then on what was recovered."""
         from ganq_irl.environments import TRANSFER_PAIRS
-        from ganq_irl.experiment import run_experiment
-        from ganq_irl.experiment.rewards import read_reward
-        from ganq_irl.experiment.transfer import TRUE, trained, transfer_configs, transfer_reward
+        from ganq_irl.runs import run_experiment
+        from ganq_irl.runs.rewards import read_reward
+        from ganq_irl.studies.reward_transfer import TRUE, trained, transfer_configs, transfer_reward
 
         env, demos = PAIRS[self.pair]
         flags = {**METHODS[self.method], "env": env, "demos": demos, "seed": self.seed, "device": "cpu"}

@@ -23,7 +23,7 @@ _ROOMS = {
     "ganq_irl.generators.policy_store": ("StoredPolicy", "load_policy", "save_policy"),
     "ganq_irl.environments": ("register_envs",),
     "ganq_irl.errors": ("GanqIrlError",),
-    "ganq_irl.experiment": ("ExperimentConfig", "Run", "RunResult", "load_run", "run_experiment"),
+    "ganq_irl.runs": ("ExperimentConfig", "Run", "RunResult", "load_run", "run_experiment"),
     "ganq_irl_demos": ("Demonstrations", "Trajectory", "load_demonstrations", "record_episodes", "save_demonstrations"),
 }
 _EXPORTS = {name: room for room, names in _ROOMS.items() for name in names}

@@ -10,9 +10,9 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.algorithms import ALGORITHMS
-from ganq_irl.experiment import resolve_config, run_experiment
-from ganq_irl.experiment.checks import ADVERSARIAL
-from ganq_irl.experiment.config import merged
+from ganq_irl.runs import resolve_config, run_experiment
+from ganq_irl.runs.config import merged
+from ganq_irl.runs.validation import ADVERSARIAL
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
 
 ON_POLICY = ("ppo", "fast-ppo", "a2c", "trpo")

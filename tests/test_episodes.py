@@ -14,8 +14,8 @@ from ganq_irl.algorithms import DAC, GAIL
 from ganq_irl.episodes import BoundedEpisodes, bounded, require_finite
 from ganq_irl.errors import EnvironmentFailed
 from ganq_irl.evaluation import evaluate_returns, random_returns
-from ganq_irl.experiment import run_experiment
-from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.runs import run_experiment
+from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
 from ganq_irl_demos.recording.play import PlaySession
 

@@ -29,9 +29,11 @@ LEFT_OF |= {
     "ganq_irl_demos": ("types", "errors", "budget", "parsing", "spaces", "files", "storage", "episodes"),
     "rewards": (*LEFTMOST, "discriminator"),
 }
-for room in ("generators", "accelerated", "algorithms", "evaluation", "experiment", "ganq_irl_cli"):
+for room in ("networks", "generators", "accelerated", "algorithms", "evaluation", "runs", "studies", "ganq_irl_cli"):
     LEFT_OF[room] = tuple(LEFT_OF)
-"""For each room, those that it may import from besides itself. ``rewards`` and ``ganq_irl_demos`` stand side by side."""
+LEFT_OF["evaluation"] = tuple(room for room in LEFT_OF["evaluation"] if room != "algorithms")
+"""For each room, the rooms that it may import from besides itself. ``rewards`` and ``ganq_irl_demos`` stand side by side.
+``evaluation`` sees policies only through ``predict``, so it imports no algorithm."""
 
 CODE_RUNNING_READERS = {"pickle", "cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "shelve"}
 
@@ -140,8 +142,11 @@ def test_nothing_that_is_read_may_run_code(path):
         ("ganq_irl_demos.loading", "from ganq_irl.discriminator import Loss"),
         ("ganq_irl_demos.loading", "from ganq_irl.environments import register_envs"),
         ("ganq_irl_demos.loading", "if TYPE_CHECKING:\n    from ganq_irl.rewards import RewardModel"),
-        ("ganq_irl.evaluation.rollouts", "from ganq_irl.experiment.config import Config"),
-        ("ganq_irl.experiment.runner", "import ganq_irl_cli"),
+        ("ganq_irl.evaluation.rollouts", "from ganq_irl.runs.config import Config"),
+        ("ganq_irl.runs.runner", "import ganq_irl_cli"),
+        ("ganq_irl.runs.runner", "from ganq_irl.studies.results import read"),
+        ("ganq_irl.accelerated.ppo", "from ganq_irl.algorithms import GAIL"),
+        ("ganq_irl.evaluation.rollouts", "from ganq_irl.algorithms import GAIL"),
         ("ganq_irl.types", "from ganq_irl.errors import GanqIrlError"),
     ],
 )

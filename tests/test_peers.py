@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import BOX, SpacesEnv, WalkEnv, demonstrations, generator, imitator, vec_env
 
 from ganq_irl.algorithms import BC
 from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl.generators.policy_store import save_policy
 from ganq_irl_demos import Demonstrations, Trajectory
+from tests.scripted import BOX, SpacesEnv, WalkEnv, demonstrations, generator, imitator, vec_env
 
 TESTS = Path(__file__).parent
 

@@ -18,8 +18,8 @@ from ganq_irl.errors import printable
 
 if TYPE_CHECKING:
     from ganq_irl.evaluation import Evaluation
-    from ganq_irl.experiment import RunResult
-    from ganq_irl.experiment.yardstick import Play
+    from ganq_irl.runs import RunResult
+    from ganq_irl.runs.yardstick import Play
 
 
 @contextlib.contextmanager

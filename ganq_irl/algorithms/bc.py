@@ -20,8 +20,8 @@ from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.algorithms.settings import check_rate, check_seed
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.checks import check_is_generator
-from ganq_irl.generators.extractors import default_extractor
 from ganq_irl.generators.spaces import channels_first, demonstrated_spaces, in_layout_of
+from ganq_irl.networks.extractors import default_extractor
 from ganq_irl.progress import make_progress_bar
 from ganq_irl.space_matrix import check_trains
 from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid, to_imitation

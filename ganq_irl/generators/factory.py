@@ -19,19 +19,19 @@ from torch import nn
 
 from ganq_irl.errors import ConfigurationError, MissingDependency, nearest
 from ganq_irl.generators.acceleration import imported, is_installed
-from ganq_irl.generators.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
-from ganq_irl.generators.extractors import LeavesExtractor, is_cnn_image, needs_leaves_extractor
 from ganq_irl.generators.n_step import replay_buffer_for
 from ganq_irl.generators.options import check_widths, checked_keywords, type_hints_of
-from ganq_irl.generators.q_policies import ActionBranchesPolicy, ActionInputPolicy
 from ganq_irl.generators.schedules import parse_schedule
 from ganq_irl.generators.spaces import channels_first
+from ganq_irl.networks.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
+from ganq_irl.networks.extractors import LeavesExtractor, is_cnn_image, needs_leaves_extractor
+from ganq_irl.networks.q_policies import ActionBranchesPolicy, ActionInputPolicy
 from ganq_irl.space_matrix import TRAITS, Traits, check_trains
 from ganq_irl.spaces import has_scalars
 
 GENERATORS: dict[str, str] = {
     "ppo": "stable_baselines3:PPO",
-    "fast-ppo": "ganq_irl.generators.fast_ppo:FastPPO",
+    "fast-ppo": "ganq_irl.accelerated.ppo:FastPPO",
     "a2c": "stable_baselines3:A2C",
     "trpo": "sb3_contrib:TRPO",
     "sac": "stable_baselines3:SAC",

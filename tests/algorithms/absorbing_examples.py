@@ -1,7 +1,8 @@
 """Small runs of DAC in episodes of which every second one terminates."""
 
 from gymnasium import spaces
-from scripted import BOX, CONTINUOUS, CountingEnv, demonstrations, generator, imitator, vec_env
+
+from tests.scripted import BOX, CONTINUOUS, CountingEnv, demonstrations, generator, imitator, vec_env
 
 
 def acts_in(name):

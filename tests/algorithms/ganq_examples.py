@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from gymnasium import spaces
-from scripted import CountingEnv, SpacesEnv, WalkEnv, vec_env
 
 from ganq_irl.algorithms import GANQ
+from tests.scripted import CountingEnv, SpacesEnv, WalkEnv, vec_env
 
 VECTOR = spaces.Box(-1, 1, (2,), np.float32)
 MODES = ("default", "paper")

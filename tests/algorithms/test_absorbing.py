@@ -5,9 +5,7 @@ import importlib
 import numpy as np
 import pytest
 import torch
-from absorbing_examples import counting, dac
 from gymnasium import spaces
-from scripted import BOX, CONTINUOUS, OFF_POLICY, CountingEnv, demonstrations, flat, generator, imitator, vec_env
 
 from ganq_irl.algorithms import DAC
 from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, with_absorbing
@@ -15,6 +13,8 @@ from ganq_irl.discriminator import STATE_TRANSITION
 from ganq_irl.generators.off_policy import relabelled
 from ganq_irl.rewards import RewardModel
 from ganq_irl.types import Batch
+from tests.algorithms.absorbing_examples import counting, dac
+from tests.scripted import BOX, CONTINUOUS, OFF_POLICY, CountingEnv, demonstrations, flat, generator, imitator, vec_env
 
 
 def some_batch(dones):

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from scripted import BOX, demonstrations_for, generator, imitator
 
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
 from ganq_irl.generators.log_probs import log_probs
+from tests.scripted import BOX, demonstrations_for, generator, imitator
 
 
 def airl(name="ppo", **options):

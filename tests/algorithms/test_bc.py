@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import (
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecNormalize
+
+from ganq_irl.algorithms import BC, warm_start
+from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, InvalidDemonstrations, UnsupportedGenerator
+from ganq_irl_demos import Demonstrations, Trajectory, record_episodes, to_imitation
+from tests.scripted import (
     BOX,
     OFF_POLICY,
     ON_POLICY,
@@ -15,12 +21,6 @@ from scripted import (
     vec_env,
     walk,
 )
-from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecNormalize
-
-from ganq_irl.algorithms import BC, warm_start
-from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, InvalidDemonstrations, UnsupportedGenerator
-from ganq_irl_demos import Demonstrations, Trajectory, record_episodes, to_imitation
 
 ENV = WalkEnv()
 SPACES = ENV.observation_space, ENV.action_space

@@ -4,7 +4,6 @@ import inspect
 
 import pytest
 import torch
-from scripted import demonstrations, generator, imitator
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from ganq_irl.algorithms import ALGORITHMS
@@ -12,6 +11,7 @@ from ganq_irl.algorithms.settings import keyword_options
 from ganq_irl.discriminator import BottleneckDiscriminator
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.types import Batch
+from tests.scripted import demonstrations, generator, imitator
 
 
 def logit(run, rows):

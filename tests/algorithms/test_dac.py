@@ -6,8 +6,6 @@ from dataclasses import replace
 import gymnasium as gym
 import pytest
 import torch
-from absorbing_examples import counting, dac
-from scripted import CountingEnv, demonstrations, generator
 from stable_baselines3.common.logger import Logger
 
 from ganq_irl.algorithms import DAC
@@ -17,6 +15,8 @@ from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.factory import build_generator
 from ganq_irl.types import Batch
 from ganq_irl_demos import load_demonstrations
+from tests.algorithms.absorbing_examples import counting, dac
+from tests.scripted import CountingEnv, demonstrations, generator
 
 
 def test_the_defaults_are_those_that_learned_pendulum_from_one_demonstration():

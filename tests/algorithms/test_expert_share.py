@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from absorbing_examples import counting, dac
-from scripted import OFF_POLICY, CountingEnv, demonstrations, flat
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import CheckpointCallback
 from stable_baselines3.common.save_util import load_from_pkl
@@ -12,6 +10,8 @@ from stable_baselines3.common.save_util import load_from_pkl
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.off_policy import executed_actions
 from ganq_irl.types import Batch
+from tests.algorithms.absorbing_examples import counting, dac
+from tests.scripted import OFF_POLICY, CountingEnv, demonstrations, flat
 
 
 def batch_of(run, batch_size=16):

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from ganq_examples import MODES, SMALL, VECTOR, collected, same_state, small, spaces_env, walk_env
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import (
@@ -26,6 +25,7 @@ from ganq_irl.errors import ConfigurationError, GanqIrlError, IncompatibleSpaces
 from ganq_irl.generators.n_step import NStepReplayBuffer
 from ganq_irl.generators.return_models import ConcatenatedGenerator, LocationShapeGenerator
 from ganq_irl.generators.schedules import LinearSchedule
+from tests.algorithms.ganq_examples import MODES, SMALL, VECTOR, collected, same_state, small, spaces_env, walk_env
 
 IMAGE = spaces.Box(0, 255, (36, 40, 3), np.uint8)
 OBSERVATIONS = {

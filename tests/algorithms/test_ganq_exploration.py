@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from ganq_examples import small, walk_env
 from gymnasium import spaces
 
 from ganq_irl.algorithms import GANQ
 from ganq_irl.algorithms.ganq.exploration import ez_greedy, nothing_under_way
 from ganq_irl.errors import ConfigurationError
+from tests.algorithms.ganq_examples import small, walk_env
 
 GREEDY = 9  # no random action
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from ganq_examples import VECTOR, collected, small, spaces_env, walk_env
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 
 from ganq_irl.algorithms import GANQ
 from ganq_irl.errors import TrainingDiverged
+from tests.algorithms.ganq_examples import VECTOR, collected, small, spaces_env, walk_env
 
 
 class Autograd(GANQ):

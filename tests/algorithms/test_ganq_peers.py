@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from ganq_examples import MODES, collected, small, spaces_env, step_taken
 from gymnasium import spaces
 
 from ganq_irl.discriminator import (
@@ -22,6 +21,7 @@ from ganq_irl.discriminator import (
     build_stabilizer,
 )
 from ganq_irl.types import Batch
+from tests.algorithms.ganq_examples import MODES, collected, small, spaces_env, step_taken
 
 STATE = spaces.Box(-1, 1, (2,), np.float32)
 BOTH = pytest.mark.parametrize("mode", MODES)

@@ -5,7 +5,6 @@ from inspect import getsource
 import numpy as np
 import pytest
 import torch
-from ganq_examples import VECTOR, small, spaces_env, walk_env
 from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +22,7 @@ from ganq_irl.environments.tabular import TabularEnv
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.policy_store import acting_policy, load_policy, save_policy
 from ganq_irl.generators.q_values import action_values, predict_action_values
+from tests.algorithms.ganq_examples import VECTOR, small, spaces_env, walk_env
 
 STATES = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)
 IMAGE = spaces.Box(0, 255, (36, 36, 1), np.uint8)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from ganq_examples import MODES, clone, collected, counting_env, small, step_taken
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest, norm
@@ -11,9 +10,10 @@ from torch.nn.utils import parameters_to_vector
 
 from ganq_irl.algorithms.ganq.residuals import ResidualScale
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.generators.q_networks import ACTION_NETWORKS
 from ganq_irl.generators.return_models import RETURN_GENERATORS
 from ganq_irl.generators.return_noise import N_GRID, NOISE, NoiseEmbedding, noise_grid, stratified_noise
+from ganq_irl.networks.q_networks import ACTION_NETWORKS
+from tests.algorithms.ganq_examples import MODES, clone, collected, counting_env, small, step_taken
 
 KINDS = [("location-shape", network) for network in ACTION_NETWORKS] + [("concatenated", None)]
 every_kind = pytest.mark.parametrize(("name", "network"), KINDS)

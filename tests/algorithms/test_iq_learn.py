@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import (
+from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
+from stable_baselines3.common.vec_env import VecNormalize
+
+from ganq_irl.algorithms import IQLearn
+from ganq_irl.algorithms.iq_reward import SoftQReward
+from ganq_irl.errors import ConfigurationError, StorageError, TrainingDiverged, UnsupportedGenerator
+from ganq_irl.generators.policy_store import save_policy
+from tests.scripted import (
     DISCRETE,
     ON_POLICY,
     SpacesEnv,
@@ -20,13 +27,6 @@ from scripted import (
     vec_env,
     walk,
 )
-from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
-from stable_baselines3.common.vec_env import VecNormalize
-
-from ganq_irl.algorithms import IQLearn
-from ganq_irl.algorithms.iq_reward import SoftQReward
-from ganq_irl.errors import ConfigurationError, StorageError, TrainingDiverged, UnsupportedGenerator
-from ganq_irl.generators.policy_store import save_policy
 
 SUPPORTED = ("sac", "dqn")
 OBSERVATIONS = np.random.default_rng(0).uniform(-2, 2, (20, 2)).astype(np.float32)

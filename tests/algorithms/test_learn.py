@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import (
+from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
+
+from ganq_irl.algorithms import GAIL, adversarial
+from ganq_irl.discriminator import Encoded
+from ganq_irl.errors import ConfigurationError, TrainingDiverged
+from ganq_irl.generators.log_probs import log_probs
+from ganq_irl_demos import random_policy, record_episodes, to_imitation
+from tests.scripted import (
     BOX,
     OFF_POLICY,
     ON_POLICY,
@@ -20,16 +30,6 @@ from scripted import (
     vec_env,
     walk,
 )
-from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.logger import KVWriter, Logger
-from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
-
-from ganq_irl.algorithms import GAIL, adversarial
-from ganq_irl.discriminator import Encoded
-from ganq_irl.errors import ConfigurationError, TrainingDiverged
-from ganq_irl.generators.log_probs import log_probs
-from ganq_irl_demos import random_policy, record_episodes, to_imitation
 
 ALL = (*ON_POLICY, *OFF_POLICY)
 

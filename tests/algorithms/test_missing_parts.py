@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from scripted import demonstrations, generator
 
 from ganq_irl.algorithms import AIRL, BC, DAC, GAIL, SQIL, GAIfO
 from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl_demos import Demonstrations, Trajectory
+from tests.scripted import demonstrations, generator
 
 ENOUGH = {"n_steps": 128}  # for a batch of the default size
 

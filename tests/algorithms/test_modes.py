@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from scripted import demonstrations_for, generator
 from torch import nn
 
 from ganq_irl.algorithms import AIRL, ALGORITHMS, GAIL
 from ganq_irl.errors import ConfigurationError
+from tests.scripted import demonstrations_for, generator
 
 
 def made(cls, name="trpo", **options):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import BOX, SpacesEnv, demonstrations, generator, imitator, vec_env
 from stable_baselines3.common.vec_env import VecNormalize, VecTransposeImage, is_vecenv_wrapped
 
 from ganq_irl.discriminator import Encoded
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.types import Batch
+from tests.scripted import BOX, SpacesEnv, demonstrations, generator, imitator, vec_env
 
 VECTOR = spaces.Box(-1, 1, (2,), np.float32)
 IMAGE = spaces.Box(0, 255, (36, 40, 3), np.uint8)

@@ -3,9 +3,9 @@ import contextlib
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import global_random_state
 
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
+from tests.scripted import global_random_state
 
 
 def sampler(n_rows, seed=0):

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import (
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
+from stable_baselines3.common.save_util import load_from_pkl
+from stable_baselines3.common.vec_env import VecNormalize
+
+from ganq_irl.algorithms import SQIL
+from ganq_irl.errors import IncompatibleSpaces, InvalidDemonstrations, UnsupportedGenerator
+from ganq_irl.generators.n_step import NStepReplayBuffer
+from ganq_irl.generators.schedules import LinearSchedule
+from ganq_irl_demos import Demonstrations, Trajectory, to_imitation
+from tests.scripted import (
     BOX,
     OFF_POLICY,
     CountingEnv,
@@ -21,16 +31,6 @@ from scripted import (
     vec_env,
     walk,
 )
-from stable_baselines3.common.buffers import ReplayBuffer
-from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
-from stable_baselines3.common.save_util import load_from_pkl
-from stable_baselines3.common.vec_env import VecNormalize
-
-from ganq_irl.algorithms import SQIL
-from ganq_irl.errors import IncompatibleSpaces, InvalidDemonstrations, UnsupportedGenerator
-from ganq_irl.generators.n_step import NStepReplayBuffer
-from ganq_irl.generators.schedules import LinearSchedule
-from ganq_irl_demos import Demonstrations, Trajectory, to_imitation
 
 
 def batch_of(sqil, batch_size=16, n_steps=60):

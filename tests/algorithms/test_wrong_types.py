@@ -1,11 +1,11 @@
 """Values of another kind than expected, from Python: a project error that names the argument."""
 
 import pytest
-from scripted import demonstrations_for, generator
 from stable_baselines3 import PPO
 
 from ganq_irl.algorithms import ALGORITHMS, BC, warm_start
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
+from tests.scripted import demonstrations_for, generator
 
 NAMES = {"gail": "ppo", "airl": "ppo", "vail": "ppo", "dac": "sac"}
 

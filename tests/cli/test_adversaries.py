@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ganq_irl.experiment import load_run, resolve_config
 from ganq_irl.rewards import RewardModel
+from ganq_irl.runs import load_run, resolve_config
 from ganq_irl_cli import main
 
 SMALL = "--set generator_kwargs.policy_kwargs.net_arch=[8] --set adversary.hidden_sizes=[8] --set adversary.batch_size=16"

@@ -86,7 +86,7 @@ def test_record_trains_an_expert_first(run, monkeypatch):
     settings = {"timesteps": 64, "generator_kwargs": {"n_steps": 64}}
     table = {"quick": {"algo": "ppo", "env": "CartPole", "expert": True, **settings}}
     for module in ("presets", "experts"):
-        monkeypatch.setattr(f"ganq_irl.experiment.{module}.load_presets", lambda: table)
+        monkeypatch.setattr(f"ganq_irl.runs.{module}.load_presets", lambda: table)
     result = run("demos", "record", "--env", "CartPole-v1", "--episodes", 2, "--out", "d.npz")
     assert result.exit_code == 0, result.stderr
     assert os.path.isdir("runs/ppo-cartpole-0")
@@ -220,7 +220,7 @@ def test_failures_become_exit_codes(error, code, message, run, monkeypatch):
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr("ganq_irl.experiment.run_experiment", fail)
+    monkeypatch.setattr("ganq_irl.runs.run_experiment", fail)
     result = run(*PPO)
     assert result.exit_code == code
     assert message in result.stderr
@@ -251,7 +251,7 @@ def test_debug_shows_the_traceback(run, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("ganq_irl.experiment.run_experiment", fail)
+    monkeypatch.setattr("ganq_irl.runs.run_experiment", fail)
     result = run("--debug", *PPO)
     assert result.exit_code == 1
     assert result.stderr.startswith("Traceback")

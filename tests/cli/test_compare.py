@@ -12,8 +12,8 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from ganq_irl.experiment import grid_runner
-from ganq_irl.experiment.cell_runs import run_cell
+from ganq_irl.studies import execute as grid_runner
+from ganq_irl.studies.cells import run_cell
 from ganq_irl_cli import main
 
 TINY = """\

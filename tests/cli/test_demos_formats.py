@@ -12,7 +12,7 @@ from ganq_irl_demos import FORMATS, load_demonstrations
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "demos"))  # for the writers, which the room of demonstrations owns
 
-from foreign import WRITERS, episodes
+from tests.demos.foreign import WRITERS, episodes
 
 CLONE = [
     "train",

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.experiment.checks import check_config
-from ganq_irl.experiment.config import ExperimentConfig
+from ganq_irl.runs.config import ExperimentConfig
+from ganq_irl.runs.validation import check_config
 from ganq_irl_demos import load_demonstrations, save_demonstrations
 from tests.command_line import call as run
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ganq_irl.experiment.checkpoints import CheckpointStore
+from ganq_irl.runs.checkpoints import CheckpointStore
 
 pytestmark = pytest.mark.slow
 COMMAND = [sys.executable, "-m", "ganq_irl_cli"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ganq_irl.experiment import load_run, resolve_config
+from ganq_irl.runs import load_run, resolve_config
 from tests.command_line import call
 
 QUICK = ["--device", "cpu", "--set", "evaluation.episodes=2"]

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from ganq_irl.experiment import load_presets, resolve_config
+from ganq_irl.runs import load_presets, resolve_config
 from tests.command_line import call
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ganq_irl.algorithms.iq_reward import SoftQReward
-from ganq_irl.experiment import load_run
+from ganq_irl.runs import load_run
 from tests.command_line import call
 
 QUICK = ["--device", "cpu", "--set", "evaluation.episodes=2", "--set", "generator_kwargs.policy_kwargs.net_arch=[8]"]

@@ -74,7 +74,7 @@ def test_a_disk_that_cannot_be_written_to(reason, killed, monkeypatch):
     def refused(*_, **__):
         raise OSError(reason, os.strerror(reason))
 
-    monkeypatch.setattr("ganq_irl.experiment.run_directory.write_json", refused)
+    monkeypatch.setattr("ganq_irl.runs.directory.write_json", refused)
     result = call("resume", killed)
     assert result.exit_code == 1
     assert result.stderr.strip().splitlines()[-1].startswith("Error: cannot write ")

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from ganq_irl.environments import CHAIN
-from ganq_irl.experiment.rewards import load_reward, read_reward
 from ganq_irl.rewards import VecRewardWrapper, rewards_of
+from ganq_irl.runs.rewards import load_reward, read_reward
 from ganq_irl.storage import load_folder, save_folder
 from ganq_irl.types import Batch
 from tests.command_line import call

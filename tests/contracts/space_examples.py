@@ -4,13 +4,13 @@ import copy
 
 import numpy as np
 from gymnasium import spaces
-from scripted import ON_POLICY, SpacesEnv, generator, vec_env
 
 from ganq_irl.algorithms import ALGORITHMS, BC
 from ganq_irl.generators.factory import GENERATORS
 from ganq_irl.generators.policy_store import load_policy, save_policy
 from ganq_irl.space_matrix import DEFAULT_GENERATOR, REPLAYING, TRAITS, Traits
 from ganq_irl_demos import random_policy, record_episodes
+from tests.scripted import ON_POLICY, SpacesEnv, generator, vec_env
 
 F = np.float32
 VECTOR, IMAGE = spaces.Box(-1, 1, (3,), F), spaces.Box(0, 255, (36, 40, 3), np.uint8)

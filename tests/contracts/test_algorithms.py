@@ -6,7 +6,6 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from scripted import HAVE_NO_LOG_PROB, OFF_POLICY, ON_POLICY, demonstrations_for, flat, generator, imitator
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation
@@ -14,6 +13,7 @@ from ganq_irl.discriminator import LOSSES
 from ganq_irl.errors import ConfigurationError, StorageError, UnsupportedGenerator
 from ganq_irl.rewards import REWARD_FORMS, RewardModel
 from ganq_irl.storage import CONFIG_FILE, TENSORS_FILE, load_folder, save_folder
+from tests.scripted import HAVE_NO_LOG_PROB, OFF_POLICY, ON_POLICY, demonstrations_for, flat, generator, imitator
 
 ADVERSARIAL = [name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation)]
 ALIKE = ("fairl", "wail", "vail", "gaifo")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from toys import KINDS, toy_batch, toy_learner
 
 from ganq_irl.discriminator import LOSSES, STATE, Discriminator, DiscriminatorLearner, InputEncoder
 from ganq_irl.discriminator.losses import with_log_ratio
 from ganq_irl.types import Batch
+from tests.toys import KINDS, toy_batch, toy_learner
 
 REAL_COUNTS, FAKE_COUNTS = [4, 2, 1, 1], [1, 1, 4, 2]
 

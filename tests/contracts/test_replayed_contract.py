@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from scripted import OFF_POLICY, ON_POLICY, demonstrations_for, flat, generator
 
 from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation, OffPolicyImitation
 from ganq_irl.errors import StorageError, UnsupportedGenerator
 from ganq_irl.storage import CONFIG_FILE, TENSORS_FILE, load_folder, save_folder
+from tests.scripted import OFF_POLICY, ON_POLICY, demonstrations_for, flat, generator
 
 REPLAYED = [name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, OffPolicyImitation)]
 TAUGHT_BY_IQ_LEARN = ("sac", "dqn")

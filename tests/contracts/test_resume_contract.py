@@ -4,9 +4,9 @@ import pytest
 
 from ganq_irl.algorithms import ALGORITHMS
 from ganq_irl.errors import UnsupportedGenerator
-from ganq_irl.experiment import resume_experiment, run_experiment
-from ganq_irl.experiment.checkpoints import read_checkpoint
 from ganq_irl.generators.factory import GENERATORS
+from ganq_irl.runs import resume_experiment, run_experiment
+from ganq_irl.runs.checkpoints import read_checkpoint
 from tests.resume_examples import ON_POLICY, record_demos, rows, run_and_kill, tiny_config, written
 
 pytestmark = [

@@ -6,8 +6,6 @@ import warnings
 import numpy as np
 import pytest
 from gymnasium import spaces
-from scripted import CONTINUOUS, OFF_POLICY, SpacesEnv, generator, vec_env
-from space_examples import ACTIONS, OBSERVATIONS, ROWS, VECTOR, cells, train
 from stable_baselines3 import PPO
 
 from ganq_irl.algorithms import ALGORITHMS, BC
@@ -15,6 +13,8 @@ from ganq_irl.errors import IncompatibleSpaces, UnsupportedGenerator
 from ganq_irl.generators.checks import traits_of
 from ganq_irl.generators.factory import GENERATORS
 from ganq_irl.space_matrix import IMITATION, REPLAYING, TRAITS, Traits, check_trains, default_generator, trained_by, why_not
+from tests.contracts.space_examples import ACTIONS, OBSERVATIONS, ROWS, VECTOR, cells, train
+from tests.scripted import CONTINUOUS, OFF_POLICY, SpacesEnv, generator, vec_env
 
 NOBODY_SEES = {
     "Box empty", "Discrete(start=1)", "MultiDiscrete 2-D", "Tuple", "Text", "Sequence", "Graph", "Dict with start=1",

@@ -6,12 +6,12 @@ from dataclasses import fields
 
 import pytest
 import torch
-from toys import KINDS, parameters_of, toy_batch, toy_learner, toy_updates
 
 from ganq_irl.discriminator import LOSSES, STABILIZERS, build_stabilizer
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.storage import flatten_state, load_folder, save_folder, unflatten_state
 from ganq_irl.types import Batch
+from tests.toys import KINDS, parameters_of, toy_batch, toy_learner, toy_updates
 
 SETTINGS = {
     "fake-replay": {"size": 48},

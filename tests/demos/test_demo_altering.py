@@ -5,13 +5,13 @@ import sys
 import gymnasium as gym
 import numpy as np
 import pytest
-from demo_examples import DictEnv, SwingUp, make_demos, make_trajectory
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl_demos import record_episodes, require_valid
 from ganq_irl_demos.recording.play import DOWN, LEFT, RIGHT, UP, PlaySession, keys_for, play
 from ganq_irl_demos.recording.policies import AlteredPolicy, FunctionPolicy, policy_function, subsample
+from tests.demos.demo_examples import DictEnv, SwingUp, make_demos, make_trajectory
 
 
 def generator(seed=0):

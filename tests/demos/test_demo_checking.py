@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from demo_examples import ACTIONS, OBSERVATIONS, demonstrations, edited, make_demos, make_trajectory
 from gymnasium import spaces
 from hypothesis import given, settings
 
@@ -13,6 +12,7 @@ from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl_demos import Demonstrations, Trajectory, check_demonstrations, require_valid
 from ganq_irl_demos.checking.check import SHOWN
 from ganq_irl_demos.checking.values import OUTLIER_RATIO
+from tests.demos.demo_examples import ACTIONS, OBSERVATIONS, demonstrations, edited, make_demos, make_trajectory
 
 SOUND = make_trajectory()
 

@@ -10,7 +10,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from demo_examples import demonstrations, make_demos, make_trajectory, same
 from hypothesis import HealthCheck, given, settings
 
 from ganq_irl.budget import read_limit
@@ -18,6 +17,7 @@ from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
 from ganq_irl_demos import FORMATS, Demonstrations, load_demonstrations, save_demonstrations
 from ganq_irl_demos.formats import npz
 from ganq_irl_demos.packing import content_checksum
+from tests.demos.demo_examples import demonstrations, make_demos, make_trajectory, same
 
 in_every_format = pytest.mark.parametrize("name", ["npz"])  # what only a format with a checksum and JSON beside it keeps
 

@@ -6,10 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
-from foreign import ENV, as_imitation, as_lerobot_2, by_numpy, episodes
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError
 from ganq_irl_demos import convert_demonstrations, load_demonstrations
+from tests.demos.foreign import ENV, as_imitation, as_lerobot_2, by_numpy, episodes
 
 pytest.importorskip("pyarrow", exc_type=ImportError)
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 import pytest
-from demo_examples import ACTIONS, OBSERVATIONS, demonstrations, make_demos, make_trajectory
 from gymnasium import spaces
 from hypothesis import given, settings
 from imitation.data import rollout, types
 
 from ganq_irl.errors import IncompatibleSpaces, InvalidDemonstrations
 from ganq_irl_demos import Demonstrations, load_demonstrations, to_imitation
+from tests.demos.demo_examples import ACTIONS, OBSERVATIONS, demonstrations, make_demos, make_trajectory
 
 SPACES = {"observation_space": OBSERVATIONS, "action_space": ACTIONS}
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import gymnasium as gym
 import pytest
-from demo_examples import ACTIONS, OBSERVATIONS, make_demos, make_trajectory, same
 from gymnasium import spaces
 
 import ganq_irl.environments
@@ -14,6 +13,7 @@ import ganq_irl_demos.loading
 from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpaces, InvalidDemonstrations
 from ganq_irl_demos import catalog, load_demonstrations, reference_returns, require_valid, save_demonstrations
 from ganq_irl_demos.catalog import same_environment
+from tests.demos.demo_examples import ACTIONS, OBSERVATIONS, make_demos, make_trajectory, same
 
 NAMES = [
     "acrobot",

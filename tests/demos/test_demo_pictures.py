@@ -6,7 +6,6 @@ import re
 import gymnasium as gym
 import numpy as np
 import pytest
-from demo_examples import SwingUp, edited, make_demos, make_trajectory
 from gymnasium import spaces
 from matplotlib.image import imread
 from PIL import Image
@@ -16,6 +15,7 @@ from ganq_irl_demos import Demonstrations, Trajectory, examine_demonstrations, r
 from ganq_irl_demos.pictures.page import write_page
 from ganq_irl_demos.pictures.several_sets import draw_sets, plot_sets, principal_plane
 from ganq_irl_demos.pictures.video import render_episode
+from tests.demos.demo_examples import SwingUp, edited, make_demos, make_trajectory
 
 
 def test_sets_side_by_side(tmp_path):

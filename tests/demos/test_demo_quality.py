@@ -7,13 +7,13 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 import pytest
-from demo_examples import ACTIONS, OBSERVATIONS, SwingUp, edited, make_demos, make_trajectory
 from gymnasium import spaces
 
 import ganq_irl.environments
 from ganq_irl_demos import examine_demonstrations, load_demonstrations, random_policy, record_episodes
 from ganq_irl_demos.catalog import catalog
 from ganq_irl_demos.checking.replays import not_replayed
+from tests.demos.demo_examples import ACTIONS, OBSERVATIONS, SwingUp, edited, make_demos, make_trajectory
 
 
 def rules(demos, **options):

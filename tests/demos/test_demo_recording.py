@@ -3,11 +3,11 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from demo_examples import DictEnv, SwingUp
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl_demos import check_demonstrations, random_policy, record_episodes, require_valid
+from tests.demos.demo_examples import DictEnv, SwingUp
 
 
 class Constant:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from demo_examples import edited, make_demos, make_trajectory
 
 from ganq_irl_demos import batching, examine_demonstrations, load_demonstrations, packing, save_demonstrations
 from ganq_irl_demos.checking import rows
 from ganq_irl_demos.checking.rows import Rows
 from ganq_irl_demos.packing import pack
+from tests.demos.demo_examples import edited, make_demos, make_trajectory
 
 
 def many(*special):

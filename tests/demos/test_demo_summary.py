@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from demo_examples import demonstrations, edited, make_demos, make_trajectory
 from gymnasium import spaces
 from hypothesis import HealthCheck, given, settings
 from matplotlib.image import imread
@@ -14,6 +13,7 @@ from matplotlib.image import imread
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl_demos import Demonstrations, Trajectory, plot_summary, summarize
 from ganq_irl_demos.pictures.one_set import _project
+from tests.demos.demo_examples import demonstrations, edited, make_demos, make_trajectory
 
 
 def test_a_summary_counts_and_measures():

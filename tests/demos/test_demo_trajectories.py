@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from demo_examples import edited, make_demos, make_trajectory
 from gymnasium import spaces
 
 import ganq_irl_demos
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, InvalidDemonstrations
 from ganq_irl_demos import Demonstrations, Trajectory
+from tests.demos.demo_examples import edited, make_demos, make_trajectory
 
 
 def test_importing_the_room_and_its_catalog_imports_nothing_heavy():

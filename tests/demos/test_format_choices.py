@@ -7,12 +7,12 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
-from foreign import ENV, EPISODES, STEPS, WRITERS, as_lerobot_2, as_robomimic, episodes
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError
 from ganq_irl_demos import load_demonstrations, save_demonstrations
 from ganq_irl_demos.streams import remarks_in
+from tests.demos.foreign import ENV, EPISODES, STEPS, WRITERS, as_lerobot_2, as_robomimic, episodes
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_examples import demonstrations, make_demos, make_trajectory, same
 from gymnasium import spaces
 from hypothesis import HealthCheck, given, settings
 
@@ -19,6 +18,7 @@ from ganq_irl_demos import FORMATS, Demonstrations, load_demonstrations, save_de
 from ganq_irl_demos.formats import format_of
 from ganq_irl_demos.streams import EpisodeStream
 from ganq_irl_demos.trajectories import named_arrays
+from tests.demos.demo_examples import demonstrations, make_demos, make_trajectory, same
 
 WRITTEN = [name for name, known in FORMATS.items() if known.suffix]
 EXACT = [name for name in WRITTEN if "dtypes" not in FORMATS[name].loses]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from demo_examples import make_demos, make_trajectory, same
-from foreign import ENV, EPISODES, STEPS, WRITERS, by_minari, episodes
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, GanqIrlError, IncompatibleSpaces
@@ -16,6 +14,8 @@ from ganq_irl_demos.formats import FORMATS, format_of
 from ganq_irl_demos.streams import Request
 from ganq_irl_demos.tables.cutting import cut
 from ganq_irl_demos.tables.tables import find_columns
+from tests.demos.demo_examples import make_demos, make_trajectory, same
+from tests.demos.foreign import ENV, EPISODES, STEPS, WRITERS, by_minari, episodes
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import pickle
 
 import numpy as np
 import pytest
-from demo_examples import ACTIONS, OBSERVATIONS, make_demos, make_trajectory
 
 from ganq_irl.budget import read_limit
 from ganq_irl.errors import DemoFormatError, GanqIrlError, StorageError
 from ganq_irl_demos import FORMATS, load_demonstrations, save_demonstrations
 from ganq_irl_demos.formats.parquet_footer import declared_values
+from tests.demos.demo_examples import ACTIONS, OBSERVATIONS, make_demos, make_trajectory
 
 SPACES = {"observation_space": OBSERVATIONS, "action_space": ACTIONS}
 

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from demo_examples import ACTIONS, OBSERVATIONS, make_demos, make_trajectory
 
 from ganq_irl.budget import read_limit
 from ganq_irl.errors import ReadLimitExceeded
 from ganq_irl_demos import FORMATS, load_demonstrations, save_demonstrations
+from tests.demos.demo_examples import ACTIONS, OBSERVATIONS, make_demos, make_trajectory
 
 SPACES = {"observation_space": OBSERVATIONS, "action_space": ACTIONS}
 WRITTEN = [name for name, known in FORMATS.items() if known.suffix]

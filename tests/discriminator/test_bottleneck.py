@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
-from toys import ACTIONS, OBSERVATIONS, toy_batch, toy_discriminator
 
 from ganq_irl.discriminator import (
     STATE_ACTION,
@@ -15,6 +14,7 @@ from ganq_irl.discriminator import (
 from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.stabilizers import InformationConstraint
 from ganq_irl.errors import ConfigurationError
+from tests.toys import ACTIONS, OBSERVATIONS, toy_batch, toy_discriminator
 
 
 def bottleneck(code_size=4, seed=0):

@@ -4,7 +4,6 @@ import torch
 from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
-from input_examples import BOX, DISCRETE, IMAGE, batch_of, one_field
 
 from ganq_irl.discriminator import (
     FIELDS,
@@ -17,6 +16,7 @@ from ganq_irl.discriminator import (
 )
 from ganq_irl.discriminator.inputs import representative
 from ganq_irl.types import Batch
+from tests.discriminator.input_examples import BOX, DISCRETE, IMAGE, batch_of, one_field
 
 
 def samples(space, n=6, seed=0):

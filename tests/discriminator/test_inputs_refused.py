@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from input_examples import BOX, DISCRETE, IMAGE, batch_of, one_field
 
 from ganq_irl.discriminator import (
     STATE,
@@ -11,6 +10,7 @@ from ganq_irl.discriminator import (
     InputEncoder,
 )
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
+from tests.discriminator.input_examples import BOX, DISCRETE, IMAGE, batch_of, one_field
 
 # What is refused, each in a sentence.
 

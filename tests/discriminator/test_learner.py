@@ -6,7 +6,6 @@ import pytest
 import torch
 from gymnasium import spaces
 from torch.nn.utils import parametrize
-from toys import ACTIONS, KINDS, OBSERVATIONS, parameters_of, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 from ganq_irl.discriminator import (
     STABILIZERS,
@@ -20,6 +19,7 @@ from ganq_irl.discriminator import (
 )
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
 from ganq_irl.types import Batch
+from tests.toys import ACTIONS, KINDS, OBSERVATIONS, parameters_of, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 
 def gaussians(seed, n=256, mean=1.0):

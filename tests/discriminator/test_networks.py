@@ -7,7 +7,6 @@ import pytest
 import torch
 from gymnasium import spaces
 from torch import nn
-from toys import ACTIONS, KINDS, OBSERVATIONS, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 from ganq_irl.discriminator import (
     ACTIVATIONS,
@@ -24,6 +23,7 @@ from ganq_irl.discriminator import (
 )
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.types import Batch
+from tests.toys import ACTIONS, KINDS, OBSERVATIONS, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 ARCHITECTURE = [name for name, kind in STABILIZERS.items() if kind.changes_architecture]
 

@@ -6,7 +6,6 @@ import torch
 from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import toy_batch, toy_discriminator
 
 from ganq_irl.discriminator import Encoded, InputEncoder
 from ganq_irl.discriminator.penalties import (
@@ -19,6 +18,7 @@ from ganq_irl.discriminator.penalties import (
     pair,
 )
 from ganq_irl.types import Batch
+from tests.toys import toy_batch, toy_discriminator
 
 vectors = st.lists(st.floats(-3.0, 3.0), min_size=3, max_size=3).map(torch.tensor)
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from toys import parameters_of
 
 from ganq_irl.discriminator import (
     LOSSES,
@@ -21,6 +20,7 @@ from ganq_irl.discriminator import (
 from ganq_irl.discriminator.penalties import gradient_norms
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.types import Batch
+from tests.toys import parameters_of
 
 N_RETURNS = 4
 VECTOR = spaces.Box(-np.inf, np.inf, (3,))

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
-from toys import KINDS, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 from ganq_irl.discriminator.layers import MinibatchDiscrimination, VirtualBatchNorm
 from ganq_irl.errors import ConfigurationError
+from tests.toys import KINDS, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 
 def enlarge(discriminator, factor=20.0):

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 from gymnasium import spaces
-from toys import KINDS, parameters_of, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 from ganq_irl.discriminator import LOSSES, Discriminator, Encoded, InputEncoder, build_stabilizer
 from ganq_irl.discriminator.losses import build_loss
+from tests.toys import KINDS, parameters_of, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 
 def encoded(n, value=0.0, dim=5):

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 from gymnasium import spaces
-from toys import parameters_of, toy_batch, toy_learner, toy_updates
 
 from ganq_irl.discriminator import Discriminator, DiscriminatorLearner, Encoded, InputEncoder, build_stabilizer
 from ganq_irl.discriminator.stabilizers import Step
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.types import Batch
+from tests.toys import parameters_of, toy_batch, toy_learner, toy_updates
 
 
 def encoded(n, value=0.0, dim=5):

@@ -7,7 +7,6 @@ import pytest
 import torch
 from gymnasium import spaces
 from matplotlib.figure import Figure
-from toys import ACTIONS, OBSERVATIONS, toy_batch, toy_discriminator
 
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
 from ganq_irl.evaluation.pictures import save_figure
@@ -20,6 +19,7 @@ from ganq_irl.evaluation.reward_pictures import (
     reward_map,
 )
 from ganq_irl.rewards import FunctionReward, RewardModel
+from tests.toys import ACTIONS, OBSERVATIONS, toy_batch, toy_discriminator
 
 LINEAR = FunctionReward(OBSERVATIONS, ACTIONS, lambda s, a, t, d: 100 * s[:, 2] + 10 * s[:, 0] + s[:, 1] + 1000 * a + d)
 

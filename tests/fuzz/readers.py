@@ -143,7 +143,7 @@ def _write_rewards(folder: Path) -> None:
 
 
 def _read_reward(path: Path) -> None:
-    from ganq_irl.experiment.rewards import load_reward
+    from ganq_irl.runs.rewards import load_reward
 
     reward = load_reward(path)
     rows = [np.stack([space.sample() for _ in range(2)]) for space in (reward.observation_space, reward.action_space)]
@@ -198,7 +198,7 @@ def seal_checkpoint(folder: Path) -> None:
 
 @cache
 def _learner(name: str) -> Any:
-    from ganq_irl.experiment.learners import build_learner
+    from ganq_irl.runs.training import build_learner
     from tests.resume_examples import tiny_config
 
     return build_learner(tiny_config(name))
@@ -206,9 +206,9 @@ def _learner(name: str) -> Any:
 
 def _read_checkpoint(path: Path) -> None:
     """As a run that goes on does: everything in it is put where it belongs."""
-    from ganq_irl.experiment.checkpoints import Checkpointing, CheckpointStore, Parts, open_log, read_checkpoint
-    from ganq_irl.experiment.envs import make_training_env
-    from ganq_irl.experiment.interrupts import Interrupts
+    from ganq_irl.runs.checkpoints import Checkpointing, CheckpointStore, Parts, open_log, read_checkpoint
+    from ganq_irl.runs.envs import make_training_env
+    from ganq_irl.runs.interrupts import Interrupts
 
     checkpoint = read_checkpoint(path)
     learner: Any = _learner(path.name)
@@ -236,9 +236,9 @@ def _write_runs(folder: Path) -> None:
 def _read_run(path: Path) -> None:
     """All that any command reads of a run but its policy, reward and checkpoints."""
     from ganq_irl.evaluation.pictures import read_progress
-    from ganq_irl.experiment import load_run
-    from ganq_irl.experiment.checks import check_config
-    from ganq_irl.experiment.runner import resume_experiment
+    from ganq_irl.runs import load_run
+    from ganq_irl.runs.runner import resume_experiment
+    from ganq_irl.runs.validation import check_config
 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as scratch:
         run = Path(shutil.copytree(path, Path(scratch) / "run"))  # what is gone on with is finished afterwards
@@ -258,8 +258,8 @@ def _write_grids(folder: Path) -> None:
 
 
 def _read_grid(path: Path) -> None:
-    from ganq_irl.experiment.grid import make_cells
-    from ganq_irl.experiment.grid_config import resolve_grid
+    from ganq_irl.studies.grid import make_cells
+    from ganq_irl.studies.spec import resolve_grid
 
     make_cells(resolve_grid({}, file=path))
 
@@ -274,7 +274,7 @@ def _write_settings(folder: Path) -> None:
 
 
 def _read_settings(path: Path) -> None:
-    from ganq_irl.experiment import resolve_config
+    from ganq_irl.runs import resolve_config
 
     resolve_config({}, file=path)
 

@@ -6,13 +6,13 @@ import pytest
 from gymnasium import spaces
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from sb3_contrib.common.wrappers import ActionMasker
-from scripted import BOX, SpacesEnv, WalkEnv, generator, vec_env, walk
 from stable_baselines3 import DQN, PPO, SAC, HerReplayBuffer
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.checks import check_generator
+from tests.scripted import BOX, SpacesEnv, WalkEnv, generator, vec_env, walk
 
 try:
     from stable_baselines3.common.buffers import NStepReplayBuffer

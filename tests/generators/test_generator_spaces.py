@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import BOX, SpacesEnv, vec_env
 from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize, VecTransposeImage
 
 from ganq_irl.generators.spaces import channels_first, demonstrated_spaces, in_layout_of
+from tests.scripted import BOX, SpacesEnv, vec_env
 
 IMAGE = spaces.Box(0, 255, (36, 40, 3), np.uint8)
 FIRST = spaces.Box(0, 255, (3, 36, 40), np.uint8)

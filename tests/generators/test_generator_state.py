@@ -1,10 +1,10 @@
 import pytest
 import torch
-from scripted import OFF_POLICY, ON_POLICY, flat, generator, imitator, walk
 from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.generators.state import generator_state, load_generator_state
 from ganq_irl.storage import flatten_state, unflatten_state
+from tests.scripted import OFF_POLICY, ON_POLICY, flat, generator, imitator, walk
 
 
 def through_storage(state):

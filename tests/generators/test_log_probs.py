@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import (
+from stable_baselines3.common.vec_env import VecNormalize
+
+from ganq_irl.generators.log_probs import has_log_prob, log_probs
+from ganq_irl.space_matrix import TRAITS
+from ganq_irl.types import Batch
+from tests.scripted import (
     DISCRETE,
     HAVE_NO_LOG_PROB,
     OFF_POLICY,
@@ -15,11 +20,6 @@ from scripted import (
     vec_env,
     walk,
 )
-from stable_baselines3.common.vec_env import VecNormalize
-
-from ganq_irl.generators.log_probs import has_log_prob, log_probs
-from ganq_irl.space_matrix import TRAITS
-from ganq_irl.types import Batch
 
 LOPSIDED = spaces.Box(np.array([-1.0], np.float32), np.array([5.0], np.float32))
 BOX3 = spaces.Box(-1, 1, (3,), np.float32)

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 from gymnasium import spaces
-from n_step_examples import GAMMA, KEYS, LINE, at, empty, n_step_kwargs, store, walk_line
-from scripted import CountingEnv
 from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.n_step import NStepDictReplayBuffer, NStepReplayBuffer, replay_buffer_for, windows
+from tests.generators.n_step_examples import GAMMA, KEYS, LINE, at, empty, n_step_kwargs, store, walk_line
+from tests.scripted import CountingEnv
 
 
 def test_windows():

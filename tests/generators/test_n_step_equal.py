@@ -6,7 +6,11 @@ import torch
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from n_step_examples import (
+from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
+
+from ganq_irl.generators.n_step import NStepDictReplayBuffer, NStepReplayBuffer
+from tests.generators.n_step_examples import (
     GAMMA,
     KEYS,
     SB3S,
@@ -20,11 +24,7 @@ from n_step_examples import (
     store,
     walk_line,
 )
-from scripted import SpacesEnv, generator, vec_env, walk
-from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
-from stable_baselines3.common.vec_env import VecNormalize
-
-from ganq_irl.generators.n_step import NStepDictReplayBuffer, NStepReplayBuffer
+from tests.scripted import SpacesEnv, generator, vec_env, walk
 
 
 def paid_env(n_envs=2):

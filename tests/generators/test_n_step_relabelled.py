@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from n_step_examples import draws, n_step_kwargs, needs_sb3s, one_by_one, sample
-from scripted import FakeAdversary, SpacesEnv, generator, imitator, vec_env, walk
 from stable_baselines3 import DQN
 from stable_baselines3.common.vec_env import VecNormalize
 
@@ -16,6 +14,8 @@ from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.off_policy import check_can_relabel
 from ganq_irl.generators.off_policy import relabelled as priced_view
 from ganq_irl.generators.replay_views import replaying
+from tests.generators.n_step_examples import draws, n_step_kwargs, needs_sb3s, one_by_one, sample
+from tests.scripted import FakeAdversary, SpacesEnv, generator, imitator, vec_env, walk
 
 
 class Reader(DQN):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import CONTINUOUS, OFF_POLICY, CountingEnv, FakeAdversary, SpacesEnv, generator, imitator, vec_env, walk
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
@@ -12,6 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.off_policy import OffPolicyCallback, executed_actions, relabelled
 from ganq_irl.generators.replay_views import replaying
+from tests.scripted import CONTINUOUS, OFF_POLICY, CountingEnv, FakeAdversary, SpacesEnv, generator, imitator, vec_env, walk
 
 
 def run(model, n_steps, adversary):

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from scripted import ON_POLICY, FakeAdversary, PaidEnv, flat, generator, walk
 from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.generators.on_policy import OnPolicyCallback, distinct_rows
 from ganq_irl.generators.recorder import TransitionRecorder
 from ganq_irl.generators.substitution import substituting
 from ganq_irl.generators.values import ValueNormalizer
+from tests.scripted import ON_POLICY, FakeAdversary, PaidEnv, flat, generator, walk
 
 
 def known_reward(observations, actions, next_observations, dones):

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from scripted import CountingEnv, SpacesEnv, vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize, VecTransposeImage
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.recorder import TransitionRecorder
+from tests.scripted import CountingEnv, SpacesEnv, vec_env
 
 CPU = torch.device("cpu")
 

@@ -6,15 +6,15 @@ import torch
 from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import OFF_POLICY, SpacesEnv, flat, generator, imitator, vec_env
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.experiment.checkpoints.replay import load_replay_state, replay_state
 from ganq_irl.generators.n_step import NStepDictReplayBuffer, NStepReplayBuffer
 from ganq_irl.generators.off_policy import relabelled
 from ganq_irl.generators.replay_rows import keep_on_device
+from ganq_irl.runs.checkpoints.replay import load_replay_state, replay_state
+from tests.scripted import OFF_POLICY, SpacesEnv, flat, generator, imitator, vec_env
 
 BOX = spaces.Box(-1.0, 1.0, (3,), np.float64)
 DICT = spaces.Dict(a=BOX, image=spaces.Box(0, 255, (2, 4, 4), np.uint8))

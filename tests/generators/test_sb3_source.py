@@ -4,14 +4,14 @@ import functools
 
 import pytest
 import torch
-from scripted import flat, walk
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from ganq_irl.generators.fast_ppo import FastPPO
+from ganq_irl.accelerated.ppo import FastPPO
 from ganq_irl.generators.sb3_source import copied, source_digest, why_changed
+from tests.scripted import flat, walk
 
 TRAIN, COLLECT, ADD, ENTROPY = (
     PPO.train,

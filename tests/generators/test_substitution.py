@@ -4,12 +4,12 @@ import contextlib
 
 import numpy as np
 import pytest
-from scripted import CONTINUOUS, OFF_POLICY, ON_POLICY, demonstrations_for, generator, imitator, walk
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.algorithms import SQIL, IQLearn
 from ganq_irl.generators.substitution import substituting
+from tests.scripted import CONTINUOUS, OFF_POLICY, ON_POLICY, demonstrations_for, generator, imitator, walk
 
 
 class Look(BaseCallback):

@@ -3,11 +3,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import generator
 from torch import nn
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.values import ValueNormalizer
+from tests.scripted import generator
 
 OBSERVATIONS = torch.linspace(-2, 2, 20).view(10, 2)
 

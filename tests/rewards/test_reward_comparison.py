@@ -6,7 +6,6 @@ import torch
 from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import ACTIONS, OBSERVATIONS, toy_batch, toy_discriminator
 
 from ganq_irl.environments.tabular import small_mdp
 from ganq_irl.errors import ConfigurationError
@@ -24,6 +23,7 @@ from ganq_irl.rewards import (
     tabular_reward,
 )
 from ganq_irl.rewards.tabular import enumerated_coverage, regret, reward_table, starc_distance
+from tests.toys import ACTIONS, OBSERVATIONS, toy_batch, toy_discriminator
 
 N_STATES, N_ACTIONS, END = 6, 2, 5  # of small_mdp
 GAMMAS = st.floats(0.0, 0.99)

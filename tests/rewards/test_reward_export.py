@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from toys import toy_batch, toy_discriminator, toy_learner, toy_updates
 
 from ganq_irl.discriminator import (
     STABILIZERS,
@@ -19,6 +18,7 @@ from ganq_irl.errors import MissingDependency, StorageError
 from ganq_irl.rewards import RewardModel
 from ganq_irl.rewards.export import TOLERANCE, PricedTransitions, export_onnx, export_torch
 from ganq_irl.types import Batch
+from tests.toys import toy_batch, toy_discriminator, toy_learner, toy_updates
 
 ARCHITECTURE = [name for name in STABILIZERS if build_stabilizer(name).changes_architecture]
 MODELS = {

@@ -4,11 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import toy_batch, toy_discriminator
 
 from ganq_irl.discriminator import LOSSES, build_loss
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.rewards import REWARD_FORMS, build_reward_form, log_ratio
+from tests.toys import toy_batch, toy_discriminator
 
 OF_RATIO = [name for name, form in REWARD_FORMS.items() if form.of_log_ratio is not None]
 

@@ -3,13 +3,13 @@ import pytest
 import torch
 from gymnasium import spaces
 from imitation.rewards.reward_nets import BasicRewardNet
-from scripted import BOX, WalkEnv, generator, vec_env
-from toys import ACTIONS, OBSERVATIONS, toy_batch, toy_discriminator
 
 from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
 from ganq_irl.rewards import Coverage, RewardModel, VecRewardWrapper, epic_distance, rewards_of
 from ganq_irl.rewards.imitation import from_imitation, to_imitation
+from tests.scripted import BOX, WalkEnv, generator, vec_env
+from tests.toys import ACTIONS, OBSERVATIONS, toy_batch, toy_discriminator
 
 
 def rows(n=10):

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from toys import parameters_of, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 from ganq_irl.discriminator import STABILIZERS, STATE_ACTION, Discriminator, InputEncoder, build_stabilizer
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, StorageError
 from ganq_irl.rewards import RewardModel
 from ganq_irl.rewards.imitation import to_imitation
 from ganq_irl.storage import load_folder, save_folder
+from tests.toys import parameters_of, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 ARCHITECTURE = [name for name in STABILIZERS if build_stabilizer(name).changes_architecture]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toys import ACTIONS, OBSERVATIONS, toy_batch
 
 from ganq_irl.rewards import RewardModel
+from tests.toys import ACTIONS, OBSERVATIONS, toy_batch
 
 SAVED = Path(__file__).parent / "saved"
 

@@ -2,15 +2,15 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from scripted import BOX, DISCRETE, CountingEnv, WalkEnv, generator, vec_env
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize, VecTransposeImage
-from toys import toy_discriminator
 
 from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
 from ganq_irl.rewards import ORIGINAL_REWARD, FunctionReward, RewardModel, RewardWrapper, VecRewardWrapper
+from tests.scripted import BOX, DISCRETE, CountingEnv, WalkEnv, generator, vec_env
+from tests.toys import toy_discriminator
 
 TRACED = FunctionReward(
     CountingEnv().observation_space,

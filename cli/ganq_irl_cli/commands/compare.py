@@ -10,7 +10,7 @@ import click
 from ganq_irl_cli import early, groups, options, session
 
 if TYPE_CHECKING:
-    from ganq_irl.experiment.grid_runner import Engine
+    from ganq_irl.studies.execute import Engine
 
 
 @click.command("compare")
@@ -88,10 +88,10 @@ def command(
     """  # noqa: D301  # click wants the character
     early.check(envs=env)
     with session.working():
-        from ganq_irl.experiment.compare import conclude
-        from ganq_irl.experiment.config import merged
-        from ganq_irl.experiment.grid_config import parse_variation, resolve_grid
-        from ganq_irl.experiment.grid_runner import held_request, run_grid
+        from ganq_irl.runs.config import merged
+        from ganq_irl.studies.conclusion import conclude
+        from ganq_irl.studies.execute import held_request, run_grid
+        from ganq_irl.studies.spec import parse_variation, resolve_grid
 
         flags: dict[str, Any] = {"algos": _names(algos), "env": list(env) or None, **settings}
         flags |= {"n_demos": _numbers("--n-demos", n_demos), "seeds": _seeds(seeds)}
@@ -118,7 +118,7 @@ def _engine(name: str, gpus_per_run: float) -> Engine | None:
         if gpus_per_run:
             raise click.UsageError("--gpus-per-run reserves GPUs of a Ray cluster; give --engine ray, or leave it out")
         return None
-    from ganq_irl.experiment.ray_engine import ray_engine
+    from ganq_irl.studies.ray_engine import ray_engine
 
     return ray_engine(gpus_per_run)
 

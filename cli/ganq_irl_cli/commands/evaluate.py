@@ -40,9 +40,9 @@ def command(
 ) -> None:
     """Play episodes with the policy of the run directory RUN and measure its true return."""
     with session.working():
-        from ganq_irl.experiment import load_run
-        from ganq_irl.experiment.runner import evaluate_run_policy
-        from ganq_irl.experiment.yardstick import yardstick_of
+        from ganq_irl.runs import load_run
+        from ganq_irl.runs.runner import evaluate_run_policy
+        from ganq_irl.runs.yardstick import yardstick_of
 
         loaded = load_run(run)
         keywords = loaded.config.env_kwargs | options.with_limit(max_episode_steps)
@@ -53,7 +53,7 @@ def command(
         )
         content, lines = {"run": str(run), **evaluation.to_json()}, [session.describe(evaluation)]
         if pictures is not None:
-            from ganq_irl.experiment.pictures import check_run_values, draw_run
+            from ganq_irl.runs.plots import check_run_values, draw_run
 
             values = check_run_values(loaded.config, policy, episodes=episodes, seed=seed)
             drawn = [str(path) for path in draw_run(loaded, pictures, values)]

@@ -25,7 +25,7 @@ def command(out: Path | None, seed: int | None, device: str | None, as_json: boo
     """
     early.check(out=out)
     with session.working():
-        from ganq_irl.experiment.quickstart import CORRELATION, run_quickstart
+        from ganq_irl.studies.quickstart import CORRELATION, run_quickstart
 
         result = run_quickstart(out, seed=seed or 0, device=device or "auto")
     if as_json:

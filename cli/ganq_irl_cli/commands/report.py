@@ -32,9 +32,9 @@ def command(folder: Path, out: Path | None, pictures: bool, videos: bool, figure
     It needs no network. Where there is no display, MuJoCo draws with MUJOCO_GL=egl or MUJOCO_GL=osmesa.
     """
     with session.working():
-        from ganq_irl.experiment.compare import conclude
-        from ganq_irl.experiment.report import write_page
-        from ganq_irl.experiment.report_figures import write_figures
+        from ganq_irl.studies.conclusion import conclude
+        from ganq_irl.studies.figures import write_figures
+        from ganq_irl.studies.page import write_page
 
         conclusion = conclude(folder)
         drawn = [] if figures is None else write_figures(conclusion, figures)

@@ -28,7 +28,7 @@ def command(run: Path, timesteps: int | None, as_json: bool) -> None:
     With --timesteps, scheduled rates are those of a run of N steps: one that had decayed rises again.
     """
     with session.working():
-        from ganq_irl.experiment import resume_experiment
+        from ganq_irl.runs import resume_experiment
 
         result = resume_experiment(run, timesteps=timesteps)
         if result.warning is not None:

@@ -48,8 +48,8 @@ def command(
     again, on this machine or on another with the same --storage, the search goes on to N trials in all.
     """
     with session.working():
-        from ganq_irl.experiment.sweep import JOURNAL, best_trial, prepare_sweep, resolve_sweep
-        from ganq_irl.experiment.sweep_workers import run_sweep_locally, run_sweep_on_ray
+        from ganq_irl.studies.sweep import JOURNAL, best_trial, prepare_sweep, resolve_sweep
+        from ganq_irl.studies.sweep_workers import run_sweep_locally, run_sweep_on_ray
 
         config = resolve_sweep({}, assignments=assignments, file=file)
         prepare_sweep(config, out)

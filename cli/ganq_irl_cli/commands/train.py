@@ -13,7 +13,7 @@ from ganq_irl_cli import early, options, session
 from ganq_irl_cli.commands.demos import _converting
 
 if TYPE_CHECKING:
-    from ganq_irl.experiment import ExperimentConfig, RunResult
+    from ganq_irl.runs import ExperimentConfig, RunResult
 
 
 @click.command("train")
@@ -85,7 +85,7 @@ def command(
     """  # noqa: D301  # click wants the character
     early.check(envs=[flags["env"]], demos=flags["demos"], out=None if show_settings else out)
     with session.working():
-        from ganq_irl.experiment import resolve_config
+        from ganq_irl.runs import resolve_config
 
         if trust and show_settings:
             raise click.UsageError("--show-settings imports nothing; leave --trust out")
@@ -105,13 +105,13 @@ def command(
 
 
 def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> RunResult:
-    from ganq_irl.experiment import run_experiment
+    from ganq_irl.runs import run_experiment
 
     with contextlib.ExitStack() as stack:
         watched = None
         if wandb is not None:
-            from ganq_irl.experiment.run_directory import default_folder
-            from ganq_irl.experiment.wandb_tracking import watched_by_wandb
+            from ganq_irl.runs.directory import default_folder
+            from ganq_irl.runs.tracking import watched_by_wandb
 
             out = default_folder(config) if out is None else out
             watched = stack.enter_context(watched_by_wandb(wandb, config, out))

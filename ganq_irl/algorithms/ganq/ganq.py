@@ -35,7 +35,7 @@ from ganq_irl.types import Observations
 LEARNING_RATE, CRITIC_LEARNING_RATE = LinearSchedule(1e-3, 0.0), LinearSchedule(4e-3, 0.0)
 """Defaults: the critic four times as fast as the generator, both falling to 0."""
 
-FAST_UPDATE = "ganq_irl.algorithms.ganq.fast:FastUpdate"
+FAST_UPDATE = "ganq_irl.accelerated.ganq:FastUpdate"
 Step = Callable[..., tuple[Metrics, Metrics]]
 
 

@@ -59,7 +59,7 @@ def environment(env: str | None) -> dict[str, Any]:
     """Spaces and id of an environment for a reader; nothing where none was named."""
     if env is None:
         return {}
-    from ganq_irl.experiment.envs import probe_env
+    from ganq_irl.runs.envs import probe_env
 
     made = probe_env(env)
     told = {"observation_space": made.observation_space, "action_space": made.action_space, "env_id": env}

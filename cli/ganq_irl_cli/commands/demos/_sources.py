@@ -29,7 +29,7 @@ def make(
     import gymnasium as gym
 
     import ganq_irl.environments  # noqa: F401
-    from ganq_irl.experiment.envs import probe_env
+    from ganq_irl.runs.envs import probe_env
     from ganq_irl_cli.options import with_limit
 
     if env is None or (not required and env not in gym.registry):

@@ -106,7 +106,7 @@ def command(
 
 def _render_mode(env: str, wanted: str) -> str | None:
     """``wanted`` where the environment can draw itself so."""
-    from ganq_irl.experiment.envs import probe_env
+    from ganq_irl.runs.envs import probe_env
 
     probed = probe_env(env)
     modes = probed.metadata.get("render_modes", ())

@@ -147,7 +147,7 @@ class _Sources:
     """Policies by what names them; none at all is chance."""
 
     def __init__(self, runs: tuple[Path, ...], policies: tuple[str, ...], env: str | None, trust: bool) -> None:
-        from ganq_irl.experiment import load_run
+        from ganq_irl.runs import load_run
 
         self.runs, self.policies, self.trust = [load_run(run) for run in runs], policies, trust
         self.env_id = env or self.runs[0].config.env
@@ -195,8 +195,8 @@ def _record_policies(
 
 
 def _expert(env: str | None, seed: int, device: str | None) -> Path:
-    from ganq_irl.experiment import run_experiment
-    from ganq_irl.experiment.experts import expert_config
+    from ganq_irl.runs import run_experiment
+    from ganq_irl.runs.experts import expert_config
 
     assert env is not None
     return run_experiment(expert_config(env, seed=seed, device=device or "auto")).folder
@@ -210,8 +210,8 @@ def _record_run(
     limit: dict[str, Any],
     told: dict[str, Any],
 ) -> Demonstrations:
-    from ganq_irl.experiment import load_run
-    from ganq_irl.experiment.experts import record_run
+    from ganq_irl.runs import load_run
+    from ganq_irl.runs.experts import record_run
 
     altered: Any = _Altered(load_run(run), alter)
     return record_run(altered, episodes, env=env, env_kwargs=limit, **told)

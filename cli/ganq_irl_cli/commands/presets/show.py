@@ -15,7 +15,7 @@ def command(name: str, as_json: bool) -> None:
 
     `train ALGO --env ID --show-settings` prints all settings of a run, with those of its preset and the defaults.
     """
-    from ganq_irl.experiment.presets import preset_named
+    from ganq_irl.runs.presets import preset_named
 
     preset = preset_named(name)
     if as_json:

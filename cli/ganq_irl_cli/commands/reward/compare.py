@@ -40,8 +40,8 @@ def command(
     is what the first RUN's policy, its demonstrations and random actions visit, as are the transitions of the correlations.
     """
     with session.working():
-        from ganq_irl.experiment.reward_comparison import compare_stored
-        from ganq_irl.experiment.run_directory import write_json
+        from ganq_irl.runs.directory import write_json
+        from ganq_irl.studies.reward_comparison import compare_stored
 
         content = compare_stored(runs, env, episodes=episodes, discount=discount, seed=seed or 0)
         if out is not None:

@@ -27,8 +27,8 @@ def command(run: Path, out: Path, as_json: bool) -> None:
     if out.suffix not in SUFFIXES:
         raise click.BadParameter(f"{out} ends in neither {' nor '.join(SUFFIXES)}", param_hint="--out")
     with session.working():
-        from ganq_irl.experiment.rewards import load_exportable
         from ganq_irl.rewards.export import export_onnx, export_torch
+        from ganq_irl.runs.rewards import load_exportable
 
         reward = load_exportable(run)
         difference = (export_onnx if out.suffix == ".onnx" else export_torch)(reward, out)

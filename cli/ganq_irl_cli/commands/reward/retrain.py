@@ -37,8 +37,8 @@ def command(
     """
     early.check(out=out)
     with session.working():
-        from ganq_irl.experiment import run_experiment
-        from ganq_irl.experiment.rewards import retraining_config
+        from ganq_irl.runs import run_experiment
+        from ganq_irl.runs.rewards import retraining_config
 
         limit = {} if max_episode_steps is None else {"env_kwargs": options.with_limit(max_episode_steps)}
         result = run_experiment(retraining_config(run, flags | limit, assignments), out)

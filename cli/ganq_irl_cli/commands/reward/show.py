@@ -44,9 +44,9 @@ def command(
 ) -> None:
     """Say where the reward of RUN comes from and how it correlates with the environment's own."""
     with session.working():
-        from ganq_irl.experiment.reward_comparison import correlations, gather_transitions
-        from ganq_irl.experiment.reward_pictures import draw_reward, undrawable
-        from ganq_irl.experiment.rewards import describe_reward, read_reward
+        from ganq_irl.runs.rewards import describe_reward, read_reward
+        from ganq_irl.studies.reward_comparison import correlations, gather_transitions
+        from ganq_irl.studies.reward_pictures import draw_reward, undrawable
 
         stored = read_reward(run)
         content: dict[str, Any] = describe_reward(stored)

@@ -10,7 +10,7 @@ import click
 from ganq_irl_cli import early, options, session
 
 if TYPE_CHECKING:
-    from ganq_irl.experiment.transfer import Transfer
+    from ganq_irl.studies.reward_transfer import Transfer
 
 _TITLES = {
     "recovered": "retrained on the recovered reward",
@@ -56,7 +56,7 @@ def command(
     """
     early.check(envs=[to])
     with session.working():
-        from ganq_irl.experiment.transfer import transfer_reward
+        from ganq_irl.studies.reward_transfer import transfer_reward
 
         result = transfer_reward(
             run,

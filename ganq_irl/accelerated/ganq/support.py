@@ -1,0 +1,141 @@
+"""What the fast update is exact for; anything else goes through autograd and ``DiscriminatorLearner.update``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from torch import Tensor, nn
+
+from ganq_irl.accelerated.ganq.networks import slope_of
+from ganq_irl.discriminator import DiscriminatorLearner, ReturnDiscriminator
+from ganq_irl.discriminator.losses import Wasserstein
+from ganq_irl.discriminator.stabilizers.penalty import ZeroCenteredGradientPenalty
+from ganq_irl.generators.return_models import LocationShapeGenerator
+from ganq_irl.networks.q_networks import ActionOutputs
+
+
+class ReturnLearner(Protocol):
+    """A value learner that is accelerated, as this package sees it.
+
+    Attributes:
+        adversary: the critic's ``learner``, the scale of the ``residuals``, and whether it ``centers`` samples.
+        policy: its ``optimizer`` trains ``q_net``.
+        q_net: the return model that learns.
+        q_net_target: the one that Bellman targets are sampled from.
+        q_net_average: the one that acts.
+    """
+
+    adversary: Any
+    policy: Any
+    q_net: Any
+    q_net_target: Any
+    q_net_average: Any
+    device: torch.device
+    observation_space: spaces.Space
+    max_grad_norm: float | None
+    average_rate: float
+    double_q: bool
+    td_weight: float
+
+    def draw_noise(self) -> Tensor:
+        """Draw the noise of one minibatch, ``(n_samples,)``."""
+
+
+def why_not_fast(model: ReturnLearner) -> str | None:
+    """The first reason for which the fast update would not be exact; None where it is."""
+    return next(_reasons(model), None)
+
+
+def _reasons(model: ReturnLearner) -> Iterator[str]:
+    learner = model.adversary.learner
+    if model.device.type != "cpu":
+        yield f"the device {model.device}"
+    if not model.adversary.centers:
+        yield "samples that are not centred"
+    if type(learner.loss) is not Wasserstein:
+        yield f"the loss {learner.loss.name!r}"
+    if [type(stabilizer) for stabilizer in learner.stabilizers] != [ZeroCenteredGradientPenalty]:
+        yield "other stabilizers than the zero-centred gradient penalty"
+    # static: a method of the class, or one that was put on this instance
+    if inspect.getattr_static(learner, "update") is not inspect.getattr_static(DiscriminatorLearner, "update"):
+        yield "a learner that updates in another way"
+    yield from _reasons_of_observations(model)
+    yield from _reasons_of_generator(model)
+    yield from _reasons_of_critic(learner.discriminator)
+    for owner, network in ((model.policy, model.q_net), (learner, learner.discriminator)):
+        yield from _reasons_of_optimizer(owner.optimizer, network)
+
+
+def _reasons_of_observations(model: ReturnLearner) -> Iterator[str]:
+    space = model.observation_space
+    if not isinstance(space, spaces.Box):
+        yield f"observations of a {type(space).__name__} space"
+    elif is_image_space(space):
+        yield "observations are images"
+
+
+def _reasons_of_generator(model: ReturnLearner) -> Iterator[str]:
+    for generator in (model.q_net, model.q_net_target, model.q_net_average):
+        if type(generator) is not LocationShapeGenerator:
+            yield f"a generator of class {type(generator).__name__}"
+            return
+        network = generator.q_net[0]
+        if type(generator.features_extractor) is not FlattenExtractor:
+            yield f"a features extractor of class {type(generator.features_extractor).__name__}"
+        elif type(network) is not ActionOutputs:
+            yield f"actions by {type(network).__name__}"
+        elif not len(network.base):
+            yield "no hidden layer"
+        else:
+            yield from _reasons_of_layers(list(network.base))
+
+
+def _reasons_of_critic(critic: nn.Module) -> Iterator[str]:
+    if type(critic) is not ReturnDiscriminator:
+        yield f"a critic of class {type(critic).__name__}"
+    elif critic.network.extractor is not None or critic.network.reference is not None:
+        yield "a critic that looks at images or at reference rows"
+    elif critic.encoder._standardizes:
+        yield "a critic that standardises"
+    else:
+        yield from _reasons_of_layers(list(critic.network.layers))
+
+
+def _reasons_of_layers(layers: Sequence[nn.Module]) -> Iterator[str]:
+    for layer in layers[::2]:
+        if type(layer) is not nn.Linear or layer.bias is None:
+            yield f"a layer {layer} where a linear one with a bias is expected"
+    for layer in layers[1::2]:
+        if slope_of(layer) is None:
+            yield f"the activation {type(layer).__name__}"
+
+
+def _reasons_of_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module) -> Iterator[str]:
+    group = optimizer.param_groups[0]
+    parameters = list(network.parameters())
+    if type(optimizer) is not torch.optim.Adam or any(group.get(option) for option in _ADAM_OPTIONS):
+        yield "another optimiser than plain Adam"
+    elif len(optimizer.param_groups) > 1 or not {*parameters} <= {*group["params"]}:
+        yield "an optimiser that does not hold the network's parameters in one group"
+    elif any(other.grad is not None for other in {*group["params"]} - {*parameters}):
+        yield "an optimiser of parameters beside the network's"  # older SB3 gives it the target's, which never learn
+    for parameter in parameters:
+        if parameter.dtype != torch.float32 or not parameter.requires_grad or not parameter.is_contiguous():
+            yield "parameters that are frozen, not contiguous, or no float32"
+        if parameter._backward_hooks:
+            yield "a parameter with hooks"
+    if any(_has_hooks(module) for module in network.modules()):
+        yield "a network with hooks"
+
+
+_ADAM_OPTIONS = ("weight_decay", "amsgrad", "maximize", "capturable", "differentiable", "decoupled_weight_decay")
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))

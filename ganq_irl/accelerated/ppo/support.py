@@ -1,0 +1,135 @@
+"""What the fast path can do exactly; anything else is left to Stable-Baselines3's own code."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.distributions import CategoricalDistribution, DiagGaussianDistribution
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import FlattenExtractor, MlpExtractor
+from stable_baselines3.ppo import PPO
+from torch import nn
+
+from ganq_irl.accelerated.ppo.networks import ACTIVATIONS
+from ganq_irl.generators.sb3_source import copied, why_changed
+
+# What is computed in another way here, with the digests of releases 2.2.1 to 2.9.2.
+_COPIED = (
+    copied(OnPolicyAlgorithm, "collect_rollouts", "558b59e495e7", "be79433d7b1d", "094ca6fef855", "4f23eaa5da31"),
+    copied(PPO, "train", "2333558ca28a", "3cdbbcce8e34"),
+    copied(RolloutBuffer, "add", "10cf75abbf37"),
+    copied(ActorCriticPolicy, "forward", "ee08f477ed29", "75347c6b2512"),
+    copied(ActorCriticPolicy, "evaluate_actions", "5900f1f401f1", "3d40a1833d53", "efaf5b1f97a4"),
+    copied(ActorCriticPolicy, "predict_values", "429179efc2c8"),
+    copied(CategoricalDistribution, "sample", "390836bbc783"),
+    copied(CategoricalDistribution, "log_prob", "231020bfb5d0"),
+    copied(CategoricalDistribution, "entropy", "0f7dec005367"),
+    copied(DiagGaussianDistribution, "sample", "9f370ddba44b"),
+    copied(DiagGaussianDistribution, "log_prob", "a25ba619d62b"),
+    copied(DiagGaussianDistribution, "entropy", "44047127ffb2", "b1deda8e074a"),
+)
+
+# By which a subclass would change how SB3's PPO acts and learns.
+_METHODS = (
+    "forward",
+    "evaluate_actions",
+    "predict_values",
+    "extract_features",
+    "obs_to_tensor",
+    "get_distribution",
+    "set_training_mode",
+    "_get_action_dist_from_latent",
+)
+
+
+def why_not_fast(model: PPO) -> str | None:
+    """The first reason for which the fast path would not be exact; None where it is."""
+    return next(_reasons(model), None)
+
+
+def actor_modules(policy: ActorCriticPolicy) -> list[nn.Module]:
+    """Observation to logits or means."""
+    return [*policy.mlp_extractor.policy_net, policy.action_net]
+
+
+def critic_modules(policy: ActorCriticPolicy) -> list[nn.Module]:
+    """Observation to value."""
+    return [*policy.mlp_extractor.value_net, policy.value_net]
+
+
+def _reasons(model: PPO) -> Iterator[str]:
+    changed = why_changed(_COPIED)
+    if changed is not None:
+        yield changed
+    policy, space = model.policy, model.observation_space
+    if not isinstance(policy, ActorCriticPolicy):
+        yield f"a policy of class {type(policy).__name__}"
+        return
+    if not isinstance(space, spaces.Box):
+        yield f"observations of a {type(space).__name__} space"
+    elif policy.normalize_images and is_image_space(space):
+        yield "observations are images"
+    if model.use_sde:
+        yield "state-dependent exploration"
+    elif type(policy.action_dist) not in (CategoricalDistribution, DiagGaussianDistribution):
+        yield f"actions of a {type(model.action_space).__name__} space: {type(policy.action_dist).__name__}"
+    yield from _reasons_of_class(policy)
+    if type(model.rollout_buffer) is not RolloutBuffer:
+        yield f"a rollout buffer of class {type(model.rollout_buffer).__name__}"
+
+
+def _reasons_of_class(policy: ActorCriticPolicy) -> Iterator[str]:
+    for name in _METHODS:
+        # static: a method of the class, or one that was put on this instance
+        if inspect.getattr_static(policy, name) is not inspect.getattr_static(ActorCriticPolicy, name):
+            yield f"{type(policy).__name__} overrides {name}"
+    for extractor in (policy.pi_features_extractor, policy.vf_features_extractor):
+        if type(extractor) is not FlattenExtractor:
+            yield f"a features extractor of class {type(extractor).__name__}"
+            return
+    if type(policy.mlp_extractor) is not MlpExtractor:
+        yield f"networks of class {type(policy.mlp_extractor).__name__}"
+        return
+    yield from _reasons_of_networks(policy)
+
+
+def _reasons_of_networks(policy: ActorCriticPolicy) -> Iterator[str]:
+    networks = actor_modules(policy), critic_modules(policy)
+    for modules in networks:
+        yield from _reasons_of_modules(modules)
+    known = {parameter for modules in networks for module in modules for parameter in module.parameters()}
+    known |= {policy.log_std} if hasattr(policy, "log_std") else set()
+    for name, parameter in policy.named_parameters():
+        if parameter not in known:
+            yield f"a parameter {name} beside those of SB3's networks"
+        if not parameter.requires_grad:
+            yield f"the parameter {name} is frozen"
+        if parameter.dtype != torch.float32:
+            yield f"the parameter {name} is {parameter.dtype}"
+        if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
+            yield f"the parameter {name} has hooks"
+    if len(known) < sum(len(list(module.parameters())) for modules in networks for module in modules):
+        yield "actor and critic share parameters"
+    if any(_has_hooks(module) for module in policy.modules()):
+        yield "the networks have hooks"
+
+
+def _reasons_of_modules(modules: Sequence[nn.Module]) -> Iterator[str]:
+    for module in modules[::2]:
+        if type(module) is not nn.Linear:
+            yield f"a {type(module).__name__} layer where a linear one is expected"
+        elif module.bias is None:
+            yield "a linear layer without bias"
+    for module in modules[1::2]:
+        if type(module) not in ACTIVATIONS:
+            yield f"the activation {type(module).__name__}"
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))

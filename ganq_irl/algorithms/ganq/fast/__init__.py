@@ -1,5 +1,0 @@
-"""GAN-Q's update with its gradients written out, for the settings that it is exact for."""
-
-from ganq_irl.algorithms.ganq.fast.update import FastUpdate
-
-__all__ = ["FastUpdate"]

@@ -1,5 +1,0 @@
-"""Stable-Baselines3's PPO at a multiple of its speed: the same algorithm, to rounding, with its overhead taken out."""
-
-from ganq_irl.generators.fast_ppo.algorithm import FastPPO
-
-__all__ = ["FastPPO"]

@@ -1,0 +1,1 @@
+"""Policies and networks of ours for Stable-Baselines3's algorithms."""

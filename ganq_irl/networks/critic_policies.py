@@ -1,0 +1,69 @@
+"""Policies for SB3's SAC, TD3 and DDPG whose critics have layer normalisation before each activation.
+
+A critic that is regressed on its own extrapolations can raise them without bound; normalised layers bound what a state far
+from those seen is worth. Ball et al. (2023), "Efficient online reinforcement learning with offline data", section 4.2,
+find it to be what makes learning with demonstrations in the replay stable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gymnasium import spaces
+from stable_baselines3.common.policies import BasePolicy, ContinuousCritic
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.sac.policies import SACPolicy
+from stable_baselines3.td3.policies import TD3Policy
+from torch import nn
+
+from ganq_irl.networks.extractors import default_extractor
+
+
+class _LayerNormCritics(BasePolicy):
+    """Mixed in before an SB3 policy with continuous critics; for vectors, images and Dict observations alike.
+
+    Args:
+        observation_space: as in SB3.
+        action_space: as in SB3.
+        lr_schedule: as in SB3.
+        features_extractor_class: by default NatureCNN for images, CombinedExtractor for Dict, else FlattenExtractor.
+        **options: as in SB3.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Box,
+        lr_schedule: Schedule,
+        *,
+        features_extractor_class: type[BaseFeaturesExtractor] | None = None,
+        **options: Any,
+    ) -> None:
+        extractor = features_extractor_class or default_extractor(observation_space, options.get("normalize_images", True))
+        super().__init__(observation_space, action_space, lr_schedule, features_extractor_class=extractor, **options)
+
+    def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> ContinuousCritic:
+        """SB3's critic with the weights that it would begin with, and a LayerNorm after each hidden linear layer."""
+        critic: ContinuousCritic = super().make_critic(features_extractor)  # type: ignore[misc]  # SAC's and TD3's
+        for index, network in enumerate(critic.q_networks):
+            critic.q_networks[index] = _normalized(network)
+            setattr(critic, f"qf{index}", critic.q_networks[index])
+        return critic.to(self.device)
+
+
+class SACLayerNormPolicy(_LayerNormCritics, SACPolicy):
+    """SAC's policy with layer normalisation in its critics: ``SAC(SACLayerNormPolicy, env)``."""
+
+
+class TD3LayerNormPolicy(_LayerNormCritics, TD3Policy):
+    """TD3's and DDPG's policy with layer normalisation in its critics: ``TD3(TD3LayerNormPolicy, env)``."""
+
+
+def _normalized(network: nn.Module) -> nn.Sequential:
+    # SB3's create_mlp has post_linear_modules for this, but not in 2.2.1, which imitation's own release takes.
+    *hidden, output = network.children()
+    layers: list[nn.Module] = []
+    for layer in hidden:
+        layers += [layer, nn.LayerNorm(layer.out_features)] if isinstance(layer, nn.Linear) else [layer]
+    return nn.Sequential(*layers, output)

@@ -1,0 +1,92 @@
+"""What a run does while it learns: a progress bar, and evaluations under the environment's own reward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from tqdm import tqdm
+
+from ganq_irl.evaluation import evaluate_returns
+from ganq_irl.generators.policy_store import StoredPolicy, save_policy
+from ganq_irl.runs.config import ExperimentConfig
+from ganq_irl.runs.films import film_policy, make_drawable
+from ganq_irl.runs.tensorboard import record_histogram, write_film
+
+
+class ProgressBar(BaseCallback):
+    """Move a bar, which its owner closes, and show the mean true return of the last episodes on it."""
+
+    def __init__(self, bar: tqdm) -> None:
+        super().__init__()
+        self.bar = bar
+
+    def _on_step(self) -> bool:
+        done = min(self.num_timesteps, self.bar.total or 0)  # SB3 ends with a whole rollout
+        self.bar.update(done - self.bar.n)
+        return True
+
+    def _on_rollout_start(self) -> None:
+        episodes = self.model.ep_info_buffer
+        if episodes:
+            self.bar.set_postfix(returns=f"{np.mean([episode['r'] for episode in episodes]):.4g}", refresh=False)
+
+
+class PeriodicEvaluation(BaseCallback):
+    """Evaluate every so many steps, on the same initial states each time; results go to the run's logger.
+
+    SB3's EvalCallback continues its environment's random state instead, so that successive evaluations differ in their
+    initial states, and needs an environment wrapped as the training one is.
+    """
+
+    def __init__(
+        self, config: ExperimentConfig, policy: Callable[[], StoredPolicy], best_folder: Path | None = None
+    ) -> None:
+        super().__init__()
+        self.config, self.policy, self.best_folder = config, policy, best_folder
+        self.best, self._next = -np.inf, config.evaluation.every
+        self.last: float | None = None
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps >= self._next:
+            self._next += self.config.evaluation.every
+            self._evaluate()
+        return True
+
+    def _evaluate(self) -> None:
+        config, policy = self.config, self.policy()
+        episodes = evaluate_returns(
+            policy,
+            config.env,
+            config.evaluation.episodes,
+            seed=config.evaluation.seed,
+            env_kwargs=config.env_kwargs,
+        )
+        mean = float(np.mean(episodes.returns))
+        self.logger.record("eval/mean_reward", mean)
+        record_histogram(self.logger, "eval/returns", episodes.returns)
+        self.logger.record("eval/mean_ep_length", float(np.mean(episodes.lengths)))
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        self.logger.dump(self.num_timesteps)
+        if config.evaluation.video:
+            self._film(policy)
+        if self.best_folder is not None and mean > self.best:
+            save_policy(policy, self.best_folder)
+        self.best, self.last = max(self.best, mean), mean
+
+    def _film(self, policy: StoredPolicy) -> None:
+        env = make_drawable(self.config.env, self.config.env_kwargs)
+        film = film_policy(policy, env, self.config.evaluation.seed)
+        env.close()
+        write_film(self.logger, "eval/episode", film, self.num_timesteps)
+
+    def state_dict(self) -> dict[str, Any]:
+        """When the next evaluation is due, and what the last and the best one found."""
+        return {"best": self.best, "last": self.last, "next": self._next}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.best, self.last, self._next = state["best"], state["last"], state["next"]

@@ -1,0 +1,222 @@
+"""The states of environments as plain values: what each layer remembers, from the simulation to SB3's wrappers.
+
+An environment written in Python whose attributes are plain values (numbers, strings, arrays, random generators, lists and
+dicts of them) is stored by them: Gymnasium's classic control and toy text, and our own. One that keeps its state in a
+simulator's objects (Box2D, MuJoCo, emulators) cannot be: there a resumed run begins new episodes, see ``boundary.py``.
+An environment, or a wrapper, may do it by itself, with ``state_dict()`` and ``load_state_dict(state)`` over plain values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper, VecNormalize, VecTransposeImage
+
+from ganq_irl.errors import StorageError
+from ganq_irl.rewards.wrappers import VecRewardWrapper
+from ganq_irl.runs.checkpoints.plain import NotPlain, pack, unpack
+
+# What of a wrapper decides anything later; the rest is settings, which it was built with.
+_LAYERS: dict[type, tuple[str, ...]] = {
+    TimeLimit: ("_elapsed_steps",),
+    OrderEnforcing: ("_has_reset",),
+    PassiveEnvChecker: (),  # warns at first use, and remembers that it did
+    Monitor: ("rewards", "needs_reset", "total_steps", "current_reset_info"),
+    VecTransposeImage: (),
+    VecRewardWrapper: ("_last",),
+}
+_STATISTICS = ("returns", "old_reward", "old_obs")  # of VecNormalize, beside the running ones
+
+
+def wrapper_states(venv: VecEnv) -> list[Any]:
+    """What the wrappers around a vectorised environment remember, the outermost first.
+
+    Raises:
+        NotPlain: one of them is of an unknown kind.
+    """
+    return [_layer_state(layer) for layer in _wrappers(venv)]
+
+
+def load_wrapper_states(venv: VecEnv, states: list[Any]) -> None:
+    """Restore what ``wrapper_states`` gave, into wrappers that were built alike.
+
+    Raises:
+        StorageError: there are others.
+    """
+    _load_layers(list(_wrappers(venv)), states)
+
+
+def simulator_states(venv: VecEnv) -> list[list[Any]]:
+    """The states of all environments in one process, each layer by layer.
+
+    Raises:
+        NotPlain: an environment keeps what plain data cannot describe, or lives in another process.
+    """
+    if type(venv.unwrapped) is not DummyVecEnv:
+        raise NotPlain(f"a {type(venv.unwrapped).__name__}, whose environments live elsewhere")
+    states = []
+    for env in venv.unwrapped.envs:
+        memory = _Memory()
+        states.append([_layer_state(layer, memory) for layer in _layers(env)])
+    return states
+
+
+def load_simulator_states(venv: VecEnv, states: list[list[Any]]) -> None:
+    """Restore what ``simulator_states`` gave.
+
+    Raises:
+        StorageError: the environments are others.
+    """
+    base: Any = venv.unwrapped
+    if len(base.envs) != len(states):
+        raise StorageError(f"the checkpoint has {len(states)} environments, this run has {len(base.envs)}")
+    for env, layers in zip(base.envs, states, strict=True):
+        _load_layers(list(_layers(env)), layers)
+
+
+def _wrappers(venv: VecEnv) -> Iterator[VecEnvWrapper]:
+    while isinstance(venv, VecEnvWrapper):
+        yield venv
+        venv = venv.venv
+
+
+def _layers(env: gym.Env) -> Iterator[gym.Env]:
+    yield env
+    while isinstance(env, gym.Wrapper):
+        env = env.env
+        yield env
+
+
+def _load_layers(layers: list[Any], states: list[Any]) -> None:
+    names = [type(layer).__name__ for layer in layers]
+    stored = [state["layer"] for state in states]
+    if names != stored:
+        raise StorageError(f"the checkpoint's environment is made of {stored}, this run's of {names}")
+    for layer, state in zip(layers, states, strict=True):
+        _load_layer(layer, state)
+
+
+class _Memory:
+    """Memory that was seen, to notice what two attributes share: restored, they would be two."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, Any] = {}
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise NotPlain if the value, or a part of it, was seen before."""
+        if isinstance(value, np.ndarray):
+            while isinstance(value.base, np.ndarray):
+                value = value.base
+        if isinstance(value, np.ndarray | list | dict):
+            if id(value) in self._seen:
+                raise NotPlain(f"{name}, which shares its memory with another attribute")
+            self._seen[id(value)] = value
+        if isinstance(value, list | tuple | dict):
+            for entry in value.values() if isinstance(value, dict) else value:
+                self.check(name, entry)
+
+
+def _layer_state(layer: Any, memory: _Memory | None = None) -> dict[str, Any]:
+    name = type(layer).__name__
+    if hasattr(type(layer), "state_dict") and hasattr(type(layer), "load_state_dict"):
+        return {"layer": name, "own": pack(layer.state_dict())}
+    if isinstance(layer, VecNormalize):
+        return {"layer": name, "statistics": _normalizer_state(layer)}
+    known = _LAYERS.get(type(layer))
+    if known is not None:
+        return {"layer": name, "attributes": {key: pack(getattr(layer, key)) for key in known}}
+    if isinstance(layer, VecEnvWrapper):
+        raise NotPlain(f"a {name}, of which it is unknown what it remembers")
+    return {"layer": name, **_attributes(layer, memory or _Memory())}
+
+
+def _attributes(env: Any, memory: _Memory) -> dict[str, Any]:
+    """All attributes of an environment of unknown kind."""
+    if any(vars(kind).get("__slots__") for kind in type(env).__mro__):
+        raise NotPlain(f"{type(env).__name__}, whose __slots__ may hide a part of it")
+    attributes, generators = {}, {}
+    for key, value in vars(env).items():
+        if key == "env" and isinstance(env, gym.Wrapper):
+            continue
+        if isinstance(value, spaces.Space):
+            generators[key] = space_generators(value)
+            continue
+        try:
+            memory.check(key, value)
+            attributes[key] = pack(value)
+        except NotPlain as error:
+            raise NotPlain(f"{type(env).__name__}.{key}: {error}") from error
+    return {"attributes": attributes, "spaces": generators}
+
+
+def _load_layer(layer: Any, state: dict[str, Any]) -> None:
+    if "own" in state:
+        layer.load_state_dict(unpack(state["own"]))
+        return
+    if "statistics" in state:
+        _load_normalizer(layer, state["statistics"])
+        return
+    present = vars(layer)
+    for key, value in state["attributes"].items():
+        if key.startswith("__") or callable(getattr(type(layer), key, None)):
+            raise StorageError(f"the checkpoint would replace {type(layer).__name__}.{key}, which is no data")
+        present[key] = unpack(value, present.get(key))
+    for key, generators in state.get("spaces", {}).items():
+        if isinstance(present.get(key), spaces.Space):
+            load_space_generators(present[key], generators)
+
+
+def _normalizer_state(venv: VecNormalize) -> dict[str, Any]:
+    return {
+        "running": {key: _running(rms) for key, rms in _running_statistics(venv)},
+        **{key: pack(getattr(venv, key)) for key in _STATISTICS if key in vars(venv)},
+    }
+
+
+def _load_normalizer(venv: VecNormalize, state: dict[str, Any]) -> None:
+    for key, rms in _running_statistics(venv):
+        saved = unpack(state["running"][key])
+        rms.mean, rms.var, rms.count = saved["mean"], saved["var"], saved["count"]
+    for key in _STATISTICS:
+        if key in state:
+            setattr(venv, key, unpack(state[key]))
+
+
+def _running_statistics(venv: VecNormalize) -> Iterator[tuple[str, RunningMeanStd]]:
+    yield "return", venv.ret_rms
+    if venv.norm_obs:
+        rms = venv.obs_rms
+        yield from ((f"observation/{key}", value) for key, value in (rms if isinstance(rms, dict) else {"": rms}).items())
+
+
+def _running(rms: RunningMeanStd) -> dict[str, Any]:
+    return {"mean": pack(np.asarray(rms.mean)), "var": pack(np.asarray(rms.var)), "count": pack(rms.count)}
+
+
+def space_generators(space: spaces.Space) -> dict[str, Any]:
+    """Random states of a space and of the spaces that it is made of; a space that never drew has none."""
+    parts = _parts(space)
+    own = space._np_random
+    return {
+        "own": None if own is None else pack(own),
+        "parts": {key: space_generators(part) for key, part in parts.items()},
+    }
+
+
+def load_space_generators(space: spaces.Space, state: Mapping[str, Any]) -> None:
+    """Restore what ``space_generators`` gave."""
+    space._np_random = unpack(state["own"])
+    for key, part in _parts(space).items():
+        load_space_generators(part, state["parts"][key])
+
+
+def _parts(space: spaces.Space) -> dict[str, spaces.Space]:
+    parts = getattr(space, "spaces", {})
+    return {str(key): part for key, part in (parts.items() if isinstance(parts, Mapping) else enumerate(parts))}

@@ -1,0 +1,38 @@
+"""The random states that belong to the process and not to an object of the run: torch's, numpy's and Python's."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganq_irl.errors import StorageError
+from ganq_irl.runs.checkpoints.plain import pack, unpack
+
+
+def random_states() -> dict[str, Any]:
+    """States of all global generators, those of CUDA devices where there are any."""
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": pack(np.random.get_state(legacy=False)),  # noqa: NPY002  # SB3 draws from it
+        "python": pack(random.getstate()),
+    }
+
+
+def load_random_states(states: dict[str, Any]) -> None:
+    """Restore what ``random_states`` gave.
+
+    Raises:
+        StorageError: a state is malformed.
+    """
+    try:
+        torch.set_rng_state(states["torch"].clone())
+        if states["cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([state.clone() for state in states["cuda"]])
+        np.random.set_state(unpack(states["numpy"]))  # noqa: NPY002
+        random.setstate(unpack(states["python"]))
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise StorageError(f"the random states are malformed: {error}") from error

@@ -1,0 +1,175 @@
+"""Everything that decides how training goes on, at the beginning of a collection of experience.
+
+At that moment a rollout buffer is empty, no gradient is pending, and what ``learn`` keeps in local variables is what a new
+``learn`` begins with. A resumed run is therefore the same call of ``learn`` as the first one, whose state is replaced when
+its first collection begins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.noise import VectorizedActionNoise
+from torch import Tensor
+
+from ganq_irl.errors import StorageError
+from ganq_irl.generators.state import generator_state, load_generator_state
+from ganq_irl.runs.checkpoints.environments import (
+    load_space_generators,
+    load_wrapper_states,
+    space_generators,
+    wrapper_states,
+)
+from ganq_irl.runs.checkpoints.plain import NotPlain, pack, unpack
+from ganq_irl.runs.checkpoints.replay import load_replay_state, replay_state
+
+# Of SB3's algorithms, beside networks and counters.
+_ATTRIBUTES = ("_last_obs", "_last_episode_starts", "_last_original_obs", "_current_progress_remaining", "_under_way")
+_HISTORIES = ("ep_info_buffer", "ep_success_buffer")
+_SDE = ("exploration_mat", "exploration_matrices")
+
+
+def training_state(model: BaseAlgorithm, imitator: Any | None, callbacks: Sequence[BaseCallback]) -> dict[str, Any]:
+    """All but the simulators, the global random states and the files of the log.
+
+    Args:
+        model: the SB3 algorithm, inside its ``learn``.
+        imitator: the imitation algorithm around it, if there is one.
+        callbacks: those of the run; one that has ``state_dict`` is asked.
+
+    Raises:
+        NotPlain: a wrapper around the environments is unknown.
+    """
+    state: dict[str, Any] = imitator._state_dict() if imitator is not None else {"generator": generator_state(model)}
+    buffer = getattr(model, "replay_buffer", None)
+    assert model.env is not None
+    return {
+        "algorithm": pack(_as_dicts(state)),
+        "attributes": {name: pack(getattr(model, name)) for name in _ATTRIBUTES if hasattr(model, name)},
+        "histories": {name: pack(list(getattr(model, name))) for name in _HISTORIES},
+        "nanoseconds": time.time_ns() - model.start_time,
+        "noise": [pack(vars(noise).get("noise_prev")) for noise in _noises(model)],
+        "exploration": {name: pack(getattr(_distribution(model), name, None)) for name in _SDE},
+        "spaces": [space_generators(space) for space in (model.action_space, model.observation_space)],
+        "replay": None if buffer is None else replay_state(buffer),
+        "wrappers": wrapper_states(model.env),
+        "logger": logger_state(model.logger),
+        "callbacks": [_callback_state(callback) for callback in callbacks],
+    }
+
+
+def load_training_state(
+    model: BaseAlgorithm, imitator: Any | None, callbacks: Sequence[BaseCallback], state: dict[str, Any]
+) -> None:
+    """Restore what ``training_state`` gave, into objects that were built alike.
+
+    Raises:
+        StorageError: they were not, or the state is malformed.
+    """
+    try:
+        _load(model, imitator, callbacks, state)
+    except StorageError:
+        raise
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise StorageError(f"the checkpoint does not fit what config.toml describes: {error!r}") from error
+
+
+def _load(model: BaseAlgorithm, imitator: Any | None, callbacks: Sequence[BaseCallback], state: dict[str, Any]) -> None:
+    algorithm = unpack(state["algorithm"])
+    if imitator is not None:
+        imitator._load_state_dict(algorithm)
+    else:
+        load_generator_state(model, algorithm["generator"])
+    for name, value in state["attributes"].items():
+        if name in _ATTRIBUTES:
+            setattr(model, name, unpack(value))
+    for name in _HISTORIES:
+        setattr(model, name, deque(unpack(state["histories"][name]), maxlen=model._stats_window_size))
+    model.start_time = time.time_ns() - state["nanoseconds"]
+    for noise, value in zip(_noises(model), state["noise"], strict=True):
+        if value is not None:
+            noise.noise_prev = unpack(value)
+    for name, value in state["exploration"].items():
+        if name in _SDE and value is not None:
+            setattr(_distribution(model), name, unpack(value))
+    for space, generators in zip((model.action_space, model.observation_space), state["spaces"], strict=True):
+        load_space_generators(space, generators)
+    buffer = getattr(model, "replay_buffer", None)
+    if buffer is not None:
+        load_replay_state(buffer, state["replay"])
+    assert model.env is not None
+    load_wrapper_states(model.env, state["wrappers"])
+    load_logger_state(model.logger, state["logger"])
+    _load_callbacks(callbacks, state["callbacks"])
+
+
+def logger_state(logger: Logger) -> dict[str, Any]:
+    """What was recorded since the last row was written; pictures and the like are not kept."""
+    values = {}
+    for key, value in logger.name_to_value.items():
+        try:
+            values[key] = pack(value)
+        except NotPlain:
+            continue
+    return {
+        "values": values,
+        "counts": {key: int(logger.name_to_count[key]) for key in values if key in logger.name_to_count},
+        "excluded": {key: tuple(logger.name_to_excluded.get(key, ())) for key in values},
+    }
+
+
+def load_logger_state(logger: Logger, state: dict[str, Any]) -> None:
+    """Restore what ``logger_state`` gave."""
+    for present, key in (
+        (logger.name_to_value, "values"),
+        (logger.name_to_count, "counts"),
+        (logger.name_to_excluded, "excluded"),
+    ):
+        present.clear()
+        present.update(unpack(state[key]))
+
+
+def _callback_state(callback: BaseCallback) -> dict[str, Any]:
+    own = callback.state_dict() if hasattr(callback, "state_dict") else None
+    return {"kind": type(callback).__name__, "n_calls": callback.n_calls, "own": pack(own)}
+
+
+def _load_callbacks(callbacks: Sequence[BaseCallback], states: list[dict[str, Any]]) -> None:
+    """By their order among those of one class: a progress bar may be there or not."""
+    left = list(states)
+    for callback in callbacks:
+        state = next((state for state in left if state["kind"] == type(callback).__name__), None)
+        if state is None:
+            continue
+        left.remove(state)
+        callback.n_calls = state["n_calls"]
+        if hasattr(callback, "load_state_dict"):
+            callback.load_state_dict(unpack(state["own"]))
+
+
+def _noises(model: BaseAlgorithm) -> list[Any]:
+    noise = model.action_noise
+    if noise is None:
+        return []
+    return list(noise.noises) if isinstance(noise, VectorizedActionNoise) else [noise]
+
+
+def _distribution(model: Any) -> Any:
+    """Whose exploration noise lasts for several steps, with ``use_sde``."""
+    return getattr(getattr(model.policy, "actor", model.policy), "action_dist", None)
+
+
+def _as_dicts(state: Any) -> Any:
+    """State dicts are of several classes; nothing but their entries is kept."""
+    if isinstance(state, Tensor | np.ndarray):
+        return state
+    if hasattr(state, "items"):
+        return {key: _as_dicts(value) for key, value in state.items()}
+    return type(state)(map(_as_dicts, state)) if type(state) in (list, tuple) else state

@@ -1,0 +1,141 @@
+"""A run of behavioural cloning: no environment, no generator, and checkpoints between epochs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from ganq_irl.algorithms import BC
+from ganq_irl.errors import StorageError, TrainingDiverged
+from ganq_irl.evaluation.statistics import RewardSign
+from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
+from ganq_irl.runs.checkpoints import Checkpoint, CheckpointStore
+from ganq_irl.runs.config import ExperimentConfig
+from ganq_irl.runs.construction import constructed, constructor_values
+from ganq_irl.runs.directory import CHECKPOINTS, POLICY
+from ganq_irl.runs.interrupts import Interrupted, Interrupts
+from ganq_irl.runs.monitor import require_finite
+from ganq_irl.runs.validation import DEFAULT_UPDATES
+
+if TYPE_CHECKING:
+    from ganq_irl_demos import Demonstrations
+
+
+class Cloning:
+    """Behavioural cloning of demonstrations, as its settings say."""
+
+    def __init__(self, config: ExperimentConfig, demonstrations: Demonstrations | None) -> None:
+        assert demonstrations is not None
+        self.config = config
+        self.demonstrations: Demonstrations | None = demonstrations
+        options = dict(config.bc)
+        self.n_updates = options.pop("n_updates", DEFAULT_UPDATES)
+        self.learner: BC = constructed(
+            "bc",
+            BC,
+            demonstrations.observation_space,
+            demonstrations.action_space,
+            demonstrations,
+            seed=config.seed,
+            device=config.device,
+            **constructor_values(options),
+        )
+        describe_policy(self.learner.policy)
+
+    def learn(
+        self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
+    ) -> None:
+        """Take the updates that are left; between epochs, checkpoints are made and interrupts heeded."""
+        store = CheckpointStore(folder / CHECKPOINTS, self.config.keep_checkpoints)
+        store.clean()
+        with Interrupts() as interrupts:
+            epochs = _Epochs(self.learner, folder, store, self.config.checkpoint_every, interrupts, checkpoint)
+            if checkpoint is not None:
+                epochs.restore(checkpoint)
+            left = self.n_updates - self.learner.n_updates_done
+            try:
+                self.learner.train(left, progress_bar=progress_bar, on_epoch_end=epochs.ended)
+            except (ValueError, RuntimeError):
+                epochs.check()  # networks that are no numbers any more fail in many ways
+                raise
+            epochs.check()
+
+    def save(self, folder: Path) -> None:
+        """Write ``policy/``."""
+        save_policy(self.learner.policy, folder / POLICY)
+
+    def policy(self) -> StoredPolicy:
+        """The policy as it acts now."""
+        return acting_policy(self.learner.policy)
+
+    def reward_sign(self) -> RewardSign | None:
+        """None: no reward is learned."""
+        return None
+
+    def steps_done(self) -> int:
+        """Updates so far."""
+        return self.learner.n_updates_done
+
+
+class _Epochs:
+    """What happens between epochs. There no gradient is pending, and the next order of batches is not drawn yet."""
+
+    def __init__(
+        self,
+        learner: BC,
+        folder: Path,
+        store: CheckpointStore,
+        every: int,
+        interrupts: Interrupts,
+        latest: Checkpoint | None,
+    ) -> None:
+        self.learner, self.folder, self.store = learner, folder, store
+        self.every, self.interrupts, self.latest = every, interrupts, latest
+        self._begun = 0 if latest is None else latest.step
+
+    def ended(self) -> None:
+        done = self.learner.n_updates_done
+        if self.interrupts.requested is not None:
+            self._stop()
+        if self.every and done // self.every > self._begun // self.every:
+            self._save()
+        self._begun = done
+
+    def check(self) -> None:
+        """Raise where a parameter is no number any more.
+
+        Raises:
+            TrainingDiverged: naming it, the update, and the last good checkpoint.
+        """
+        try:
+            require_finite(self.learner.policy)
+        except TrainingDiverged as error:
+            last = f"the last good checkpoint is {self.latest.folder}" if self.latest else f"{self.folder} holds none yet"
+            raise TrainingDiverged(f"diverged at update {self.learner.n_updates_done}: {error}; {last}") from error
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            StorageError: it is of another run.
+        """
+        state = checkpoint.state()
+        try:
+            self.learner.load_state_dict(state["cloning"])
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise StorageError(f"{checkpoint.folder} does not fit what config.toml describes: {error!r}") from error
+
+    def _save(self) -> None:
+        self.check()  # so that every checkpoint is a good one
+        state = {"cloning": self.learner.state_dict()}
+        self.latest = self.store.save({"step": self.learner.n_updates_done, "evaluation": None}, state, b"")
+
+    def _stop(self) -> None:
+        self._save()
+        assert self.latest is not None
+        raise Interrupted(
+            f"interrupted by {self.interrupts.requested} at update {self.latest.step}, of which {self.latest.folder} is a "
+            f"checkpoint; continue with: ganq-irl resume {self.folder}"
+        )

@@ -1,0 +1,112 @@
+"""Presets: settings that are known to work, chosen by name or by what is trained where."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.runs.config import merged
+
+NONE = "none"
+_NOT_SETTINGS = ("algo", "env", "generator", "expert")
+_ALIKE = {"ppo", "fast-ppo"}
+"""Algorithms that take the same settings and learn the same from them: a preset of one fits the other."""
+
+
+@cache
+def load_presets() -> dict[str, dict[str, Any]]:
+    """All presets by name: settings, their bases' included, and the algo, env family and generator that they are for."""
+    written = tomllib.loads((files("ganq_irl.runs") / "presets.toml").read_text(encoding="utf-8"))
+    return {name: _with_base(name, written) for name in written}
+
+
+def preset_named(name: str) -> dict[str, Any]:
+    """One of ``load_presets``.
+
+    Raises:
+        ConfigurationError: there is none of that name.
+    """
+    if name not in load_presets():
+        raise ConfigurationError(f"unknown preset {name!r}; {nearest(name, [*load_presets(), NONE])}")
+    return load_presets()[name]
+
+
+def _with_base(name: str, written: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    own = dict(written[name])
+    base = own.pop("base", None)
+    return own if base is None else merged(_with_base(base, written), own)
+
+
+def env_family(env_id: str) -> str:
+    """An environment id without namespace and version.
+
+    >>> env_family("ganq_irl/ContinuingAcrobot-v0")
+    'ContinuingAcrobot'
+    """
+    return re.sub(r"-v\d+$", "", re.split("[:/]", env_id)[-1])
+
+
+def choose_preset(name: str | None, algo: str, env: str, generator: str | None) -> tuple[str, dict[str, Any]]:
+    """A preset's name and its settings: the one asked for, else the one for this algorithm, environment and generator.
+
+    Args:
+        name: a preset, "none", or None to look for one that matches.
+        algo: algorithm of the run.
+        env: environment id of the run.
+        generator: generator asked for, or None where it was left open.
+
+    Returns:
+        (name, settings), or ("none", {}).
+
+    Raises:
+        ConfigurationError: the name is unknown, or the preset is for another algorithm or generator.
+    """
+    if name == NONE:
+        return NONE, {}
+    if name is None:
+        matching = [key for key, preset in load_presets().items() if _matches(preset, algo, env_family(env), generator)]
+        name = min(matching, key=lambda key: _is_only_alike(load_presets()[key], algo, generator), default=NONE)
+    else:
+        _require_fitting(name, algo, generator)
+    preset = load_presets().get(name, {})
+    settings = {key: value for key, value in preset.items() if key not in _NOT_SETTINGS}
+    return name, settings | ({"generator": preset["generator"]} if "generator" in preset else {})
+
+
+def _matches(preset: dict[str, Any], algo: str, family: str, generator: str | None) -> bool:
+    return _fits(preset["algo"], algo) and preset["env"] == family and _fits(preset.get("generator"), generator)
+
+
+def _fits(of_preset: str | None, asked: str | None) -> bool:
+    return asked is None or alike(asked, of_preset)
+
+
+def _is_only_alike(preset: dict[str, Any], algo: str, generator: str | None) -> bool:
+    """Whether a preset that fits is for another name than the one asked for."""
+    return preset["algo"] != algo or generator not in (None, preset.get("generator"))
+
+
+def alike(first: str | None, second: str | None) -> bool:
+    """Whether two algorithms take the same settings.
+
+    >>> alike("ppo", "fast-ppo"), alike("ppo", "a2c")
+    (True, False)
+    """
+    return first == second or {first, second} <= _ALIKE
+
+
+def _require_fitting(name: str, algo: str, generator: str | None) -> None:
+    preset = preset_named(name)
+    if not _fits(preset["algo"], algo):
+        raise ConfigurationError(
+            f"the preset {name!r} is for {preset['algo']}, not for {algo}; choose another or preset=none"
+        )
+    if not _fits(preset.get("generator"), generator):
+        raise ConfigurationError(
+            f"the preset {name!r} is for the generator {preset.get('generator')}, not for {generator}; "
+            "choose another or preset=none"
+        )

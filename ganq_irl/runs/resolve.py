@@ -1,0 +1,82 @@
+"""From a file, ``--set`` and flags to one checked configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ganq_irl.errors import ConfigurationError
+from ganq_irl.files import read_toml
+from ganq_irl.parsing import parse_toml
+from ganq_irl.runs.config import ExperimentConfig, merged, parse_config
+from ganq_irl.runs.presets import choose_preset
+from ganq_irl.runs.validation import check_config, defaults_for, known_algorithm, shipped_env
+
+
+def resolve_config(
+    flags: Mapping[str, Any], *, assignments: Iterable[str] = (), file: Path | str | None = None
+) -> ExperimentConfig:
+    """Put the sources of settings together: flags over ``--set`` over file over preset over defaults.
+
+    Tables are merged key by key. Where no preset is named, one that fits algorithm, environment and generator is taken.
+
+    Args:
+        flags: nested settings; those that are None were not given.
+        assignments: ``dotted.key=value`` with a TOML value; anything that is not TOML is taken as a string.
+        file: a TOML file.
+
+    Raises:
+        ConfigurationError: a setting is unknown, missing, of the wrong type, or contradicts another.
+        IncompatibleSpaces: the algorithm cannot act in the environment.
+    """
+    given = read_toml(Path(file)) if file is not None else {}
+    for assignment in assignments:
+        given = merged(given, parse_assignment(assignment))
+    given = merged(given, {key: value for key, value in flags.items() if value is not None})
+    for name in ("algo", "env", "demos", "generator", "preset"):  # by which the rest is chosen
+        if not isinstance(given.get(name), str | None):
+            raise ConfigurationError(f"{name}: given {given[name]!r}; expected a string")
+    algo = known_algorithm(given.get("algo"))
+    env = given.get("env") or shipped_env(given.get("demos"))
+    preset, settings = choose_preset(given.get("preset"), algo, env, given.get("generator"))
+    settings = merged(defaults_for(algo, given.get("generator")), settings)
+    config = parse_config(ExperimentConfig, merged(settings, given) | {"env": env, "preset": preset})
+    return check_config(config)
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """``a.b=value`` as nested tables.
+
+    >>> parse_assignment("generator_kwargs.learning_rate=1e-3")
+    {'generator_kwargs': {'learning_rate': 0.001}}
+
+    Raises:
+        ConfigurationError: there is no ``=``, or part of the key is empty.
+    """
+    key, separator, value = text.partition("=")
+    names = [name.strip() for name in key.split(".")]
+    if not separator or not all(names):
+        raise ConfigurationError(f"--set {text!r}: expected key=value, such as generator_kwargs.gamma=0.97")
+    nested = toml_value(value.strip())
+    for name in reversed(names):
+        nested = {name: nested}
+    return nested
+
+
+def toml_value(text: str) -> Any:
+    """A value as TOML reads it, or the text itself where it is not TOML.
+
+    Raises:
+        ConfigurationError: a list or a table that is not TOML, such as one of JSON; as a text it would fail far from here.
+    """
+    try:
+        document = parse_toml(f"value = {text}", "the value")
+    except (ValueError, RecursionError) as error:
+        if text.startswith(("[", "{")):
+            raise ConfigurationError(
+                f"{text!r} is not TOML: expected texts in quotes, and = in tables, "
+                'such as [{name = "r1", weight = 10.0}, "spectral-norm"]'
+            ) from error
+        return text
+    return document["value"] if len(document) == 1 else text

@@ -1,0 +1,163 @@
+"""Recovered rewards of runs: found, loaded, described, and retrained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganq_irl.algorithms.iq_reward import SoftQReward
+from ganq_irl.errors import ConfigurationError, RunDirectoryError, usable_path
+from ganq_irl.files import require_plain
+from ganq_irl.rewards import RewardModel
+from ganq_irl.runs.config import ExperimentConfig, merged
+from ganq_irl.runs.directory import INFO, REWARD, Run, load_run
+from ganq_irl.runs.presets import alike
+from ganq_irl.runs.resolve import parse_assignment, resolve_config
+from ganq_irl.space_matrix import DEFAULT_GENERATOR
+from ganq_irl.storage import CONFIG_FILE, load_folder
+
+
+@dataclass(frozen=True)
+class StoredReward:
+    """A recovered reward that was read from disk.
+
+    Attributes:
+        name: what it was asked for by.
+        folder: where the reward lies.
+        reward: the reward.
+        provenance: JSON that says where it comes from.
+        run: the run that recovered it; None where the folder lies by itself.
+    """
+
+    name: str
+    folder: Path
+    reward: RewardModel | SoftQReward
+    provenance: dict[str, Any]
+    run: Run | None
+
+    @property
+    def env(self) -> str | None:
+        """The environment that it was learned in, where that is known."""
+        if self.run is not None:
+            return self.run.config.env
+        told = self.provenance.get("env")
+        return told if isinstance(told, str) else None
+
+
+def reward_folder(path: Path | str) -> Path:
+    """The folder of the reward that a run, or the folder itself, means.
+
+    Raises:
+        ConfigurationError: no folder can have that name.
+        RunDirectoryError: there is none.
+        StorageError: something in the run, or in the folder, is no regular file or folder.
+    """
+    path = usable_path(path)
+    if (path / REWARD / CONFIG_FILE).is_file():
+        return require_plain(path) / REWARD
+    if (path / CONFIG_FILE).is_file():
+        return require_plain(path)
+    what = "holds no recovered reward; only imitation by a discriminator or by IQ-Learn recovers one"
+    if not require_plain(path).is_dir():
+        what = "is not there"
+    raise RunDirectoryError(f"{path} {what}; give a run such as `ganq-irl train airl` writes, or its folder reward/")
+
+
+def load_reward(path: Path | str, device: torch.device | str = "cpu") -> RewardModel | SoftQReward:
+    """Read a recovered reward; nothing is unpickled.
+
+    Args:
+        path: a run directory, or the folder of a reward.
+        device: to put it on.
+
+    Raises:
+        RunDirectoryError: there is no reward.
+        StorageError: it is damaged.
+    """
+    folder = reward_folder(path)
+    config, _ = load_folder(folder)
+    return SoftQReward.load(folder, device) if "soft_q_reward" in config else RewardModel.load(folder, device)
+
+
+def read_reward(path: Path | str) -> StoredReward:
+    """Read a recovered reward and, where it lies in one, its run.
+
+    Raises:
+        RunDirectoryError: there is no reward.
+        StorageError: it is damaged.
+    """
+    folder = reward_folder(path)
+    reward = load_reward(folder)
+    run = load_run(folder.parent) if (folder.parent / INFO).is_file() else None
+    return StoredReward(str(path), folder, reward, reward.provenance, run)
+
+
+def load_exportable(path: Path | str) -> RewardModel:
+    """A reward that can be exported.
+
+    Raises:
+        ConfigurationError: it is made of a policy's values, which exporters do not take.
+        RunDirectoryError: there is no reward.
+        StorageError: it is damaged.
+    """
+    reward = load_reward(path)
+    if not isinstance(reward, RewardModel):
+        raise ConfigurationError(f"{path} holds IQ-Learn's reward, which is a policy's; only a discriminator's is exported")
+    return reward
+
+
+def describe_reward(stored: StoredReward) -> dict[str, Any]:
+    """What a reward is and where it comes from, as JSON."""
+    reward = stored.reward
+    return {
+        "reward": str(stored.folder),
+        "form": reward.form.name if isinstance(reward, RewardModel) else "soft-q",
+        "env": stored.env,
+        "observation_space": str(reward.observation_space),
+        "action_space": str(reward.action_space),
+        "provenance": stored.provenance,
+    }
+
+
+def retraining_config(path: Path | str, flags: Mapping[str, Any], assignments: Iterable[str] = ()) -> ExperimentConfig:
+    """Settings that train a fresh policy on a reward; environment, generator and length are the run's where not given.
+
+    Args:
+        path: a run directory, or the folder of a reward.
+        flags: settings that are not None come first.
+        assignments: ``dotted.key=value``.
+
+    Raises:
+        ConfigurationError: a folder by itself, and no environment given; or settings that do not fit.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    stored = read_reward(path)
+    run = stored.run
+    if run is not None:
+        config = run.config
+        algo = given.get("algo") or config.generator or DEFAULT_GENERATOR
+        settings: dict[str, Any] = {"algo": algo, "env": config.env, "timesteps": config.timesteps, "seed": config.seed}
+        if alike(algo, config.generator):
+            settings |= {"generator_kwargs": config.generator_kwargs, "preset": "none"}
+        if given.get("env", config.env) == config.env:
+            settings |= {"env_kwargs": config.env_kwargs}
+        settings |= {"n_envs": config.n_envs, "normalize_observations": config.normalize_observations}
+        settings |= {"evaluation": {"episodes": config.evaluation.episodes, "seed": config.evaluation.seed}}
+    else:
+        settings = {"algo": DEFAULT_GENERATOR} | ({} if stored.env is None else {"env": stored.env})
+    for assignment in assignments:
+        settings = merged(settings, parse_assignment(assignment))
+    if "env" not in {**settings, **given}:
+        raise ConfigurationError(f"{path} does not say which environment it belongs to; give --env ID")
+    return resolve_config({**settings, **given, "reward": str(path)})
+
+
+def env_kwargs_of(stored: StoredReward, env: str | None) -> Mapping[str, Any] | None:
+    """Keywords that the reward's run made its environment with, unless another is asked for."""
+    if stored.run is None or env not in (None, stored.env):
+        return None
+    return stored.run.config.env_kwargs

@@ -1,0 +1,195 @@
+"""What a run trains, built from its settings: a generator alone, one that imitates, or behavioural cloning."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.vec_env import VecEnv
+
+from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation
+from ganq_irl.evaluation.statistics import RewardSign
+from ganq_irl.generators.factory import build_generator
+from ganq_irl.generators.policy_average import PolicyAverage
+from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
+from ganq_irl.progress import make_progress_bar
+from ganq_irl.runs.callbacks import PeriodicEvaluation, ProgressBar
+from ganq_irl.runs.checkpoints import Checkpoint, Checkpointing, CheckpointStore, Parts, open_log
+from ganq_irl.runs.cloning import Cloning
+from ganq_irl.runs.config import ExperimentConfig
+from ganq_irl.runs.construction import constructed, constructor_values
+from ganq_irl.runs.directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
+from ganq_irl.runs.envs import make_training_env, probe_env, time_limit
+from ganq_irl.runs.interrupts import Interrupts
+from ganq_irl.runs.monitor import DiscriminatorWatch, EndsWatch, FiniteGuard, explaining_divergence, require_finite
+from ganq_irl.runs.rewards import load_reward
+from ganq_irl.runs.tensorboard import Histograms, record_settings
+from ganq_irl.runs.validation import ADVERSARIAL, acting_generator
+
+if TYPE_CHECKING:
+    from ganq_irl_demos import Demonstrations
+
+
+class Learner(Protocol):
+    """A run's object of training.
+
+    Attributes:
+        demonstrations: that it learns from, or None.
+    """
+
+    demonstrations: Demonstrations | None
+
+    def learn(
+        self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
+    ) -> None:
+        """Train to the end, logging to ``folder``; from a checkpoint, if one is given."""
+
+    def save(self, folder: Path) -> None:
+        """Write ``policy/``, and ``reward/`` where there is one."""
+
+    def policy(self) -> StoredPolicy:
+        """The policy as it acts now."""
+        ...
+
+    def reward_sign(self) -> RewardSign | None:
+        """Sign that the learned reward can take; None where none is learned."""
+        ...
+
+    def steps_done(self) -> int:
+        """Environment steps, or updates of behavioural cloning, so far."""
+        ...
+
+
+def build_learner(config: ExperimentConfig) -> Learner:
+    """Build all that a run needs, without writing anything.
+
+    Raises:
+        GanqIrlError: the settings, the demonstrations and the environment do not fit together.
+    """
+    demonstrations = demonstrations_of(config) if config.demos is not None else None
+    if config.algo == "bc":
+        return Cloning(config, demonstrations)
+    name = acting_generator(config)
+    assert name is not None
+    env = make_training_env(
+        config.env,
+        config.n_envs,
+        seed=config.seed,
+        env_kwargs=config.env_kwargs,
+        normalize_observations=config.normalize_observations,
+        reward=None if config.reward is None else load_reward(config.reward),
+    )
+    generator = build_generator(name, env, seed=config.seed, device=config.device, **config.generator_kwargs)
+    describe_policy(generator)  # a policy that cannot be saved is refused now, not after training
+    return _Training(config, generator, _imitator(config, generator, demonstrations), demonstrations)
+
+
+def demonstrations_of(config: ExperimentConfig) -> Demonstrations:
+    """Those that a run learns from: loaded, checked against its environment, and drawn by its seed."""
+    from ganq_irl_demos import load_demonstrations, require_valid
+
+    env = probe_env(config.env, config.env_kwargs)
+    expected: dict[str, Any] = {
+        "observation_space": env.observation_space,
+        "action_space": env.action_space,
+        "env_id": config.env,
+    }
+    horizon = time_limit(env)
+    env.close()
+    # what is needed the learner knows
+    demonstrations = load_demonstrations(config.demos, **expected, columns=config.columns, needs=())
+    require_valid(demonstrations, **expected, max_episode_steps=horizon)
+    if config.n_trajectories is None:
+        return demonstrations
+    return demonstrations.select(config.n_trajectories, np.random.default_rng(config.seed))
+
+
+def _imitator(config: ExperimentConfig, generator: BaseAlgorithm, demonstrations: Demonstrations | None) -> Any | None:
+    if config.algo not in ALGORITHMS:
+        return None
+    table, options = "imitation", config.imitation
+    if config.algo in ADVERSARIAL:
+        table, options = "adversary", {"frozen": config.control == "frozen", **config.adversary}
+    cls, values = ALGORITHMS[config.algo], constructor_values(options)
+    return constructed(table, cls, generator, demonstrations, seed=config.seed, **values)
+
+
+@dataclass
+class _Training:
+    """A generator, by itself under the environment's reward or inside an imitation algorithm."""
+
+    config: ExperimentConfig
+    generator: BaseAlgorithm
+    imitator: Any | None
+    demonstrations: Demonstrations | None
+    average: PolicyAverage | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        rate = self.config.average_rate
+        self.average = None if rate == 1 else PolicyAverage(rate)
+
+    def learn(
+        self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
+    ) -> None:
+        config = self.config
+        assert config.timesteps is not None
+        histograms = Histograms(
+            config.timesteps, has_rewards=self.imitator is None or isinstance(self.imitator, AdversarialImitation)
+        )
+        given = [FiniteGuard(self.imitator), self.average, callback, histograms]
+        callbacks: list[BaseCallback] = [each for each in given if each is not None]
+        if isinstance(self.imitator, AdversarialImitation) and config.control != "frozen":
+            callbacks += [DiscriminatorWatch(), EndsWatch(list(map(len, self.demonstrations or ())), config.timesteps)]
+        if config.evaluation.every:
+            callbacks.append(
+                PeriodicEvaluation(config, self.policy, folder / BEST_POLICY if config.evaluation.keep_best else None)
+            )
+        logger = open_log(folder, checkpoint)
+        self.generator.set_logger(logger)
+        if checkpoint is None:
+            record_settings(logger, config)
+        with contextlib.ExitStack() as stack:
+            stack.callback(logger.close)
+            interrupts = stack.enter_context(Interrupts())
+            checkpointing = self._checkpointing(folder, callbacks, interrupts, checkpoint)
+            stack.enter_context(explaining_divergence(self.generator, self.imitator, folder, checkpointing))
+            callbacks.append(checkpointing)
+            if progress_bar:
+                bar = make_progress_bar(total=config.timesteps, desc=config.algo, unit="step", unit_scale=True)
+                callbacks.append(ProgressBar(stack.enter_context(bar)))
+            learn = (self.imitator or self.generator).learn
+            learn(config.timesteps, callback=CallbackList(callbacks), log_interval=logger.interval(self.generator, learn))
+        require_finite(self.generator.policy)
+
+    def _checkpointing(
+        self, folder: Path, callbacks: list[BaseCallback], interrupts: Interrupts, checkpoint: Checkpoint | None
+    ) -> Checkpointing:
+        config = self.config
+
+        def make_envs() -> VecEnv:
+            return make_training_env(config.env, config.n_envs, seed=config.seed, env_kwargs=config.env_kwargs)
+
+        parts = Parts(folder, self.imitator, tuple(callbacks), make_envs, config.seed, config.exact_checkpoints)
+        store = CheckpointStore(folder / CHECKPOINTS, config.keep_checkpoints)
+        store.clean()
+        return Checkpointing(parts, store, config.checkpoint_every, interrupts, checkpoint)
+
+    def save(self, folder: Path) -> None:
+        save_policy(self.policy(), folder / POLICY)
+        reward = None if self.imitator is None else self.imitator.recovered_reward()
+        if reward is not None:
+            reward.save(folder / REWARD)
+
+    def policy(self) -> StoredPolicy:
+        return acting_policy(self.generator) if self.average is None else self.average.acting_policy(self.generator)
+
+    def reward_sign(self) -> RewardSign | None:
+        return self.imitator.reward_form.sign if isinstance(self.imitator, AdversarialImitation) else None
+
+    def steps_done(self) -> int:
+        return self.generator.num_timesteps

@@ -1,0 +1,216 @@
+"""Contradictions between settings, each answered in a sentence before anything is built or written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
+from ganq_irl.algorithms.settings import keyword_options
+from ganq_irl.environments.lookup import check_env
+from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.generators.factory import GENERATORS, generator_options
+from ganq_irl.generators.options import checked_keywords, type_hints_of
+from ganq_irl.runs.config import ExperimentConfig
+from ganq_irl.runs.envs import probe_env
+from ganq_irl.runs.films import make_drawable
+from ganq_irl.space_matrix import IMITATION, REPLAYING, check_trains, default_generator
+from ganq_irl.storage import usable_device
+
+ADVERSARIAL = tuple(name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation))
+OFF_POLICY = ("sac", "td3", "ddpg", "dqn", "qrdqn")
+DEFAULT_TIMESTEPS = 100_000
+DEFAULT_UPDATES = 10_000
+MOST_ENVS = 10_000
+"""Environments that one process may step together."""
+
+
+def known_algorithm(algo: Any) -> str:
+    """The algorithm's name, if there is one of that name.
+
+    Raises:
+        ConfigurationError: it is missing or unknown.
+    """
+    known = [*IMITATION, *GENERATORS]
+    if algo not in known:
+        what = "the setting 'algo' is missing" if algo is None else f"unknown algorithm {algo!r}"
+        raise ConfigurationError(f"{what}; {nearest(str(algo), known)}")
+    return algo
+
+
+def defaults_for(algo: str, generator: str | None) -> dict[str, Any]:
+    """Settings that depend on what is trained, where nothing else is said.
+
+    How long to train: environment steps, or updates of cloning. And how much experience an off-policy generator
+    gathers first: SB3's 100 transitions are fewer than a discriminator's batch.
+    """
+    if algo == "bc":
+        return {"bc": {"n_updates": DEFAULT_UPDATES}}
+    is_off_policy = algo in ALGORITHMS and (generator in OFF_POLICY or (generator is None and algo in REPLAYING))
+    return {"timesteps": DEFAULT_TIMESTEPS} | ({"generator_kwargs": {"learning_starts": 1000}} if is_off_policy else {})
+
+
+def shipped_env(demos: str | None) -> str:
+    """The environment of shipped demonstrations, for a run that names only those.
+
+    Raises:
+        ConfigurationError: there are none of that name.
+    """
+    from ganq_irl_demos.catalog import catalog
+
+    entry = catalog().get(demos) if demos is not None else None
+    if entry is None:
+        raise ConfigurationError("the environment is missing: give --env ID, such as --env Pendulum-v1")
+    return entry.env_id
+
+
+def check_config(config: ExperimentConfig) -> ExperimentConfig:
+    """The configuration with its generator filled in, if its settings agree.
+
+    Raises:
+        ConfigurationError: settings contradict each other, or a keyword is unknown to the algorithm that takes it.
+        IncompatibleSpaces: the algorithm cannot train in the environment's spaces.
+        UnsupportedGenerator: the algorithm cannot train this generator.
+        MissingDependency: the algorithm or the environment needs a package that is not installed.
+    """
+    known_algorithm(config.algo)
+    _check_numbers(config)
+    usable_device(config.device)
+    _check_roles(config)
+    check_env(config.env)
+    probe = probe_env(config.env, config.env_kwargs)
+    observation_space, action_space = probe.observation_space, probe.action_space
+    probe.close()
+    if config.algo in ALGORITHMS and config.generator is None:
+        config = dataclasses.replace(config, generator=default_generator(config.algo, action_space))
+    config = _check_keywords(config)
+    check_trains(config.algo, observation_space, action_space, config.generator)
+    return config
+
+
+def acting_generator(config: ExperimentConfig) -> str | None:
+    """Name of the SB3 algorithm that a run trains, or None for BC."""
+    return config.generator if config.algo in ALGORITHMS else None if config.algo == "bc" else config.algo
+
+
+def _check_numbers(config: ExperimentConfig) -> None:
+    at_least_one = {
+        "timesteps": config.timesteps,
+        "n_trajectories": config.n_trajectories,
+        "evaluation.episodes": config.evaluation.episodes,
+        "keep_checkpoints": config.keep_checkpoints,
+    }
+    for name, value in at_least_one.items():
+        if value is not None and value < 1:
+            raise ConfigurationError(f"{name}: given {value}; expected at least 1")
+    for field, names in config.columns.items():
+        listed = names if isinstance(names, list) else [names]
+        if not listed or not all(isinstance(name, str) and name for name in listed):
+            raise ConfigurationError(f"columns.{field}: given {names!r}; expected the name of a column, or a list of names")
+    at_least_zero = {
+        "seed": config.seed,
+        "evaluation.every": config.evaluation.every,
+        "evaluation.seed": config.evaluation.seed,
+        "checkpoint_every": config.checkpoint_every,
+    }
+    for name, value in at_least_zero.items():
+        if value < 0:
+            raise ConfigurationError(f"{name}: given {value}; expected 0 or more")
+
+    if not 1 <= config.n_envs <= MOST_ENVS:
+        raise ConfigurationError(f"n_envs: given {config.n_envs}; expected at least 1, and {MOST_ENVS} at most")
+    if not 0 < config.average_rate <= 1:
+        raise ConfigurationError(f"average_rate: given {config.average_rate}; expected a number in (0, 1]")
+
+
+def _check_roles(config: ExperimentConfig) -> None:
+    """Settings that only some algorithms have a use for."""
+    algo, imitation, adversarial = config.algo, config.algo in IMITATION, config.algo in ADVERSARIAL
+    if imitation and config.demos is None:
+        raise ConfigurationError(f"{algo} needs demonstrations: give --demos NAME-or-FILE{_shipped_for(config.env)}")
+    if not imitation and config.demos is not None:
+        raise ConfigurationError(
+            f"{algo} learns from the environment's reward and would ignore the demonstrations {config.demos!r}; "
+            f"leave them out, or train gail or airl with --generator {algo}"
+        )
+    if imitation and config.reward is not None:
+        raise ConfigurationError(
+            f"{algo} learns from demonstrations and would ignore the reward {config.reward!r}; leave it out, or train a "
+            "generator on it, such as ppo"
+        )
+    if algo not in ALGORITHMS and config.generator is not None:
+        what = "bc fits the demonstrations and has no generator" if algo == "bc" else f"{algo} is its own generator"
+        raise ConfigurationError(f"{what}; leave out generator={config.generator!r}, or train gail or airl with it")
+    unused = {
+        "columns": not imitation and bool(config.columns),
+        "n_trajectories": not imitation and config.n_trajectories is not None,
+        "adversary": not adversarial and bool(config.adversary),
+        "control": not adversarial and config.control != "none",
+        "imitation": (algo not in ALGORITHMS or adversarial) and bool(config.imitation),
+        "bc": algo != "bc" and bool(config.bc),
+        "generator_kwargs": algo == "bc" and bool(config.generator_kwargs),
+        "average_rate": algo == "bc" and config.average_rate != 1,
+        "normalize_observations": algo == "bc" and config.normalize_observations,
+        "evaluation.every": algo == "bc" and config.evaluation.every > 0,
+    }
+    for name, is_unused in unused.items():
+        if is_unused:
+            raise ConfigurationError(f"{algo} has no use for the setting {name!r}; leave it out")
+    if algo == "bc" and config.timesteps is not None:
+        raise ConfigurationError("bc counts updates, not environment steps; use --set bc.n_updates=N")
+    if config.evaluation.keep_best and config.evaluation.every == 0:
+        raise ConfigurationError(
+            "evaluation.keep_best chooses among evaluations during training; set evaluation.every as well"
+        )
+    if config.evaluation.video:
+        if config.evaluation.every == 0:
+            raise ConfigurationError("evaluation.video films evaluations during training; set evaluation.every as well")
+        make_drawable(config.env, config.env_kwargs).close()  # said now, not at the first evaluation
+
+
+def _check_keywords(config: ExperimentConfig) -> ExperimentConfig:
+    """The configuration, if its algorithm takes the keywords and their values, which are made integers where they count."""
+    generator = acting_generator(config)
+    if generator is not None:
+        _require_known("generator_kwargs", config.generator_kwargs, generator_options(generator), generator)
+    if config.algo in IMITATION:
+        table = _table(config.algo)
+        _require_known(table, getattr(config, table), imitation_options(config.algo), config.algo)
+        checked = _checked_imitation(config.algo, table, getattr(config, table))
+        changed: dict[str, Any] = {table: checked}
+        config = dataclasses.replace(config, **changed)
+    return config
+
+
+def imitation_options(algo: str) -> frozenset[str]:
+    """Keywords that the table of an imitation algorithm may hold: the constructor's, but for those that the run gives."""
+    if algo == "bc":
+        given = {"observation_space", "action_space", "demonstrations", "policy", "seed", "device"}
+        return keyword_options(BC) - given | {"n_updates"}
+    return keyword_options(ALGORITHMS[algo]) - {"generator", "demonstrations", "seed", "frozen"}
+
+
+def _checked_imitation(algo: str, table: str, options: dict[str, Any]) -> dict[str, Any]:
+    hints = type_hints_of(BC) | type_hints_of(BC.train) if algo == "bc" else type_hints_of(ALGORITHMS[algo])
+    try:
+        return checked_keywords(hints, options)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{table}.{error}") from error
+
+
+def _table(algo: str) -> str:
+    return "bc" if algo == "bc" else "adversary" if algo in ADVERSARIAL else "imitation"
+
+
+def _require_known(table: str, keywords: dict[str, Any], known: Iterable[str], owner: str) -> None:
+    for keyword in keywords:
+        if keyword not in known:
+            raise ConfigurationError(f"unknown setting '{table}.{keyword}' for {owner}; {nearest(keyword, known)}")
+
+
+def _shipped_for(env: str) -> str:
+    from ganq_irl_demos.catalog import catalog
+
+    names = [name for name, entry in catalog().items() if env in entry.env_ids]
+    return f" (shipped for {env}: {', '.join(names)})" if names else ""

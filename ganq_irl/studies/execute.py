@@ -1,0 +1,153 @@
+"""A grid in a folder: every start runs what is not finished yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganq_irl.errors import ConfigurationError, RunDirectoryError, printable, usable_path
+from ganq_irl.files import LOCK, locked, read_toml, replace_file, require_plain
+from ganq_irl.progress import make_progress_bar
+from ganq_irl.runs.config import ExperimentConfig
+from ganq_irl.studies.cells import Outcome, is_finished, record_failure, run_locally
+from ganq_irl.studies.grid import Cell, make_cells
+from ganq_irl.studies.spec import GRID_FILE, GridConfig, parse_grid
+
+Engine = Callable[[Mapping[Path, ExperimentConfig]], Iterator[Outcome]]
+
+
+@dataclass(frozen=True)
+class GridRun:
+    """What one start of a grid did.
+
+    Attributes:
+        folder: of the grid.
+        cells: all cells of the grid.
+        n_run: cells that this start ran.
+        failures: label of a cell that failed in this start -> why.
+    """
+
+    folder: Path
+    cells: list[Cell]
+    n_run: int
+    failures: dict[str, str]
+
+
+def run_grid(grid: GridConfig, folder: Path | str, *, engine: Engine | None = None, jobs: int = 1) -> GridRun:
+    """Run the cells that are not finished: those of a grid that was killed, those that failed, those of a new seed.
+
+    A wrong request leaves nothing. A cell that fails is recorded and does not stop the others.
+
+    Args:
+        grid: the request; it takes the place of the one that the folder holds.
+        folder: a new or empty folder, or that of a grid.
+        engine: runs the cells; worker processes of this machine where absent.
+        jobs: number of those.
+
+    Raises:
+        GanqIrlError: a setting is wrong, the folder is no grid's, or another process is running it.
+    """
+    folder = require_plain(usable_path(folder))
+    _require_grid_or_vacant(folder)
+    cells = make_cells(grid)
+    _check_demonstrations(cells)
+    todo = {folder / cell.path: cell for cell in cells if not is_finished(folder / cell.path, cell.config)}
+    with locked(folder):
+        replace_file(folder / GRID_FILE, grid.to_toml().encode())
+        failures = _run(todo, len(cells), engine or (lambda runs: run_locally(runs, jobs)))
+    return GridRun(folder, cells, len(todo), failures)
+
+
+def held_request(folder: Path | str) -> Path | None:
+    """The file with the request of a folder that holds one.
+
+    Raises:
+        ConfigurationError: no folder can have that name.
+        StorageError: something in it is no regular file or folder.
+    """
+    path = usable_path(folder) / GRID_FILE
+    if not path.is_file():
+        return None
+    require_plain(folder)
+    return path
+
+
+def load_grid(folder: Path | str) -> GridConfig:
+    """The request of a grid's folder.
+
+    Raises:
+        RunDirectoryError: it is not one.
+        StorageError: something in it is no regular file or folder.
+        ConfigurationError: its ``grid.toml`` is damaged, or no folder can have that name.
+    """
+    path = held_request(folder)
+    if path is None:
+        raise RunDirectoryError(f"{folder} holds no {GRID_FILE}; give a folder that `ganq-irl compare` wrote")
+    return parse_grid(read_toml(path))
+
+
+def _run(todo: Mapping[Path, Cell], total: int, engine: Engine) -> dict[str, str]:
+    """Cells that learn from the reward of others come after all of those."""
+    failures: dict[str, str] = {}
+    # The bar counts from what is finished, so that the time left is that of what is left.
+    with (
+        make_progress_bar(total=total, initial=total - len(todo), desc="cells", unit="cell") as bar,
+        closing(_outcomes(todo, engine)) as outcomes,
+    ):
+        for path, error in outcomes:
+            if error is not None:
+                failures[todo[path].label] = error
+                bar.write(printable(f"failed: {todo[path].label}: {error}"), file=sys.stderr)
+                bar.set_postfix(failed=len(failures), refresh=False)
+            bar.update()
+    return failures
+
+
+def _outcomes(todo: Mapping[Path, Cell], engine: Engine) -> Generator[Outcome, None, None]:
+    free = {path: cell.config for path, cell in todo.items() if cell.source is None}
+    if free:
+        yield from engine(free)
+    ready = {}
+    for path, cell in todo.items():
+        if cell.source is None:
+            continue
+        source = _root(path, cell) / cell.source.path
+        if is_finished(source, cell.source.config):
+            ready[path] = dataclasses.replace(cell.config, reward=str(source.resolve()))
+        else:
+            message = f"the run whose reward it learns from did not end well: {cell.source.label}"
+            record_failure(path, message)
+            yield path, message
+    if ready:
+        yield from engine(ready)
+
+
+def _root(path: Path, cell: Cell) -> Path:
+    """The grid's folder, from a cell's."""
+    return path.parents[len(cell.path.parts) - 1]
+
+
+def _require_grid_or_vacant(folder: Path) -> None:
+    if folder.exists() and not (folder / GRID_FILE).is_file():
+        others = [path.name for path in folder.iterdir() if path.name != LOCK] if folder.is_dir() else [folder.name]
+        if others:
+            raise RunDirectoryError(f"{folder} is no folder of a grid, and not empty; choose another --out, or move it away")
+
+
+def _check_demonstrations(cells: list[Cell]) -> None:
+    """Too few trajectories for the largest number asked for are an error of the request, not of one cell."""
+    from ganq_irl_demos import load_demonstrations
+
+    largest: dict[tuple[str, str], int] = {}
+    for cell in cells:
+        if cell.config.demos is not None and cell.n_demos is not None:
+            key = cell.env, cell.config.demos
+            largest[key] = max(largest.get(key, 0), cell.n_demos)
+    for (env, demos), n_demos in largest.items():
+        available = len(load_demonstrations(demos, env_id=env))
+        if n_demos > available:
+            raise ConfigurationError(f"n_demos: {n_demos} asked for, but {demos} holds {available}; ask for at most those")

@@ -1,0 +1,144 @@
+"""The main figures of a grid as files, for papers and pages: learning curves, profiles, chances of ending higher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from ganq_irl.errors import RunDirectoryError, usable_path
+from ganq_irl.evaluation.pictures import save_figure
+from ganq_irl.studies.conclusion import Conclusion
+from ganq_irl.studies.page_data import Values, chart_data
+
+FORMATS = ("png", "pdf")
+_PANEL = (3.6, 2.9)  # inches
+_BESIDE = 1.6  # inches for a legend
+_DASHES = ("-", "-.", (0, (7, 3)), (0, (9, 3, 2, 3)))
+
+
+def write_figures(conclusion: Conclusion, folder: Path | str) -> list[Path]:
+    """Write what the page draws to ``folder``: ``curves``, ``profiles`` and ``improvement``, each as PNG and as PDF.
+
+    Returns:
+        The files; those of a figure that the results have nothing for are left out.
+
+    Raises:
+        RunDirectoryError: ``folder`` is a file.
+        ConfigurationError: no folder can have that name.
+    """
+    folder = usable_path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise RunDirectoryError(f"{folder} is a file; give a folder for the figures")
+    data = chart_data(conclusion)
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = {"curves": draw_curves(data), "profiles": draw_profiles(data), "improvement": draw_improvement(data)}
+    paths = {folder / f"{name}.{suffix}": figure for name, figure in drawn.items() if figure for suffix in FORMATS}
+    for path, figure in paths.items():
+        save_figure(figure, path)
+    return list(paths)
+
+
+def draw_curves(data: Values) -> Figure | None:
+    """Learning curves: a row a protocol, a column an environment; bands are of the interquartile mean over runs."""
+    lines = [*data["curves"], *data["levels"]]
+    if not lines:
+        return None
+    protocols, envs = _protocols(data, lines), _distinct(line["env"] for line in lines)
+    figure, panels = _panels(len(protocols), len(envs))
+    for row, protocol in zip(panels, protocols, strict=True):
+        for axes, env in zip(row, envs, strict=True):
+            for line in _of(data, lines, protocol):
+                if line["env"] == env:
+                    _draw_line(axes, data, line, line.get("steps"))
+            axes.set(title=env, xlabel="environment steps")
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 50k
+        row[0].set_ylabel(f"return, {protocol}")
+        _legend(row)
+    return figure
+
+
+def _draw_line(axes: Axes, data: Values, line: Values, x: Sequence[float] | None) -> None:
+    """A curve and its band over ``x``; a level where there is none, as of a method that takes no steps."""
+    style = _style(data, line["contender"])
+    if x is None:
+        axes.axhline(line["y"], **{**style, "linestyle": "--"})
+    else:
+        axes.plot(x, line["y"], **style)
+        axes.fill_between(x, line["low"], line["high"], color=style["color"], alpha=0.15, linewidth=0)
+
+
+def draw_profiles(data: Values) -> Figure | None:
+    """Performance profiles, a panel a protocol: the share of runs above each normalised score."""
+    protocols = _protocols(data, data["profiles"])
+    if not protocols:
+        return None
+    figure, (row,) = _panels(1, len(protocols))
+    for axes, protocol in zip(row, protocols, strict=True):
+        for line in _of(data, data["profiles"], protocol):
+            _draw_line(axes, data, line, line["x"])
+        axes.set(title=protocol, xlabel="normalised score", ylim=(-0.02, 1.02))
+    row[0].set_ylabel("share of runs above")
+    _legend(row)
+    return figure
+
+
+def draw_improvement(data: Values) -> Figure | None:
+    """Probability that a run of the one ends above a run of the other, over all environments where there are several."""
+    duels = [duel for duel in data["duels"] if duel["pooled"]] or data["duels"]
+    if not duels:
+        return None
+    names = [f"{_label(data, duel['first'])} above {_label(data, duel['second'])}" for duel in duels]
+    if len(_distinct(duel["env"] for duel in duels)) > 1:
+        names = [f"{name}, {duel['env']}" for name, duel in zip(names, duels, strict=True)]
+    figure = Figure(figsize=(6, 0.6 + 0.26 * len(duels)), layout="constrained")
+    axes, heights = figure.add_subplot(), np.arange(len(duels))[::-1]
+    for height, duel in zip(heights, duels, strict=True):
+        color = _style(data, duel["first"])["color"]
+        axes.plot([duel["low"], duel["high"]], [height, height], color=color)
+        axes.plot(duel["value"], height, "o", color=color)
+    axes.axvline(0.5, color="gray", linewidth=0.8)
+    axes.set(yticks=heights, yticklabels=names, xlim=(-0.02, 1.02), xlabel="probability of improvement")
+    return figure
+
+
+def _panels(n_rows: int, n_columns: int) -> tuple[Figure, Any]:
+    """A figure and its axes, ``(n_rows, n_columns)``."""
+    size = (_PANEL[0] * n_columns + _BESIDE, _PANEL[1] * n_rows)
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(n_rows, n_columns, squeeze=False)
+
+
+def _legend(row: Sequence[Axes]) -> None:
+    """One legend beside a row, over the lines of all of its panels."""
+    entries: dict[Any, Any] = {}
+    for axes in row:
+        entries |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    row[-1].legend(entries.values(), entries.keys(), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+
+
+def _style(data: Values, contender: int) -> dict[str, Any]:
+    """Colour, name and dashes, the same in every figure; a control is dotted, and dashes tell those of one colour apart."""
+    dashes = ":" if data["contenders"][contender]["control"] else _DASHES[contender // 10 % len(_DASHES)]
+    return {"color": f"C{contender % 10}", "label": _label(data, contender), "linestyle": dashes}
+
+
+def _label(data: Values, contender: int) -> str:
+    return str(data["contenders"][contender]["label"])
+
+
+def _of(data: Values, lines: Iterable[Values], protocol: str) -> list[Values]:
+    return [line for line in lines if data["contenders"][line["contender"]]["protocol"] == protocol]
+
+
+def _protocols(data: Values, lines: Sequence[Values]) -> list[str]:
+    return _distinct(contender["protocol"] for contender in data["contenders"] if _of(data, lines, contender["protocol"]))
+
+
+def _distinct(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

@@ -1,0 +1,92 @@
+"""What a grid compares: a name such as ``gail+gan-q`` or ``gail:frozen``, and the protocol that it belongs to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ganq_irl.errors import ConfigurationError
+from ganq_irl.generators.factory import generator_class
+from ganq_irl.runs.validation import known_algorithm
+from ganq_irl.space_matrix import IMITATION
+
+REWARD_KNOWN, DEMONSTRATIONS_ONLY = "reward known", "demonstrations only"
+PROTOCOLS = (REWARD_KNOWN, DEMONSTRATIONS_ONLY)
+"""What a method is shown. Scores of different protocols answer different questions and stand in different tables."""
+
+_PATTERN = re.compile(r"(?P<algo>[^+:@]+)(\+(?P<generator>[^+:@]+))?(:(?P<control>[^+:@]+))?(@(?P<source>[^:@]+))?")
+
+
+@dataclass(frozen=True)
+class Method:
+    """An algorithm as a grid names it.
+
+    Attributes:
+        algo: algorithm, as on the command line.
+        generator: the generator inside it, where the name says one.
+        control: "frozen" for the control whose discriminator never learns, else None.
+        source: the imitating method whose recovered reward it learns from, instead of the environment's.
+    """
+
+    algo: str
+    generator: str | None = None
+    control: str | None = None
+    source: str | None = None
+
+    @property
+    def name(self) -> str:
+        """``ALGO[+GENERATOR][:CONTROL]``, or ``ALGO@SOURCE``."""
+        generator = f"+{self.generator}" if self.generator else ""
+        control = f":{self.control}" if self.control else ""
+        return f"{self.algo}{generator}{control}{f'@{self.source}' if self.source else ''}"
+
+    @property
+    def imitates(self) -> bool:
+        """Whether demonstrations are what it is trained on."""
+        return self.algo in IMITATION
+
+    @property
+    def protocol(self) -> str:
+        """The one of ``PROTOCOLS`` that it belongs to."""
+        return DEMONSTRATIONS_ONLY if self.imitates or self.source else REWARD_KNOWN
+
+    @property
+    def counts_steps(self) -> bool:
+        """Whether it acts in the environment as it learns; behavioural cloning does not."""
+        return self.algo != "bc"
+
+    def settings(self) -> dict[str, Any]:
+        """Its part of a run's settings."""
+        chosen = {"algo": self.algo, "generator": self.generator, "control": self.control}
+        return {key: value for key, value in chosen.items() if value is not None}
+
+
+def parse_method(text: str) -> Method:
+    """Read ``ALGO[+GENERATOR][:CONTROL]`` or ``ALGO@SOURCE``.
+
+    >>> parse_method("gail+gan-q:frozen")
+    Method(algo='gail', generator='gan-q', control='frozen', source=None)
+
+    Raises:
+        ConfigurationError: it is not of that form, or names an algorithm or a generator that is unknown.
+    """
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        raise ConfigurationError(
+            f"method {text!r}: expected ALGO, ALGO+GENERATOR, ALGO:frozen or ALGO@SOURCE, such as gail, gail+gan-q, "
+            "gail:frozen, or gan-q@airl for GAN-Q on the reward that AIRL recovered"
+        )
+    method = Method(**match.groupdict())
+    known_algorithm(method.algo)
+    if method.generator is not None:
+        generator_class(method.generator)
+    if method.source is not None and (method.imitates or method.generator or method.control):
+        raise ConfigurationError(
+            f"method {text!r}: what stands before the @ learns from a reward by itself, such as gan-q in gan-q@airl"
+        )
+    if method.source is not None and not parse_method(method.source).imitates:
+        raise ConfigurationError(
+            f"method {text!r}: {method.source} recovers no reward; name one that imitates, such as airl"
+        )
+    return method

@@ -1,0 +1,149 @@
+"""One self-contained page about a grid: words and tables as HTML, charts as data that the page's own script draws."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from ganq_irl import __version__
+from ganq_irl.errors import RunDirectoryError, usable_path
+from ganq_irl.files import replace_file
+from ganq_irl.studies.conclusion import Conclusion, conclude
+from ganq_irl.studies.estimates import contests
+from ganq_irl.studies.page_data import chart_data
+from ganq_irl.studies.page_pictures import Picture, run_pictures
+from ganq_irl.studies.page_videos import Screening, Video, screenings
+from ganq_irl.studies.results import Result
+from ganq_irl.studies.spec import GRID_FILE
+from ganq_irl.studies.tables import HEADER, NOTE, row_cells
+from ganq_irl.studies.verdict import contest_name
+
+REPORT_FILE = "report.html"
+
+
+def write_report(folder: Path | str, out: Path | str | None = None, *, pictures: bool = True, videos: bool = True) -> Path:
+    """Write the page of a grid, whatever of it is finished, and its tables.
+
+    Args:
+        folder: of the grid.
+        out: the page; ``report.html`` in the folder where absent.
+        pictures: play episodes of single runs, for pictures of values and rewards.
+        videos: play one episode of each method in each environment, and draw it.
+
+    Raises:
+        GanqIrlError: the folder is no grid's, or ``out`` is a folder.
+    """
+    return write_page(conclude(folder), out, pictures=pictures, videos=videos)
+
+
+def write_page(conclusion: Conclusion, out: Path | str | None = None, *, pictures: bool = True, videos: bool = True) -> Path:
+    """The same, of what has been concluded already."""
+    out = conclusion.folder / REPORT_FILE if out is None else usable_path(out)
+    if out.is_dir():
+        raise RunDirectoryError(f"{out} is a folder; give the page a name, such as {out / REPORT_FILE}")
+    drawn = list(run_pictures(conclusion)) if pictures else []
+    filmed = list(screenings(conclusion)) if videos else []
+    replace_file(out, render(conclusion, drawn, filmed).encode())
+    return out
+
+
+def render(conclusion: Conclusion, pictures: Sequence[Picture] = (), videos: Sequence[Screening] = ()) -> str:
+    """The page as text."""
+    grid = (conclusion.folder / GRID_FILE).read_text(encoding="utf-8")
+    parts = {
+        "VERSION": escape(__version__),
+        "VERDICT": _list(conclusion.verdict),
+        "TABLES": _tables(conclusion),
+        "PICTURES": "".join(map(_picture, pictures)) or "<p>None in this report.</p>",
+        "VIDEOS": "".join(map(_screening, videos)) or "<p>None in this report.</p>",
+        "FAILURES": _failures(conclusion.results),
+        "REQUEST": escape(grid),
+        "CONFIGURATIONS": _configurations(conclusion.results),
+        "COMMANDS": escape(_commands(conclusion.folder)),
+        "DATA": embedded_json(chart_data(conclusion)),
+    }
+    template = (files("ganq_irl.studies") / "page_template.html").read_text(encoding="utf-8")
+    # In one pass, so that a part that looks like a placeholder stays as it is.
+    return re.sub(r"%%([A-Z]+)%%", lambda match: parts[match[1]], template)
+
+
+def embedded_json(content: object) -> str:
+    """JSON that can stand in a script element: nothing in it can end the element or begin another."""
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _list(sentences: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
+
+
+def _tables(conclusion: Conclusion) -> str:
+    parts = []
+    for contest in contests(row.contender for row in conclusion.comparison.rows):
+        rows = [row_cells(row) for row in conclusion.comparison.rows if row.contender.contest == contest]
+        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in HEADER)
+        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        caption = escape(f"Protocol: {contest_name(contest)}")
+        table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        parts.append(f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">{table}</div>')
+    return f"{''.join(parts)}<p>{escape(NOTE)}</p>"
+
+
+def _picture(picture: Picture) -> str:
+    title, caption = escape(picture.title), escape(picture.caption)
+    image = f'<img src="{escape(picture.png)}" alt="{title}: {caption}">' if picture.png else ""
+    return f"<figure>{image}<figcaption><strong>{title}.</strong> {caption}</figcaption></figure>"
+
+
+def _screening(screening: Screening) -> str:
+    """Closed at first: nothing on the page moves until somebody asks for it, and closing it is the way to stop it."""
+    if not screening.videos:
+        return f"<p>{escape(screening.reason)}</p>"
+    figures = "".join(_video(screening.env, video) for video in screening.videos)
+    return (
+        f"<details><summary>Play the episodes of {escape(screening.env)}</summary>"
+        f'<div class="charts films">{figures}</div></details>'
+    )
+
+
+def _video(env: str, video: Video) -> str:
+    title, caption = escape(video.title), escape(video.caption)
+    alternative = f"An episode of {title} in {escape(env)}: {caption}"
+    image = f'<img src="{escape(video.gif)}" alt="{alternative}">' if video.gif else ""
+    return f"<figure>{image}<figcaption><strong>{title}.</strong> {caption}</figcaption></figure>"
+
+
+def _failures(results: Sequence[Result]) -> str:
+    failed = [f"{result.cell.label}: {result.error}" for result in results if result.error]
+    return _list(failed) if failed else "<p>No run failed.</p>"
+
+
+def _configurations(results: Sequence[Result]) -> str:
+    """Every cell's settings; seeds share all but the seed, so that the first one's are shown and the others named."""
+    seeds: dict[tuple[str, str, int | None, str], list[Result]] = {}
+    for result in results:
+        cell = result.cell
+        seeds.setdefault((cell.env, cell.method.name, cell.n_demos, cell.variation), []).append(result)
+    return "".join(_configuration(group) for group in seeds.values())
+
+
+def _configuration(group: Sequence[Result]) -> str:
+    cell = group[0].cell
+    name = cell.label.rpartition(", seed ")[0]
+    seeds = ", ".join(str(result.cell.seed) for result in group)
+    settings = f"# the seeds: {seeds}\n# ganq-irl train {cell.method.algo} --config FILE.toml\n{cell.config.to_toml()}"
+    return f'<details><summary>{escape(name)}</summary><pre tabindex="0">{escape(settings)}</pre></details>'
+
+
+def _commands(folder: Path) -> str:
+    """From the request alone, which is the page's own, to every figure: no path of this machine."""
+    name = folder.resolve().name
+    return (
+        f"# save the request above as {GRID_FILE}\n"
+        f"ganq-irl compare --config {GRID_FILE} --out {name}\n"
+        f"ganq-irl report {name} --out {REPORT_FILE}"
+    )

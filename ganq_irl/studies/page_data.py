@@ -1,0 +1,129 @@
+"""What the charts of a report draw, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ganq_irl.evaluation import Scores, interquartile_mean, performance_profile
+from ganq_irl.evaluation.pictures import STEPS, read_progress
+from ganq_irl.runs.directory import PROGRESS
+from ganq_irl.studies.conclusion import BOOTSTRAP_SEED, Conclusion
+from ganq_irl.studies.estimates import ALL, Contender, Duel, by_contender, scores_of
+from ganq_irl.studies.results import DONE, Curve, Result
+
+Values = dict[str, Any]
+
+HEALTH = {
+    "discriminator/real_accuracy": "accuracy on demonstrations",
+    "discriminator/fake_accuracy": "accuracy on the policy",
+    "discriminator/score_gap": "score gap",
+    "discriminator/entropy": "entropy",
+    "critic/real_accuracy": "accuracy on targets",
+    "critic/fake_accuracy": "accuracy on samples",
+}
+"""Columns of ``progress.csv`` that tell how the discriminator fares, and what they are called."""
+
+_RESAMPLES = 500  # of each point of a curve, where a band is all that is to be seen
+_PROFILE = np.linspace(-0.25, 1.25, 61)
+
+
+def chart_data(conclusion: Conclusion) -> Values:
+    """Everything that the page's script draws."""
+    groups = by_contender(conclusion.results)
+    index = {contender: number for number, contender in enumerate(groups)}
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    return {
+        "contenders": [_contender(contender) for contender in groups],
+        "curves": [part for contender, results in groups.items() for part in _curves(index[contender], results, rng)],
+        "levels": [part for contender, results in groups.items() for part in _levels(index[contender], results)],
+        "profiles": [part for contender, results in groups.items() for part in _profiles(index[contender], results)],
+        "duels": [_duel(duel, index) for duel in conclusion.comparison.duels],
+        "health": [part for contender, results in groups.items() for part in _health(conclusion, index[contender], results)],
+    }
+
+
+def _contender(contender: Contender) -> Values:
+    return {"label": contender.label, "protocol": contender.protocol, "control": contender.is_control}
+
+
+def _by_env(results: Sequence[Result]) -> dict[str, list[Result]]:
+    envs: dict[str, list[Result]] = {}
+    for result in results:
+        envs.setdefault(result.cell.env, []).append(result)
+    return envs
+
+
+def _curves(index: int, results: Sequence[Result], rng: np.random.Generator) -> list[Values]:
+    """One curve an environment: interquartile mean and band at every evaluation that all of its runs have."""
+    found = []
+    for env, group in _by_env(results).items():
+        curves = [result.curve for result in group if result.curve is not None and len(result.curve.steps)]
+        if curves:
+            found.append({"contender": index, "env": env, "runs": len(curves), **_band(curves, rng)})
+    return found
+
+
+def _band(curves: Sequence[Curve], rng: np.random.Generator) -> Values:
+    length = min(len(curve.steps) for curve in curves)
+    returns = np.stack([curve.returns[:length] for curve in curves])  # (runs, length)
+    points = [interquartile_mean(Scores({"": column}), rng, n_resamples=_RESAMPLES) for column in returns.T]
+    bounds = [point.interval or (point.value, point.value) for point in points]
+    return {
+        "steps": np.mean([curve.steps[:length] for curve in curves], axis=0).tolist(),
+        "seconds": np.mean([curve.seconds[:length] for curve in curves], axis=0).tolist(),
+        "y": [point.value for point in points],
+        "low": [low for low, _ in bounds],
+        "high": [high for _, high in bounds],
+    }
+
+
+def _levels(index: int, results: Sequence[Result]) -> list[Values]:
+    """A method that takes no steps has no curve, but a height."""
+    found = []
+    for env, group in _by_env(results).items():
+        final = [result.mean_return for result in group if result.mean_return is not None and result.curve is None]
+        if final and not group[0].cell.method.counts_steps:
+            found.append({"contender": index, "env": env, "runs": len(final), "y": float(np.mean(final))})
+    return found
+
+
+def _profiles(index: int, results: Sequence[Result]) -> list[Values]:
+    scores = scores_of(results, lambda result: result.normalized)
+    if not scores.runs:
+        return []
+    profile = performance_profile(scores, _PROFILE)
+    values = {name: getattr(profile, name).tolist() for name in ("low", "high")} | {"runs": profile.runs}
+    return [{"contender": index, "x": profile.thresholds.tolist(), "y": profile.shares.tolist(), **values}]
+
+
+def _duel(duel: Duel, index: Mapping[Contender, int]) -> Values:
+    assert duel.probability.interval is not None
+    low, high = duel.probability.interval
+    pair = {"first": index[duel.first], "second": index[duel.second], "env": duel.env, "pooled": duel.env == ALL}
+    return pair | {"value": duel.probability.value, "low": low, "high": high}
+
+
+def _health(conclusion: Conclusion, index: int, results: Sequence[Result]) -> list[Values]:
+    """The discriminator's figures in the first finished run of each environment: of one run, since a mean hides collapse."""
+    found = []
+    for env, group in _by_env(results).items():
+        first = next((result for result in group if result.status == DONE and result.cell.method.counts_steps), None)
+        if first is None:
+            continue
+        columns = read_progress(conclusion.folder / first.cell.path / PROGRESS)
+        for name, title in HEALTH.items():
+            if name in columns:
+                shown = np.isfinite(columns[name]) & np.isfinite(columns[STEPS])
+                found.append(
+                    {
+                        "contender": index,
+                        "env": env,
+                        "what": title,
+                        "steps": columns[STEPS][shown].tolist(),
+                        "y": columns[name][shown].tolist(),
+                    }
+                )
+    return [part for part in found if part["y"]]

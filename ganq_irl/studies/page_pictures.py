@@ -1,0 +1,121 @@
+"""Pictures of single runs in a report: what a value learner predicts against what comes true, and recovered rewards."""
+
+from __future__ import annotations
+
+import base64
+import io
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ganq_irl.errors import GanqIrlError
+from ganq_irl.evaluation import Visits, check_values, monte_carlo_returns
+from ganq_irl.evaluation.pictures import plot_return_histograms, plot_values
+from ganq_irl.generators.policy_store import StoredPolicy
+from ganq_irl.generators.q_values import has_action_values
+from ganq_irl.runs.directory import REWARD, load_run
+from ganq_irl.runs.plots import discount_of
+from ganq_irl.runs.rewards import read_reward
+from ganq_irl.studies.conclusion import Conclusion
+from ganq_irl.studies.methods import REWARD_KNOWN
+from ganq_irl.studies.results import DONE, Result
+from ganq_irl.studies.reward_comparison import gather_transitions
+from ganq_irl.studies.reward_pictures import draw_reward
+
+EPISODES = 5
+MAX_ACTIONS = 4
+_REWARD_TITLES = {"map": "Recovered reward", "episode": "Reward along an episode", "calibration": "Calibration"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in a report.
+
+    Attributes:
+        title: what it shows.
+        caption: of which run.
+        png: the picture as a data URI; "" where it could not be drawn, and ``caption`` says why.
+    """
+
+    title: str
+    caption: str
+    png: str
+
+
+def run_pictures(conclusion: Conclusion) -> Iterator[Picture]:
+    """Pictures of the first finished run of each contender in each environment, as far as it has what they need."""
+    for result in first_runs(conclusion.results):
+        try:
+            yield from _of_values(conclusion.folder, result)
+            yield from _of_reward(conclusion.folder, result)
+        except GanqIrlError as error:  # says itself what is missing; the page passes it on
+            yield Picture("Not drawn", f"{result.cell.label}: {error}", "")
+
+
+def first_runs(results: list[Result]) -> list[Result]:
+    """The first finished run of each contender in each environment."""
+    first: dict[tuple[str, str, int | None, str], Result] = {}
+    for result in results:
+        cell = result.cell
+        if result.status == DONE:
+            first.setdefault((cell.env, cell.method.name, cell.n_demos, cell.variation), result)
+    return list(first.values())
+
+
+def _of_values(folder: Path, result: Result) -> Iterator[Picture]:
+    """Values of actions are of the environment's reward only where nothing else was learned from."""
+    cell = result.cell
+    if cell.method.protocol != REWARD_KNOWN:
+        return
+    policy = load_run(folder / cell.path).policy("cpu")
+    if not has_action_values(policy.policy):
+        return
+    config = cell.config
+    seed = config.evaluation.seed
+    visits = monte_carlo_returns(policy, config.env, discount_of(config), EPISODES, seed=seed, env_kwargs=config.env_kwargs)
+    check = check_values(policy.q_values(visits.observations), visits)
+    yield Picture("Predicted against true Q", cell.label, data_uri(plot_values(check)))
+    if hasattr(policy.policy, "return_distribution"):
+        yield Picture("Return distributions against Monte Carlo returns", cell.label, data_uri(_histograms(policy, visits)))
+
+
+def _histograms(policy: StoredPolicy, visits: Visits) -> Figure:
+    """Samples of the predicted return beside the returns seen, over the visited pairs, a panel an action."""
+    samples = np.asarray(policy.return_distribution(visits.observations))
+    if samples.ndim == 2:  # of the pairs themselves
+        return plot_return_histograms({"visited pairs": samples.ravel()}, {"visited pairs": visits.returns})
+    taken = visits.actions.reshape(-1).astype(int)
+    samples = samples[np.arange(len(samples)), taken]  # (pairs, actions, samples) -> (pairs, samples)
+    often = [int(action) for action in np.argsort(-np.bincount(taken))[:MAX_ACTIONS] if np.any(taken == action)]
+    names = {f"action {action}": taken == action for action in sorted(often)}
+    return plot_return_histograms(
+        {name: samples[chosen].ravel() for name, chosen in names.items()},
+        {name: visits.returns[chosen] for name, chosen in names.items()},
+    )
+
+
+def _of_reward(folder: Path, result: Result) -> Iterator[Picture]:
+    run = folder / result.cell.path
+    if not (run / REWARD).is_dir():
+        return
+    stored = read_reward(run)
+    seed = result.cell.config.evaluation.seed
+    transitions = gather_transitions(stored, None, episodes=EPISODES, seed=seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in draw_reward(stored, None, transitions, Path(scratch)):
+            yield Picture(_REWARD_TITLES[path.stem], result.cell.label, _encoded(path.read_bytes()))
+
+
+def data_uri(figure: Figure) -> str:
+    """A figure as a PNG that stands in the page itself."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=110)
+    return _encoded(content.getvalue())
+
+
+def _encoded(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -1,0 +1,97 @@
+"""The cells of a grid on a Ray cluster: resume, failures and results are those of every engine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ganq_irl.errors import MissingDependency
+from ganq_irl.runs.config import ExperimentConfig
+from ganq_irl.studies.cells import Outcome, record_failure, run_cell
+from ganq_irl.studies.execute import Engine
+
+
+def ray_engine(gpus_per_run: float = 0.0) -> Engine:
+    """An engine that sends each run to a Ray cluster: the one that is there, else one that it starts on this machine.
+
+    Runs write to the grid's folder themselves, so that every node has to see it, at the same path.
+
+    Args:
+        gpus_per_run: GPUs that each run reserves, a part of one or several; runs use them with ``--device cuda``.
+
+    Raises:
+        MissingDependency: Ray is not installed.
+    """
+    ray = connected_ray()
+
+    def engine(runs: Mapping[Path, ExperimentConfig]) -> Iterator[Outcome]:
+        # A run whose process died is a failed cell like any other; the next start tries it again.
+        submit = submitter(ray, gpus_per_run)
+        waiting = {submit(partial(run_cell, folder.resolve(), config)): folder for folder, config in runs.items()}
+        try:
+            while waiting:
+                (finished,), _ = ray.wait(list(waiting), num_returns=1)
+                folder = waiting.pop(finished)
+                yield folder, _outcome(ray, finished, folder)
+        finally:
+            for reference in waiting:
+                ray.cancel(reference, force=True)
+
+    return engine
+
+
+def connected_ray() -> Any:
+    """Ray, connected until this process ends: to the cluster that ``ray start --head`` made, or to one that it starts here.
+
+    Raises:
+        MissingDependency: it is not installed.
+    """
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise MissingDependency("Ray is not installed; install it with: pip install 'ganq-irl[ray]'") from error
+    if not ray.is_initialized():
+        try:
+            ray.init(address="auto", log_to_driver=False)
+        except ConnectionError:
+            ray.init(include_dashboard=False, log_to_driver=False)
+    return ray
+
+
+def submitter(ray: Any, gpus_per_run: float) -> Callable[[Callable[[], Any]], Any]:
+    """Return a function that starts a task on the cluster, and returns Ray's reference to its result."""
+    # Ray puts the working folder first on the path of its workers, where a stranger's ``queue.py`` may lie.
+    working_folder = os.getcwd()
+    is_ours = working_folder in map(os.path.abspath, sys.path)
+    reserved = ray.remote(num_cpus=1, num_gpus=gpus_per_run, max_retries=0)
+    work = reserved(_worker(None if is_ours else working_folder))
+    return lambda task: work.remote([ray.put(task)])
+
+
+def _worker(unwanted: str | None) -> Callable[[list[Any]], Any]:
+    def work(task: list[Any]) -> Any:
+        """Ray sends this function by value and the task by reference, so that nothing is imported before the first lines."""
+        import sys
+
+        sys.path[:] = [folder for folder in sys.path if folder != unwanted]
+
+        import ray
+        import torch
+
+        torch.set_num_threads(1)
+        return ray.get(task[0])()
+
+    return work
+
+
+def _outcome(ray: Any, reference: Any, folder: Path) -> str | None:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayError as error:
+        message = f"Ray lost the run: {str(error).strip().splitlines()[0]}"
+        record_failure(folder, message)
+        return message

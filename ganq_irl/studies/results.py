@@ -1,0 +1,178 @@
+"""What the cells of a grid came to, read from their run directories into two tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganq_irl.errors import ConfigurationError, StorageError
+from ganq_irl.evaluation import area_under_curve, normalized_score
+from ganq_irl.evaluation.pictures import STEPS, read_progress
+from ganq_irl.files import read_json, replace_file
+from ganq_irl.runs.directory import EVALUATION, PROGRESS, load_run
+from ganq_irl.studies.cells import SECONDS, failure, is_finished
+from ganq_irl.studies.grid import Cell
+
+RESULTS_FILE, FINAL_FILE = "results.csv", "final.csv"
+DONE, FAILED, MISSING = "done", "failed", "not run"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Evaluations during one run, under the environment's own reward.
+
+    Attributes:
+        steps: environment steps, ``(n,)``.
+        seconds: wall time since training began, evaluations included, ``(n,)``.
+        returns: mean return, ``(n,)``.
+    """
+
+    steps: np.ndarray
+    seconds: np.ndarray
+    returns: np.ndarray
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one cell came to.
+
+    Attributes:
+        cell: the cell.
+        status: ``DONE``, ``FAILED`` or ``MISSING``.
+        error: why it failed, or "".
+        mean_return: of the final policy; None unless done, as all below.
+        normalized: 0 for the random policy, 1 for the expert; None as well where those are unknown.
+        area: mean height of its learning curve; None as well where it has none, as behavioural cloning.
+        normalized_area: the same between random and expert.
+        episodes: of the final evaluation.
+        train_seconds: wall time of training.
+        curve: its evaluations during training; empty where it has none.
+    """
+
+    cell: Cell
+    status: str
+    error: str = ""
+    mean_return: float | None = None
+    normalized: float | None = None
+    area: float | None = None
+    normalized_area: float | None = None
+    episodes: int | None = None
+    train_seconds: float | None = None
+    curve: Curve | None = None
+
+
+def read_results(folder: Path, cells: Sequence[Cell]) -> list[Result]:
+    """Results of cells, in their order; one whose files are damaged, or of other settings, counts as failed and says why."""
+    return [_read(folder / cell.path, cell) for cell in cells]
+
+
+def _read(folder: Path, cell: Cell) -> Result:
+    error = failure(folder)
+    if error is not None:
+        return Result(cell, FAILED, error)
+    try:
+        if is_finished(folder, cell.config):
+            return _finished(folder, cell)
+        if (folder / EVALUATION).is_file():
+            load_run(folder)  # says what is wrong with a run that was evaluated
+        return Result(cell, MISSING)
+    except ConfigurationError as error:
+        return Result(cell, FAILED, str(error))
+    except (ValueError, AttributeError, LookupError, TypeError, ArithmeticError) as error:
+        return Result(cell, FAILED, f"{folder} is damaged ({error}); remove it, and its cell is run again")
+
+
+def _finished(folder: Path, cell: Cell) -> Result:
+    final, seconds = read_json(folder / EVALUATION), load_run(folder).info["seconds"]["train"]
+    references = final["references"]
+    _require_numbers(final["mean_return"], final["episodes"], seconds, *(references or ()))
+    if final["normalized"] is not None:
+        _require_numbers(final["normalized"])
+    curve = _read_curve(folder) if cell.method.counts_steps else None
+    area = area_under_curve(curve.steps, curve.returns) if curve is not None and len(curve.steps) else None
+    return Result(
+        cell,
+        DONE,
+        mean_return=final["mean_return"],
+        normalized=final["normalized"],
+        area=area,
+        normalized_area=None if area is None or references is None else normalized_score(area, *references),
+        episodes=final["episodes"],
+        train_seconds=seconds,
+        curve=curve,
+    )
+
+
+def _require_numbers(*values: object) -> None:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise StorageError(f"{str(value)[:60]!r} where a number is expected")
+
+
+def _read_curve(folder: Path) -> Curve | None:
+    columns = read_progress(folder / PROGRESS)
+    if "eval/mean_reward" not in columns:
+        return None
+    shown = np.isfinite(columns["eval/mean_reward"])
+    return Curve(columns[STEPS][shown], columns[SECONDS][shown], columns["eval/mean_reward"][shown])
+
+
+def write_results(folder: Path, results: Sequence[Result]) -> tuple[Path, Path]:
+    """Write ``results.csv``, one row an evaluation, and ``final.csv``, one row a cell."""
+    replace_file(folder / RESULTS_FILE, to_csv(_evaluation_rows(results)).encode())
+    replace_file(folder / FINAL_FILE, to_csv([_final_row(result) for result in results]).encode())
+    return folder / RESULTS_FILE, folder / FINAL_FILE
+
+
+def to_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows with the same keys as CSV; None is an empty field."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _identity(cell: Cell) -> dict[str, Any]:
+    return {
+        "env": cell.env,
+        "protocol": cell.method.protocol,
+        "method": cell.method.name,
+        "n_demos": cell.n_demos,
+        "variation": cell.variation,
+        "seed": cell.seed,
+    }
+
+
+def _evaluation_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
+    rows = []
+    for result in results:
+        curve = result.curve
+        if curve is not None:
+            points = zip(curve.steps, curve.seconds, curve.returns, strict=True)
+            rows += [
+                _evaluation_row(result, "training", int(step), float(second), float(value)) for step, second, value in points
+            ]
+        if result.status == DONE:
+            rows.append(
+                _evaluation_row(result, "final", result.cell.config.timesteps, result.train_seconds, result.mean_return)
+            )
+    return rows
+
+
+def _evaluation_row(
+    result: Result, when: str, steps: int | None, seconds: float | None, mean_return: float | None
+) -> dict[str, Any]:
+    return {**_identity(result.cell), "when": when, "steps": steps, "seconds": seconds, "mean_return": mean_return}
+
+
+def _final_row(result: Result) -> dict[str, Any]:
+    values = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in ("cell", "curve")}
+    return {**_identity(result.cell), **values}

@@ -1,0 +1,207 @@
+"""Transfer of a recovered reward: a fresh policy trained on it where the dynamics differ (Fu et al., 2018, section 7.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ganq_irl.errors import ConfigurationError, RunDirectoryError, nearest
+from ganq_irl.evaluation import EpisodeStatistics, Evaluation, evaluate_returns, random_returns, summarize
+from ganq_irl.files import require_plain
+from ganq_irl.generators.factory import GENERATORS
+from ganq_irl.rewards.wrappers import check_fits
+from ganq_irl.runs.config import ExperimentConfig
+from ganq_irl.runs.directory import INFO, Run, load_run, write_json
+from ganq_irl.runs.envs import probe_env
+from ganq_irl.runs.presets import NONE, alike, choose_preset, env_family
+from ganq_irl.runs.resolve import resolve_config
+from ganq_irl.runs.rewards import StoredReward, read_reward
+from ganq_irl.runs.runner import resume_experiment, run_experiment
+from ganq_irl.space_matrix import DEFAULT_GENERATOR
+
+RECOVERED, TRUE, MOVED, RANDOM = "recovered", "true", "moved", "random"
+RESULT = "transfer.json"
+_EVALUATION_EPISODES = 100
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What a reward is worth in a changed environment.
+
+    Attributes:
+        run: the run that recovered the reward.
+        learned_in: its environment.
+        tested_in: the changed one.
+        generator: what was trained there.
+        timesteps: for how long.
+        seed: of both trainings.
+        evaluations: true returns in the changed environment by origin: a fresh policy trained on the ``recovered`` reward,
+            one trained in the same way on the ``true`` one, the run's own policy ``moved`` as it is, and ``random`` actions.
+            Normalised to 0 for random and 1 for the true reward, unless the latter gained nothing over the former.
+    """
+
+    run: str
+    learned_in: str
+    tested_in: str
+    generator: str
+    timesteps: int
+    seed: int
+    evaluations: Mapping[str, Evaluation]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values, without the single episodes' returns."""
+        told = {name: evaluation.to_json() for name, evaluation in self.evaluations.items()}
+        for content in told.values():
+            del content["returns"]
+        return {**self.__dict__, "evaluations": told}
+
+
+def transfer_reward(
+    run: Path | str,
+    to: str,
+    *,
+    out: Path | str | None = None,
+    generator: str = DEFAULT_GENERATOR,
+    timesteps: int | None = None,
+    seed: int | None = None,
+    device: str = "cpu",
+    env_kwargs: Mapping[str, Any] | None = None,
+    progress_bar: bool = True,
+    announce: Callable[[str], None] = lambda _: None,
+) -> Transfer:
+    """Train on a recovered reward and on the true one in a changed environment, and compare.
+
+    The folder holds both run directories, ``recovered`` and ``true``, and ``transfer.json``. Started again after it was
+    interrupted, it goes on: a finished training is not repeated.
+
+    Args:
+        run: a run that recovered a reward.
+        to: Gymnasium id of the changed environment, whose spaces are those of the run's.
+        out: folder; ``runs/transfer-<algo>-<env>-<seed>`` where absent.
+        generator: what is trained. Its settings are those of its preset for the environment that the reward was learned in;
+            where there is none, those of the run's own generator if that is of the same kind.
+        timesteps: of each training; those of the settings where absent.
+        seed: of both trainings; the run's where absent.
+        device: cpu, cuda or auto.
+        env_kwargs: keywords of the changed environment, such as ``max_episode_steps``.
+        progress_bar: show one on stderr for each training.
+        announce: called with a few words before each training.
+
+    Raises:
+        RunDirectoryError: the run holds no reward, or ``out`` holds something else.
+        IncompatibleSpaces: the environment's spaces are not those of the reward.
+        ConfigurationError: unknown environment or generator.
+    """
+    stored = read_reward(run)
+    configs = transfer_configs(
+        stored, to, generator=generator, timesteps=timesteps, seed=seed, device=device, env_kwargs=env_kwargs
+    )
+    source, config = _source(stored), configs[TRUE]
+    folder = require_plain(out if out is not None else _default_folder(source, to, config.seed))
+    statistics: dict[str, EpisodeStatistics] = {}
+    for name, one in configs.items():
+        announce(f"{one.algo} on the {name} reward in {to}")
+        policy = trained(one, folder / name, progress_bar=progress_bar).policy("cpu")
+        chosen = one.evaluation
+        statistics[name] = evaluate_returns(policy, to, chosen.episodes, seed=chosen.seed, env_kwargs=one.env_kwargs)
+    statistics |= moved_and_random(source, to, config.evaluation.episodes, config.evaluation.seed, config.env_kwargs)
+    assert config.timesteps is not None
+    result = Transfer(
+        run=str(run),
+        learned_in=source.config.env,
+        tested_in=to,
+        generator=config.algo,
+        timesteps=config.timesteps,
+        seed=config.seed,
+        evaluations=normalized(statistics, config.evaluation.seed),
+    )
+    write_json(folder / RESULT, result.to_json())
+    return result
+
+
+def transfer_configs(
+    stored: StoredReward,
+    to: str,
+    *,
+    generator: str = DEFAULT_GENERATOR,
+    timesteps: int | None = None,
+    seed: int | None = None,
+    device: str = "cpu",
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> dict[str, ExperimentConfig]:
+    """Settings of the training on the recovered reward and of that on the true one, which differ in the reward alone.
+
+    Raises:
+        GanqIrlError: as ``transfer_reward``.
+    """
+    source = _source(stored)
+    if generator not in GENERATORS:
+        raise ConfigurationError(f"unknown generator {generator!r}; {nearest(generator, GENERATORS)}")
+    environment = probe_env(to, env_kwargs)
+    environment.close()
+    check_fits(stored.reward, environment.observation_space, environment.action_space)
+    own = source.config
+    given = {"timesteps": timesteps, "seed": own.seed if seed is None else seed, "env_kwargs": dict(env_kwargs or {})}
+    evaluation = {"episodes": _EVALUATION_EPISODES, "seed": own.evaluation.seed}
+    config = resolve_config(
+        {"algo": generator, "env": to, "device": device, "evaluation": evaluation, **_settings(own, generator), **given}
+    )
+    return {RECOVERED: replace(config, reward=str(stored.folder.resolve())), TRUE: config}
+
+
+def _source(stored: StoredReward) -> Run:
+    if stored.run is None:
+        raise RunDirectoryError(
+            f"{stored.folder} is a reward by itself; give the run that recovered it, whose policy is moved beside it"
+        )
+    return stored.run
+
+
+def _settings(own: ExperimentConfig, generator: str) -> dict[str, Any]:
+    preset, _ = choose_preset(None, generator, own.env, None)
+    if preset != NONE:
+        return {"preset": preset}
+    settings: dict[str, Any] = {"preset": NONE, "n_envs": own.n_envs, "normalize_observations": own.normalize_observations}
+    if alike(own.generator, generator):
+        settings["generator_kwargs"] = own.generator_kwargs
+    return settings
+
+
+def trained(config: ExperimentConfig, folder: Path, *, progress_bar: bool = False) -> Run:
+    """The finished run of these settings in a folder: read, gone on with, or trained now.
+
+    Raises:
+        RunDirectoryError: the folder holds a run of other settings, or something else.
+    """
+    if (folder / INFO).is_file():
+        run = load_run(folder)
+        if replace(run.config, preset=NONE) != replace(config, preset=NONE):
+            raise RunDirectoryError(f"{folder} holds a run with other settings; choose another --out, or move it away")
+        if run.info.get("status") != "finished":
+            resume_experiment(folder, progress_bar=progress_bar)
+    else:
+        run_experiment(config, folder, progress_bar=progress_bar)
+    return load_run(folder)
+
+
+def moved_and_random(
+    source: Run, to: str, episodes: int, seed: int, env_kwargs: Mapping[str, Any] | None = None
+) -> dict[str, EpisodeStatistics]:
+    """Episodes in an environment of a run's policy as it is, and of random actions."""
+    return {
+        MOVED: evaluate_returns(source.policy("cpu"), to, episodes, seed=seed, env_kwargs=env_kwargs),
+        RANDOM: random_returns(to, episodes, seed=seed, env_kwargs=env_kwargs),
+    }
+
+
+def normalized(statistics: Mapping[str, EpisodeStatistics], seed: int) -> dict[str, Evaluation]:
+    """Evaluations on the scale from random, 0, to what the true reward gave, 1; without one if that is no better."""
+    random, true = (float(statistics[name].returns.mean()) for name in (RANDOM, TRUE))
+    references = (random, true) if true > random else None
+    return {name: summarize(episodes, seed=seed, references=references) for name, episodes in statistics.items()}
+
+
+def _default_folder(source: Run, to: str, seed: int) -> Path:
+    return Path("runs") / f"transfer-{source.config.algo}-{env_family(to).lower()}-{seed}"

@@ -1,0 +1,108 @@
+"""A comparison as tables: Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ganq_irl.evaluation import Estimate
+from ganq_irl.files import replace_file
+from ganq_irl.studies.estimates import Comparison, Duel, Row, contests
+from ganq_irl.studies.results import to_csv
+from ganq_irl.studies.verdict import contest_name, describe
+
+TABLE_CSV, DUELS_CSV = "table.csv", "improvement.csv"
+TABLE_MARKDOWN, TABLE_LATEX = "table.md", "table.tex"
+NOTE = (
+    "Interquartile mean over runs [95 % interval]; normalised: random 0, expert 1; area: mean height of the learning curve."
+)
+HEADER = ("environment", "method", "final return", "normalised", "area", "runs", "failed", "not run")
+_LATEX = {"\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
+
+
+def row_cells(row: Row) -> tuple[str, ...]:
+    """A row as text, in the order of ``HEADER``."""
+    estimates = (row.final, row.normalized, row.area)
+    counts = (row.runs, row.failed, row.missing)
+    return (row.env, row.contender.name, *map(_text, estimates), *map(str, counts))
+
+
+def _text(estimate: Estimate | None) -> str:
+    return "-" if estimate is None else describe(estimate)
+
+
+def to_markdown(comparison: Comparison, verdict: Sequence[str] = ()) -> str:
+    """A table a contest, and the verdict below."""
+    lines = []
+    for contest in contests(row.contender for row in comparison.rows):
+        rows = [row_cells(row) for row in comparison.rows if row.contender.contest == contest]
+        lines += [
+            f"## {contest_name(contest).capitalize()}",
+            "",
+            _markdown_row(HEADER),
+            _markdown_row(["---"] * len(HEADER)),
+        ]
+        lines += [*map(_markdown_row, rows), ""]
+    lines += [NOTE, ""]
+    if verdict:
+        lines += ["## What this shows, and what it does not", "", *(f"- {sentence}" for sentence in verdict)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def to_latex(comparison: Comparison) -> str:
+    """A ``tabular`` a contest, with the rules of booktabs."""
+    parts = []
+    for contest in contests(row.contender for row in comparison.rows):
+        rows = [row_cells(row) for row in comparison.rows if row.contender.contest == contest]
+        body = "\n".join(_latex_row(row) for row in rows)
+        parts.append(
+            f"% {contest_name(contest)}. {NOTE}\n"
+            f"\\begin{{tabular}}{{ll{'r' * (len(HEADER) - 2)}}}\n"
+            f"\\toprule\n{_latex_row(HEADER)}\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+        )
+    return "\n".join(parts)
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join("".join(_LATEX.get(letter, letter) for letter in cell) for cell in cells) + r" \\"
+
+
+def row_record(row: Row) -> dict[str, Any]:
+    """A row as plain values, with bounds apart."""
+    contender = row.contender
+    record: dict[str, Any] = {"protocol": contender.protocol, "env": row.env, "method": contender.method}
+    record |= {"n_demos": contender.n_demos, "variation": contender.variation}
+    for name in ("final", "normalized", "area"):
+        record |= _bounds(name, getattr(row, name))
+    return record | {"runs": row.runs, "failed": row.failed, "missing": row.missing}
+
+
+def duel_record(duel: Duel) -> dict[str, Any]:
+    """A duel as plain values."""
+    first, second = duel.first, duel.second
+    record: dict[str, Any] = {"protocol": first.protocol, "env": duel.env, "n_demos": first.n_demos}
+    record |= {"first": first.name, "second": second.name, **_bounds("probability", duel.probability)}
+    return record | {"runs": duel.probability.runs, "failed": duel.probability.failed}
+
+
+def _bounds(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    low, high = (None, None) if estimate is None or estimate.interval is None else estimate.interval
+    return {name: None if estimate is None else estimate.value, f"{name}_low": low, f"{name}_high": high}
+
+
+def write_tables(folder: Path, comparison: Comparison, verdict: Sequence[str]) -> list[Path]:
+    """Write ``table.md``, ``table.csv``, ``table.tex`` and ``improvement.csv``."""
+    contents = {
+        TABLE_MARKDOWN: to_markdown(comparison, verdict),
+        TABLE_CSV: to_csv([row_record(row) for row in comparison.rows]),
+        TABLE_LATEX: to_latex(comparison),
+        DUELS_CSV: to_csv([duel_record(duel) for duel in comparison.duels]),
+    }
+    for name, content in contents.items():
+        replace_file(folder / name, content.encode())
+    return [folder / name for name in contents]

@@ -1,0 +1,143 @@
+"""Settings that a grid varies, as changes to one run's settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ganq_irl.algorithms import ALGORITHMS
+from ganq_irl.discriminator import LOSSES
+from ganq_irl.discriminator.stabilizers import STABILIZERS
+from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.generators.factory import generator_class
+from ganq_irl.runs.config import ExperimentConfig
+
+STABILIZER = "stabilizer"
+SURVEY = (
+    "freezing",
+    "label-smoothing",
+    "historical-averaging",
+    "minibatch-discrimination",
+    "batch-norm",
+    "virtual-batch-norm",
+    "fake-replay",
+    "averaged-discriminator",
+    "logit-entropy",
+)
+"""The rows of the table of Pfau & Vinyals (2016) that are modules here: GANs' first, then those of actor-critic methods."""
+
+_GROUPS = {
+    "none": (),
+    # Both normalise by a batch; the virtual one needs no batch-mates.
+    "all": tuple(name for name in SURVEY if name != "batch-norm"),
+}
+_TABLES = ("adversary", "generator_kwargs")  # whose discriminator it is: the imitator's, or the value learner's own critic
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value of a varied setting.
+
+    Attributes:
+        key: the setting.
+        value: its value, as given.
+        of_survey: whether it is a row of the survey's table, which a method that cannot have it goes without.
+    """
+
+    key: str
+    value: Any
+    of_survey: bool = False
+
+    @property
+    def label(self) -> str:
+        """How tables name the value."""
+        return _plain(self.value)
+
+    @property
+    def keeps_default(self) -> bool:
+        """Whether it leaves a method as it is, if the method has the setting at all."""
+        return self.key == STABILIZER and self.value == "default"
+
+    def alternatives(self) -> list[dict[str, Any]]:
+        """Settings that express it, of which a method takes the first that it knows."""
+        if self.key != STABILIZER:
+            return [_nested(self.key, self.value)]
+        names = [] if self.keeps_default else stabilizers_named(self.value)
+        return [{table: {"stabilizers": names}} for table in _TABLES]
+
+
+def stabilizers_named(value: Any) -> list[Any]:
+    """``none``, ``all``, a stabiliser's name, several joined by ``+``, or a list as a run's settings hold it.
+
+    Raises:
+        ConfigurationError: a name is unknown.
+    """
+    if not isinstance(value, str):
+        return list(value)
+    if value in _GROUPS:
+        return list(_GROUPS[value])
+    names = value.split("+")
+    for name in names:
+        if name not in STABILIZERS:
+            known = STABILIZERS if len(names) > 1 else [*STABILIZERS, *_GROUPS, "default", "survey"]
+            raise ConfigurationError(f"{STABILIZER}={value}: unknown stabilizer {name!r}; {nearest(name, known)}")
+    return names
+
+
+def choices(vary: Mapping[str, Sequence[Any]]) -> dict[str, list[Choice]]:
+    """The choices of each varied setting; ``stabilizer=survey`` is none, each of the survey's tricks alone, and all."""
+    return {key: _expanded(key, values) for key, values in vary.items()}
+
+
+def _expanded(key: str, values: Sequence[Any]) -> list[Choice]:
+    found: list[Choice] = []
+    for value in values:
+        is_survey = key == STABILIZER and value == "survey"
+        names = ("none", *SURVEY, "all") if is_survey else (value,)
+        found += [Choice(key, name, is_survey) for name in names if all(name != choice.value for choice in found)]
+    return found
+
+
+def fitted(config: ExperimentConfig, chosen: Sequence[Choice]) -> ExperimentConfig | None:
+    """A cell's settings with its choices, as far as its discriminator's loss allows them.
+
+    A loss without log-ratios, as GAN-Q's, cannot have a stabiliser that reads them: ``all`` is then all others, and the
+    survey's table has no such row for the method. Where it was asked for by its name, the run says what is wrong.
+    """
+    table = "adversary" if config.algo in ALGORITHMS else "generator_kwargs"
+    settings = getattr(config, table)
+    stabilizers = settings.get("stabilizers", [])
+    kept = [spec for spec in stabilizers if not _reads_log_ratio(spec) or _has_log_ratio(config.algo, settings)]
+    varied = [choice for choice in chosen if choice.key == STABILIZER]
+    if len(kept) == len(stabilizers) or not varied:
+        return config
+    if varied[0].value == "all":
+        return dataclasses.replace(config, **{table: {**settings, "stabilizers": kept}})  # type: ignore[arg-type]
+    return None if varied[0].of_survey else config
+
+
+def _reads_log_ratio(spec: Any) -> bool:
+    name = spec.get("name") if isinstance(spec, Mapping) else spec
+    return name in STABILIZERS and STABILIZERS[name].needs_log_ratio
+
+
+def _has_log_ratio(algo: str, settings: Mapping[str, Any]) -> bool:
+    constructor = ALGORITHMS.get(algo) or generator_class(algo)
+    default = inspect.signature(constructor).parameters.get("loss")
+    loss = settings.get("loss", default.default if default is not None else None)
+    return loss not in LOSSES or LOSSES[loss].has_log_ratio
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_plain(entry)}" for key, entry in value.items()) + "}"
+    return "+".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)

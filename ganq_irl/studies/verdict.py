@@ -1,0 +1,168 @@
+"""What the figures of a comparison support, and what they do not, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ganq_irl.evaluation import Estimate
+from ganq_irl.studies.estimates import ALL, Comparison, Contender, Duel, Row, contests
+from ganq_irl.studies.methods import PROTOCOLS
+
+FEW_RUNS = 5
+"""Below as many runs an environment an interval of the interquartile mean covers less often than it says."""
+
+
+def write_verdict(comparison: Comparison) -> list[str]:
+    """A paragraph for each contest and environment, with who wins and what the control says; then what limits all of it."""
+    sentences: list[str] = []
+    for contest in contests(row.contender for row in comparison.rows):
+        rows = [row for row in comparison.rows if row.contender.contest == contest]
+        duels = [duel for duel in comparison.duels if duel.first.contest == contest]
+        for env in _places(rows):
+            sentences.append(" ".join(_findings(contest, env, [row for row in rows if row.env == env], duels)))
+    return [*sentences, *_limits(comparison)]
+
+
+def _places(rows: Sequence[Row]) -> list[str]:
+    """The environments, and all of them together first."""
+    envs = list(dict.fromkeys(row.env for row in rows))
+    return [ALL, *(env for env in envs if env != ALL)] if ALL in envs else envs
+
+
+def contest_name(contest: tuple[str, int | None]) -> str:
+    """``demonstrations only, 4 demonstrations``."""
+    protocol, n_demos = contest
+    return protocol if n_demos is None else f"{protocol}, {n_demos} demonstration{'s' if n_demos != 1 else ''}"
+
+
+def _findings(contest: tuple[str, int | None], env: str, rows: list[Row], duels: list[Duel]) -> list[str]:
+    place = f"{contest_name(contest).capitalize()}, {env}"
+    levels = {index: level for index, row in enumerate(rows) if (level := _level(row)) is not None}
+    if not levels:
+        return [f"{place}: no run has ended well."]
+    scored = [rows[index] for index in levels]
+    best, *others = [rows[index] for index in levels if levels[index] == max(levels.values())]
+    if others:
+        names = ", ".join(row.contender.name for row in (best, *others))
+        return [f"{place}: {names} are level, at {_reached(best)}.", *_against_control(scored, duels)]
+    highest = f"{place}: {best.contender.name} is highest, at {_reached(best)}."
+    return [highest, *_standing(best, scored, duels), *_against_control(scored, duels)]
+
+
+def _level(row: Row) -> float | None:
+    """What a place's rows are ordered by: returns in one environment, normalised ones over several."""
+    estimate = row.normalized if row.env == ALL else row.final
+    return None if estimate is None else estimate.value
+
+
+def _reached(row: Row) -> str:
+    parts = []
+    if row.final is not None:
+        parts.append(f"a return of {describe(row.final)}")
+    if row.normalized is not None:
+        parts.append(f"{describe(row.normalized)} between random (0) and expert (1)")
+    return ", ".join(parts)
+
+
+def describe(estimate: Estimate) -> str:
+    """A number with its interval: ``0.93 [0.88, 0.97]``."""
+    if estimate.interval is None:
+        return f"{estimate.value:.3g}"
+    low, high = estimate.interval
+    return f"{estimate.value:.3g} [{low:.3g}, {high:.3g}]"
+
+
+def chance(duels: Sequence[Duel], env: str, first: Contender, second: Contender) -> Estimate | None:
+    """Chance that ``first`` ends above ``second``, whichever way round the duel is kept."""
+    for duel in duels:
+        if duel.env == env and {duel.first, duel.second} == {first, second}:
+            return duel.probability if duel.first == first else mirrored(duel.probability)
+    return None
+
+
+def mirrored(probability: Estimate) -> Estimate:
+    """The chance of the other side."""
+    assert probability.interval is not None
+    low, high = probability.interval
+    return Estimate(1 - probability.value, (1 - high, 1 - low), probability.runs, probability.failed)
+
+
+def _standing(best: Row, rows: Sequence[Row], duels: Sequence[Duel]) -> list[str]:
+    beaten: list[str] = []
+    open_: list[str] = []
+    for row in rows:
+        probability = chance(duels, best.env, best.contender, row.contender)
+        if row is best or probability is None:
+            continue
+        assert probability.interval is not None
+        text = f"{row.contender.name} ({describe(probability)})"
+        (beaten if probability.interval[0] > 0.5 else open_).append(text)
+    sentences = []
+    if beaten:
+        sentences.append(f"Its runs end above those of {'; '.join(beaten)}: chance, and 95 % interval.")
+    if open_:
+        sentences.append(f"The figures do not tell it apart from {'; '.join(open_)}.")
+    return sentences
+
+
+def _against_control(rows: Sequence[Row], duels: Sequence[Duel]) -> list[str]:
+    sentences = []
+    for control in (row for row in rows if row.contender.is_control):
+        unproven = []
+        for row in rows:
+            probability = chance(duels, row.env, row.contender, control.contender)
+            if row.contender.is_control or probability is None:
+                continue
+            assert probability.interval is not None
+            if probability.interval[0] <= 0.5:
+                unproven.append(row.contender.name)
+        name = control.contender.name
+        if unproven:
+            sentences.append(
+                f"Not shown to end above the control {name}, whose discriminator never learns: {', '.join(unproven)}; a "
+                "score like theirs takes no imitation."
+            )
+        else:
+            sentences.append(f"Every other method ends above the control {name}, whose discriminator never learns.")
+    return sentences
+
+
+def _limits(comparison: Comparison) -> list[str]:
+    rows = [row for row in comparison.rows if row.env != ALL]
+    limits = []
+    if len({row.contender.protocol for row in rows}) == len(PROTOCOLS):
+        limits.append(
+            "The protocols answer different questions: with the reward known a method is told what the others must infer; "
+            "neither's figures are a yardstick for the other's."
+        )
+    failed, missing = sum(row.failed for row in rows), sum(row.missing for row in rows)
+    if failed:
+        limits.append(
+            f"{failed} of {sum(map(_asked, rows))} runs failed and are left out of means and intervals, which flatters who "
+            "failed; profiles count them below every score."
+        )
+    if missing:
+        limits.append(f"{missing} runs are still to be done.")
+    few = sorted({row.runs for row in rows if row.runs < FEW_RUNS})
+    if few:
+        limits.append(
+            f"As few as {few[0]} run{'s' if few[0] != 1 else ''} of a method in an environment: an interval cannot reach "
+            f"beyond the runs that there are, so that below {FEW_RUNS} it holds the truth less often than it says."
+        )
+    if any(row.normalized is None for row in rows if row.runs):
+        limits.append("Where the returns of random and expert play are unknown, scores are not normalised.")
+    n_duels = len(comparison.duels)
+    if n_duels > 1:
+        limits.append(
+            f"Each interval is a 95 % interval by itself: of {n_duels} chances about {max(1, round(0.05 * n_duels))} may "
+            "lie outside of theirs."
+        )
+    limits.append(
+        "Methods ran with their presets, or Stable-Baselines3's defaults where there is none, and with what the request "
+        "sets; they were not tuned with equal effort, and other settings may change the order."
+    )
+    return limits
+
+
+def _asked(row: Row) -> int:
+    return row.runs + row.failed + row.missing
