@@ -22,15 +22,15 @@ before the values of states that go on, which a generator's targets approach at 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import torch
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import Tensor
 
+from ganq_irl.generators.internals import target_clock, target_moves
 from ganq_irl.types import Batch
 
 
@@ -69,7 +69,7 @@ class AbsorbingValue:
     def while_imitating(self) -> Iterator[None]:
         """Let the moves of the targets within a block count, and none outside of it."""
         if self._counted is not None:
-            self._counted = steps_counted(self.generator)
+            self._counted = target_clock(self.generator)
         try:
             yield
         finally:
@@ -79,7 +79,7 @@ class AbsorbingValue:
     def _count(self) -> None:
         if self._counted is not None:
             self._n_pending += target_moves(self.generator, self._counted)
-        self._counted = steps_counted(self.generator)
+        self._counted = target_clock(self.generator)
 
     def beyond(self, dones: Tensor) -> Tensor:
         """γ V(s_a) where an episode terminated and 0 elsewhere, ``(batch,)``."""
@@ -92,25 +92,3 @@ class AbsorbingValue:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore them."""
         self.value, self._counted, self._n_pending = state["value"], state["counted"], state["n_pending"]
-
-
-def steps_counted(generator: OffPolicyAlgorithm) -> int:
-    """What times the moves of the generator's targets: steps of DQN and its kin, gradient steps of all others."""
-    model: Any = generator
-    return model._n_calls if hasattr(model, "_n_calls") else model._n_updates
-
-
-def target_moves(generator: OffPolicyAlgorithm, since: int) -> int:
-    """How many times the generator's target networks have moved.
-
-    Args:
-        generator: after one collection of experience, or one call of its ``train``.
-        since: ``steps_counted`` before.
-    """
-    model, now = cast(Any, generator), steps_counted(generator)
-    if hasattr(model, "_n_calls"):
-        interval = max(model.target_update_interval // model.n_envs, 1)
-        return now // interval - since // interval
-    if hasattr(model, "target_update_interval"):  # SAC counts anew in each call of train, and moves at its first step
-        return math.ceil((now - since) / model.target_update_interval)
-    return now // model.policy_delay - since // model.policy_delay  # TD3 moves its targets with its policy

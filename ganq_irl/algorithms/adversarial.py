@@ -26,6 +26,7 @@ from ganq_irl.discriminator.stabilizers import StabilizerSpec, build_stabilizers
 from ganq_irl.errors import TrainingDiverged
 from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.checks import check_generator
+from ganq_irl.generators.internals import last_observations
 from ganq_irl.generators.log_probs import log_probs
 from ganq_irl.generators.off_policy import OffPolicyCallback, relabelled
 from ganq_irl.generators.on_policy import OnPolicyCallback
@@ -129,7 +130,7 @@ class AdversarialImitation(GeneratorImitation):
             with replaying(generator, self._view(relabelled(generator.replay_buffer, self.price))):
                 yield CallbackList([OffPolicyCallback(self, self.batch_size, self._numpy_rng), *callbacks])
         else:
-            recorder = TransitionRecorder(generator.get_env(), observed=lambda: generator._last_obs)
+            recorder = TransitionRecorder(generator.get_env(), observed=lambda: last_observations(generator))
             own = OnPolicyCallback(self, recorder, self._values, self._rng)
             try:
                 with substituting([own, *callbacks], env=recorder) as callback:

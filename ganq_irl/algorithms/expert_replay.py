@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.algorithms.sampling import EpochSampler
 from ganq_irl.generators.n_step import replay_buffer_for
+from ganq_irl.generators.replay_rows import samples_at
 from ganq_irl.generators.replay_views import ReplayView, stored_in
 from ganq_irl.generators.spaces import in_layout_of
 from ganq_irl.types import cat
@@ -71,7 +72,7 @@ class ExpertReplay:
             batch_size: rows.
             env: normalises observations, where the generator's environment does.
         """
-        return self.buffer._get_samples(self._sampler.draw(batch_size).numpy(), env=env)
+        return samples_at(self.buffer, self._sampler.draw(batch_size).numpy(), env)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the draws are."""

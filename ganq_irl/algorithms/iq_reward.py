@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor
 from torch.distributions import Normal
 from torch.nn.functional import softplus
 
 from ganq_irl.algorithms.iq_objective import chosen_values, smallest, soft_maximum
-from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.errors import StorageError
-from ganq_irl.generators.policy_store import StoredPolicy, describe_policy, load_policy
+from ganq_irl.generators.policy_store import StoredPolicy, copy_policy, describe_policy, load_policy
 from ganq_irl.rewards.functions import batched, is_tensor
 from ganq_irl.storage import load_folder, save_folder
 from ganq_irl.types import Batch, Observations
@@ -47,7 +45,9 @@ class SoftQReward:
     def __init__(
         self, policy: StoredPolicy, gamma: float, temperature: float, provenance: Mapping[str, Any] | None = None
     ) -> None:
-        self.stored, self.gamma, self.temperature = replace(policy, policy=_copied(policy.policy)), gamma, temperature
+        self.stored = replace(policy, policy=copy_policy(policy.policy))
+        self.stored.policy.requires_grad_(False)
+        self.gamma, self.temperature = gamma, temperature
         self.provenance = dict(provenance or {})
 
     def __repr__(self) -> str:
@@ -143,16 +143,6 @@ class SoftQReward:
             }:
                 return cls(policy, gamma, temperature, made)
         raise StorageError(f"{folder} holds a policy, not the reward of one; give a folder that SoftQReward.save wrote")
-
-
-def _copied(policy: BasePolicy) -> BasePolicy:
-    """Rebuilt, since gSDE's matrices cannot be deep-copied."""
-    with seeded_torch(0):  # its random weights do not stay
-        copied = type(policy)(**policy._get_constructor_parameters()).to(policy.device)
-    copied.load_state_dict(policy.state_dict())
-    copied.set_training_mode(False)
-    copied.requires_grad_(False)
-    return copied
 
 
 def _noise(n_dimensions: int) -> Tensor:

@@ -15,6 +15,7 @@ from ganq_irl.algorithms.expert_replay import ExpertReplay, joined
 from ganq_irl.algorithms.iq_objective import IQObjective, chosen_values, smallest, soft_maximum
 from ganq_irl.algorithms.settings import Schedule, rate_at
 from ganq_irl.errors import TrainingDiverged
+from ganq_irl.generators.internals import count_update, n_updates, progress_remaining, update_learning_rates
 
 Metrics = dict[str, Tensor]
 
@@ -41,9 +42,9 @@ class IQUpdate(ABC):
         for step in range(gradient_steps):
             replayed = model.replay_buffer.sample(batch_size, env=env)
             metrics = self._step(joined(self.expert.draw(batch_size, env), replayed), batch_size, step)
-            model._n_updates += 1
+            count_update(model)
             self._require_finite(metrics)
-        model.logger.record("train/n_updates", model._n_updates, exclude="tensorboard")
+        model.logger.record("train/n_updates", n_updates(model), exclude="tensorboard")
         for key, value in metrics.items():
             model.logger.record(f"train/{key}", float(value))
 
@@ -63,7 +64,7 @@ class IQUpdate(ABC):
         values = {key: float(value) for key, value in metrics.items()}
         if not np.isfinite(list(values.values())).all():
             raise TrainingDiverged(
-                f"IQ-Learn's losses are no longer finite after {self.model._n_updates} updates: {values}; lower the "
+                f"IQ-Learn's losses are no longer finite after {n_updates(self.model)} updates: {values}; lower the "
                 "generator's learning_rate, or regularize='both'"
             )
 
@@ -98,7 +99,7 @@ class SoftQUpdate(IQUpdate):
         self.temperature, self.rng = temperature, rng
 
     def _update_learning_rates(self) -> None:
-        self.model._update_learning_rate(self.model.policy.optimizer)
+        update_learning_rates(self.model, [self.model.policy.optimizer])
 
     def _step(self, data: Any, n_expert: int, step: int) -> Metrics:
         model = self.model
@@ -154,9 +155,9 @@ class SoftActorCriticUpdate(IQUpdate):
         optimizers = [model.actor.optimizer, model.critic.optimizer]
         if model.ent_coef_optimizer is not None:
             optimizers.append(model.ent_coef_optimizer)
-        model._update_learning_rate(optimizers)
+        update_learning_rates(model, optimizers)
         if self.actor_learning_rate is not None:
-            rate = rate_at(self.actor_learning_rate, model._current_progress_remaining)
+            rate = rate_at(self.actor_learning_rate, progress_remaining(model))
             update_learning_rate(model.actor.optimizer, rate)
 
     def _step(self, data: Any, n_expert: int, step: int) -> Metrics:

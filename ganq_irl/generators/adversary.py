@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from ganq_irl.discriminator.inputs import Encoded
@@ -29,12 +28,3 @@ class Adversary(Protocol):
 
     def price(self, batch: Batch) -> Tensor:
         """Reward of each transition by today's discriminator, ``(batch,)``."""
-
-
-def progress_remaining(model: BaseAlgorithm) -> float:
-    """What SB3 will hand to the generator's own schedules after this collection: from 1 to 0 over the whole of ``learn``.
-
-    Its stored value is brought up to date only after an on-policy rollout has ended, and is 0 when a second run begins. The
-    last rollout may overshoot the total, which must not make a rate negative.
-    """
-    return max(0.0, 1.0 - model.num_timesteps / model._total_timesteps)

@@ -9,6 +9,7 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.episodes import require_finite
+from ganq_irl.generators.internals import last_observations
 
 
 class FiniteObservations(BaseCallback):
@@ -19,7 +20,7 @@ class FiniteObservations(BaseCallback):
     """
 
     def _on_training_start(self) -> None:
-        self._look_at(getattr(self.model, "_last_obs", None))
+        self._look_at(last_observations(self.model))
 
     def _on_step(self) -> bool:
         self._look_at(self.locals["new_obs"])

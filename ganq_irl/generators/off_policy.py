@@ -21,7 +21,8 @@ from stable_baselines3.common.type_aliases import DictReplayBufferSamples, Repla
 from torch import Tensor
 
 from ganq_irl.errors import UnsupportedGenerator
-from ganq_irl.generators.adversary import Adversary, progress_remaining
+from ganq_irl.generators.adversary import Adversary
+from ganq_irl.generators.internals import progress_remaining
 from ganq_irl.generators.n_step import (
     NStepDictReplayBuffer,
     NStepReplayBuffer,

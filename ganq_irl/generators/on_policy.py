@@ -10,7 +10,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from ganq_irl.discriminator.inputs import Encoded
-from ganq_irl.generators.adversary import Adversary, progress_remaining
+from ganq_irl.generators.adversary import Adversary
+from ganq_irl.generators.internals import progress_remaining
 from ganq_irl.generators.recorder import TransitionRecorder
 from ganq_irl.generators.values import ValueNormalizer
 from ganq_irl.types import Batch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from stable_baselines3.common.policies import BasePolicy
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.generators.policy_store import StoredPolicy, acting_policy
+from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, copy_policy
 
 
 class PolicyAverage(BaseCallback):
@@ -62,7 +61,7 @@ class PolicyAverage(BaseCallback):
     def _move(self) -> None:
         policy = self.model.policy
         if self._average is None:
-            self._average = _copied(policy)
+            self._average = copy_policy(policy)
             return
         move = get_ema_multi_avg_fn(1 - self.rate)
         move(list(self._average.parameters()), list(policy.parameters()), None)
@@ -76,14 +75,5 @@ class PolicyAverage(BaseCallback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         if state:
-            self._average = _copied(self.model.policy)
+            self._average = copy_policy(self.model.policy)
             self._average.load_state_dict(state)
-
-
-def _copied(policy: BasePolicy) -> BasePolicy:
-    """A policy of the same parameters, in evaluation mode."""
-    # A distribution holds tensors of its last forward, which are no leaves of the graph and cannot be copied deeply.
-    distributions = [vars(module)["action_dist"] for module in policy.modules() if "action_dist" in vars(module)]
-    copied = copy.deepcopy(policy, {id(distribution): copy.copy(distribution) for distribution in distributions})
-    copied.set_training_mode(False)
-    return copied

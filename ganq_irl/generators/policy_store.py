@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,15 @@ def acting_policy(model: BaseAlgorithm | BasePolicy) -> StoredPolicy:
     if isinstance(model, BasePolicy):
         return StoredPolicy(model, type(model).__name__)
     return StoredPolicy(model.policy, type(model).__name__, normalizer_of(model.get_vec_normalize_env()))
+
+
+def copy_policy(policy: BasePolicy) -> BasePolicy:
+    """Return a policy with the same parameters, in evaluation mode."""
+    # A distribution holds tensors of its last forward, which are no leaves of the graph and cannot be deep-copied.
+    distributions = [vars(module)["action_dist"] for module in policy.modules() if "action_dist" in vars(module)]
+    copied = copy.deepcopy(policy, {id(distribution): copy.copy(distribution) for distribution in distributions})
+    copied.set_training_mode(False)
+    return copied
 
 
 def describe_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy) -> tuple[dict[str, Any], dict[str, Tensor]]:

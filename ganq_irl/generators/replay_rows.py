@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from ganq_irl.errors import ConfigurationError
@@ -43,6 +44,11 @@ def stored_rows(buffer: ReplayBuffer, names: Sequence[str], steps: np.ndarray, e
         return mapped(lambda each: buffer.to_torch(each[steps, envs], copy=False), array)  # what was gathered is a copy
 
     return [rows(getattr(buffer, name)) for name in names]
+
+
+def samples_at(buffer: ReplayBuffer, steps: np.ndarray, env: VecNormalize | None) -> Any:
+    """Return SB3's samples of the transitions that begin at ``steps``, ``(batch,)``; ``env`` normalises observations."""
+    return buffer._get_samples(steps, env=env)
 
 
 def terminations(buffer: ReplayBuffer, steps: np.ndarray, envs: np.ndarray) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from stable_baselines3.common.save_util import recursive_getattr
 
 # Plain attributes of SB3's algorithms: steps, episodes and updates, by which delayed and target updates are timed.
 _COUNTERS = ("num_timesteps", "_episode_num", "_n_updates", "_n_calls", "exploration_rate")
+# What a collection of experience goes on from; the last one is the random actions of GAN-Q that are under way.
+_COLLECTION = ("_last_obs", "_last_episode_starts", "_last_original_obs", "_current_progress_remaining", "_under_way")
+_HISTORIES = ("ep_info_buffer", "ep_success_buffer")
 
 
 def generator_state(model: BaseAlgorithm) -> dict[str, Any]:
@@ -45,6 +49,24 @@ def load_generator_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     for key, rms in _observation_statistics(model).items():
         saved = state["observation_statistics"][key]
         rms.mean, rms.var, rms.count = saved["mean"].cpu().numpy(), saved["var"].cpu().numpy(), saved["count"]
+
+
+def collection_state(model: BaseAlgorithm) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Return what the next collection of experience goes on from, and what recent episodes scored."""
+    attributes = {name: getattr(model, name) for name in _COLLECTION if hasattr(model, name)}
+    return attributes, {name: list(getattr(model, name)) for name in _HISTORIES}
+
+
+def load_collection_state(model: BaseAlgorithm, attributes: dict[str, Any], histories: dict[str, list[Any]]) -> None:
+    """Restore what ``collection_state`` returned.
+
+    Raises:
+        KeyError: a history is missing.
+    """
+    for name in attributes.keys() & set(_COLLECTION):
+        setattr(model, name, attributes[name])
+    for name in _HISTORIES:
+        setattr(model, name, deque(histories[name], maxlen=model._stats_window_size))
 
 
 def _variables(model: BaseAlgorithm) -> list[str]:

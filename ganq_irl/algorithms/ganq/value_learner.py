@@ -117,7 +117,7 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
 
     def _sample(self, batch_size: int) -> Sampled:
         assert self.replay_buffer is not None
-        data: Any = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+        data: Any = self.replay_buffer.sample(batch_size, env=self.get_vec_normalize_env())
         discounts = getattr(data, "discounts", None)  # only n-step samples have them
         discounts = (self.gamma if discounts is None else discounts) * (1 - data.dones)
         batch = Batch(data.observations, data.actions, data.next_observations, data.dones.reshape(-1))

@@ -13,23 +13,15 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from ganq_irl.generators.internals import restart_episodes
+
 MakeEnvs = Callable[[], VecEnv]
 
 
 def begin_episodes(model: BaseAlgorithm, make_envs: MakeEnvs, seed: int) -> None:
     """Replace the environments and begin an episode in each; the episodes under way end as if cut by a time limit."""
     replace_simulators(model, make_envs, seed)
-    env: Any = model.env
-    model._last_obs = env.reset()
-    model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
-    if model._vec_normalize_env is not None:
-        model._last_original_obs = model._vec_normalize_env.get_original_obs()
-    if model.action_noise is not None:
-        model.action_noise.reset()
-    buffer = getattr(model, "replay_buffer", None)
-    if buffer is not None and buffer.size():
-        newest = buffer.pos - 1
-        buffer.timeouts[newest, buffer.dones[newest] == 0] = 1  # n-step returns go no further than this
+    restart_episodes(model)
 
 
 def replace_simulators(model: BaseAlgorithm, make_envs: MakeEnvs, seed: int) -> None:

@@ -8,7 +8,6 @@ its first collection begins.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from stable_baselines3.common.noise import VectorizedActionNoise
 from torch import Tensor
 
 from ganq_irl.errors import StorageError
-from ganq_irl.generators.state import generator_state, load_generator_state
+from ganq_irl.generators.state import collection_state, generator_state, load_collection_state, load_generator_state
 from ganq_irl.runs.checkpoints.environments import (
     load_space_generators,
     load_wrapper_states,
@@ -30,9 +29,6 @@ from ganq_irl.runs.checkpoints.environments import (
 from ganq_irl.runs.checkpoints.plain import NotPlain, pack, unpack
 from ganq_irl.runs.checkpoints.replay import load_replay_state, replay_state
 
-# Of SB3's algorithms, beside networks and counters.
-_ATTRIBUTES = ("_last_obs", "_last_episode_starts", "_last_original_obs", "_current_progress_remaining", "_under_way")
-_HISTORIES = ("ep_info_buffer", "ep_success_buffer")
 _SDE = ("exploration_mat", "exploration_matrices")
 
 
@@ -48,12 +44,13 @@ def training_state(model: BaseAlgorithm, imitator: Any | None, callbacks: Sequen
         NotPlain: a wrapper around the environments is unknown.
     """
     state: dict[str, Any] = imitator._state_dict() if imitator is not None else {"generator": generator_state(model)}
+    attributes, histories = collection_state(model)
     buffer = getattr(model, "replay_buffer", None)
     assert model.env is not None
     return {
         "algorithm": pack(_as_dicts(state)),
-        "attributes": {name: pack(getattr(model, name)) for name in _ATTRIBUTES if hasattr(model, name)},
-        "histories": {name: pack(list(getattr(model, name))) for name in _HISTORIES},
+        "attributes": {name: pack(value) for name, value in attributes.items()},
+        "histories": {name: pack(value) for name, value in histories.items()},
         "nanoseconds": time.time_ns() - model.start_time,
         "noise": [pack(vars(noise).get("noise_prev")) for noise in _noises(model)],
         "exploration": {name: pack(getattr(_distribution(model), name, None)) for name in _SDE},
@@ -87,11 +84,10 @@ def _load(model: BaseAlgorithm, imitator: Any | None, callbacks: Sequence[BaseCa
         imitator._load_state_dict(algorithm)
     else:
         load_generator_state(model, algorithm["generator"])
-    for name, value in state["attributes"].items():
-        if name in _ATTRIBUTES:
-            setattr(model, name, unpack(value))
-    for name in _HISTORIES:
-        setattr(model, name, deque(unpack(state["histories"][name]), maxlen=model._stats_window_size))
+    attributes, histories = (
+        {name: unpack(value) for name, value in state[key].items()} for key in ("attributes", "histories")
+    )
+    load_collection_state(model, attributes, histories)
     model.start_time = time.time_ns() - state["nanoseconds"]
     for noise, value in zip(_noises(model), state["noise"], strict=True):
         if value is not None:
