@@ -1,4 +1,8 @@
-"""The heart: an adversary that learns to tell real from fake by a score. Torch and spaces only."""
+"""Discriminators: inputs, networks, losses, penalties, stabilizers, and the learner that trains them.
+
+Every algorithm of the toolkit trains a discriminator that scores real data above fake data. This package depends on torch
+and spaces only; it knows no environment, policy or algorithm.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The variational discriminator bottleneck: a score of a noisy code that may hold only so much information."""
+"""Variational discriminator bottleneck: the score reads a noisy code with limited information about the input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Code = tuple[Tensor, Tensor]
 
 
 class BottleneckNetwork(Network):
-    """A network to mean and log-variance of the code, and the linear decision on it."""
+    """Network that outputs the mean and log-variance of the code, with the linear decision layer on top."""
 
     def __init__(self, parts: Sequence[Part], hidden_sizes: Sequence[int], activation: str, code_size: int) -> None:
         super().__init__(parts, hidden_sizes, activation, 2 * code_size)
@@ -28,22 +28,22 @@ class BottleneckNetwork(Network):
 
 
 class BottleneckDiscriminator(BaseDiscriminator):
-    """D(z) on a code z ~ N(μ(x), σ²(x)) of the input x (Peng et al., 2019).
+    """Discriminator D(z) on a code z ~ N(μ(x), σ²(x)) of the input x (Peng et al., 2019).
 
-    The decision is linear, as in the paper's imitation, and so the score is normal itself: w·z + b ~ N(w·μ + b, Σ w² σ²).
-    One draw a row is therefore as good as one for each dimension of the code. Where ``Encoded.noise`` holds none, the score
-    is that of the mean code, which is what the paper's rewards are read from.
+    The decision layer is linear, as in the paper's imitation experiments, so the score is normally distributed:
+    w·z + b ~ N(w·μ + b, Σ w² σ²). It is sampled directly, with one draw per row instead of one per dimension of the code.
+    Without ``Encoded.noise`` the score is that of the mean code, which the paper's rewards use.
 
-    What limits the information, and draws the noise, is ``InformationConstraint``.
+    ``InformationConstraint`` limits the information and draws the noise.
 
     Args:
-        encoder: what the score sees.
-        hidden_sizes: widths before the code.
-        activation: between the layers.
-        code_size: dimensions of the code.
+        encoder: the input of the score.
+        hidden_sizes: widths of the layers before the code.
+        activation: activation between the layers.
+        code_size: dimension of the code.
 
     Raises:
-        ConfigurationError: a code without dimensions.
+        ConfigurationError: ``code_size`` is not a positive integer.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class BottleneckDiscriminator(BaseDiscriminator):
     ) -> None:
         super().__init__(encoder, hidden_sizes, activation)
         if isinstance(code_size, bool) or not isinstance(code_size, int) or code_size < 1:
-            raise ConfigurationError(f"code_size: given {code_size!r}, expected a whole number from 1")
+            raise ConfigurationError(f"code_size: given {code_size!r}, expected a positive integer")
         self.code_size = code_size
         self.network = BottleneckNetwork(encoder.parts, hidden_sizes, activation, code_size)
-        self._codes: list[tuple[Tensor, Code]] = []  # by the features that were read
+        self._codes: list[tuple[Tensor, Code]] = []  # keyed by the feature tensor
         self._keeps = False
 
     def code(self, encoded: Encoded) -> Code:
-        """Mean and log-variance of each row's code."""
+        """Return the mean and log-variance of each row's code."""
         features = encoded.rows()
         for read, code in self._codes:
             if read is features:
@@ -74,26 +74,26 @@ class BottleneckDiscriminator(BaseDiscriminator):
         return code
 
     def score(self, encoded: Encoded) -> Tensor:
-        """D's logit, ``(batch,)``: of a random code where the rows hold noise, else of the mean code."""
+        """Return the logit of D, ``(batch,)``: for a random code if the rows hold noise, otherwise for the mean code."""
         mean, log_variance = self.code(encoded)
         scores = self.network.decision(mean).squeeze(1)
         if encoded.noise is None:
             return scores
         variance = torch.exp(log_variance) @ self.network.decision.weight.squeeze(0) ** 2
-        return scores + torch.sqrt(variance + 1e-12) * encoded.noise  # the root has no slope at 0
+        return scores + torch.sqrt(variance + 1e-12) * encoded.noise  # sqrt has no gradient at 0
 
     def score_sides(self, real: Encoded, fake: Encoded) -> tuple[Tensor, Tensor]:
-        """Scores of each side by itself: its code is read again by what limits the information."""
+        """Score each side separately, so that the information constraint can reuse the code of each."""
         return self.score(real), self.score(fake)
 
     def information(self, encoded: Encoded) -> Tensor:
-        """KL(N(μ, σ²) || N(0, 1)) = ½ Σ (μ² + σ² - 1 - log σ²) in nats, ``(batch,)``: on average it bounds I(x, z)."""
+        """Return KL(N(μ, σ²) || N(0, 1)) = ½ Σ (μ² + σ² - 1 - log σ²) in nats, ``(batch,)``; its mean bounds I(x, z)."""
         mean, log_variance = self.code(encoded)
         return 0.5 * (mean**2 + torch.exp(log_variance) - 1 - log_variance).sum(dim=1)
 
     @contextmanager
     def reading_once(self) -> Iterator[None]:
-        """Within it, the code of a matrix of features is computed once."""
+        """Return a context in which the code of each feature tensor is computed only once."""
         self._keeps = True
         try:
             yield
@@ -101,11 +101,11 @@ class BottleneckDiscriminator(BaseDiscriminator):
             self._keeps, self._codes = False, []
 
     def networks(self) -> Mapping[Network, tuple[Part, ...]]:
-        """The network of the code, which owns the decision."""
+        """Return the code network, which includes the decision layer."""
         return {self.network: self.encoder.parts}
 
     def config(self) -> dict[str, Any]:
-        """JSON description."""
+        """Return a JSON description."""
         return {
             "kind": "bottleneck",
             "inputs": list(self.encoder.fields),

@@ -1,4 +1,4 @@
-"""Discriminators from the JSON that describes them, and copies that never change."""
+"""Build discriminators from their JSON description, and make copies whose scores never change."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ganq_irl.errors import ConfigurationError
 def build_discriminator(
     observation_space: spaces.Space, action_space: spaces.Space, config: Mapping[str, Any]
 ) -> BaseDiscriminator:
-    """Build the networks that a discriminator's ``config()`` describes, with the edits of its architecture.
+    """Build the discriminator that ``config()`` described, including the layers that its stabilizers added.
 
     Raises:
-        ConfigurationError: another kind of discriminator, or settings that it does not take.
+        ConfigurationError: unknown kind of discriminator, or invalid settings.
     """
     discriminator = _build_networks(observation_space, action_space, config)
     for spec in config["architecture"]:
@@ -32,14 +32,14 @@ def build_discriminator(
 
 
 def fixed_copy(discriminator: BaseDiscriminator) -> BaseDiscriminator:
-    """A copy whose scores never change: no gradients, and evaluation mode whatever ``train()`` asks for.
+    """Return a copy whose scores never change: it has no gradients and stays in evaluation mode after ``train()``.
 
-    Weights that the original computes at each forward, as spectral normalisation does, are plain numbers in the copy.
+    Weights that the original computes in each forward pass, as in spectral normalization, are plain tensors in the copy.
     """
     config = discriminator.config()
     plain = [spec for spec in config["architecture"] if not STABILIZERS[spec["name"]].reparametrizes]
     encoder = discriminator.encoder
-    with torch.random.fork_rng(devices=[]):  # the random weights do not stay
+    with torch.random.fork_rng(devices=[]):  # the random initial weights are overwritten
         copied = build_discriminator(encoder.observation_space, encoder.action_space, {**config, "architecture": plain})
     copied.to(encoder.mean.device).load_state_dict(_computed_weights(discriminator))
     return copied.fix()
@@ -61,7 +61,7 @@ def _build_networks(
 
 @torch.no_grad()
 def _computed_weights(discriminator: BaseDiscriminator) -> dict[str, Tensor]:
-    """The state dict, with each parametrised tensor as it is computed in evaluation mode."""
+    """Return the state dict, with every parametrized tensor replaced by its value in evaluation mode."""
     was_training = discriminator.training
     discriminator.eval()
     state = {name: tensor for name, tensor in discriminator.state_dict().items() if ".parametrizations." not in name}

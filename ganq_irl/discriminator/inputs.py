@@ -1,7 +1,7 @@
-"""What the score sees: any choice of a transition's fields, encoded as one matrix of numbers.
+"""Encode chosen fields of a transition as one matrix of numbers, the input of a discriminator.
 
-Discrete values become one-hot before anything else touches them, so that penalties never interpolate raw action indices.
-Pixels are scaled to [0, 1] and flattened; the network folds them back for its CNN (see ``networks``).
+Discrete values are one-hot encoded first, so penalties never interpolate raw action indices. Pixels are scaled to [0, 1] and
+flattened; the network restores their shape for its CNN (see ``networks``).
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ STATE_ACTION_RETURN = ("observations", "actions", "returns")
 FIELDS = ("observations", "actions", "next_observations", "dones", "absorbing", "returns")
 
 SMALLEST_IMAGE = 36
-"""Pixels a side that the strides of Stable-Baselines3's NatureCNN need."""
+"""Smallest height and width, in pixels, that Stable-Baselines3's NatureCNN accepts."""
 _REPRESENTATIVE_ROWS = 1 << 18
-_CLIP = 10.0  # standard deviations: a dimension that hardly moves in the demonstrations must not swamp the others
+_CLIP = 10.0  # in standard deviations, so that a dimension that hardly varies in the demonstrations cannot dominate
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A batch as the networks take it.
+    """An encoded batch: the input of the networks.
 
     Attributes:
-        features: ``(batch, dim)`` float32, the returns left out.
-        dones: ``(batch,)`` float32; closes the shaping potential, and is not a feature that a penalty moves.
-        offset: ``(batch,)`` what a shaped discriminator subtracts from its score, log π(a|s); zeros where unused.
-        returns: ``(batch, n_returns)`` samples x to be scored given their row's features; None where the score sees none.
-        noise: ``(batch,)`` standard normal draws of a score that is random while it learns; None for its mean.
+        features: ``(batch, dim)`` float32, without the returns.
+        dones: ``(batch,)`` float32; sets the shaping potential of terminal states to 0. Penalties do not perturb it.
+        offset: ``(batch,)``, log π(a|s), which a shaped discriminator subtracts from its score; zeros if unused.
+        returns: ``(batch, n_returns)`` return samples x, scored given the features of their row; None if unused.
+        noise: ``(batch,)`` standard normal draws for a score that is random during training; None for its mean.
     """
 
     features: Tensor
@@ -53,22 +53,22 @@ class Encoded:
 
     @property
     def samples(self) -> Tensor:
-        """What a generator made: the returns, given their features, or else the features. Penalties act on these."""
+        """What the generator produced, and what penalties act on: the returns if there are any, otherwise the features."""
         return self.features if self.returns is None else self.returns
 
     def with_samples(self, samples: Tensor) -> Encoded:
-        """The same rows with other samples."""
+        """Return the same rows with other samples."""
         return replace(self, features=samples) if self.returns is None else replace(self, returns=samples)
 
     def rows(self) -> Tensor:
-        """All that is known as one matrix: features, or ``(batch * n_returns, dim + 1)`` features repeated beside x."""
+        """Return one matrix: the features, or ``(batch * n_returns, dim + 1)`` with the features repeated beside each x."""
         if self.returns is None:
             return self.features
         features = self.features.repeat_interleave(self.returns.shape[1], dim=0)
         return torch.cat([features, self.returns.reshape(-1, 1)], dim=1)
 
     def detach(self) -> Encoded:
-        """The same without history."""
+        """Return the same batch without gradient history."""
         returns = None if self.returns is None else self.returns.detach()
         return Encoded(self.features.detach(), self.dones.detach(), self.offset.detach(), returns, self.noise)
 
@@ -77,19 +77,19 @@ class Encoded:
         return self.features.shape[0]
 
     def __getitem__(self, index: Tensor | slice) -> Encoded:
-        """Rows chosen by an index tensor or a slice."""
+        """Select rows by an index tensor or a slice."""
         chosen: dict[str, Any] = {name: None if value is None else value[index] for name, value in vars(self).items()}
         return replace(self, **chosen)
 
     @staticmethod
     def cat(sides: Sequence[Encoded]) -> Encoded:
-        """One batch of the rows of several; a field absent in one must be absent in all."""
+        """Concatenate batches; a field must be present in all of them or in none."""
         return Encoded(*(cat([getattr(side, f.name) for side in sides]) for f in dataclasses.fields(Encoded)))
 
 
 @dataclass(frozen=True)
 class Part:
-    """One run of columns in the encoded matrix: a field, or one key of a Dict field."""
+    """The columns of the encoded matrix that hold one field, or one key of a Dict field."""
 
     field: str
     key: str | None
@@ -99,21 +99,21 @@ class Part:
 
     @property
     def columns(self) -> slice:
-        """Where the part lies in the encoded matrix."""
+        """Columns of the part in the encoded matrix."""
         return slice(self.start, self.start + self.width)
 
     @property
     def is_image(self) -> bool:
-        """Whether a CNN reads it: an image of at least the 36 pixels that NatureCNN's strides need on either side."""
+        """Whether a CNN reads it: an image of at least 36 x 36 pixels, the smallest that NatureCNN accepts."""
         if not isinstance(self.space, spaces.Box) or not is_image_space(self.space):
             return False
         shape = self.space.shape
-        sides = shape[1:] if np.argmin(shape) == 0 else shape[:2]  # SB3 takes the smallest axis for the channels
+        sides = shape[1:] if np.argmin(shape) == 0 else shape[:2]  # SB3 takes the smallest axis as the channels
         return min(sides) >= SMALLEST_IMAGE
 
     @property
     def is_continuous(self) -> bool:
-        """Whether it is standardised: numbers with a scale, neither one-hot nor pixels nor return samples."""
+        """Whether it is standardized: real numbers, not one-hot values, pixels or return samples."""
         return isinstance(self.space, spaces.Box) and not self.is_image
 
 
@@ -196,16 +196,16 @@ class InputEncoder(nn.Module):
 
     @property
     def has_images(self) -> bool:
-        """Whether pixels are among the parts: encoded they are floats, four times the bytes that they were."""
+        """Whether any part is an image. Encoded pixels are float32, four times the size of the original bytes."""
         return any(part.is_image for part in self.parts)
 
     def columns(self, field: str) -> slice:
-        """Columns that hold ``field``."""
+        """Return the columns that hold ``field``."""
         parts = [part for part in self.parts if part.field == field]
         return slice(parts[0].start, parts[-1].start + parts[-1].width)
 
     def fit(self, batch: Batch) -> None:
-        """Take mean and deviation of every continuous column from ``batch``; a constant column keeps deviation 1."""
+        """Set mean and standard deviation of the continuous columns; a constant column keeps a deviation of 1."""
         if not self._standardizes:
             return
         raw = self._raw(representative(batch))
@@ -219,12 +219,12 @@ class InputEncoder(nn.Module):
                 self.std[part.columns] = torch.where(is_constant, torch.ones_like(deviation), deviation)
 
     def reach_bounds(self) -> None:
-        """Divide no bounded column by so little that a value within its space's bounds is cut off; call it after ``fit``."""
+        """Raise standard deviations so that no value within the bounds of its space is clipped. Call it after ``fit``."""
         for part in self.parts:
             if part.is_continuous:
                 mean = self.mean[part.columns]
                 low, high = (torch.as_tensor(bound, device=mean.device).reshape(-1) for bound in _bounds(part.space))
-                farthest = torch.maximum(mean - low, high - mean)  # (width,), infinite where a bound is
+                farthest = torch.maximum(mean - low, high - mean)  # (width,), infinite if a bound is infinite
                 least = torch.where(farthest.isfinite(), farthest / self.clip[part.columns], 0.0)
                 self.std[part.columns] = torch.maximum(self.std[part.columns], least)
 
@@ -233,11 +233,11 @@ class InputEncoder(nn.Module):
         return twins[0] if twins else part
 
     def forward(self, batch: Batch) -> Encoded:
-        """Encode; a gradient through what the batch holds survives.
+        """Encode a batch; gradients flow through its tensors.
 
         Raises:
-            ConfigurationError: the batch lacks a field of the input.
-            IncompatibleSpaces: rows of another shape, or values outside a discrete space.
+            ConfigurationError: the batch lacks an input field.
+            IncompatibleSpaces: rows of the wrong shape, or values outside a discrete space.
         """
         features = self._raw(batch)
         if self._standardizes:
@@ -248,19 +248,19 @@ class InputEncoder(nn.Module):
         return Encoded(features, batch.dones, offset, self.returns_of(batch) if self.fields[-1] == "returns" else None)
 
     def returns_of(self, batch: Batch) -> Tensor:
-        """The batch's return samples, ``(batch, n_returns)``.
+        """Return the return samples of a batch, ``(batch, n_returns)``.
 
         Raises:
-            ConfigurationError: the batch has none.
-            IncompatibleSpaces: another number of samples a row.
+            ConfigurationError: the batch has no returns.
+            IncompatibleSpaces: the wrong number of samples per row.
         """
         if batch.returns is None:
-            raise ConfigurationError("the discriminator's input names 'returns', which the batch does not hold")
+            raise ConfigurationError("the discriminator's inputs include 'returns', but the batch has none")
         returns = batch.returns.float().unsqueeze(1) if batch.returns.dim() == 1 else batch.returns.float()
         if returns.shape != (len(batch), self.n_returns):
             raise IncompatibleSpaces(
-                f"returns: of shape {tuple(batch.returns.shape)} for {len(batch)} rows, "
-                f"where {self.n_returns} samples a row are expected"
+                f"returns: given shape {tuple(batch.returns.shape)} for {len(batch)} rows; "
+                f"expected {self.n_returns} samples per row"
             )
         return returns
 
@@ -270,12 +270,12 @@ class InputEncoder(nn.Module):
 
 
 def representative(batch: Batch) -> Batch:
-    """Rows that stand for a batch: of very many, some 260 000 evenly spread ones, enough for means and deviations."""
+    """Return evenly spaced rows of a batch, at most about 260,000: enough for means and standard deviations."""
     return batch[:: -(-len(batch) // _REPRESENTATIVE_ROWS) or 1]
 
 
 def contiguous(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts as they lie in a matrix that holds them alone."""
+    """Return the parts with their positions in a matrix that holds only them."""
     start, moved = 0, []
     for part in parts:
         moved.append(replace(part, start=start))
@@ -285,7 +285,9 @@ def contiguous(parts: Sequence[Part]) -> tuple[Part, ...]:
 
 def _checked_width(space: spaces.Space, field: str) -> int:
     if np.any(getattr(space, "start", 0)):
-        raise IncompatibleSpaces(f"{field}: {space} does not start at 0, as Stable-Baselines3 needs; shift it in a wrapper")
+        raise IncompatibleSpaces(
+            f"{field}: {space} does not start at 0, as Stable-Baselines3 requires; shift it with a wrapper"
+        )
     is_grid = isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim != 1
     if is_grid or not isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         raise IncompatibleSpaces(
@@ -296,7 +298,7 @@ def _checked_width(space: spaces.Space, field: str) -> int:
 
 
 def _bounds(space: spaces.Space | None) -> tuple[np.ndarray, np.ndarray]:
-    """Of a Box, float32, infinite where its space says so by the largest number there is."""
+    """Return the float32 bounds of a Box; the largest float32 numbers count as infinite."""
     assert isinstance(space, spaces.Box)
     low, high = (np.asarray(bound, dtype=np.float64) for bound in (space.low, space.high))
     largest = np.finfo(np.float32).max
@@ -309,25 +311,25 @@ def _value(batch: Batch, part: Part) -> Tensor:
     if value is None and part.field == "absorbing":
         return torch.zeros_like(batch.dones)
     if value is None:
-        raise ConfigurationError(f"the discriminator's input names {part.field!r}, which the batch does not hold")
+        raise ConfigurationError(f"the discriminator's inputs include {part.field!r}, but the batch has none")
     if part.key is not None:
         if not isinstance(value, dict) or part.key not in value:
             raise IncompatibleSpaces(f"{part.field}: the key {part.key!r} of the Dict space is missing")
         return value[part.key]
     if isinstance(value, dict):
-        raise IncompatibleSpaces(f"{part.field}: a dict was given where the space is {part.space}")
+        raise IncompatibleSpaces(f"{part.field}: given a dict; expected {part.space}")
     return value
 
 
 def _encode(value: Tensor, part: Part) -> Tensor:
-    """One part, ``(batch, *shape) -> (batch, width)``."""
+    """Encode one part, ``(batch, *shape) -> (batch, width)``."""
     shape = () if part.space is None else part.space.shape
     if shape == () and tuple(value.shape[1:]) == (1,):
-        value = value.squeeze(1)  # as SB3's buffers keep Discrete actions
+        value = value.squeeze(1)  # SB3's buffers store Discrete actions in this shape
     if tuple(value.shape[1:]) != shape:
         raise IncompatibleSpaces(
-            f"{part.field}: rows of shape {tuple(value.shape[1:])} were given where {part.space or 'a number a row'} is "
-            "expected; check that the demonstrations belong to this environment"
+            f"{part.field}: given rows of shape {tuple(value.shape[1:])}; expected {part.space or 'one number per row'}; "
+            "check that the demonstrations belong to this environment"
         )
     if part.space is None:
         return value.float().unsqueeze(1)
@@ -335,7 +337,7 @@ def _encode(value: Tensor, part: Part) -> Tensor:
 
 
 def _preprocess(value: Tensor, part: Part) -> Tensor:
-    """SB3's own: one-hot for discrete values, pixels divided by 255."""
+    """Preprocess as SB3 does: one-hot for discrete values, pixels divided by 255."""
     assert part.space is not None
     try:
         encoded = preprocess_obs(value, part.space)

@@ -1,4 +1,4 @@
-"""Layers that look beyond a single row, each with a defined answer for a single row in evaluation mode."""
+"""Layers that use more than one row of a batch, with a well-defined output for a single row in evaluation mode."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Append how close each row is to the rest of its batch (Salimans et al., 2016, section 3.2).
+    """Minibatch discrimination: append how close each row is to the rest of its batch (Salimans et al., 2016, section 3.2).
 
     With M_i = T x_i reshaped to (kernels, kernel_dim): o_b(x_i) = mean over j != i of exp(-||M_i,b - M_j,b||_1). The paper
-    sums; the mean keeps the feature's scale independent of the batch size, which evaluation needs.
+    sums; the mean makes the scale independent of the batch size, which evaluation needs.
 
     In evaluation mode rows are compared with ``reference``, rows of the last training batch, and never with each other.
-    The learner scores fakes last, so these are fakes.
+    The learner scores fake rows last, so the reference rows are fake.
     """
 
     reference: Tensor
@@ -26,7 +26,7 @@ class MinibatchDiscrimination(nn.Module):
 
     @property
     def out_features(self) -> int:
-        """Width after the closeness features are appended."""
+        """Width of the output, with the closeness features."""
         return self.project.in_features + self.kernels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,11 +52,11 @@ def _closeness(rows: Tensor, others: Tensor) -> Tensor:
 
 
 class VirtualBatchNorm(nn.Module):
-    """Normalise each row by the statistics of a fixed reference batch and of itself (Salimans et al., 2016, section 3.5).
+    """Virtual batch normalization by a fixed reference batch and the row itself (Salimans et al., 2016, section 3.5).
 
-    The reference travels through the network as the first ``n_reference`` rows of every input, so that its activations are
-    always those of the present weights; its own rows are normalised by the reference alone. No row sees its batch-mates, in
-    training or in evaluation.
+    The reference passes through the network as the first ``n_reference`` rows of every input, so its activations always
+    belong to the current weights. Its rows are normalized by the reference alone. No row depends on the other rows of its
+    batch, in training or in evaluation.
     """
 
     def __init__(self, features: int, n_reference: int, eps: float = 1e-5) -> None:
@@ -66,8 +66,8 @@ class VirtualBatchNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n_reference + batch, features)``, the reference first, to the same shape."""
-        own = x.new_full((x.shape[0], 1), 1.0 / (self.n_reference + 1))  # weight of the row itself among reference and row
+        """Map ``(n_reference + batch, features)``, reference rows first, to the same shape."""
+        own = x.new_full((x.shape[0], 1), 1.0 / (self.n_reference + 1))  # weight of the row itself
         own[: self.n_reference] = 0.0
         reference = x[: self.n_reference]
         mean = own * x + (1 - own) * reference.mean(dim=0)

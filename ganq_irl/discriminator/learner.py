@@ -1,4 +1,4 @@
-"""The one update that every algorithm calls."""
+"""Train a discriminator: the update that every algorithm calls."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from ganq_irl.types import Batch, shares_condition
 
 
 class DiscriminatorLearner:
-    """Teach a discriminator to tell real from fake.
+    """Train a discriminator to tell real from fake.
 
     Args:
-        discriminator: the networks; stabilisers of the architecture edit them in place.
-        reference: real data, for what is fixed at the start: the encoder's statistics and virtual batch normalisation. Where
-            there are none yet, ``refer_to`` gives them before the first update.
-        loss: name in ``LOSSES`` or an instance.
-        stabilizers: names, ``{"name": ..., setting: value}``, or instances. Their hooks run in this order; they are attached
-            in the order of their ``attach_rank``, so that what copies or tracks parameters finds the final networks.
-        learning_rate: Adam's; ``set_learning_rate`` changes it.
-        betas: Adam's moments.
-        max_grad_norm: bound on the gradient's norm; None for no bound.
-        seed: of the generator that noise and interpolates are drawn from.
+        discriminator: the networks; architecture stabilizers edit them in place.
+        reference: real data that sets the encoder's statistics and the reference batch of virtual batch normalization. If
+            it is not available yet, pass it to ``refer_to`` before the first update.
+        loss: a name in ``LOSSES`` or an instance.
+        stabilizers: names, ``{"name": ..., setting: value}``, or instances. Their hooks run in this order. They are attached
+            in the order of ``attach_rank``, so that stabilizers that copy or track parameters see the final networks.
+        learning_rate: learning rate of Adam; ``set_learning_rate`` changes it.
+        betas: betas of Adam.
+        max_grad_norm: maximum norm of the gradient; None for no clipping.
+        seed: seed of the random draws of noise and interpolates.
 
     Raises:
-        ConfigurationError: unknown loss or stabiliser, or two that contradict each other.
+        ConfigurationError: unknown loss or stabilizer, or two that cannot be combined.
     """
 
     def __init__(
@@ -60,48 +60,48 @@ class DiscriminatorLearner:
         for stabilizer in sorted(self._attached(), key=lambda stabilizer: stabilizer.attach_rank):
             stabilizer.attach(discriminator, encoded)
         self.max_grad_norm = max_grad_norm
-        self._parameters = list(discriminator.parameters())  # walking the modules at each step takes as long as a layer
+        self._parameters = list(discriminator.parameters())  # collected once: walking the modules costs as much as a layer
         self.optimizer = torch.optim.Adam(self._parameters, lr=learning_rate, betas=betas, fused=True)
         device = discriminator.encoder.mean.device
         self.generator = torch.Generator(device).manual_seed(seed)
         self.n_updates = 0
-        self._last: tuple[Batch, Encoded] | None = None  # the last fakes that are return samples, encoded
+        self._last: tuple[Batch, Encoded] | None = None  # the latest fake return samples and their encoding
 
     def refer_to(self, reference: Batch) -> None:
-        """Give the real data that were not there at construction."""
+        """Set the real data, if they were not available at construction."""
         encoded = self._fitted(reference)
         for stabilizer in self._attached():
             stabilizer.refer_to(self.discriminator, encoded)
 
     def _fitted(self, reference: Batch) -> Encoded:
-        """Take the encoder's statistics from ``reference``, and give its rows as they then are."""
+        """Fit the encoder to ``reference`` and return its encoded rows."""
         self.discriminator.encoder.fit(reference)
         for stabilizer in self._attached():
             stabilizer.on_statistics(self.discriminator.encoder)
         return self.discriminator.encode(representative(reference))
 
     def encode(self, batch: Batch, name: str = "given") -> Encoded:
-        """Rows as ``update`` learns from them, without history; those that many updates draw from are encoded once.
+        """Encode rows for ``update``, without gradient history. Encode a pool once if many updates draw from it.
 
         Raises:
-            ConfigurationError: the batch lacks the log π that a shaped discriminator's score subtracts.
-            IncompatibleSpaces: it does not fit the encoder's spaces.
+            ConfigurationError: the discriminator is shaped and the batch has no log π(a|s).
+            IncompatibleSpaces: the batch does not fit the encoder's spaces.
         """
         if self.discriminator.states_log_ratio and batch.log_probs is None:
             raise ConfigurationError(
                 f"the {name} batch has no log_probs, and a shaped discriminator scores f - log π(a|s); "
-                "fill in log_probs by the generator's present policy, for both sides"
+                "fill in log_probs with the generator's current policy, for both sides"
             )
         return self.discriminator.encode(batch).detach()
 
     def update(self, real: Batch | Encoded, fake: Batch | Encoded, *, measures: bool = True) -> dict[str, Tensor]:
-        """One step on one batch of each side; returns zero-dimensional metrics of the scores *before* the step.
+        """Take one step on one batch of each side. Return scalar tensors, computed from the scores *before* the step.
 
-        Sides that share all but their returns, as GAN-Q's do, are encoded once. Without ``measures`` the metrics are those
-        that the step itself needs: on a small batch the others cost a tenth of it.
+        Sides that differ only in their returns, as in GAN-Q, are encoded once. ``measures=False`` returns only the metrics
+        that the step needs; on a small batch the others take a tenth of the time.
 
         Raises:
-            ConfigurationError: a side is empty, or lacks the log π that a shaped discriminator's score subtracts.
+            ConfigurationError: a side is empty, or the discriminator is shaped and a side has no log π(a|s).
             IncompatibleSpaces: a batch does not fit the encoder's spaces.
         """
         discriminator = self._set_training()
@@ -110,7 +110,7 @@ class DiscriminatorLearner:
         for stabilizer in self._attached():
             real_rows, fake_rows = stabilizer.on_batch(real_rows, fake_rows, self.generator)
 
-        # What both sides and all penalties share is computed once: spectrally normalised weights, and D's reading of (s, a).
+        # Both sides and all penalties share spectrally normalized weights and D's output at (s, a): compute these once.
         with parametrize.cached(), discriminator.reading_once():
             real_scores, fake_scores = self._score_sides(real_rows, fake_rows)
             losses = self.loss.real(real_scores), self.loss.fake(fake_scores)
@@ -125,18 +125,18 @@ class DiscriminatorLearner:
             if learns:
                 step = Step(discriminator, self.loss, real_rows, fake_rows, real_scores, fake_scores, self.generator)
                 metrics |= self._differentiate(loss, step)
-        if learns:  # outside, since what was computed once holds only for the parameters of that moment
+        if learns:  # outside the caches, which hold only for the parameters before the step
             metrics |= self._descend()
         self.n_updates += 1
         return metrics
 
     def generator_loss(self, fake: Batch) -> Tensor:
-        """Mean of the loss that a generator minimises through its attached samples.
+        """Return the mean loss that a generator minimizes through its attached samples.
 
-        Take its gradient in the generator's parameters alone (``torch.autograd.grad``), and the discriminator keeps none.
-        The averaged discriminator scores, if one is attached, or else the live one as it learns: in training mode batch
-        normalisation and minibatch discrimination compare the fakes of this batch with each other, and the gradient through
-        that comparison is what drives samples apart.
+        Take the gradient with respect to the generator's parameters only (``torch.autograd.grad``), so that the
+        discriminator accumulates none. The averaged discriminator gives the scores if one is attached, otherwise the live
+        one in training mode: batch normalization and minibatch discrimination then compare the fake rows with each other,
+        and the gradient through that comparison drives the samples apart.
         """
         if self._last is not None and self._last[0] is fake:
             rows = self._last[1].with_samples(self.discriminator.encoder.returns_of(fake))  # only x carries a gradient
@@ -149,7 +149,7 @@ class DiscriminatorLearner:
     def _encode_sides(self, real: Batch | Encoded, fake: Batch | Encoded) -> tuple[Encoded, Encoded]:
         for name, side in {"real": real, "fake": fake}.items():
             if not len(side):
-                raise ConfigurationError(f"the {name} batch is empty; give at least one transition of each side")
+                raise ConfigurationError(f"the {name} batch is empty; give at least one transition for each side")
         real_rows = self.encode(real, "real") if isinstance(real, Batch) else real
         if isinstance(fake, Encoded):
             return real_rows, fake
@@ -163,19 +163,19 @@ class DiscriminatorLearner:
             scores = self._score(real.with_samples(torch.cat([real.returns, fake.returns], dim=1)))
             return scores[:, :n_real], scores[:, n_real:]
         if any(stabilizer.uses_batch_statistics for stabilizer in self._attached()):
-            return self._score(real), self._score(fake)  # no row may be compared with one of the other side
+            return self._score(real), self._score(fake)  # a row must not be compared with rows of the other side
         real_scores, fake_scores = self.discriminator.score_sides(real, fake)
         return self._in_terms_of_loss(real_scores), self._in_terms_of_loss(fake_scores)
 
     def _score(self, rows: Encoded) -> Tensor:
-        """Scores in the loss's own terms, ``(batch,)``."""
+        """Return the scores as the loss defines them, ``(batch,)``."""
         return self._in_terms_of_loss(self.discriminator.score(rows))
 
     def _in_terms_of_loss(self, scores: Tensor) -> Tensor:
         return self.loss.score_of(scores) if self.discriminator.states_log_ratio else scores
 
     def _differentiate(self, loss: Tensor, step: Step) -> dict[str, Tensor]:
-        """Gradients of the loss and all penalties; the penalties as metrics."""
+        """Compute the gradient of the loss with all penalties. Return the penalties as metrics."""
         metrics = {}
         for stabilizer in self._attached():
             penalty = stabilizer.penalty(step)
@@ -187,7 +187,7 @@ class DiscriminatorLearner:
         return metrics
 
     def _descend(self) -> dict[str, Tensor]:
-        """A step of the optimiser, and of what acts after it."""
+        """Take a step of the optimizer, then run the ``after_step`` hooks."""
         metrics = {}
         if self.max_grad_norm is not None:
             metrics["gradient_norm"] = clip_grad_norm_(self._parameters, self.max_grad_norm)
@@ -198,7 +198,7 @@ class DiscriminatorLearner:
 
     @property
     def scorer(self) -> BaseDiscriminator:
-        """What scores for the generator, in evaluation mode: an averaged copy if one is attached, else the discriminator."""
+        """The discriminator that scores for the generator, in evaluation mode: the averaged copy if there is one."""
         chosen = self._average or self.discriminator
         return chosen.eval() if chosen.training else chosen  # walking all modules costs as much as a small forward
 
@@ -218,12 +218,12 @@ class DiscriminatorLearner:
         return any(type(stabilizer).allows_step is not Stabilizer.allows_step for stabilizer in self._attached())
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """Change Adam's learning rate from the next step on."""
+        """Set the learning rate of Adam for the next steps."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that learning changes: networks, stabilisers, optimiser, random state, counter."""
+        """Return everything that training changes: networks, stabilizers, optimizer, random state, counter."""
         return {
             "discriminator": dict(self.discriminator.state_dict()),
             "stabilizers": dict(self.stabilizers.state_dict()),
@@ -233,16 +233,16 @@ class DiscriminatorLearner:
         }
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Restore what ``state_dict`` gave, into a learner that was built alike; ``strict`` as ``nn.Module``'s."""
+        """Restore a ``state_dict`` of a learner with the same settings; ``strict`` is that of ``nn.Module``."""
         self.discriminator.load_state_dict(state["discriminator"], strict)
         self.stabilizers.load_state_dict(state["stabilizers"], strict)
-        # Adam's own load keeps the given tensors, and two learners must not share their moments.
+        # Adam keeps the tensors that it loads; copy them, so that two learners never share moments.
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.generator.set_state(state["generator"].cpu())
         self.n_updates = state["n_updates"]
 
     def _attached(self) -> list[Stabilizer]:
-        return list(self.stabilizers)  # type: ignore[arg-type]  # a ModuleList does not know what it holds
+        return list(self.stabilizers)  # type: ignore[arg-type]  # a ModuleList has no element type
 
 
 def _check_compatible(stabilizers: Sequence[Stabilizer], loss: Loss) -> None:
@@ -253,13 +253,13 @@ def _check_compatible(stabilizers: Sequence[Stabilizer], loss: Loss) -> None:
     for stabilizer in stabilizers:
         if stabilizer.needs_log_ratio and not loss.has_log_ratio:
             raise ConfigurationError(
-                f"{stabilizer.name!r} reads scores as log-ratios and the loss {loss.name!r} has none; "
+                f"{stabilizer.name!r} needs log-ratios and the loss {loss.name!r} has none; "
                 f"leave it out, or use one of the losses {', '.join(with_log_ratio())}"
             )
     batch = [stabilizer.name for stabilizer in stabilizers if stabilizer.uses_batch_statistics]
     gradient = [stabilizer.name for stabilizer in stabilizers if stabilizer.penalizes_gradient]
     if batch and gradient:
         raise ConfigurationError(
-            f"{gradient[0]!r} bounds the gradient of each row's own score, which {batch[0]!r} ties to its batch-mates; "
-            "use 'virtual-batch-norm' or 'spectral-norm' instead of one of them"
+            f"{gradient[0]!r} needs scores of single rows, but with {batch[0]!r} a score depends on the whole batch; "
+            "replace one of them by 'virtual-batch-norm' or 'spectral-norm'"
         )

@@ -1,7 +1,7 @@
-"""Adversarial losses. Each is one frozen dataclass that owns both players and the meaning of its score.
+"""Adversarial losses. Each is a frozen dataclass with the losses of both players and the meaning of its score.
 
-Real first, fake second; a high score means real. Everything is elementwise over ``(batch,)``; the learner averages.
-``log_ratio`` turns a score into log p_real / p_fake at the discriminator's optimum, which is what rewards are made of.
+Real comes first, fake second; a high score means real. Losses are elementwise over ``(batch,)``; the learner averages them.
+``log_ratio`` turns the score of an optimal discriminator into log p_real / p_fake, from which rewards are computed.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from torch.nn.functional import logsigmoid, relu, softplus
 
 from ganq_irl.errors import ConfigurationError, nearest
 
-_SMALLEST = 1e-6  # ratios are clipped here before a logarithm, |log ratio| <= 13.8
+_SMALLEST = 1e-6  # ratios are clipped to this before taking the logarithm, |log ratio| <= 13.8
 _LARGEST_EXPONENT = 20.0
 
 
 def _exp(x: Tensor) -> Tensor:
-    """exp(x), continued by its tangent above 20: finite wherever AIRL's -log π goes, and never without a gradient."""
+    """Return exp(x), replaced by its tangent above 20: AIRL's -log π can be large, and the gradient must not vanish."""
     return torch.exp(x.clamp_max(_LARGEST_EXPONENT)) * (1 + relu(x - _LARGEST_EXPONENT))
 
 
 class Loss(ABC):
-    """One adversarial game.
+    """Base class for adversarial losses.
 
     Attributes:
-        name: as in ``LOSSES``.
-        has_log_ratio: whether a score determines log p_real / p_fake.
+        name: the name in ``LOSSES``.
+        has_log_ratio: whether log p_real / p_fake can be computed from a score.
     """
 
     name: ClassVar[str]
@@ -39,38 +39,41 @@ class Loss(ABC):
 
     @abstractmethod
     def real(self, scores: Tensor) -> Tensor:
-        """What the discriminator minimises on real rows."""
+        """Return the discriminator's loss on real rows."""
 
     @abstractmethod
     def fake(self, scores: Tensor) -> Tensor:
-        """What the discriminator minimises on fake rows."""
+        """Return the discriminator's loss on fake rows."""
 
     @abstractmethod
     def generator(self, fake_scores: Tensor) -> Tensor:
-        """What a generator minimises through the scores of its attached samples; the non-saturating form of two."""
+        """Return the generator's loss on the scores of its attached samples, in its non-saturating form."""
 
     def log_ratio(self, scores: Tensor) -> Tensor:
-        """log p_real / p_fake implied by a score, if the discriminator is optimal."""
+        """Return log p_real / p_fake, given the score of an optimal discriminator."""
         raise ConfigurationError(
-            f"the loss {self.name!r} gives scores without a probability, so no log-ratio for a reward; "
+            f"the loss {self.name!r} gives no log-ratio, which this reward needs; "
             f"use the reward 'score', or one of the losses {', '.join(sorted(with_log_ratio()))}"
         )
 
     def score_of(self, log_ratios: Tensor) -> Tensor:
-        """The score that says a given log p_real / p_fake: the inverse of ``log_ratio``; the identity where there is none.
+        """Return the score for a given log p_real / p_fake: the inverse of ``log_ratio``, or the identity if there is none.
 
-        A shaped discriminator states the log-ratio itself, f - log π, and this hands it to the loss in the loss's terms.
+        A shaped discriminator outputs the log-ratio f - log π itself; this converts it to the score that the loss expects.
         """
         return log_ratios
 
     def midpoint(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        """The score that separates real from fake, a scalar: where p_real = p_fake."""
+        """Return the score at which p_real = p_fake, a scalar."""
         return torch.zeros((), device=real_scores.device)
 
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """Goodfellow et al. (2014), equation 1, on the logit: D = sigmoid(score), D* = p / (p + q), so log p/q = score."""
+    """Binary cross-entropy on the logit (Goodfellow et al., 2014, equation 1).
+
+    D = sigmoid(score) and D* = p / (p + q), so log p/q = score.
+    """
 
     name: ClassVar[str] = "bce"
 
@@ -83,17 +86,20 @@ class BinaryCrossEntropy(Loss):
         return softplus(scores)
 
     def generator(self, fake_scores: Tensor) -> Tensor:
-        """-log D, the non-saturating form (their section 3)."""
+        """-log D, the non-saturating form (section 3 of the paper)."""
         return softplus(-fake_scores)
 
     def log_ratio(self, scores: Tensor) -> Tensor:
-        """The score itself."""
+        """Return the score unchanged."""
         return scores
 
 
 @dataclass(frozen=True)
 class LeastSquares(Loss):
-    """Mao et al. (2017), equation 2 with targets 1 for real and 0 for fake: D* = p / (p + q) is the score itself."""
+    """Least squares with targets 1 for real and 0 for fake (Mao et al., 2017, equation 2).
+
+    The score itself is D* = p / (p + q).
+    """
 
     name: ClassVar[str] = "least-squares"
 
@@ -106,27 +112,28 @@ class LeastSquares(Loss):
         return 0.5 * scores**2
 
     def generator(self, fake_scores: Tensor) -> Tensor:
-        """(score - c)² / 2 with c = 1 (their equation 9)."""
+        """(score - c)² / 2 with c = 1 (equation 9 of the paper)."""
         return 0.5 * (fake_scores - 1) ** 2
 
     def log_ratio(self, scores: Tensor) -> Tensor:
-        """log s / (1 - s), s clipped into (0, 1)."""
+        """log s / (1 - s), with s clipped to (0, 1)."""
         return torch.logit(scores, eps=_SMALLEST)
 
     def score_of(self, log_ratios: Tensor) -> Tensor:
-        """sigmoid."""
+        """sigmoid(log ratio)."""
         return torch.sigmoid(log_ratios)
 
     def midpoint(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        """Half way between the targets."""
+        """Return the mean of the targets, 1/2."""
         return torch.full((), 0.5, device=real_scores.device)
 
 
 @dataclass(frozen=True)
 class Wasserstein(Loss):
-    """Arjovsky et al. (2017), equation 2. The score is defined up to a constant and has no log-ratio.
+    """Wasserstein loss (Arjovsky et al., 2017, equation 2).
 
-    It needs a Lipschitz bound: add ``spectral-norm``, ``gradient-penalty`` or ``weight-clipping``.
+    The score is defined only up to a constant, so there is no log-ratio. The discriminator needs a Lipschitz bound: add
+    ``spectral-norm``, ``gradient-penalty`` or ``weight-clipping``.
     """
 
     name: ClassVar[str] = "wasserstein"
@@ -145,13 +152,13 @@ class Wasserstein(Loss):
         return -fake_scores
 
     def midpoint(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        """Half way between the two means, since the critic's zero means nothing."""
+        """Return the mean of the two sides' mean scores: the zero of the critic is arbitrary."""
         return (real_scores.mean() + fake_scores.mean()) / 2
 
 
 @dataclass(frozen=True)
 class Hinge(Loss):
-    """Lim & Ye (2017), Miyato et al. (2018): equation 16. No log-ratio: at the optimum the score is a sign."""
+    """Hinge loss (Lim & Ye, 2017; Miyato et al., 2018, equation 16). It has no log-ratio: the optimal score is a sign."""
 
     name: ClassVar[str] = "hinge"
     has_log_ratio: ClassVar[bool] = False
@@ -172,18 +179,18 @@ class Hinge(Loss):
 class FDivergence(Loss):
     """Variational f-divergence D_f(p_real || p_fake) (Nowozin et al., 2016, equations 4 and 6, table 2).
 
-    The score v goes through the output activation T = g_f(v); the discriminator maximises E_real[T] - E_fake[f*(T)]. At the
-    optimum T = f'(p / q), from which each subclass reads its log-ratio. The generator maximises E_fake[T] (their section
-    3.2), which does not saturate.
+    The score v is mapped to T = g_f(v) by an output activation; the discriminator maximizes E_real[T] - E_fake[f*(T)]. At
+    the optimum T = f'(p / q), from which each subclass computes its log-ratio. The generator maximizes E_fake[T] (section
+    3.2 of the paper), which does not saturate.
     """
 
     @abstractmethod
     def activation(self, scores: Tensor) -> Tensor:
-        """T = g_f(score), into the domain of the conjugate."""
+        """Return T = g_f(score), in the domain of the conjugate."""
 
     @abstractmethod
     def conjugate_of_activation(self, scores: Tensor) -> Tensor:
-        """f*(g_f(score)), simplified so that it neither overflows nor divides by zero."""
+        """Return f*(g_f(score)), simplified so that it neither overflows nor divides by zero."""
 
     def real(self, scores: Tensor) -> Tensor:
         """-T."""
@@ -229,7 +236,7 @@ class KullbackLeibler(FDivergence):
 class ReverseKullbackLeibler(FDivergence):
     """KL(q || p): f(u) = -log u, T = -exp(-v), f*(t) = -1 - log(-t). T* = -q/p, so v = log p/q.
 
-    The paper's table writes T = -exp(v); the sign of v is turned so that a high score means real.
+    The paper's table writes T = -exp(v); here v has the opposite sign, so that a high score means real.
     """
 
     name: ClassVar[str] = "reverse-kl"
@@ -249,9 +256,10 @@ class ReverseKullbackLeibler(FDivergence):
 
 @dataclass(frozen=True)
 class JensenShannon(FDivergence):
-    """JS (twice it): f(u) = u log u - (1 + u) log((1 + u) / 2), T = log 2 - softplus(-v), f*(t) = -log(2 - exp t).
+    """Twice the Jensen-Shannon divergence: f(u) = u log u - (1 + u) log((1 + u) / 2).
 
-    T* = log 2p/(p + q), so v = log p/q: binary cross-entropy less log 4.
+    T = log 2 - softplus(-v), f*(t) = -log(2 - exp t). T* = log 2p/(p + q), so v = log p/q. The sum of both losses is that of
+    binary cross-entropy minus log 4.
     """
 
     name: ClassVar[str] = "js"
@@ -284,7 +292,7 @@ class PearsonChiSquared(FDivergence):
         return 0.25 * scores**2 + scores
 
     def log_ratio(self, scores: Tensor) -> Tensor:
-        """log(1 + v/2), the ratio clipped away from zero: no ratio is below v = -2."""
+        """log(1 + v/2), with the ratio clipped above zero: v = -2 is a ratio of 0."""
         return torch.log((1 + scores / 2).clamp_min(_SMALLEST))
 
     def score_of(self, log_ratios: Tensor) -> Tensor:
@@ -311,7 +319,7 @@ class SquaredHellinger(FDivergence):
         return 2 * scores
 
     def score_of(self, log_ratios: Tensor) -> Tensor:
-        """Half the log ratio."""
+        """log ratio / 2."""
         return log_ratios / 2
 
 
@@ -332,12 +340,12 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 def with_log_ratio() -> list[str]:
-    """Names of the losses that rewards can read a log-ratio from."""
+    """Return the names of the losses that have a log-ratio."""
     return [name for name, loss in LOSSES.items() if loss.has_log_ratio]
 
 
 def build_loss(loss: str | Loss) -> Loss:
-    """A loss by its name in ``LOSSES``; an instance passes through.
+    """Return the loss named in ``LOSSES``; an instance is returned unchanged.
 
     Raises:
         ConfigurationError: unknown name.

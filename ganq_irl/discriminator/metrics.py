@@ -1,4 +1,4 @@
-"""What is worth watching while a discriminator learns: zero-dimensional tensors, so that nothing waits for a device."""
+"""Training metrics of a discriminator. They are scalar tensors, so that computing them does not synchronize the device."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ganq_irl.discriminator.penalties import logit_entropy
 
 @torch.no_grad()
 def discriminator_metrics(loss: Loss, real_scores: Tensor, fake_scores: Tensor) -> dict[str, Tensor]:
-    """Accuracies on both sides, the gap of the mean scores and, where the loss has a log-ratio, the entropy of D.
+    """Return both accuracies, the difference of the mean scores and, if the loss has a log-ratio, the entropy of D.
 
-    ``real_accuracy`` and ``fake_accuracy`` near 1 at an ``entropy`` near 0 (nats, at most ln 2) mean that the discriminator
-    has won; accuracies near 0.5, or one high and one low, that it cannot tell them apart.
+    ``real_accuracy`` and ``fake_accuracy`` near 1 with an ``entropy`` near 0 (in nats, at most ln 2) mean that the
+    discriminator has won. Accuracies near 0.5, or one high and one low, mean that it cannot tell real from fake.
     """
     midpoint = loss.midpoint(real_scores, fake_scores)
     metrics = {

@@ -1,4 +1,4 @@
-"""Networks that give the score: a plain one, and AIRL's shaped one."""
+"""Discriminator networks: the plain discriminator and AIRL's shaped one."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from ganq_irl.types import Batch
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,
-    "leaky-relu": partial(nn.LeakyReLU, 0.2),  # the slope that GANs use, since Radford et al. (2016)
+    "leaky-relu": partial(nn.LeakyReLU, 0.2),  # the usual slope for GANs (Radford et al., 2016)
     "relu": nn.ReLU,
     "tanh": nn.Tanh,
 }
 
 
 class ImageExtractor(nn.Module):
-    """SB3's NatureCNN over the image columns of a flat matrix, the other columns passed through."""
+    """Apply SB3's NatureCNN to the image columns of a flat matrix and pass the other columns through."""
 
     def __init__(self, parts: Sequence[Part], cnn_features: int = 128) -> None:
         super().__init__()
         self.parts = tuple(parts)
-        self.origin = parts[0].start  # the matrix given holds these parts alone
+        self.origin = parts[0].start  # the input matrix holds only these parts
         self.cnns = nn.ModuleList(NatureCNN(_channels_first(part.space), cnn_features) for part in parts if part.is_image)
         self.out_features = sum(cnn_features if part.is_image else part.width for part in parts)
 
@@ -54,10 +54,10 @@ class ImageExtractor(nn.Module):
 
 
 class Network(nn.Module):
-    """An MLP from runs of columns to ``out_features``, with a CNN before it where a column run is an image.
+    """MLP over the columns of some parts, with a CNN in front for each image.
 
-    ``layers`` is a ``Sequential`` of (Linear, activation) pairs and a last Linear; stabilisers of the architecture edit it.
-    Where virtual batch normalisation is attached, ``reference`` holds the rows that go before every input.
+    ``layers`` is a ``Sequential`` of (Linear, activation) pairs and a final Linear; architecture stabilizers edit it. With
+    virtual batch normalization, ``reference`` holds the rows that are prepended to every input.
     """
 
     reference: Tensor | None
@@ -86,7 +86,7 @@ class Network(nn.Module):
 
 
 class ScalarNetwork(Network):
-    """A network with one number a row."""
+    """Network with one output per row."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, in_features) -> (batch,)``."""
@@ -94,13 +94,13 @@ class ScalarNetwork(Network):
 
 
 class BaseDiscriminator(nn.Module, ABC):
-    """An encoder and the networks over its columns; a high score means real.
+    """Base class for discriminators: an encoder and the networks over its columns. A high score means real.
 
     Attributes:
-        encoder: what the score sees.
-        states_log_ratio: the score is log p_real / p_fake by construction, whatever the loss.
-        architecture: the specs of the stabilisers that changed the networks, in order, so that a saved one can be rebuilt.
-        is_fixed: its scores never change; see ``fix``.
+        encoder: the input of the score.
+        states_log_ratio: whether the score is log p_real / p_fake by construction, whatever the loss.
+        architecture: specs of the stabilizers that changed the networks, in order, to rebuild a saved discriminator.
+        is_fixed: whether the scores never change; see ``fix``.
     """
 
     encoder: InputEncoder
@@ -115,66 +115,66 @@ class BaseDiscriminator(nn.Module, ABC):
         self.architecture: list[dict[str, Any]] = []
 
     def encode(self, batch: Batch) -> Encoded:
-        """The batch as the networks take it."""
+        """Encode a batch for the networks."""
         return self.encoder(batch)
 
     def fix(self) -> Self:
-        """Stop learning for good: no gradients, and evaluation mode whatever ``train()`` asks for. Returns self."""
+        """Stop learning for good: no gradients, and evaluation mode even after ``train()``. Returns self."""
         self.is_fixed = True
         return self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch between training and evaluation mode; fixed networks stay in evaluation mode."""
+        """Set training or evaluation mode; a fixed discriminator stays in evaluation mode."""
         return super().train(mode and not self.is_fixed)
 
     @abstractmethod
     def score(self, encoded: Encoded) -> Tensor:
-        """Score of each row, ``(batch,)``, or of each return sample, ``(batch, n_returns)``; a logit for BCE."""
+        """Return the score of each row, ``(batch,)``, or return sample, ``(batch, n_returns)``. For BCE it is a logit."""
 
     def score_sides(self, real: Encoded, fake: Encoded) -> tuple[Tensor, Tensor]:
-        """Scores of the rows of both sides, in one forward: two thirds of the time of two."""
+        """Score both sides in one forward pass, which takes two thirds of the time of two passes."""
         both = self.score(Encoded.cat([real, fake]))
         return both[: len(real)], both[len(real) :]
 
     def gradient_norms(self, points: Encoded) -> Tensor:
-        """Norm of the score's gradient in each sample, differentiable in the parameters; see ``penalties``."""
+        """Return the norm of the score's gradient at each sample, differentiable in the parameters; see ``penalties``."""
         return gradient_norms(self.score, points)
 
     def reading_once(self) -> AbstractContextManager[None]:
-        """Within it, what several scores share may be computed once; parameters must not change inside."""
+        """Return a context in which several scores may share computations. Parameters must not change inside it."""
         return nullcontext()
 
     @abstractmethod
     def networks(self) -> Mapping[Network, tuple[Part, ...]]:
-        """Every network, with the encoder's columns that it reads."""
+        """Return each network with the parts that it reads."""
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """JSON description that ``build_discriminator`` takes, without spaces and weights."""
+        """Return a JSON description for ``build_discriminator``, without spaces and weights."""
 
     def forward(self, batch: Batch) -> Tensor:
-        """Encode and score, ``(batch,)``."""
+        """Encode and score a batch, ``(batch,)``."""
         return self.score(self.encode(batch))
 
 
 class Discriminator(BaseDiscriminator):
-    """One network over all the fields of its encoder: the discriminator of GAIL (Ho & Ermon, 2016) and its relatives."""
+    """One network over all fields of the encoder: the discriminator of GAIL (Ho & Ermon, 2016) and its variants."""
 
     def __init__(self, encoder: InputEncoder, hidden_sizes: Sequence[int] = (64, 64), activation: str = "relu") -> None:
         super().__init__(encoder, hidden_sizes, activation)
         self.network = ScalarNetwork(encoder.parts, hidden_sizes, activation)
 
     def score(self, encoded: Encoded) -> Tensor:
-        """D's logit, ``(batch,)``; ``(batch, n_returns)`` where return samples are scored."""
+        """Return the logit of D, ``(batch,)``, or ``(batch, n_returns)`` for return samples."""
         scores = self.network(encoded.rows())
         return scores if encoded.returns is None else scores.view_as(encoded.returns)
 
     def networks(self) -> Mapping[Network, tuple[Part, ...]]:
-        """The one network and all columns."""
+        """Return the network, which reads all columns."""
         return {self.network: self.encoder.parts}
 
     def config(self) -> dict[str, Any]:
-        """JSON description."""
+        """Return a JSON description."""
         return {
             "kind": "plain",
             "inputs": list(self.encoder.fields),
@@ -188,14 +188,14 @@ class ShapedDiscriminator(BaseDiscriminator):
     """AIRL's discriminator (Fu et al., 2018, section 6): f(s, a, s') - log π(a|s).
 
     f = g(s[, a]) + γ (1 - d) h(s') - h(s), and D = exp(f) / (exp(f) + π(a|s)), whose logit is f - log π. The potential of a
-    true terminal state is taken as 0 (d = 1); at a time limit d = 0 and it counts.
+    true terminal state is 0 (d = 1). A time limit is not a termination (d = 0), so h(s') counts there.
 
     Args:
-        encoder: must hold ``observations`` and ``next_observations``, and what ``reward_inputs`` names.
-        reward_inputs: what g sees; ``("observations",)`` gives the state-only reward that transfers (their section 5).
-        discount: γ of the shaping, the generator's own.
+        encoder: must encode ``observations``, ``next_observations`` and all of ``reward_inputs``.
+        reward_inputs: inputs of g; ``("observations",)`` gives the state-only reward that transfers (section 5).
+        discount: γ of the shaping: the generator's discount.
         hidden_sizes: widths of g and of h.
-        activation: name out of ``ACTIVATIONS``.
+        activation: a name in ``ACTIVATIONS``.
     """
 
     states_log_ratio = True
@@ -211,7 +211,7 @@ class ShapedDiscriminator(BaseDiscriminator):
         super().__init__(encoder, hidden_sizes, activation)
         needed = {"observations", "next_observations", *reward_inputs}
         if not reward_inputs:
-            raise ConfigurationError("reward_inputs is empty; name what g sees, such as ('observations',)")
+            raise ConfigurationError("reward_inputs is empty; name the inputs of g, such as ('observations',)")
         if not needed <= set(encoder.fields):
             raise ConfigurationError(
                 f"a shaped discriminator over {tuple(reward_inputs)} needs inputs {sorted(needed)}, got {encoder.fields}"
@@ -225,27 +225,27 @@ class ShapedDiscriminator(BaseDiscriminator):
         self._state_columns, self._next_columns = encoder.columns("observations"), encoder.columns("next_observations")
 
     def reward(self, encoded: Encoded) -> Tensor:
-        """g, the recovered reward, ``(batch,)``."""
+        """Return g, the recovered reward, ``(batch,)``."""
         columns = [encoded.features[:, run] for run in self._reward_columns]
         return self.reward_network(columns[0] if len(columns) == 1 else torch.cat(columns, dim=1))
 
     def shaped_reward(self, encoded: Encoded) -> Tensor:
-        """f = g + γ (1 - d) h(s') - h(s), ``(batch,)``; the advantage at the optimum, up to a constant."""
-        # One forward for s and s': a third less work than two, and layers with batch statistics treat both alike.
+        """Return f = g + γ (1 - d) h(s') - h(s), ``(batch,)``; at the optimum it is the advantage, up to a constant."""
+        # One forward pass for s and s': a third cheaper than two, and batch statistics are the same for both.
         states = torch.cat([encoded.features[:, self._state_columns], encoded.features[:, self._next_columns]])
         potential, next_potential = self.potential_network(states).reshape(2, encoded.dones.shape[0])
         return self.reward(encoded) + self.discount * (1 - encoded.dones) * next_potential - potential
 
     def score(self, encoded: Encoded) -> Tensor:
-        """f - log π(a|s), the logit of AIRL's D, ``(batch,)``."""
+        """Return f - log π(a|s), the logit of AIRL's D, ``(batch,)``."""
         return self.shaped_reward(encoded) - encoded.offset
 
     def networks(self) -> Mapping[Network, tuple[Part, ...]]:
-        """g and h."""
+        """Return g and h with the parts that they read."""
         return {self.reward_network: self.reward_parts, self.potential_network: self.state_parts}
 
     def config(self) -> dict[str, Any]:
-        """JSON description."""
+        """Return a JSON description."""
         return {
             "kind": "shaped",
             "inputs": list(self.encoder.fields),

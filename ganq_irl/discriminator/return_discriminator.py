@@ -1,4 +1,4 @@
-"""GAN-Q's critic: a score of return samples x, given (s, a)."""
+"""GAN-Q's critic, which scores return samples x given (s, a)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from ganq_irl.errors import ConfigurationError
 
 
 class ReturnDiscriminator(BaseDiscriminator):
-    """D(x | s, a) = w_0 x + Σ_k w_k tanh(α_k x + β_k), the weights w a network's output at (s, a).
+    """Critic D(x | s, a) = w_0 x + Σ_k w_k tanh(α_k x + β_k), with weights w computed by a network of (s, a).
 
-    A conditional critic that reads (s, a) once, however many samples are scored there, and whose gradient in x,
-    w_0 + Σ_k w_k α_k (1 - tanh²), is known without a second backward pass: that is what a gradient penalty needs, and it is
-    taken in x alone, since (s, a) is given. Discrete actions have weights of their own, on one network of s; any other
-    action is an input of the network.
+    The network reads (s, a) once for any number of samples x. The gradient in x, w_0 + Σ_k w_k α_k (1 - tanh²), has a closed
+    form, so the gradient penalty needs no second backward pass. The penalty acts on x alone, because (s, a) is given. For
+    Discrete actions the network reads s and has separate outputs for each action; any other action is an input.
 
     Args:
-        encoder: observations, actions and returns.
-        hidden_sizes: widths of the network of (s, a).
-        activation: between its layers.
-        n_basis: K, the number of tanh units in x; they begin the narrower the more there are.
+        encoder: encodes observations, actions and returns.
+        hidden_sizes: widths of the network's layers.
+        activation: activation between the layers.
+        n_basis: K, the number of tanh units in x; the more units, the narrower they are at the start.
 
     Raises:
-        ConfigurationError: the encoder has other inputs, or there is no unit.
+        ConfigurationError: the encoder has other inputs, or ``n_basis`` is below 1.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class ReturnDiscriminator(BaseDiscriminator):
         self._read = tuple(part for part in encoder.parts if part.field in fields)
         self.network = Network(contiguous(self._read), hidden_sizes, activation, n_heads * (1 + n_basis))
         self._shrink_head()
-        # Units spread over the few deviations that standardised samples cover, each as wide as the gap to the next but one.
+        # The units cover the range of standardized samples; each is as wide as the distance to the second next unit.
         frequency = 1.5 * n_basis / 16
         self.frequencies = nn.Parameter(torch.full((n_basis,), frequency))
         self.phases = nn.Parameter(-frequency * torch.linspace(-2.5, 2.5, n_basis))
@@ -61,21 +60,21 @@ class ReturnDiscriminator(BaseDiscriminator):
 
     @torch.no_grad()
     def _shrink_head(self) -> None:
-        """Start as a nearly flat score: a confident random critic would push the generator about at once."""
+        """Start with a nearly flat score, because a confident random critic would disturb the generator."""
         head = self.network.layers[-1]
         assert isinstance(head, nn.Linear)
         head.weight.mul_(0.1)
         head.bias.mul_(0.1)
 
     def score(self, encoded: Encoded) -> Tensor:
-        """D(x | s, a), ``(batch, n_returns)``."""
+        """Return D(x | s, a), ``(batch, n_returns)``."""
         assert encoded.returns is not None
         weights = self._weights(encoded.features)
         units = torch.tanh(encoded.returns.unsqueeze(2) * self.frequencies + self.phases)  # (batch, n_returns, K)
         return weights[:, :1] * encoded.returns + (units * weights[:, None, 1:]).sum(dim=2)
 
     def gradient_norms(self, points: Encoded) -> Tensor:
-        """The size of ∂D/∂x at each sample, ``(batch, n_returns)``, in closed form."""
+        """Return |∂D/∂x| at each sample, ``(batch, n_returns)``, in closed form."""
         assert points.returns is not None
         weights = self._weights(points.features)
         units = torch.tanh(points.returns.unsqueeze(2) * self.frequencies + self.phases)
@@ -83,7 +82,7 @@ class ReturnDiscriminator(BaseDiscriminator):
         return slopes.abs()
 
     def _weights(self, features: Tensor) -> Tensor:
-        """w at each (s, a), ``(batch, 1 + K)``."""
+        """Return w at each (s, a), ``(batch, 1 + K)``."""
         if self._shared is not None and self._shared[0] is features:
             return self._shared[1]
         outputs = self.network(self._condition(features))
@@ -100,7 +99,7 @@ class ReturnDiscriminator(BaseDiscriminator):
 
     @contextmanager
     def reading_once(self) -> Iterator[None]:
-        """Within it, the network reads a matrix of features once."""
+        """Return a context in which the network reads each feature tensor only once."""
         self._keeps = True
         try:
             yield
@@ -108,11 +107,11 @@ class ReturnDiscriminator(BaseDiscriminator):
             self._keeps, self._shared = False, None
 
     def networks(self) -> Mapping[Network, tuple[Part, ...]]:
-        """The network of (s, a)."""
+        """Return the network of (s, a)."""
         return {self.network: self._read}
 
     def config(self) -> dict[str, Any]:
-        """JSON description; a critic is saved with its value learner and has no reward to rebuild it for."""
+        """Return a JSON description. ``build_discriminator`` does not take it: a critic is saved with its GAN-Q model."""
         return {
             "kind": "returns",
             "inputs": list(self.encoder.fields),

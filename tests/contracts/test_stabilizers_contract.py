@@ -69,7 +69,7 @@ def test_learns_saves_and_continues_bit_identically(name, loss, kind, tmp_path):
 
 @pytest.mark.parametrize(("name", "loss", "kind"), [case for case in ALL if is_contradiction(*case[:2])])
 def test_a_contradiction_between_stabiliser_and_loss_is_refused(name, loss, kind):
-    with pytest.raises(ConfigurationError, match=f"{name!r} reads scores as log-ratios and the loss {loss!r} has none"):
+    with pytest.raises(ConfigurationError, match=f"{name!r} needs log-ratios and the loss {loss!r} has none"):
         toy_learner(kind, loss=loss, stabilizers=[spec(name)])
 
 
@@ -116,7 +116,7 @@ def test_a_row_s_training_score_depends_on_batch_mates_where_it_is_declared(name
 )
 def test_batch_statistics_and_gradient_penalties_are_refused_together(batch, gradient):
     for names in ([batch, gradient], [gradient, batch]):
-        with pytest.raises(ConfigurationError, match=rf"'{gradient}' bounds .*'{batch}' ties"):
+        with pytest.raises(ConfigurationError, match=rf"'{gradient}' needs .*'{batch}' a score depends"):
             toy_learner(stabilizers=names)
 
 

@@ -67,7 +67,7 @@ def test_unknown_repeated_or_no_fields(fields):
     ],
 )
 def test_rows_of_another_shape(space, values):
-    with pytest.raises(IncompatibleSpaces, match=r"observations: rows of shape .* were given where .* is expected; check"):
+    with pytest.raises(IncompatibleSpaces, match=r"observations: given rows of shape .*; expected .*; check"):
         one_field(space, values)
 
 
@@ -85,7 +85,7 @@ def test_values_outside_a_discrete_space(space, values):
 
 
 def test_returns_of_another_shape():
-    with pytest.raises(IncompatibleSpaces, match=r"returns: of shape \(4, 2\) for 4 rows, where 1 samples a row"):
+    with pytest.raises(IncompatibleSpaces, match=r"returns: given shape \(4, 2\) for 4 rows; expected 1 samples per row"):
         InputEncoder(BOX, DISCRETE, STATE_ACTION_RETURN)(batch_of(torch.zeros(4, 2), returns=torch.zeros(4, 2)))
 
 
@@ -96,12 +96,12 @@ def test_returns_come_last_and_not_alone(fields):
 
 
 def test_a_field_that_the_batch_lacks():
-    with pytest.raises(ConfigurationError, match="names 'returns', which the batch does not hold"):
+    with pytest.raises(ConfigurationError, match="inputs include 'returns', but the batch has none"):
         InputEncoder(BOX, DISCRETE, STATE_ACTION_RETURN)(batch_of(torch.zeros(1, 2)))
 
 
 def test_dicts_where_there_are_none_and_missing_keys():
-    with pytest.raises(IncompatibleSpaces, match="observations: a dict was given where the space is Box"):
+    with pytest.raises(IncompatibleSpaces, match="observations: given a dict; expected Box"):
         one_field(BOX, {"a": torch.zeros(1, 2)})
     for values in ({"b": torch.zeros(1, 2)}, torch.zeros(1, 2)):
         with pytest.raises(IncompatibleSpaces, match="the key 'a' of the Dict space is missing"):

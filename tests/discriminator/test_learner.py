@@ -303,7 +303,7 @@ def test_a_shaped_discriminator_needs_log_probabilities_on_both_sides():
 
 
 def test_batches_of_another_environment():
-    with pytest.raises(IncompatibleSpaces, match=r"observations: rows of shape \(4,\)"):
+    with pytest.raises(IncompatibleSpaces, match=r"observations: given rows of shape \(4,\)"):
         toy_learner().update(toy_batch(), replace(toy_batch(), observations=torch.zeros(32, 4)))
 
 

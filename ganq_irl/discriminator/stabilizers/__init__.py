@@ -1,8 +1,8 @@
-"""Tricks against instability from GANs and from actor-critic methods, grouped by the moment at which they act.
+"""Stabilizers from the literature on GANs and actor-critic methods, grouped by when they act in an update.
 
-The list follows Pfau & Vinyals (2016), "Connecting generative adversarial networks and actor-critic methods".
-Two of its rows are no modules here: two time-scales are the learning rates of discriminator and generator, and compatibility
-(a critic whose features are the policy's score function) is documented where it does not carry over, as the survey says.
+The list follows Pfau & Vinyals (2016), "Connecting generative adversarial networks and actor-critic methods", and adds later
+ones. Two rows of their table are not modules: two time-scales are the learning rates of discriminator and generator, and
+compatibility (a critic whose features are the policy's score function) does not carry over to GANs.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ __all__ = [
 
 
 def build_stabilizers(specs: Sequence[StabilizerSpec]) -> list[Stabilizer]:
-    """Stabilisers from a list of what ``build_stabilizer`` takes.
+    """Build each stabilizer of a list; see ``build_stabilizer``.
 
     Raises:
-        ConfigurationError: no list, or as ``build_stabilizer``.
+        ConfigurationError: ``specs`` is not a list, or one of them is invalid.
     """
     if isinstance(specs, str | Mapping) or not isinstance(specs, Iterable):
         raise ConfigurationError(f"stabilizers: given {specs!r}; expected a list, such as ['spectral-norm']")
@@ -83,10 +83,10 @@ def build_stabilizers(specs: Sequence[StabilizerSpec]) -> list[Stabilizer]:
 
 
 def build_stabilizer(spec: StabilizerSpec) -> Stabilizer:
-    """A stabiliser from its name, from ``{"name": ..., setting: value, ...}``, or as it is.
+    """Build a stabilizer from its name or from ``{"name": ..., setting: value, ...}``; an instance is returned unchanged.
 
     Raises:
-        ConfigurationError: unknown name or setting, or anything else.
+        ConfigurationError: unknown name or setting, or a wrong type.
     """
     if isinstance(spec, Stabilizer):
         return spec

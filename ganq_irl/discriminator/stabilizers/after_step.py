@@ -1,4 +1,4 @@
-"""Stabilisers that act on the parameters after each step."""
+"""Stabilizers that act on the parameters after each step."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_range
 
 @dataclass(eq=False)
 class AveragedDiscriminator(Stabilizer):
-    """Score with an exponential moving average of the discriminator (target networks, from actor-critic).
+    """Score with an exponential moving average of the discriminator (target networks, from actor-critic methods).
 
-    The live discriminator goes on learning; what generators get comes from the average.
+    The live discriminator keeps learning; the generator's rewards come from the average.
     """
 
     name = "averaged-discriminator"
@@ -29,11 +29,11 @@ class AveragedDiscriminator(Stabilizer):
         self.average = AveragedModel(discriminator, multi_avg_fn=average, use_buffers=False)
 
     def after_step(self, discriminator: BaseDiscriminator) -> None:
-        """Let the new parameters into the average; buffers (power iterations, running statistics) are copied."""
+        """Update the average; buffers (power iterations, running statistics) are copied."""
         self.average.update_parameters(discriminator)
 
     def averaged(self) -> BaseDiscriminator:
-        """The average."""
+        """Return the average."""
         module = self.average.module
         assert isinstance(module, BaseDiscriminator)
         return module
@@ -41,18 +41,18 @@ class AveragedDiscriminator(Stabilizer):
 
 @dataclass(eq=False)
 class WeightClipping(Stabilizer):
-    """Clip every parameter into [-bound, bound] (Arjovsky et al., 2017, algorithm 1)."""
+    """Clip every parameter to [-bound, bound] (Arjovsky et al., 2017, algorithm 1)."""
 
     name = "weight-clipping"
     bound: float = 0.01
 
     def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
-        """Check the setting and start inside the bound."""
+        """Check the setting and clip the initial parameters."""
         check_range(self.name, "bound", self.bound, 1e-12, float("inf"))
         self.after_step(discriminator)
 
     @torch.no_grad()
     def after_step(self, discriminator: BaseDiscriminator) -> None:
-        """Clip."""
+        """Clip the parameters."""
         for parameter in discriminator.parameters():
             parameter.clamp_(-self.bound, self.bound)

@@ -1,4 +1,4 @@
-"""Stabilisers that edit the networks when attached."""
+"""Stabilizers that edit the networks when they are attached."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_count, che
 
 @dataclass(eq=False)
 class Architecture(Stabilizer):
-    """Remember the edit on the discriminator, so that a saved one can be rebuilt."""
+    """Base class for stabilizers that edit networks. The discriminator records the edit, so that it can be rebuilt."""
 
     changes_architecture = True
     attach_rank = 0
@@ -29,12 +29,12 @@ class Architecture(Stabilizer):
         discriminator.architecture.append(self.settings())
 
     def edit(self, network: Network, reference: Tensor | None) -> None:
-        """Edit one network; ``reference`` is real data as this network reads it, ``(rows, in_features)``."""
+        """Edit one network; ``reference`` is real data encoded for this network, ``(rows, in_features)``."""
         raise NotImplementedError
 
 
 class _Scale(nn.Module):
-    """Parametrisation that multiplies a weight by a constant."""
+    """Parametrization that multiplies a weight by a constant."""
 
     def __init__(self, scale: float) -> None:
         super().__init__()
@@ -48,16 +48,17 @@ class _Scale(nn.Module):
 class SpectralNorm(Architecture):
     """Divide every weight matrix by its largest singular value (Miyato et al., 2018).
 
-    Each network's Lipschitz constant in its standardised inputs is then at most ``scale``: the last layer alone is scaled.
+    The Lipschitz constant of each network in its standardized inputs is then at most ``scale``. Only the last layer is
+    scaled.
     """
 
     name = "spectral-norm"
     reparametrizes = True
-    attach_rank = 1  # after the layers that others insert, which it then bounds as well
+    attach_rank = 1  # after inserted layers, so that it bounds them as well
     scale: float = 1.0
 
     def edit(self, network: Network, reference: Tensor | None) -> None:
-        """Parametrise every linear and convolutional layer."""
+        """Parametrize every linear and convolutional layer."""
         check_range(self.name, "scale", self.scale, 1e-6, float("inf"))
         for module in list(network.modules()):
             if isinstance(module, nn.Linear | nn.Conv2d):
@@ -68,7 +69,7 @@ class SpectralNorm(Architecture):
 
 @dataclass(eq=False)
 class BatchNorm(Architecture):
-    """Batch normalisation before every hidden activation (Ioffe & Szegedy, 2015), real and fake in batches of their own."""
+    """Batch normalization before every hidden activation (Ioffe & Szegedy, 2015), with separate real and fake batches."""
 
     name = "batch-norm"
     uses_batch_statistics = True
@@ -80,13 +81,13 @@ class BatchNorm(Architecture):
 
 @dataclass(eq=False)
 class VirtualBatchNormalization(Architecture):
-    """Virtual batch normalisation by a fixed reference batch of real rows (Salimans et al., 2016, section 3.5)."""
+    """Virtual batch normalization by a fixed reference batch of real rows (Salimans et al., 2016, section 3.5)."""
 
     name = "virtual-batch-norm"
     n_reference: int = 64
 
     def edit(self, network: Network, reference: Tensor | None) -> None:
-        """Insert the layers, and give the network its reference: the first rows of the real data, evenly spread."""
+        """Insert the layers and set the network's reference to evenly spaced rows of the real data."""
         check_count(self.name, "n_reference", self.n_reference, 2, 100_000)
         weight = next(network.parameters())
         rows = torch.zeros(self.n_reference, network.in_features)
@@ -96,14 +97,14 @@ class VirtualBatchNormalization(Architecture):
         _insert_after_hidden(network, lambda width: VirtualBatchNorm(width, self.n_reference))
 
     def refer_to(self, discriminator: BaseDiscriminator, reference: Encoded) -> None:
-        """Take the reference rows from ``reference``."""
+        """Set the reference rows to rows of ``reference``."""
         for network, parts in discriminator.networks().items():
             network.reference = _spread(_known(reference, parts), self.n_reference).clone()
 
 
 @dataclass(eq=False)
 class MinibatchDiscriminating(Architecture):
-    """Let the last layer see how alike the rows of a batch are (Salimans et al., 2016, section 3.2)."""
+    """Show the last layer how similar the rows of a batch are (Salimans et al., 2016, section 3.2)."""
 
     name = "minibatch-discrimination"
     uses_batch_statistics = True
@@ -112,7 +113,7 @@ class MinibatchDiscriminating(Architecture):
     n_reference: int = 64
 
     def edit(self, network: Network, reference: Tensor | None) -> None:
-        """Insert the layer before the last linear one, which is widened."""
+        """Insert the layer before the last linear layer, and widen that one."""
         for setting in ("kernels", "kernel_dim", "n_reference"):
             check_count(self.name, setting, getattr(self, setting), 1, 100_000)
         *hidden, last = network.layers
@@ -123,13 +124,13 @@ class MinibatchDiscriminating(Architecture):
 
 
 def _known(encoded: Encoded, parts: Iterable[Part]) -> Tensor:
-    """Rows as the network that reads ``parts`` takes them."""
+    """Return the columns of ``parts``."""
     rows = encoded.rows()
     return torch.cat([rows[:, part.columns] for part in parts], dim=1)
 
 
 def _spread(rows: Tensor, n: int) -> Tensor:
-    """``n`` rows, evenly spread."""
+    """Return ``n`` evenly spaced rows."""
     return rows[torch.linspace(0, len(rows) - 1, n, device=rows.device).long()]
 
 

@@ -1,4 +1,4 @@
-"""What a stabiliser may do, moment by moment; every hook does nothing unless a stabiliser says otherwise."""
+"""Base class for stabilizers. Each hook is called at one point of an update and does nothing by default."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganq_irl.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Step:
-    """Everything about the update under way that a penalty may look at."""
+    """The state of the current update, for penalties."""
 
     discriminator: BaseDiscriminator
     loss: Loss
@@ -30,19 +30,19 @@ class Step:
 
 @dataclass(eq=False)
 class Stabilizer(nn.Module):
-    """A trick against instability, as a module whose state a state dict saves.
+    """Base class for stabilizers: modules whose state is saved in a state dict.
 
-    Settings are dataclass fields. State is allocated in ``attach`` and not later, so that a loaded state finds its place.
+    Settings are dataclass fields. State must be allocated in ``attach``, so that a state dict can be loaded.
 
     Attributes:
-        name: as in ``STABILIZERS``.
-        changes_architecture: edits the networks, and must be attached again before saved weights are loaded into them.
-        reparametrizes: computes weights from others at each forward, instead of adding layers.
-        uses_batch_statistics: a row's training score depends on its batch-mates.
-        needs_log_ratio: reads scores as log-ratios, so that the loss must have one.
-        penalizes_gradient: needs the gradient of a row's score in that row alone.
-        freezes: no step is ever taken, so layers must not move their statistics either.
-        attach_rank: lower ones are attached first: 0 inserts layers, 1 reparametrises weights, 2 leaves the networks alone.
+        name: the name in ``STABILIZERS``.
+        changes_architecture: whether it edits the networks, so that it must be attached before saved weights are loaded.
+        reparametrizes: whether it computes weights in each forward pass instead of adding layers.
+        uses_batch_statistics: whether a row's score in training depends on the other rows of its batch.
+        needs_log_ratio: whether the loss must have a log-ratio.
+        penalizes_gradient: whether it uses the gradient of a row's score with respect to that row alone.
+        freezes: whether no step is ever taken; layers then keep their statistics as well.
+        attach_rank: lower ranks are attached first: 0 inserts layers, 1 reparametrizes weights, 2 does not edit networks.
     """
 
     name: ClassVar[str]
@@ -55,24 +55,24 @@ class Stabilizer(nn.Module):
     attach_rank: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        """Let nn.Module set itself up; dataclasses do not call it."""
+        """Initialize nn.Module, which dataclasses do not do."""
         nn.Module.__init__(self)
 
     def settings(self) -> dict[str, Any]:
-        """JSON description: name and settings; ``build_stabilizer`` takes it."""
+        """Return name and settings as JSON for ``build_stabilizer``."""
         return {"name": self.name, **{field.name: getattr(self, field.name) for field in fields(self)}}
 
     def on_statistics(self, encoder: InputEncoder) -> None:
-        """Change how inputs are scaled, once the real data have said."""
+        """Adjust the encoder's statistics after they were fitted to real data."""
 
     def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
-        """Allocate state for ``discriminator``, or edit its networks. ``reference`` is real data; None when reloading."""
+        """Allocate state or edit the networks. ``reference`` is real data, or None when loading."""
 
     def refer_to(self, discriminator: BaseDiscriminator, reference: Encoded) -> None:
-        """Take what is fixed from real data that came after ``attach``."""
+        """Set what depends on real data, if the data arrive after ``attach``."""
 
     def on_batch(self, real: Encoded, fake: Encoded, generator: torch.Generator) -> tuple[Encoded, Encoded]:
-        """Change what is scored."""
+        """Change the rows before they are scored."""
         return real, fake
 
     def on_losses(
@@ -82,18 +82,18 @@ class Stabilizer(nn.Module):
         return losses
 
     def penalty(self, step: Step) -> Tensor | None:
-        """A scalar to add to the loss."""
+        """Return a scalar to add to the loss, or None."""
         return None
 
     def allows_step(self, metrics: Mapping[str, Tensor]) -> bool:
-        """Whether the discriminator may learn from this batch."""
+        """Return whether the discriminator may learn from this batch."""
         return True
 
     def after_step(self, discriminator: BaseDiscriminator) -> None:
-        """Look at, or change, the parameters after a step of the optimiser."""
+        """Read or change the parameters after a step of the optimizer."""
 
     def averaged(self) -> BaseDiscriminator | None:
-        """A copy that should score in place of the live discriminator."""
+        """Return a copy that scores instead of the live discriminator, or None."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""Stabilisers that change the batch before it is scored."""
+"""Stabilizers that change the batch before it is scored."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_count, che
 
 @dataclass(eq=False)
 class InstanceNoise(Stabilizer):
-    """Gaussian noise on the continuous columns of both sides, annealed to nothing (Sønderby et al., 2017, section 3.2.1).
+    """Add Gaussian noise to the continuous columns of both sides (Sønderby et al., 2017, section 3.2.1).
 
-    Overlapping supports give the discriminator a log-ratio to learn where expert and policy do not meet.
+    Noise makes the supports overlap, so that a finite log-ratio exists where expert and policy do not meet.
 
     Args:
-        std: first standard deviation, in standard deviations of the demonstrations.
-        n_anneal: updates over which it falls linearly to 0; 0 keeps it constant.
+        std: initial standard deviation, in standard deviations of the demonstrations.
+        n_anneal: number of updates over which it decreases linearly to 0; 0 keeps it constant.
     """
 
     name = "instance-noise"
@@ -54,13 +54,13 @@ class InstanceNoise(Stabilizer):
 
 @dataclass(eq=False)
 class FakeReplay(Stabilizer):
-    """Mix fakes of earlier rounds into the batch, so that they are not forgotten (Shrivastava et al., 2017, section 2.3).
+    """Mix earlier fake rows into each batch, so that they are not forgotten (Shrivastava et al., 2017, section 2.3).
 
-    Rows keep the log π of the policy that drew them.
+    Stored rows keep the log π of the policy that generated them.
 
     Args:
-        size: rows kept.
-        fraction: of each fake batch that comes from the store, once it holds something.
+        size: number of rows to store.
+        fraction: share of each fake batch that is replaced by stored rows, once there are any.
     """
 
     name = "fake-replay"
@@ -86,7 +86,7 @@ class FakeReplay(Stabilizer):
         self.register_buffer("stored", torch.zeros((), dtype=torch.long, device=device))
 
     def on_batch(self, real: Encoded, fake: Encoded, generator: torch.Generator) -> tuple[Encoded, Encoded]:
-        """Replace a random part of the fakes by stored ones, then store the new ones over random old ones."""
+        """Replace a random part of the fake rows by stored ones, then store the new rows in place of random old ones."""
         available = int(self.stored)
         mixed = self._mix(fake, available, generator) if available else fake
         self._store(fake, available, generator)

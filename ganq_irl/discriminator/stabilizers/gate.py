@@ -1,4 +1,4 @@
-"""Stabilisers that decide whether the discriminator learns from a batch."""
+"""Stabilizers that decide whether the discriminator learns from a batch."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_range
 
 @dataclass(eq=False)
 class Freezing(Stabilizer):
-    """Skip the step while the discriminator is too strong (the GAN column's "freezing learning" in Pfau & Vinyals, 2016).
+    """Skip the step while the discriminator is too strong ("freezing learning" in Pfau & Vinyals, 2016).
 
     Args:
-        ceiling: accuracy, the mean of both sides, above which it does not learn.
+        ceiling: mean accuracy of both sides above which the discriminator does not learn.
     """
 
     name = "freezing"
@@ -28,17 +28,17 @@ class Freezing(Stabilizer):
         check_range(self.name, "ceiling", self.ceiling, 0.5, 1.0)
 
     def allows_step(self, metrics: Mapping[str, Tensor]) -> bool:
-        """Whether accuracy is at most the ceiling."""
+        """Return whether the accuracy is at most the ceiling."""
         return bool((metrics["real_accuracy"] + metrics["fake_accuracy"]) / 2 <= self.ceiling)
 
 
 @dataclass(eq=False)
 class Frozen(Stabilizer):
-    """Never learn: the control that shows what a random, fixed score is worth on an environment."""
+    """Never learn: a control that shows how far a fixed, random score gets on an environment."""
 
     name = "frozen"
     freezes = True
 
     def allows_step(self, metrics: Mapping[str, Tensor]) -> bool:
-        """Never."""
+        """Return False."""
         return False

@@ -1,4 +1,4 @@
-"""The constraint that makes a bottleneck of a bottleneck discriminator."""
+"""Information constraint of the bottleneck discriminator."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ganq_irl.errors import ConfigurationError
 
 @dataclass(eq=False)
 class InformationConstraint(Stabilizer):
-    """At most ``capacity`` nats about a row in its code, by dual gradient descent (Peng et al., 2019).
+    """Limit the information in the code to ``capacity`` nats by dual gradient descent (Peng et al., 2019).
 
-    The discriminator minimises its loss + β (information - capacity), the information taken over both sides alike, and β
-    climbs the same gap after each step: β <- max(0, β + rate · (information - capacity)).
+    The discriminator minimizes its loss + β (information - capacity), where the information is the mean of both sides. After
+    each step β <- max(0, β + rate · (information - capacity)).
 
-    It draws the noise of the code as well, so it comes last of all stabilisers: what others put into the batch gets its own.
+    It also draws the noise of the code. It must be the last stabilizer, so that rows added by others get noise too.
 
     Args:
         capacity: I_c, in nats.
-        rate: step of β.
-        initial: β at the start.
+        rate: step size of β.
+        initial: initial β.
     """
 
     name = "information"
@@ -35,23 +35,23 @@ class InformationConstraint(Stabilizer):
     initial: float = 0.1
 
     def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
-        """Start β."""
+        """Initialize β."""
         self.beta: Tensor
         self.information: Tensor
         for setting in ("capacity", "rate", "initial"):
             check_range(self.name, setting, getattr(self, setting), 0.0, float("inf"))
         if not isinstance(discriminator, BottleneckDiscriminator):
-            raise ConfigurationError("'information' is a constraint on VAIL's bottleneck discriminator; leave it out")
+            raise ConfigurationError("'information' works only with VAIL's bottleneck discriminator; leave it out")
         device = discriminator.encoder.mean.device
         self.register_buffer("beta", torch.tensor(float(self.initial), device=device))
         self.register_buffer("information", torch.zeros((), device=device))
 
     def on_batch(self, real: Encoded, fake: Encoded, generator: torch.Generator) -> tuple[Encoded, Encoded]:
-        """Draw the noise of both sides' codes."""
+        """Draw the noise for the codes of both sides."""
         return _noisy(real, generator), _noisy(fake, generator)
 
     def penalty(self, step: Step) -> Tensor:
-        """β (information - capacity)."""
+        """Return β (information - capacity)."""
         discriminator = step.discriminator
         assert isinstance(discriminator, BottleneckDiscriminator)
         sides = discriminator.information(step.real).mean(), discriminator.information(step.fake).mean()
@@ -60,7 +60,7 @@ class InformationConstraint(Stabilizer):
         return self.beta * (information - self.capacity)
 
     def after_step(self, discriminator: BaseDiscriminator) -> None:
-        """Move β."""
+        """Update β."""
         self.beta.copy_((self.beta + self.rate * (self.information - self.capacity)).clamp_min(0))
 
 

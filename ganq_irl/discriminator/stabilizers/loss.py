@@ -1,4 +1,4 @@
-"""Stabilisers that change the elementwise losses."""
+"""Stabilizers that change the elementwise losses."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ganq_irl.discriminator.stabilizers.base import Stabilizer, check_range
 
 @dataclass(eq=False)
 class LabelSmoothing(Stabilizer):
-    """One-sided label smoothing (Salimans et al., 2016, section 3.4): real rows carry the label 1 - epsilon.
+    """One-sided label smoothing: real rows have the label 1 - epsilon (Salimans et al., 2016, section 3.4).
 
-    A real row costs (1 - ε) real(score) + ε fake(score): for BCE that is cross-entropy with the label 1 - ε, and it says the
-    same of every other loss. The optimal D becomes ((1 - ε) p) / (p + q), so a log-ratio read from it is squashed where
-    real data dominate; recover rewards with a small ε, or none.
+    The loss of a real row is (1 - ε) real(score) + ε fake(score). For BCE this is cross-entropy with the label 1 - ε, and
+    it extends the idea to every other loss. The optimal D becomes ((1 - ε) p) / (p + q), which compresses the log-ratio
+    where real data dominate: use a small ε, or none, to recover rewards.
     """
 
     name = "label-smoothing"
@@ -31,6 +31,6 @@ class LabelSmoothing(Stabilizer):
     def on_losses(
         self, loss: Loss, real_scores: Tensor, fake_scores: Tensor, losses: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Mix the fake loss into the real side."""
+        """Mix the fake loss into the loss of real rows."""
         real_losses, fake_losses = losses
         return (1 - self.epsilon) * real_losses + self.epsilon * loss.fake(real_scores), fake_losses

@@ -1,4 +1,4 @@
-"""Stabilisers that add a term to the loss."""
+"""Stabilizers that add a term to the loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ganq_irl.discriminator.stabilizers.base import Stabilizer, Step, check_rang
 
 @dataclass(eq=False)
 class Penalty(Stabilizer):
-    """A penalty with a weight."""
+    """Base class for penalties with a weight."""
 
     weight: float = 1.0
 
@@ -27,7 +27,7 @@ class Penalty(Stabilizer):
 
 @dataclass(eq=False)
 class GradientPenalty(Penalty):
-    """weight · mean (‖∇D‖ - 1)² at interpolates (Gulrajani et al., 2017, equation 3)."""
+    """Gradient penalty weight · mean (‖∇D‖ - 1)² at interpolates (Gulrajani et al., 2017, equation 3)."""
 
     name = "gradient-penalty"
     penalizes_gradient = True
@@ -35,7 +35,7 @@ class GradientPenalty(Penalty):
     weight: float = 10.0
 
     def penalty(self, step: Step) -> Tensor:
-        """The weighted penalty."""
+        """Return the weighted penalty."""
         weights = torch.rand(step.fake_scores.shape, generator=step.generator, device=step.fake_scores.device)
         real = pair(step.real, step.fake, step.generator)
         value = gradient_penalty(step.discriminator.gradient_norms, real, step.fake, weights, self.center)
@@ -44,7 +44,7 @@ class GradientPenalty(Penalty):
 
 @dataclass(eq=False)
 class ZeroCenteredGradientPenalty(GradientPenalty):
-    """weight · mean ‖∇D‖² at interpolates (Thanh-Tung et al., 2019)."""
+    """Zero-centered gradient penalty weight · mean ‖∇D‖² at interpolates (Thanh-Tung et al., 2019)."""
 
     name = "zero-centered-gradient-penalty"
     center: ClassVar[float] = 0.0
@@ -52,53 +52,53 @@ class ZeroCenteredGradientPenalty(GradientPenalty):
 
 @dataclass(eq=False)
 class RealGradientPenalty(Penalty):
-    """weight / 2 · mean ‖∇D‖² at real rows: R1 (Mescheder et al., 2018, equation 9)."""
+    """R1 penalty weight / 2 · mean ‖∇D‖² at real rows (Mescheder et al., 2018, equation 9)."""
 
     name = "r1"
     penalizes_gradient = True
     weight: float = 10.0
 
     def penalty(self, step: Step) -> Tensor:
-        """The weighted penalty."""
+        """Return the weighted penalty."""
         return self.weight / 2 * gradient_penalty_at(step.discriminator.gradient_norms, step.real)
 
 
 @dataclass(eq=False)
 class FakeGradientPenalty(Penalty):
-    """weight / 2 · mean ‖∇D‖² at fake rows: R2 (Mescheder et al., 2018, equation 10)."""
+    """R2 penalty weight / 2 · mean ‖∇D‖² at fake rows (Mescheder et al., 2018, equation 10)."""
 
     name = "r2"
     penalizes_gradient = True
     weight: float = 10.0
 
     def penalty(self, step: Step) -> Tensor:
-        """The weighted penalty."""
+        """Return the weighted penalty."""
         return self.weight / 2 * gradient_penalty_at(step.discriminator.gradient_norms, step.fake)
 
 
 @dataclass(eq=False)
 class LogitEntropy(Penalty):
-    """-weight · entropy of D's verdicts, against certainty (entropy regularisation, from actor-critic)."""
+    """Entropy bonus on D's predictions, -weight · entropy (entropy regularization, from actor-critic methods)."""
 
     name = "logit-entropy"
     needs_log_ratio = True
     weight: float = 1e-3
 
     def penalty(self, step: Step) -> Tensor:
-        """Minus the weighted entropy."""
+        """Return minus the weighted entropy."""
         scores = torch.cat([step.real_scores, step.fake_scores])
         return -self.weight * logit_entropy(step.loss.log_ratio(scores))
 
 
 @dataclass(eq=False)
 class HistoricalAveraging(Penalty):
-    """weight · ‖θ - mean of past θ‖² (Salimans et al., 2016, section 3.3)."""
+    """Historical averaging, weight · ‖θ - mean of past θ‖² (Salimans et al., 2016, section 3.3)."""
 
     name = "historical-averaging"
     weight: float = 1e-2
 
     def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
-        """Start the averages at the present parameters."""
+        """Initialize the averages with the current parameters."""
         self.count: Tensor
         super().attach(discriminator, reference)
         for index, parameter in enumerate(discriminator.parameters()):
@@ -109,12 +109,12 @@ class HistoricalAveraging(Penalty):
         return [buffer for name, buffer in self.named_buffers() if name.startswith("average_")]
 
     def penalty(self, step: Step) -> Tensor:
-        """The weighted distance."""
+        """Return the weighted squared distance."""
         return self.weight * historical_distance(step.discriminator.parameters(), self._averages())
 
     @torch.no_grad()
     def after_step(self, discriminator: BaseDiscriminator) -> None:
-        """Let the new parameters into the averages."""
+        """Update the averages."""
         self.count += 1
         for average, parameter in zip(self._averages(), discriminator.parameters(), strict=True):
             average.lerp_(parameter, 1.0 / self.count)

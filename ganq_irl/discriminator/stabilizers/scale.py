@@ -1,4 +1,4 @@
-"""Stabilisers that act when the demonstrations have said how inputs are scaled."""
+"""Stabilizers that adjust the scaling of inputs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ganq_irl.discriminator.stabilizers.base import Stabilizer
 
 @dataclass(eq=False)
 class SpaceRange(Stabilizer):
-    """Scale no input so finely that values within the bounds of its space are cut off.
+    """Lower bound on the standard deviation of bounded inputs, so that values within their space are not clipped.
 
-    Inputs are counted in the demonstrations' deviations and cut at 10 of them. A demonstration that hardly moves makes these
-    so small that all else is beyond the cut and looks the same: the score then says that something is wrong, and not which
-    way is better. With this a bounded column is divided by at least a tenth of the distance from its mean to its farther
-    bound. Columns without bounds stay as they are, and so do demonstrations that use a fair part of the space.
+    Inputs are divided by the standard deviation of the demonstrations and clipped at 10. If the demonstrations hardly vary,
+    almost every other value is clipped and looks the same: the score then detects a difference but not a direction. With
+    this stabilizer a bounded column is divided by at least a tenth of the distance from its mean to its farther bound.
+    Unbounded columns do not change, nor do demonstrations that cover a fair part of the space.
     """
 
     name = "space-range"
 
     def on_statistics(self, encoder: InputEncoder) -> None:
-        """Raise the deviations that are too small."""
+        """Raise standard deviations that are too small."""
         encoder.reach_bounds()
