@@ -98,6 +98,17 @@ def test_a_room_imports_only_from_its_left(path):
         assert not trespasses(dotted_name(path), imports_of(path))
 
 
+def test_nothing_but_itself_imports_the_accelerated_room():
+    """It may be deleted: what it speeds up finds it by name."""
+    importers = {
+        dotted_name(path): names
+        for path in all_files()
+        if (names := [name for name in imports_of(path) if room_of(name) == "accelerated"])
+        and room_of(dotted_name(path)) != "accelerated"
+    }
+    assert not importers
+
+
 @pytest.mark.parametrize("path", [p for p in all_files() if room_of(dotted_name(p)) == "discriminator"], ids=dotted_name)
 def test_the_discriminator_knows_torch_and_spaces_only(path):
     """No env, no policy, no algorithm: of SB3 the preprocessing of spaces and the layers, of Gymnasium the spaces."""

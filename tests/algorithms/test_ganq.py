@@ -23,8 +23,8 @@ from ganq_irl.algorithms import GANQ
 from ganq_irl.discriminator import LOSSES, STABILIZERS
 from ganq_irl.errors import ConfigurationError, GanqIrlError, IncompatibleSpaces, TrainingDiverged
 from ganq_irl.generators.n_step import NStepReplayBuffer
-from ganq_irl.generators.return_models import ConcatenatedGenerator, LocationShapeGenerator
 from ganq_irl.generators.schedules import LinearSchedule
+from ganq_irl.networks.return_models import ConcatenatedGenerator, LocationShapeGenerator
 from tests.algorithms.ganq_examples import MODES, SMALL, VECTOR, collected, same_state, small, spaces_env, walk_env
 
 IMAGE = spaces.Box(0, 255, (36, 40, 3), np.uint8)

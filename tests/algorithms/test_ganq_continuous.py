@@ -15,9 +15,9 @@ from torch.nn.functional import smooth_l1_loss
 from torch.nn.utils import parameters_to_vector
 
 from ganq_irl.algorithms.ganq import ContinuousGANQ
-from ganq_irl.algorithms.ganq.twin_generators import samples_of_smallest_mean
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, TrainingDiverged
-from ganq_irl.generators.return_noise import noise_grid
+from ganq_irl.networks.return_noise import noise_grid
+from ganq_irl.networks.twin_return_models import samples_of_smallest_mean
 
 BEST = -1.1
 BOX = spaces.Box(-np.inf, np.inf, (2,))

@@ -10,9 +10,9 @@ from torch.nn.utils import parameters_to_vector
 
 from ganq_irl.algorithms.ganq.residuals import ResidualScale
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.generators.return_models import RETURN_GENERATORS
-from ganq_irl.generators.return_noise import N_GRID, NOISE, NoiseEmbedding, noise_grid, stratified_noise
 from ganq_irl.networks.q_networks import ACTION_NETWORKS
+from ganq_irl.networks.return_models import RETURN_GENERATORS
+from ganq_irl.networks.return_noise import N_GRID, NOISE, NoiseEmbedding, noise_grid, stratified_noise
 from tests.algorithms.ganq_examples import MODES, clone, collected, counting_env, small, step_taken
 
 KINDS = [("location-shape", network) for network in ACTION_NETWORKS] + [("concatenated", None)]

@@ -1,4 +1,7 @@
-"""Only ``generators`` touches what Stable-Baselines3 keeps private; elsewhere its classes are subclassed or called."""
+"""Only ``generators``, and ``accelerated``, which repeats SB3's code, touch what SB3 keeps private.
+
+Elsewhere SB3's classes are subclassed or called.
+"""
 
 import ast
 from functools import cache
@@ -12,7 +15,7 @@ FILES = sorted(
     path
     for folder in ("ganq_irl", "demos/ganq_irl_demos", "cli/ganq_irl_cli")
     for path in (ROOT / folder).rglob("*.py")
-    if path.relative_to(ROOT).parts[:2] != ("ganq_irl", "generators")
+    if path.relative_to(ROOT).parts[1] not in ("generators", "accelerated")
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ganq_irl.accelerated.ganq.networks import Mlp, Views
-from ganq_irl.generators.return_models import LocationShapeGenerator
+from ganq_irl.networks.return_models import LocationShapeGenerator
 
 
 class FastGenerator:

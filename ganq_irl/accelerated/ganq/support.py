@@ -16,8 +16,8 @@ from ganq_irl.accelerated.ganq.networks import slope_of
 from ganq_irl.discriminator import DiscriminatorLearner, ReturnDiscriminator
 from ganq_irl.discriminator.losses import Wasserstein
 from ganq_irl.discriminator.stabilizers.penalty import ZeroCenteredGradientPenalty
-from ganq_irl.generators.return_models import LocationShapeGenerator
 from ganq_irl.networks.q_networks import ActionOutputs
+from ganq_irl.networks.return_models import LocationShapeGenerator
 
 
 class ReturnLearner(Protocol):

@@ -25,9 +25,9 @@ from ganq_irl.algorithms.ganq.continuous_policies import (
     ContinuousMultiInputPolicy,
 )
 from ganq_irl.algorithms.ganq.modes import MODES
-from ganq_irl.algorithms.ganq.twin_generators import TwinGenerators, samples_of_smallest_mean
 from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metrics, Sampled
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
+from ganq_irl.networks.twin_return_models import TwinGenerators, samples_of_smallest_mean
 from ganq_irl.types import Observations
 
 

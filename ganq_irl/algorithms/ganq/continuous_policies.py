@@ -11,8 +11,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Combine
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.td3.policies import TD3Policy
 
-from ganq_irl.algorithms.ganq.twin_generators import TwinGenerators
-from ganq_irl.generators.return_noise import N_GRID, noise_grid
+from ganq_irl.networks.return_noise import N_GRID, noise_grid
+from ganq_irl.networks.twin_return_models import TwinGenerators
 
 
 class ContinuousGANQPolicy(TD3Policy):

@@ -27,9 +27,9 @@ from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metr
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.acceleration import imported, why_not_accelerated
-from ganq_irl.generators.return_models import LocationShapeGenerator, ReturnGenerator
-from ganq_irl.generators.return_noise import NOISE
 from ganq_irl.generators.schedules import LinearSchedule
+from ganq_irl.networks.return_models import LocationShapeGenerator, ReturnGenerator
+from ganq_irl.networks.return_noise import NOISE
 from ganq_irl.types import Observations
 
 LEARNING_RATE, CRITIC_LEARNING_RATE = LinearSchedule(1e-3, 0.0), LinearSchedule(4e-3, 0.0)

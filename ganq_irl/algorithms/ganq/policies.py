@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from ganq_irl.algorithms.ganq.risk import Risk
 from ganq_irl.errors import ConfigurationError, nearest
-from ganq_irl.generators.return_models import RETURN_GENERATORS, ReturnGenerator
-from ganq_irl.generators.return_noise import N_GRID, noise_grid
 from ganq_irl.networks.extractors import LeavesExtractor, default_extractor, needs_leaves_extractor
+from ganq_irl.networks.return_models import RETURN_GENERATORS, ReturnGenerator
+from ganq_irl.networks.return_noise import N_GRID, noise_grid
 
 
 class GANQPolicy(DQNPolicy):

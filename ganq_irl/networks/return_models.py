@@ -16,8 +16,8 @@ from stable_baselines3.dqn.policies import QNetwork
 from torch import Tensor, nn
 
 from ganq_irl.errors import ConfigurationError, nearest
-from ganq_irl.generators.return_noise import NoiseEmbedding, noise_grid
 from ganq_irl.networks.q_networks import ACTION_NETWORKS, ActionHead
+from ganq_irl.networks.return_noise import NoiseEmbedding, noise_grid
 
 
 class LocationShapeGenerator(QNetwork):

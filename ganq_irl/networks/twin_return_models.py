@@ -10,7 +10,7 @@ from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor, nn
 
-from ganq_irl.generators.return_noise import NoiseEmbedding
+from ganq_irl.networks.return_noise import NoiseEmbedding
 
 
 class Shape(nn.Module):
