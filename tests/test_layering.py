@@ -1,6 +1,7 @@
-"""The imports of every file, held to the picture of the rooms: a room imports only from rooms to its left."""
+"""Imports, file by file: a room imports only from rooms to its left, and no modules import each other in a circle."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,26 @@ LEFT_OF["evaluation"] = tuple(room for room in LEFT_OF["evaluation"] if room != 
 CODE_RUNNING_READERS = {"pickle", "cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "shelve"}
 
 
-def all_files():
-    return sorted(path for name, root in SOURCES.items() for path in (root / name).rglob("*.py"))
+@cache
+def all_modules():
+    """Dotted name of every module of the project -> its path."""
+    return {
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+        for name, root in SOURCES.items()
+        for path in sorted((root / name).rglob("*.py"))
+    }
 
 
-def dotted_name(path):
-    root = next(root for name, root in SOURCES.items() if path.is_relative_to(root / name))
-    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+@cache
+def nodes_of(module):
+    """The nodes of a module's syntax tree."""
+    return list(ast.walk(ast.parse(all_modules()[module].read_text(encoding="utf-8"))))
+
+
+def for_typing(nodes):
+    """The nodes below ``if TYPE_CHECKING``."""
+    guards = [node for node in nodes if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"]
+    return {node for guard in guards for statement in guard.body for node in ast.walk(statement)}
 
 
 def room_of(name):
@@ -55,10 +69,10 @@ def room_of(name):
     return rest.partition(".")[0] if package == "ganq_irl" else package
 
 
-def imported_names(source, module, is_package=False):
-    """Full dotted names that a source imports anywhere: at the top, in functions, for type checking."""
+def imported_names(nodes, module, is_package=False):
+    """Full dotted names that the nodes import."""
     names = []
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -73,8 +87,16 @@ def imported_names(source, module, is_package=False):
     return names
 
 
-def imports_of(path):
-    return imported_names(path.read_text(encoding="utf-8"), dotted_name(path), path.name == "__init__.py")
+@cache
+def imports_of(module, with_typing=True):
+    """What a module imports anywhere: at the top, in functions, and, unless told otherwise, for type checking."""
+    left_out = set() if with_typing else for_typing(nodes_of(module))
+    nodes = [node for node in nodes_of(module) if isinstance(node, ast.Import | ast.ImportFrom) and node not in left_out]
+    return imported_names(nodes, module, all_modules()[module].name == "__init__.py")
+
+
+def modules_of_room(room):
+    return [module for module in all_modules() if room_of(module) == room]
 
 
 def trespasses(module, names):
@@ -84,33 +106,53 @@ def trespasses(module, names):
     return [name for name in names if room_of(name) not in allowed and name != "ganq_irl.__version__"]
 
 
+def circle_in(graph):
+    """The first circle of a graph, module -> modules, as a path; [] where there is none."""
+    done = set()
+
+    def search(path):
+        for following in graph[path[-1]]:
+            if following in path:
+                return [*path[path.index(following) :], following]
+            if following not in done and (circle := search([*path, following])):
+                return circle
+        done.add(path[-1])
+        return []
+
+    return next((circle for start in graph if start not in done and (circle := search([start]))), [])
+
+
 def test_every_room_has_its_place():
-    rooms = {room_of(dotted_name(path)) for path in all_files()} - {""}
+    rooms = set(map(room_of, all_modules())) - {""}
     assert rooms <= LEFT_OF.keys(), "a new room: give it a place in LEFT_OF"
     assert {"types", "errors", "budget", "parsing", "spaces", "files", "storage", "environments", "discriminator"} <= rooms
 
 
-@pytest.mark.parametrize("path", all_files(), ids=dotted_name)
-def test_a_room_imports_only_from_its_left(path):
-    if dotted_name(path) == "ganq_irl":
-        assert imports_of(path) == ["__future__.annotations", "importlib", "typing.Any"]  # and the rooms on first use
-    else:
-        assert not trespasses(dotted_name(path), imports_of(path))
+def test_a_room_imports_only_from_its_left():
+    found = {module: trespasses(module, imports_of(module)) for module in all_modules() if module != "ganq_irl"}
+    assert not {module: names for module, names in found.items() if names}
+    assert imports_of("ganq_irl") == ["__future__.annotations", "importlib", "typing.Any"]  # and the rooms on first use
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Imports inside functions count; those for type checking alone do not."""
+    graph = {}
+    for module in set(all_modules()) - set(modules_of_room("ganq_irl_demos")):  # whose trajectories and packing are one yet
+        names = imports_of(module, with_typing=False)
+        targets = [name if name in all_modules() else name.rpartition(".")[0] for name in names]
+        graph[module] = sorted(set(targets) & all_modules().keys() - {module})
+    graph |= {module: [] for module in modules_of_room("ganq_irl_demos")}
+    assert not circle_in(graph)
 
 
 def test_nothing_but_itself_imports_the_accelerated_room():
     """It may be deleted: what it speeds up finds it by name."""
-    importers = {
-        dotted_name(path): names
-        for path in all_files()
-        if (names := [name for name in imports_of(path) if room_of(name) == "accelerated"])
-        and room_of(dotted_name(path)) != "accelerated"
-    }
-    assert not importers
+    outside = [module for module in all_modules() if room_of(module) != "accelerated"]
+    found = {module: [name for name in imports_of(module) if room_of(name) == "accelerated"] for module in outside}
+    assert not {module: names for module, names in found.items() if names}
 
 
-@pytest.mark.parametrize("path", [p for p in all_files() if room_of(dotted_name(p)) == "discriminator"], ids=dotted_name)
-def test_the_discriminator_knows_torch_and_spaces_only(path):
+def test_the_discriminator_knows_torch_and_spaces_only():
     """No env, no policy, no algorithm: of SB3 the preprocessing of spaces and the layers, of Gymnasium the spaces."""
     allowed = {
         "stable_baselines3": ("stable_baselines3.common.preprocessing.", "stable_baselines3.common.torch_layers."),
@@ -120,23 +162,43 @@ def test_the_discriminator_knows_torch_and_spaces_only(path):
         "ganq_irl": ("ganq_irl.",),
     }
     standard = {"__future__", "abc", "collections", "contextlib", "copy", "dataclasses", "functools", "math", "typing"}
-    for name in imports_of(path):
-        package = name.partition(".")[0]
-        assert package in standard or name.startswith(allowed.get(package, ())), name
+    names = {(module, name) for module in modules_of_room("discriminator") for name in imports_of(module)}
+    assert len(names) > 100
+    packages = {(module, name): name.partition(".")[0] for module, name in names}
+    foreign = {pair: package for pair, package in packages.items() if package not in standard}
+    assert not [pair for pair, package in foreign.items() if not pair[1].startswith(allowed.get(package, ()))]
 
 
-@pytest.mark.parametrize("path", all_files(), ids=dotted_name)
-def test_nothing_that_is_read_may_run_code(path):
-    assert not {name.partition(".")[0] for name in imports_of(path)} & CODE_RUNNING_READERS
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Attribute) and node.attr == "load" and isinstance(node.value, ast.Name):
-            assert node.value.id != "torch", "torch.load unpickles"
-        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
-            assert isinstance(node.value, ast.Constant)
-            assert node.value.value is False
+def test_nothing_that_is_read_may_run_code():
+    found = [
+        (module, name)
+        for module in all_modules()
+        for name in imports_of(module)
+        if name.partition(".")[0] in CODE_RUNNING_READERS
+    ]
+    for module in all_modules():
+        found += [(module, ast.unparse(node)) for node in nodes_of(module) if unpickles(node)]
+    assert not found
 
 
-# The reader of imports can fail.
+def unpickles(node):
+    """Whether it is ``torch.load`` or ``allow_pickle`` with anything but False."""
+    if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+        return not (isinstance(node.value, ast.Constant) and node.value.value is False)
+    return isinstance(node, ast.Attribute) and node.attr == "load" and getattr(node.value, "id", "") == "torch"
+
+
+# These checks can fail.
+
+
+@pytest.mark.parametrize("source", ["torch.load(path)", "np.load(path, allow_pickle=True)", "np.load(p, allow_pickle=x)"])
+def test_a_reader_that_runs_code_is_seen(source):
+    assert any(unpickles(node) for node in ast.walk(ast.parse(source)))
+
+
+def test_a_circle_is_seen():
+    assert circle_in({"a": ["b"], "b": ["c", "d"], "c": [], "d": ["b"]}) == ["b", "d", "b"]
+    assert not circle_in({"a": ["b", "c"], "b": ["c"], "c": []})
 
 
 @pytest.mark.parametrize(
@@ -162,7 +224,7 @@ def test_nothing_that_is_read_may_run_code(path):
     ],
 )
 def test_a_trespass_is_seen(module, source):
-    assert trespasses(module, imported_names(source, module))
+    assert trespasses(module, imported_names(ast.walk(ast.parse(source)), module))
 
 
 @pytest.mark.parametrize(
@@ -175,4 +237,4 @@ def test_a_trespass_is_seen(module, source):
     ],
 )
 def test_an_import_from_the_left_is_none(module, source):
-    assert not trespasses(module, imported_names(source, module))
+    assert not trespasses(module, imported_names(ast.walk(ast.parse(source)), module))
