@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import weakref
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -154,14 +155,40 @@ def current() -> Budget:
 
 
 @contextlib.contextmanager
-def shared() -> Iterator[Budget]:
-    """Let everything that is read inside share one budget: that of the command, or outside of one a new one."""
-    budget = current()
+def _in_force(budget: Budget) -> Iterator[Budget]:
     token = _current.set(budget)
     try:
         yield budget
     finally:
         _current.reset(token)
+
+
+def convert(array: np.ndarray, dtype: np.dtype | type) -> np.ndarray:
+    """Return an array in another dtype. While files are read, the copy counts for as long as it lives.
+
+    Raises:
+        ReadLimitExceeded: there is no room for the copy.
+    """
+    import numpy as np
+
+    budget = _current.get()
+    if budget is None:
+        return array.astype(dtype)
+    source = f"an array of {array.dtype} as {np.dtype(dtype)}"
+    budget.check(array.size * np.dtype(dtype).itemsize, source)
+    converted = array.astype(dtype)
+    budget.hold([converted], source)
+    return converted
+
+
+def shared() -> contextlib.AbstractContextManager[Budget]:
+    """Let everything that is read inside share one budget: that of the command, or outside of one a new one."""
+    return _in_force(current())
+
+
+def unlimited() -> contextlib.AbstractContextManager[Budget]:
+    """Lift the limit inside, for objects that are in memory already."""
+    return _in_force(Budget(sys.maxsize))
 
 
 @contextlib.contextmanager
@@ -176,13 +203,12 @@ def read_limit(limit: int | str | None = None) -> Iterator[Budget]:
     """
     before = os.environ.get(VARIABLE)
     size = _from_environment() if limit is None else parse_size(limit)
-    token = _current.set(Budget(size))
     if limit is not None:
         os.environ[VARIABLE] = str(size)
     try:
-        yield current()
+        with _in_force(Budget(size)) as budget:
+            yield budget
     finally:
-        _current.reset(token)
         if limit is not None:
             os.environ.pop(VARIABLE)
             os.environ.update({} if before is None else {VARIABLE: before})

@@ -29,6 +29,9 @@ LARGEST_JSON = 2**26
 LARGEST_TOML = 2**20
 """Bytes of TOML that are read; the parser takes its time, so that more would be a wait."""
 
+TEXT_BYTES = 5
+"""Memory of a byte of text: itself, and the character that it becomes, which takes four where one of them needs as many."""
+
 MOST_ENTRIES = 10**6
 """Files and folders that a folder may hold; more is no folder that anything here reads."""
 
@@ -151,7 +154,7 @@ def read_text(path: Path | str, largest: int) -> str:
         with open_file(path) as file:
             size = os.fstat(file.fileno()).st_size
             budget.current().add_source(path)
-            budget.current().check(min(size, largest), path)
+            budget.current().check(TEXT_BYTES * min(size, largest), path)
             content = file.read(largest + 1)
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganq_irl import budget
 from ganq_irl.errors import ConfigurationError, StorageError
-from ganq_irl.files import new_file, read_json, replacing_folder, require_plain
+from ganq_irl.files import new_file, open_file, read_json, replacing_folder, require_plain
 
 CONFIG_FILE = "config.json"
 TENSORS_FILE = "tensors.safetensors"
+LARGEST_HEADER = 2**22
+"""Bytes that may describe the tensors of a file, which lie at its beginning: room for some 40 000 tensors."""
+
 DESCRIBED = 32
-"""Memory that a byte of the description of tensors takes once each is an object."""
+"""Memory that a byte of this description takes once each tensor is an object."""
 
 _SPARE_BYTES = 2**26
 _LAYER_BYTES = 2**12  # what a layer of a few numbers takes
@@ -88,16 +92,18 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[
         raise StorageError(f"{error}; copy the folder again") from error
     given = config.pop("sha256", None) if isinstance(config, dict) else None
     try:
+        check_tensors(folder / TENSORS_FILE)
         is_whole = given is not None and given == _checksum(config, folder / TENSORS_FILE)
     except RecursionError as error:
         raise StorageError(f"{folder / CONFIG_FILE} is nested too deeply; copy the folder again") from error
+    except OSError as error:
+        raise StorageError(f"{folder / TENSORS_FILE} cannot be read ({error}); copy the folder again") from error
     if not is_whole:
         raise StorageError(
             f"{folder / TENSORS_FILE} and {CONFIG_FILE} do not match the checksum in the latter: one of them was altered or "
             "cut short; copy the folder again"
         )
     try:
-        check_tensors(folder / TENSORS_FILE)
         return config, load_file(folder / TENSORS_FILE, device=str(usable_device(device)))
     except (SafetensorError, OSError) as error:
         raise StorageError(f"{folder / TENSORS_FILE} cannot be read ({error}); copy the folder again") from error
@@ -108,14 +114,19 @@ def check_tensors(path: Path) -> None:
 
     Raises:
         ReadLimitExceeded: there is not.
+        StorageError: it describes more tensors than any of ours, or is no regular file.
         OSError: it cannot be read.
     """
-    with open(path, "rb") as file:
-        described = int.from_bytes(file.read(8), "little")
-    size = path.stat().st_size
+    with open_file(path) as file:
+        described, size = int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size
+    if described > LARGEST_HEADER:
+        raise StorageError(
+            f"{path} cannot be read: the list of its tensors claims {budget.in_words(described)}, more than "
+            f"{budget.in_words(LARGEST_HEADER)}; copy the folder again, or do without it"
+        )
     current = budget.current()
     current.add_source(path)
-    current.check(size + DESCRIBED * min(described, size), path)
+    current.check(size + DESCRIBED * described, path)
 
 
 @contextlib.contextmanager
@@ -123,9 +134,12 @@ def building_for(tensors: Mapping[str, Tensor]) -> Iterator[None]:
     """Build networks that are to be filled with these tensors, within a few times their memory.
 
     Raises:
+        ReadLimitExceeded: there is no room for them.
         StorageError: a description asks for far more than there is to fill it with, before that is allocated.
     """
-    with _Allowance(_SPARE_BYTES + 4 * sum(tensor.nbytes for tensor in tensors.values())):
+    allowed = _SPARE_BYTES + 4 * sum(tensor.nbytes for tensor in tensors.values())
+    budget.current().check(allowed, "a network")
+    with _Allowance(allowed):
         yield
 
 

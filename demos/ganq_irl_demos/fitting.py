@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from ganq_irl import budget
 from ganq_irl.errors import InvalidDemonstrations
 
 NUMERIC = "biuf"
@@ -29,10 +30,10 @@ def plain_array(value: Any, name: str) -> np.ndarray:
     if array.dtype.kind == "O":
         array = _unboxed(array, name)
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # longdouble, which neither torch nor a file holds
-        return array.astype(np.float64)
+        return budget.convert(array, np.float64)
     if array.dtype == np.uint64:
-        return array.astype(np.int64 if array.max(initial=0) <= np.iinfo(np.int64).max else np.float64)
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+        return budget.convert(array, np.int64 if array.max(initial=0) <= np.iinfo(np.int64).max else np.float64)
+    return array if array.dtype.isnative else budget.convert(array, array.dtype.newbyteorder("="))
 
 
 def _refuse_masked(value: Any, name: str) -> None:
@@ -86,9 +87,9 @@ def fitted(array: np.ndarray, space: spaces.Space) -> np.ndarray:
         array = array.reshape(len(array), *space.shape)
     wanted = np.dtype(space.dtype)
     if array.dtype.kind == "b" and not isinstance(space, spaces.MultiBinary):
-        return array.astype(wanted)
+        return budget.convert(array, wanted)
     if array.dtype.kind == "f" and wanted.kind in "iu" and _are_whole(array):
-        return array.astype(wanted if isinstance(space, spaces.Box) and _holds(wanted, array) else np.int64)
+        return budget.convert(array, wanted if isinstance(space, spaces.Box) and _holds(wanted, array) else np.int64)
     return array
 
 

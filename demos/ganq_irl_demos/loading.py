@@ -84,7 +84,8 @@ def load_demonstrations(
             sets = [(load_demonstrations(one, **told, needs=()), weight) for one, weight in source]
             demonstrations = join(sets, "several sets")
         else:
-            demonstrations = _from_objects(source, request)
+            with budget.unlimited():
+                demonstrations = _from_objects(source, request)
     _require_present(demonstrations, needs)
     return _agreeing(demonstrations, observation_space, action_space, env_id)
 

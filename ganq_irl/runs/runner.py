@@ -15,6 +15,7 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import get_device
 
+from ganq_irl import budget
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, RunDirectoryError
 from ganq_irl.evaluation import Evaluation, early_end_warning, evaluate_returns, length_bias_warning, summarize
@@ -124,7 +125,7 @@ def resume_experiment(
             f"{run.folder} is finished; give --timesteps N to go on, or train another with --config {run.folder / CONFIG}"
         )
     config = run.config if timesteps is None else _longer(run.config, timesteps)
-    with locked(run.folder), keeping_warnings() as kept:
+    with locked(run.folder), keeping_warnings() as kept, budget.shared():
         checkpoint = CheckpointStore(run.folder / CHECKPOINTS).newest()
         done = run.config.timesteps if is_finished else checkpoint.step
         if timesteps is not None and timesteps <= (done or 0):

@@ -239,7 +239,7 @@ def test_a_checkpoint_that_would_replace_a_method(run):
     checkpoint = read_checkpoint(newest(run))
     state = checkpoint.state()
     state["simulators"][0][-1]["attributes"]["step"] = "payload"
-    CheckpointStore(run / "checkpoints").save(checkpoint.info | {"step": 64}, state, checkpoint.progress())
+    CheckpointStore(run / "checkpoints").save(checkpoint.info | {"step": 64}, state, checkpoint.progress().encode())
     with pytest.raises(StorageError, match="which is no data"):
         resume_experiment(run, progress_bar=False)
 
@@ -377,7 +377,7 @@ def test_a_manifest_that_says_nonsense(changes, run):
 def test_a_progress_that_is_no_text(run):
     (newest(run) / "progress.csv").write_bytes(b"\xff\xfe")
     seal(newest(run))
-    with pytest.raises(StorageError, match="is no text"):
+    with pytest.raises(StorageError, match="is not text"):
         resume_experiment(run, progress_bar=False)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -34,6 +35,19 @@ def check_size(path: Path, declared: int) -> None:
     current = budget.current()
     current.add_source(path)
     current.check(declared, path)
+
+
+def check_zip(archive: zipfile.ZipFile, path: Path, unpacking: Sequence[zipfile.ZipInfo]) -> None:
+    """Raise unless the budget has room for entries of a zip archive and for a copy of the largest.
+
+    Raises:
+        DemoFormatError: entries share their bytes, so that one may be there any number of times.
+        ReadLimitExceeded: there is no room.
+    """
+    if sum(info.compress_size for info in archive.infolist()) > path.stat().st_size:
+        raise DemoFormatError(f"{path} was altered: entries of the archive overlap; copy it again, or remove it")
+    sizes = [info.file_size for info in unpacking]
+    check_size(path, sum(sizes) + max(sizes, default=0))
 
 
 def check_columns(count: int, source: str) -> None:

@@ -24,7 +24,7 @@ from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
 from ganq_irl.parsing import json_cost, parse_json
 from ganq_irl_demos.fitting import NUMERIC
-from ganq_irl_demos.formats.limits import brief, check_size
+from ganq_irl_demos.formats.limits import brief, check_zip
 from ganq_irl_demos.packing import TABLE, Arrays, check_lengths, content_checksum, header_of, unpack
 from ganq_irl_demos.staging import CHUNK, Column
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -233,8 +233,7 @@ def check_entries(archive: zipfile.ZipFile, path: Path, wanted: Collection[str] 
     if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
         raise DemoFormatError(f"{path} uses a compression that numpy does not write; save it again with numpy or ganq-irl")
     unpacking = [info for info in infos if info.compress_type != zipfile.ZIP_STORED or info.file_size < MAPPED_BYTES]
-    sizes = [info.file_size for info in unpacking]
-    check_size(path, sum(sizes) + max(sizes, default=0))  # one at a time is copied, where it is not in C's order
+    check_zip(archive, path, unpacking)  # one at a time is copied, where it is not in C's order
     for info in infos:
         _check_array_header(archive, info, path, kinds)
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from gymnasium import spaces
 
+from ganq_irl import budget
 from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.formats.limits import brief, check_size
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.joints import Block
 from ganq_irl_demos.tables.tables import BLOCK_ROWS, table_stream
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.buffers import ReplayBuffer
 
 T = TypeVar("T")
 
@@ -40,6 +44,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
     from stable_baselines3.common.buffers import ReplayBuffer
 
     buffer = unpickled(path, ReplayBuffer)
+    budget.current().hold(_arrays(buffer), path)
     told = Request(buffer.observation_space, buffer.action_space, request.env_id)
     return table_stream(lambda: _blocks(buffer), told, str(path))
 
@@ -49,9 +54,11 @@ def unpickled(path: Path, kind: type[T]) -> T:
 
     Raises:
         DemoFormatError: it cannot be unpickled, or is of another class.
+        ReadLimitExceeded: it is larger than what may be read.
     """
     from stable_baselines3.common.save_util import load_from_pkl
 
+    check_size(path, 2 * path.stat().st_size)  # the bytes of an array, and the array
     try:
         found = load_from_pkl(path)
     except Exception as error:  # unpickling may raise anything
@@ -59,6 +66,12 @@ def unpickled(path: Path, kind: type[T]) -> T:
     if not isinstance(found, kind):
         raise DemoFormatError(f"{path} holds a {type(found).__name__}, expected a {kind.__name__} of Stable-Baselines3")
     return found
+
+
+def _arrays(buffer: ReplayBuffer) -> Iterator[np.ndarray]:
+    for value in vars(buffer).values():
+        parts = value.values() if isinstance(value, dict) else (value,)
+        yield from (part for part in parts if isinstance(part, np.ndarray))
 
 
 def _blocks(buffer: Any) -> Iterator[Block]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpaces
 from ganq_irl.files import require_plain
+from ganq_irl.parsing import parse_json
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos import hub
-from ganq_irl_demos.formats.limits import brief, needed
+from ganq_irl_demos.formats.limits import brief, check_zip, needed
+from ganq_irl_demos.formats.npz import UNREADABLE
 from ganq_irl_demos.formats.replay_buffer import unpickled
 
 NORMALIZATION = "vec_normalize.pkl"
@@ -74,6 +75,7 @@ def load_policy(source: str, observation_space: spaces.Space, action_space: spac
         DemoFormatError: no such file, or no policy.
         IncompatibleSpaces: it was trained for other spaces.
         MissingDependency: its package is not installed.
+        ReadLimitExceeded: it unpacks to more than may be read.
     """
     if not trust:
         raise ConfigurationError(
@@ -111,8 +113,11 @@ def _description(path: Path) -> dict[str, Any]:
     """What the zip says in plain JSON."""
     try:
         with zipfile.ZipFile(path) as archive:
-            data = json.loads(archive.read("data"))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, RecursionError) as error:
+            check_zip(archive, path, archive.infolist())
+            data = parse_json(archive.read("data"), path)
+    except DemoFormatError:
+        raise
+    except UNREADABLE as error:
         raise DemoFormatError(f"{path} is no policy saved by Stable-Baselines3 ({brief(error)})") from error
     if not isinstance(data, dict):
         raise DemoFormatError(f"{path} is no policy saved by Stable-Baselines3")

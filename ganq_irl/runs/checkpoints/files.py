@@ -19,14 +19,16 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ganq_irl.errors import StorageError
-from ganq_irl.files import new_file, open_file, read_json, require_plain
+from ganq_irl.files import new_file, open_file, read_json, read_text, require_plain
 from ganq_irl.runs.checkpoints.replay import CHUNK_BYTES
-from ganq_irl.storage import flatten_state, unflatten_state
+from ganq_irl.storage import check_tensors, flatten_state, unflatten_state
 
 SCHEMA = 1
 MANIFEST, STATE, PROGRESS = "manifest.json", "state.json", "progress.csv"
 _LARGEST_MANIFEST = 2**24
-_LARGEST_STATE = 2**30
+_LARGEST_STATE = _LARGEST_PROGRESS = 2**30
+_MOST_TENSORS = 2**12
+"""Tensors in a file, whose description must stay below ``storage.LARGEST_HEADER``."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,13 @@ class Checkpoint:
         except (KeyError, TypeError, RecursionError) as error:
             raise StorageError(f"{self.folder / STATE} is malformed: {error!r}") from error
 
-    def progress(self) -> bytes:
-        """``progress.csv`` as it was."""
-        return (self.folder / PROGRESS).read_bytes()
+    def progress(self) -> str:
+        """``progress.csv`` as it was.
+
+        Raises:
+            StorageError: it is too large, or no text.
+        """
+        return read_text(self.folder / PROGRESS, _LARGEST_PROGRESS)
 
 
 def write_checkpoint(folder: Path, info: Mapping[str, Any], state: Mapping[str, Any], progress: bytes) -> None:
@@ -162,11 +168,11 @@ def _digest(manifest: Mapping[str, Any]) -> str:
 
 
 def _groups(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
-    """Names in groups of at most ``CHUNK_BYTES``, in their order."""
+    """Names in groups of at most ``CHUNK_BYTES`` and ``_MOST_TENSORS``, in their order."""
     group: list[str] = []
     size = 0
     for name, tensor in tensors.items():
-        if group and size + tensor.nbytes > CHUNK_BYTES:
+        if group and (size + tensor.nbytes > CHUNK_BYTES or len(group) == _MOST_TENSORS):
             yield group
             group, size = [], 0
         group.append(name)
@@ -176,18 +182,23 @@ def _groups(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
 
 
 class _Tensors(Mapping[str, Tensor]):
-    """Tensors by name, each mapped from its file when it is asked for."""
+    """Tensors by name, each mapped from its file when it is asked for, and given once: a state has no tensor twice."""
 
     def __init__(self, folder: Path, places: Mapping[str, str]) -> None:
         self.folder, self.places = folder, places
         self._open: dict[str, Any] = {}
+        self._given: set[str] = set()
 
     def __getitem__(self, name: str) -> Tensor:
         place = self.places[name]
+        if name in self._given:
+            raise StorageError(f"{self.folder / STATE} names the tensor {name!r} twice")
+        self._given.add(name)
         try:
             if place not in self._open:
                 if Path(place).name != place:
                     raise StorageError(f"{self.folder / STATE} names {place!r}, a file outside of the checkpoint")
+                check_tensors(self.folder / place)
                 self._open[place] = safe_open(self.folder / place, framework="pt")
             return self._open[place].get_tensor(name)
         except (SafetensorError, OSError) as error:

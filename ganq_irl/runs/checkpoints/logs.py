@@ -11,7 +11,6 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import CSVOutputFormat, Logger, configure
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from ganq_irl.errors import StorageError
 from ganq_irl.files import cut_file
 from ganq_irl.runs.checkpoints.files import PROGRESS, Checkpoint
 
@@ -68,10 +67,7 @@ def open_log(folder: Path, checkpoint: Checkpoint | None = None) -> RunLogger:
     """
     if checkpoint is None:
         return RunLogger(configure(str(folder), ["csv", "tensorboard"]))
-    try:
-        text = checkpoint.progress().decode()
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{checkpoint.folder / PROGRESS} is no text: {error}") from error
+    text = checkpoint.progress()
     _cut_events(folder, checkpoint.info.get("events", {}))
     (folder / PROGRESS).unlink(missing_ok=True)  # the logger makes a new one, whatever lay there
     logger = configure(str(folder), ["csv", "tensorboard"])

@@ -18,6 +18,7 @@ import torch
 from gymnasium.envs.registration import EnvSpec
 from torch import Tensor
 
+from ganq_irl import budget
 from ganq_irl.errors import StorageError
 
 ARRAY, SCALAR, FLOATS, INTEGERS, GENERATOR, LEFT = "<array>", "<scalar>", "<floats>", "<integers>", "<generator>", "<left>"
@@ -25,6 +26,8 @@ _RESERVED = {ARRAY, SCALAR, FLOATS, INTEGERS, GENERATOR, LEFT}
 _BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 _MANY = 32
 """A list of numbers longer than this one is stored as a tensor."""
+_NUMBER_BYTES = 40
+"""Memory of a number in a list."""
 _CONSTANTS = (type, types.ModuleType, types.BuiltinFunctionType, enum.Enum, EnvSpec, np.dtype)
 
 
@@ -94,13 +97,14 @@ def _pack_dict(values: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def unpack(value: Any, present: Any = None) -> Any:
-    """The inverse of ``pack``, in memory of its own. Constants, which were not stored, are taken from ``present``.
+    """The inverse of ``pack``, in memory of its own, which counts while it lives; constants are taken from ``present``.
 
     Args:
         value: what ``pack`` gave.
         present: the value that is to be replaced, built alike.
 
     Raises:
+        ReadLimitExceeded: it takes more memory than may be read.
         StorageError: the value is malformed.
     """
     match value:
@@ -111,15 +115,15 @@ def unpack(value: Any, present: Any = None) -> Any:
         case {"<scalar>": inner}:
             return unpack(inner)[()]
         case {"<floats>": Tensor() as numbers, "tuple": bool(is_tuple)}:
-            return tuple(numbers.tolist()) if is_tuple else numbers.tolist()
+            return _unpack_numbers(numbers, is_tuple)
         case {"<integers>": Tensor() as numbers, "tuple": bool(is_tuple)}:
-            return tuple(numbers.tolist()) if is_tuple else numbers.tolist()
+            return _unpack_numbers(numbers, is_tuple)
         case {"<generator>": str(name), "state": state} if name in _BIT_GENERATORS:
             bit_generator = getattr(np.random, name)()
             set_bit_generator(bit_generator, unpack(state))
             return np.random.Generator(bit_generator)
         case Tensor():
-            return value.clone()
+            return _own(value)
         case dict():
             known = present if isinstance(present, Mapping) else {}
             return {key: unpack(entry, known.get(key)) for key, entry in value.items()}
@@ -141,8 +145,22 @@ def set_bit_generator(bit_generator: Any, state: Any) -> None:
         raise StorageError(f"the state of a random generator is malformed: {error}") from error
 
 
+def _own(tensor: Tensor) -> Tensor:
+    """A copy of a tensor that lies in a file, once there is room for it."""
+    current = budget.current()
+    current.check(tensor.nbytes, "the checkpoint")
+    own = tensor.clone()
+    current.hold_object(own, own.nbytes, "the checkpoint")
+    return own
+
+
+def _unpack_numbers(numbers: Tensor, is_tuple: bool) -> list[Any] | tuple[Any, ...]:
+    budget.current().check(_NUMBER_BYTES * numbers.numel(), "the checkpoint")
+    return tuple(numbers.tolist()) if is_tuple else numbers.tolist()
+
+
 def _unpack_array(dtype: str, shape: tuple[Any, ...], raw: Tensor) -> np.ndarray:
     try:
-        return raw.numpy().view(np.uint8).copy().view(np.dtype(dtype)).reshape(shape)
+        return _own(raw).numpy().view(np.uint8).view(np.dtype(dtype)).reshape(shape)
     except (TypeError, ValueError) as error:
         raise StorageError(f"an array is malformed: {error}") from error
