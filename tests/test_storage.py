@@ -7,8 +7,10 @@ import torch
 from safetensors.torch import load_file
 
 from ganq_irl import storage
-from ganq_irl.errors import StorageError
-from ganq_irl.storage import CONFIG_FILE, TENSORS_FILE, flatten_state, load_folder, save_folder
+from ganq_irl.budget import read_limit
+from ganq_irl.errors import ReadLimitExceeded, StorageError
+from ganq_irl.storage import CONFIG_FILE, TENSORS_FILE, building_for, flatten_state, load_folder, save_folder
+from tests.bombs import write_empty_tensors
 
 CONFIG = {"schema": 1, "discount": 0.99, "names": ["a", "b"], "nested": {"limit": None, "on": True}, "n": 10**20}
 TENSORS = {
@@ -143,6 +145,21 @@ def test_tensors_that_are_no_safetensors_under_a_right_checksum(saved):
     (saved / CONFIG_FILE).write_text(json.dumps({**CONFIG, "sha256": checksum}))
     with pytest.raises(StorageError, match="cannot be read"):
         load_folder(saved)
+
+
+def test_a_list_of_a_million_tensors_is_not_parsed(saved):
+    write_empty_tensors(saved, 100_000)
+    with pytest.raises(StorageError, match=r"the list of its tensors claims 6\.\d+ MiB, more than 4 MiB"):
+        load_folder(saved)
+    with open(saved / TENSORS_FILE, "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ReadLimitExceeded, match="tensors would unpack to 1 TiB"):
+        load_folder(saved)
+
+
+def test_networks_count_before_they_are_built():
+    with read_limit("1M"), pytest.raises(ReadLimitExceeded), building_for({"a": torch.zeros(10)}):
+        pytest.fail("there is no room")
 
 
 def test_a_pickle_is_never_run(saved):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box, Discrete
 
 from ganq_irl.budget import read_limit
-from ganq_irl.errors import ReadLimitExceeded
+from ganq_irl.errors import DemoFormatError, ReadLimitExceeded
 from ganq_irl_demos import FORMATS, load_demonstrations, save_demonstrations
+from ganq_irl_demos.recording.saved_policies import load_policy
+from ganq_irl_demos.trajectories import fit
+from tests.bombs import write_overlapping, zeros_npy
 from tests.demos.demo_examples import ACTIONS, OBSERVATIONS, make_demos, make_trajectory
 
 SPACES = {"observation_space": OBSERVATIONS, "action_space": ACTIONS}
@@ -114,3 +119,42 @@ def test_json_of_empty_lists_is_not_parsed(name, place, tmp_path):
     (path / place).write_text(json.dumps({**content, "more": [[]] * 100_000}))
     with read_limit("4M"), pytest.raises(ReadLimitExceeded, match=r"json would unpack to"):
         load_demonstrations(path)
+
+
+def test_a_trusted_replay_buffer_counts_before_it_is_opened(tmp_path):
+    buffers = pytest.importorskip("stable_baselines3.common.buffers")
+    from stable_baselines3.common.save_util import save_to_pkl
+
+    buffer = buffers.ReplayBuffer(10_000, OBSERVATIONS, ACTIONS)
+    save_to_pkl(tmp_path / "a.pkl", buffer)
+    with read_limit("500K"), pytest.raises(ReadLimitExceeded, match=r"a\.pkl would unpack to"):
+        load_demonstrations(tmp_path / "a.pkl", trust=True)
+
+
+def test_a_policy_in_a_zip_counts_before_it_is_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", json.dumps({"policy_class": {}}) + " " * 10**7)
+    with read_limit("4M"), pytest.raises(ReadLimitExceeded, match=r"a\.zip would unpack to"):
+        load_policy(str(tmp_path / "a.zip"), OBSERVATIONS, ACTIONS, trust=True)
+
+
+def test_entries_of_an_archive_that_share_their_bytes_are_refused(tmp_path):
+    names = [f"{name}.npy" for name in ("obs", "acts", "next_obs", "dones", *map(str, range(50)))]
+    write_overlapping(tmp_path / "a.npz", names, zeros_npy(10**5))
+    with pytest.raises(DemoFormatError, match="entries of the archive overlap"):
+        load_demonstrations(tmp_path / "a.npz", **SPACES)
+
+
+def test_numbers_of_another_kind_count_before_they_are_converted():
+    flags = make_trajectory(STEPS, observations=np.zeros((STEPS + 1, 1), bool), actions=np.zeros(STEPS))
+    with read_limit("150K"), pytest.raises(ReadLimitExceeded, match="an array of float64 as int64"):
+        fit(flags, Box(0, 1, (1,)), Discrete(2))
+    with read_limit("70K"), pytest.raises(ReadLimitExceeded, match="an array of bool as float32"):
+        fit(flags, Box(0, 1, (1,)), Box(0, 1, ()))
+    assert fit(flags, Box(0, 1, (1,)), Discrete(2)).actions.dtype == np.int64
+
+
+def test_what_is_in_memory_already_has_no_limit():
+    table = {"obs": np.zeros((STEPS, 3)), "acts": np.zeros((STEPS, 1), np.float32), "dones": np.arange(STEPS) == STEPS - 1}
+    with read_limit("1K"):
+        assert load_demonstrations(table, **SPACES).n_transitions == STEPS - 1

@@ -13,13 +13,15 @@ from click.testing import CliRunner
 from gymnasium.spaces import Box
 from stable_baselines3 import PPO
 
+from ganq_irl.budget import read_limit
 from ganq_irl.discriminator import Discriminator, InputEncoder
-from ganq_irl.errors import ConfigurationError, GanqIrlError, RunDirectoryError, StorageError
+from ganq_irl.errors import ConfigurationError, GanqIrlError, ReadLimitExceeded, RunDirectoryError, StorageError
 from ganq_irl.files import LARGEST_TOML
 from ganq_irl.generators.policy_store import load_policy
 from ganq_irl.rewards import RewardModel
 from ganq_irl.runs import load_run, resume_experiment
 from ganq_irl.runs.checkpoints import CheckpointStore, files, read_checkpoint
+from ganq_irl.runs.checkpoints.plain import unpack
 from ganq_irl.runs.rewards import load_reward
 from ganq_irl.storage import _checksum
 from ganq_irl.studies.execute import load_grid, run_grid
@@ -372,6 +374,37 @@ def test_a_manifest_that_says_nonsense(changes, run):
     seal(newest(run), **changes)
     with pytest.raises(StorageError, match="does not describe a checkpoint"):
         read_checkpoint(newest(run))
+
+
+def test_a_tensor_that_a_state_names_again_and_again(run):
+    state = json.loads((newest(run) / "state.json").read_text())
+    name = next(iter(state["tensors"]))
+    state["tree"] = {"dict": [["training", {"list": [{"tensor": name}] * 1000}]]}
+    (newest(run) / "state.json").write_text(json.dumps(state))
+    seal(newest(run))
+    with pytest.raises(StorageError, match=r"names the tensor .* twice"):
+        resume_experiment(run, progress_bar=False)
+
+
+def test_a_checkpoint_counts_before_it_takes_memory(run):
+    checkpoint = read_checkpoint(newest(run))
+    with read_limit("500"), pytest.raises(ReadLimitExceeded, match=r"progress\.csv would unpack to"):
+        checkpoint.progress()
+    state = checkpoint.state()["training"]["algorithm"]
+    with read_limit("500"), pytest.raises(ReadLimitExceeded, match="the checkpoint would unpack to"):
+        unpack(state)
+    with read_limit("10M") as limit:
+        held = unpack(state)
+        assert limit.taken
+        del held
+        assert limit.taken == 0
+
+
+def test_many_small_tensors_are_read_back(tmp_path):
+    state = {str(index): torch.zeros(1) for index in range(5000)}
+    checkpoint = CheckpointStore(tmp_path).save({"step": 1}, state, b"")
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+    assert len(checkpoint.state()) == 5000
 
 
 def test_a_progress_that_is_no_text(run):

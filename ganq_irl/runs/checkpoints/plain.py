@@ -28,6 +28,7 @@ _MANY = 32
 """A list of numbers longer than this one is stored as a tensor."""
 _NUMBER_BYTES = 40
 """Memory of a number in a list."""
+_SOURCE = "the checkpoint"
 _CONSTANTS = (type, types.ModuleType, types.BuiltinFunctionType, enum.Enum, EnvSpec, np.dtype)
 
 
@@ -148,19 +149,21 @@ def set_bit_generator(bit_generator: Any, state: Any) -> None:
 def _own(tensor: Tensor) -> Tensor:
     """A copy of a tensor that lies in a file, once there is room for it."""
     current = budget.current()
-    current.check(tensor.nbytes, "the checkpoint")
+    current.check(tensor.nbytes, _SOURCE)
     own = tensor.clone()
-    current.hold_object(own, own.nbytes, "the checkpoint")
+    current.hold_object(own, own.nbytes, _SOURCE)
     return own
 
 
 def _unpack_numbers(numbers: Tensor, is_tuple: bool) -> list[Any] | tuple[Any, ...]:
-    budget.current().check(_NUMBER_BYTES * numbers.numel(), "the checkpoint")
+    budget.current().check(_NUMBER_BYTES * numbers.numel(), _SOURCE)
     return tuple(numbers.tolist()) if is_tuple else numbers.tolist()
 
 
 def _unpack_array(dtype: str, shape: tuple[Any, ...], raw: Tensor) -> np.ndarray:
     try:
-        return _own(raw).numpy().view(np.uint8).view(np.dtype(dtype)).reshape(shape)
+        own = _own(raw).numpy().view(np.uint8)
+        budget.current().hold([own], _SOURCE)
+        return own.view(np.dtype(dtype)).reshape(shape)
     except (TypeError, ValueError) as error:
         raise StorageError(f"an array is malformed: {error}") from error
