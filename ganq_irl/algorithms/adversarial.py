@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ganq_irl.algorithms.base import GeneratorImitation, demonstrations_for
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
-from ganq_irl.algorithms.settings import Schedule, check_rate, check_seed, check_settings, rate_at, updates_due
+from ganq_irl.algorithms.settings import Schedule, Settings, rate_at, updates_due
 from ganq_irl.discriminator import BaseDiscriminator, DiscriminatorLearner
 from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.stabilizers import StabilizerSpec, build_stabilizers
@@ -30,7 +30,6 @@ from ganq_irl.generators.internals import last_observations
 from ganq_irl.generators.log_probs import log_probs
 from ganq_irl.generators.off_policy import OffPolicyCallback, relabelled
 from ganq_irl.generators.on_policy import OnPolicyCallback
-from ganq_irl.generators.options import check_widths
 from ganq_irl.generators.recorder import TransitionRecorder
 from ganq_irl.generators.replay_views import ReplayView, replaying
 from ganq_irl.generators.spaces import in_layout_of
@@ -40,6 +39,35 @@ from ganq_irl.generators.values import ValueNormalizer
 from ganq_irl.rewards import RewardModel, build_reward_form
 from ganq_irl.types import Batch
 from ganq_irl_demos import MISSABLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialSettings(Settings):
+    """Settings that all adversarial algorithms have.
+
+    Attributes:
+        reward: what the generator is paid, a name in ``REWARD_FORMS``.
+        loss: the discriminator's loss, a name in ``LOSSES``.
+        hidden_sizes: widths of the discriminator's hidden layers.
+        activation: activation between them, a name in ``ACTIVATIONS``.
+        stabilizers: list of names in ``STABILIZERS``, or of tables ``{"name": ..., setting: value}``.
+        n_updates: discriminator updates a round. By default 8 on-policy, where a round is a rollout, and 1 off-policy, where
+            it is a collection of experience. 0.5 is one update every second round.
+        batch_size: transitions of each side in an update.
+        learning_rate: the discriminator's, a number or a function of the progress remaining.
+        frozen: never train the discriminator. This control shows what a random fixed reward is worth.
+        seed: seed of the discriminator, its batches and its noise; the generator has a seed of its own.
+    """
+
+    reward: str = "logit"
+    loss: str = "bce"
+    hidden_sizes: Sequence[int] = (64, 64)
+    activation: str = "relu"
+    stabilizers: Sequence[StabilizerSpec] | None = ("spectral-norm",)
+    n_updates: float | None = None
+    batch_size: int = 256
+    learning_rate: Schedule = 1e-3
+    frozen: bool = False
 
 
 class AdversarialImitation(GeneratorImitation):
@@ -53,57 +81,40 @@ class AdversarialImitation(GeneratorImitation):
     Subclasses say what the score sees, through ``_build_discriminator``.
     """
 
-    def __init__(
-        self,
-        generator: BaseAlgorithm,
-        demonstrations: Any,
-        *,
-        reward: str,
-        loss: str,
-        hidden_sizes: Sequence[int],
-        activation: str,
-        stabilizers: Sequence[StabilizerSpec],
-        n_updates: float | None,
-        batch_size: int,
-        learning_rate: Schedule,
-        normalize_values: bool,
-        frozen: bool,
-        boltzmann_temperature: float,
-        seed: int,
-    ) -> None:
-        check_settings(n_updates, batch_size, boltzmann_temperature, allows_fraction=True)
-        check_rate("learning_rate", learning_rate)
-        check_widths(hidden_sizes, "hidden_sizes")
-        check_seed(seed)
-        check_generator(self.name, generator, batch_size)
-        self.generator = generator
-        self.n_updates = n_updates or (8 if isinstance(generator, OnPolicyAlgorithm) else 1)
-        self.batch_size, self.learning_rate, self.seed = batch_size, learning_rate, seed
-        self._temperature = boltzmann_temperature
-        with seeded_torch(seed):
-            discriminator = self._build_discriminator(tuple(hidden_sizes), activation).to(generator.device)
+    settings: AdversarialSettings
+
+    def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: AdversarialSettings) -> None:
+        check_generator(self.name, generator, settings.batch_size)
+        on_policy = isinstance(generator, OnPolicyAlgorithm)
+        self.generator, self.settings = generator, settings
+        self.n_updates = settings.n_updates or (8 if on_policy else 1)
+        with seeded_torch(settings.seed):
+            discriminator = self._build_discriminator().to(generator.device)
             self._demonstrations, self.demonstrations_checksum = self._load(demonstrations, discriminator)
             self.learner = DiscriminatorLearner(
                 discriminator,
                 self._demonstrations,
-                loss=loss,
-                stabilizers=[*build_stabilizers(stabilizers), *(["frozen"] if frozen else [])],
-                learning_rate=rate_at(learning_rate, 1.0),
-                seed=seed,
+                loss=settings.loss,
+                stabilizers=[*build_stabilizers(self._stabilizers()), *(["frozen"] if settings.frozen else [])],
+                learning_rate=rate_at(settings.learning_rate, 1.0),
+                seed=settings.seed,
             )
-        self.reward_form = build_reward_form(reward)
+        self.reward_form = build_reward_form(settings.reward)
         self.reward_form.check(discriminator, self.learner.loss)
 
-        self._rng = torch.Generator(generator.device).manual_seed(seed)
-        self._numpy_rng = np.random.default_rng(seed)
+        self._rng = torch.Generator(generator.device).manual_seed(settings.seed)
+        self._numpy_rng = np.random.default_rng(settings.seed)
         self._sampler = EpochSampler(len(self._demonstrations), self._rng)
         self._n_rounds = 0
-        on_policy = isinstance(generator, OnPolicyAlgorithm)
-        self._values = ValueNormalizer(generator.policy) if normalize_values and on_policy else None  # type: ignore[arg-type]
+        normalizes = on_policy and getattr(settings, "normalize_values", False)  # DAC, never on-policy, has no such setting
+        self._values = ValueNormalizer(generator.policy) if normalizes else None  # type: ignore[arg-type]
 
     @abstractmethod
-    def _build_discriminator(self, hidden_sizes: tuple[int, ...], activation: str) -> BaseDiscriminator:
+    def _build_discriminator(self) -> BaseDiscriminator:
         """The networks, over the generator's spaces."""
+
+    def _stabilizers(self) -> Sequence[StabilizerSpec]:
+        return self.settings.stabilizers or ()
 
     @property
     def _needs_log_probs(self) -> bool:
@@ -128,7 +139,7 @@ class AdversarialImitation(GeneratorImitation):
         if isinstance(generator, OffPolicyAlgorithm):
             assert generator.replay_buffer is not None
             with replaying(generator, self._view(relabelled(generator.replay_buffer, self.price))):
-                yield CallbackList([OffPolicyCallback(self, self.batch_size, self._numpy_rng), *callbacks])
+                yield CallbackList([OffPolicyCallback(self, self.settings.batch_size, self._numpy_rng), *callbacks])
         else:
             recorder = TransitionRecorder(generator.get_env(), observed=lambda: last_observations(generator))
             own = OnPolicyCallback(self, recorder, self._values, self._rng)
@@ -153,14 +164,14 @@ class AdversarialImitation(GeneratorImitation):
         n_updates = updates_due(self.n_updates, self._n_rounds)
         self._n_rounds += 1
         if n_updates:
-            self.learner.set_learning_rate(rate_at(self.learning_rate, progress_remaining))
+            self.learner.set_learning_rate(rate_at(self.settings.learning_rate, progress_remaining))
             self._update(n_updates, sample_fakes)
 
     def _update(self, n_updates: int, sample_fakes: SampleFakes) -> None:
         demonstrations = self.drawn_from(self.complete(self._demonstrations))
         rounds = []
-        for number, fake in enumerate(sample_fakes(n_updates, self.batch_size), start=1):
-            sides = demonstrations[self._sampler.draw(self.batch_size)], fake
+        for number, fake in enumerate(sample_fakes(n_updates, self.settings.batch_size), start=1):
+            sides = demonstrations[self._sampler.draw(self.settings.batch_size)], fake
             learned = [self._as_learned(side) if isinstance(side, Batch) else side for side in sides]
             rounds.append(self.learner.update(*learned, measures=number == n_updates))
         self._log({key: torch.stack([metrics[key] for metrics in rounds if key in metrics]).mean() for key in rounds[-1]})
@@ -178,7 +189,7 @@ class AdversarialImitation(GeneratorImitation):
         return self.learner.encode(batch) if worth_it else batch
 
     def _draws_all(self, batch: Batch) -> bool:
-        return len(batch) <= self.n_updates * self.batch_size
+        return len(batch) <= self.n_updates * self.settings.batch_size
 
     def price(self, batch: Batch) -> Tensor:
         """Reward of each transition by today's discriminator, ``(batch,)``."""
@@ -204,7 +215,11 @@ class AdversarialImitation(GeneratorImitation):
     def _with_log_probs(self, batch: Batch) -> Batch:
         if not self._needs_log_probs or batch.log_probs is not None:
             return batch
-        return replace(batch, log_probs=log_probs(self.generator, batch, self._temperature))
+        return replace(batch, log_probs=log_probs(self.generator, batch, self._temperature()))
+
+    def _temperature(self) -> float:
+        """Temperature of the Boltzmann policy of a generator that learns values."""
+        return 1.0
 
     def _log(self, metrics: dict[str, Tensor]) -> None:
         values = dict(zip(metrics, torch.stack([*metrics.values()]).tolist(), strict=True))  # one wait for the device

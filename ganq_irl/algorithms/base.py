@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,8 +16,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback
 
-from ganq_irl.algorithms.settings import as_callbacks
-from ganq_irl.errors import StorageError
+from ganq_irl.algorithms.settings import Settings, as_callbacks
+from ganq_irl.errors import ConfigurationError, StorageError, nearest
 from ganq_irl.generators.checks import check_is_generator
 from ganq_irl.generators.finite import FiniteObservations
 from ganq_irl.generators.spaces import demonstrated_spaces
@@ -30,16 +30,39 @@ _SCHEMA = 1
 class GeneratorImitation(ABC):
     """A Stable-Baselines3 generator that learns from demonstrations, in one ``learn()`` per run.
 
-    The environment's reward never reaches it. Subclasses say what is learned, through ``_installed``, and what is kept.
+    The environment's reward never reaches the generator. A subclass has a settings class, whose fields its constructor takes
+    as keywords (``takes``), ``_build``, ``_installed`` for what is learned, and ``_state_dict`` for what is saved.
+
+    Attributes:
+        modes: the settings class of each mode; all algorithms have the mode ``default``.
+        settings: the settings of this object.
     """
 
     name: ClassVar[str]
+    modes: ClassVar[Mapping[str, type[Settings]]]
+    settings: Settings
     generator: BaseAlgorithm
     demonstrations_checksum: str
-    seed: int
 
     @abstractmethod
-    def __init__(self, generator: BaseAlgorithm, demonstrations: Any, **options: Any) -> None: ...
+    def __init__(self, generator: BaseAlgorithm, demonstrations: Any, **keywords: Any) -> None: ...
+
+    @abstractmethod
+    def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: Any) -> None:
+        """Make everything that learning needs; the constructor calls it."""
+
+    @classmethod
+    def settings_from(cls, keywords: Mapping[str, Any]) -> Settings:
+        """Return the settings for these keywords. A ``mode`` chooses the defaults of the others.
+
+        Raises:
+            ConfigurationError: the mode is unknown, or a value has the wrong type or lies outside of its range.
+            TypeError: a keyword is none of the algorithm's.
+        """
+        mode = keywords.get("mode", "default")
+        if not isinstance(mode, str) or mode not in cls.modes:
+            raise ConfigurationError(f"mode: unknown {mode!r} for {cls.name}; {nearest(str(mode), cls.modes)}")
+        return cls.modes[mode](**keywords)
 
     @abstractmethod
     def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> AbstractContextManager[BaseCallback]:
@@ -128,7 +151,7 @@ class GeneratorImitation(ABC):
             "env": None if spec is None else spec.id,
             "timesteps": int(self.generator.num_timesteps),
             "demonstrations_sha256": self.demonstrations_checksum,
-            "seed": self.seed,
+            "seed": self.settings.seed,
         }
 
     def save(self, folder: str | Path) -> None:
@@ -141,11 +164,11 @@ class GeneratorImitation(ABC):
         save_folder(Path(folder), config, tensors)
 
     @classmethod
-    def load(cls, folder: str | Path, generator: BaseAlgorithm, demonstrations: Any, **options: Any) -> Self:
-        """Restore what ``save`` wrote into an algorithm made of the same kind of generator, demonstrations and options.
+    def load(cls, folder: str | Path, generator: BaseAlgorithm, demonstrations: Any, **settings: Any) -> Self:
+        """Restore what ``save`` wrote into an algorithm made of the same kind of generator, demonstrations and settings.
 
         Raises:
-            StorageError: the folder is altered, of another algorithm, or does not fit the generator and options given.
+            StorageError: the folder is altered, of another algorithm, or does not fit the generator and settings given.
         """
         check_is_generator(generator)
         config, tensors = load_folder(Path(folder), device=generator.device)
@@ -156,11 +179,11 @@ class GeneratorImitation(ABC):
         for what, given in (("algorithm", cls.name), ("generator", type(generator).__name__)):
             if config.get(what) != given:
                 raise StorageError(f"{folder} was saved with the {what} {config.get(what)!r}, given {given!r}")
-        loaded = cls(generator, demonstrations, **options)
+        loaded = cls(generator, demonstrations, **settings)
         try:
             loaded._load_state_dict(unflatten_state(config["state"], tensors))
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise StorageError(f"{folder} does not fit the generator and options given: {error}") from error
+            raise StorageError(f"{folder} does not fit the generator and settings given: {error}") from error
         return loaded
 
 

@@ -17,9 +17,9 @@ from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticP
 from stable_baselines3.common.torch_layers import NatureCNN
 
 from ganq_irl.algorithms.sampling import seeded_torch
-from ganq_irl.algorithms.settings import check_rate, check_seed
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.checks import check_is_generator
+from ganq_irl.generators.options import checked_keywords, type_hints_of
 from ganq_irl.generators.spaces import channels_first, demonstrated_spaces, in_layout_of
 from ganq_irl.networks.extractors import default_extractor
 from ganq_irl.progress import make_progress_bar
@@ -65,8 +65,8 @@ class BC:
         seed: int = 0,
     ) -> None:
         check_trains("bc", observation_space, action_space)
-        check_rate("learning_rate", learning_rate)
-        check_seed(seed)
+        given = {"batch_size": batch_size, "learning_rate": learning_rate, "l2_weight": l2_weight, "seed": seed}
+        checked_keywords(type_hints_of(BC), {**given, "entropy_weight": entropy_weight})
         demos = load_demonstrations(
             demonstrations, observation_space=observation_space, action_space=action_space, needs=["actions"]
         )

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from ganq_irl.algorithms.gail import GAIL
+from ganq_irl.algorithms.gail import GAIL, GAILSettings
+from ganq_irl.algorithms.settings import takes
+
+
+@dataclass(frozen=True, kw_only=True)
+class FAIRLSettings(GAILSettings):
+    """Settings of FAIRL."""
+
+    reward: str = "fairl"
 
 
 class FAIRL(GAIL):
-    """GAIL paid by -l exp(l), l = log D - log(1 - D), which minimises KL(expert || policy) (Ghasemipour et al., 2019).
+    """GAIL with the reward -l exp(l), where l = log D - log(1 - D) (Ghasemipour et al., 2019).
 
-    The policy must cover what the expert does, where GAIL and AIRL let it choose a part of it.
+    It minimises KL(expert || policy). The policy must cover all that the expert does, where GAIL and AIRL let it choose a
+    part of it.
 
     Args:
         generator: any SB3 algorithm with its environment.
         demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
-        reward: a name in ``REWARD_FORMS``.
-        **options: GAIL's.
+        **settings: the fields of ``FAIRLSettings``.
 
     Raises:
         GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
     """
 
     name = "fairl"
+    modes: ClassVar = {"default": FAIRLSettings}
 
-    def __init__(self, generator: BaseAlgorithm, demonstrations: Any, *, reward: str = "fairl", **options: Any) -> None:
-        super().__init__(generator, demonstrations, reward=reward, **options)
+    @takes(FAIRLSettings)
+    def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: FAIRLSettings) -> None:
+        self._build(generator, demonstrations, settings)

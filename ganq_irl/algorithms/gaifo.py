@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from ganq_irl.algorithms.gail import GAIL
+from ganq_irl.algorithms.gail import GAIL, GAILSettings
+from ganq_irl.algorithms.settings import takes
 from ganq_irl.discriminator import STATE_TRANSITION
 from ganq_irl.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GAIfOSettings(GAILSettings):
+    """Settings of GAIfO.
+
+    Attributes:
+        inputs: what the score sees, anything but actions. ``("observations",)`` leaves out the transitions as well.
+    """
+
+    inputs: Sequence[str] = STATE_TRANSITION
+
+    def __post_init__(self) -> None:
+        """Check the values; refuse actions."""
+        super().__post_init__()
+        if "actions" in self.inputs:
+            raise ConfigurationError(
+                f"inputs {self.inputs}: GAIfO imitates from observations alone; leave out 'actions', or use GAIL"
+            )
 
 
 class GAIfO(GAIL):
@@ -17,22 +38,17 @@ class GAIfO(GAIL):
 
     Args:
         generator: any SB3 algorithm with its environment.
-        demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions; their actions
-            must be there, and are not looked at.
-        inputs: what the score sees, anything but actions; ``("observations",)`` leaves the transitions out as well.
-        **options: GAIL's.
+        demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions. Their
+            actions are not read, and may be missing.
+        **settings: the fields of ``GAIfOSettings``.
 
     Raises:
         GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
     """
 
     name = "gaifo"
+    modes: ClassVar = {"default": GAIfOSettings}
 
-    def __init__(
-        self, generator: BaseAlgorithm, demonstrations: Any, *, inputs: Sequence[str] = STATE_TRANSITION, **options: Any
-    ) -> None:
-        if "actions" in inputs:
-            raise ConfigurationError(
-                f"inputs {tuple(inputs)}: GAIfO imitates from observations alone; leave out 'actions', or use GAIL"
-            )
-        super().__init__(generator, demonstrations, inputs=inputs, **options)
+    @takes(GAIfOSettings)
+    def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: GAIfOSettings) -> None:
+        self._build(generator, demonstrations, settings)

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
-from ganq_irl.algorithms.settings import check_rate, check_settings
 from ganq_irl.discriminator import STATE, Discriminator, DiscriminatorLearner, InputEncoder, Loss
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import IncompatibleSpaces, TrainingDiverged
+from ganq_irl.generators.options import checked_keywords, type_hints_of
 from ganq_irl.types import Batch
 
 
@@ -61,8 +61,8 @@ class GAN:
         betas: tuple[float, float] = (0.5, 0.999),
         seed: int = 0,
     ) -> None:
-        check_settings(n_critic, batch_size, temperature=1.0)
-        check_rate("learning_rate", learning_rate)
+        given = {"n_critic": n_critic, "batch_size": batch_size, "learning_rate": learning_rate}
+        checked_keywords(type_hints_of(GAN), given)
         real = torch.as_tensor(data, dtype=torch.float32)
         if real.ndim != 2 or not len(real) or not torch.isfinite(real).all():
             raise IncompatibleSpaces(f"data: given a tensor of shape {tuple(real.shape)}, expected finite numbers, (n, d)")

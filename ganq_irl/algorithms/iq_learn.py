@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,13 +19,37 @@ from ganq_irl.algorithms.iq_objective import IQObjective
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.algorithms.iq_updates import IQUpdate, SoftActorCriticUpdate, SoftQUpdate
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
-from ganq_irl.algorithms.settings import Schedule, check_rate, is_number
+from ganq_irl.algorithms.settings import Schedule, Settings, takes
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.policy_store import acting_policy
 from ganq_irl.generators.substitution import substituting
 
 TEMPERATURE = 0.01
 """Of the soft values over discrete actions: the authors' default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IQLearnSettings(Settings):
+    """Settings of IQ-Learn.
+
+    Attributes:
+        loss: ``v0``, ``value`` or ``value_expert``, see ``IQObjective``.
+        regularize: ``both`` or ``expert``, see ``IQObjective``. By default ``both`` for SAC and ``expert`` for DQN, as the
+            authors have it.
+        chi2_alpha: α of the χ² regulariser, the scale of the recovered reward.
+        temperature: τ over discrete actions, 0.01 by default. SAC's is its own ``ent_coef``.
+        use_target: take V(s') from the target networks, without gradient. By default for SAC only, as the authors do.
+        actor_learning_rate: the learning rate of SAC's actor, a number or a function of the progress remaining. By default
+            the generator's.
+        seed: seed of the draws from demonstrations and policy; the generator has a seed of its own.
+    """
+
+    loss: str = "v0"
+    regularize: str | None = None
+    chi2_alpha: float = 0.5
+    temperature: float | None = None
+    use_target: bool | None = None
+    actor_learning_rate: Schedule | None = None
 
 
 class IQLearn(OffPolicyImitation):
@@ -43,52 +68,37 @@ class IQLearn(OffPolicyImitation):
     Args:
         generator: SB3's SAC or DQN with its environment.
         demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
-        loss: ``v0``, ``value`` or ``value_expert``, see ``IQObjective``.
-        regularize: ``both`` or ``expert``, see ``IQObjective``; by default as the authors: ``both`` for SAC only.
-        chi2_alpha: α of the χ² regulariser: the scale of the recovered reward.
-        temperature: τ over discrete actions, by default 0.01; SAC's is its own ``ent_coef``.
-        use_target: V(s') from the target networks, without gradient; by default as the authors: for SAC only.
-        actor_learning_rate: SAC's actor's, a number or a function of the progress remaining; by default the generator's.
-        seed: of the draws from demonstrations and policy; the generator has its own.
+        **settings: the fields of ``IQLearnSettings``.
 
     Raises:
         GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
     """
 
     name = "iq-learn"
+    modes: ClassVar = {"default": IQLearnSettings}
+    settings: IQLearnSettings
 
-    def __init__(
-        self,
-        generator: BaseAlgorithm,
-        demonstrations: Any,
-        *,
-        loss: str = "v0",
-        regularize: str | None = None,
-        chi2_alpha: float = 0.5,
-        temperature: float | None = None,
-        use_target: bool | None = None,
-        actor_learning_rate: Schedule | None = None,
-        seed: int = 0,
-    ) -> None:
-        if actor_learning_rate is not None:
-            check_rate("actor_learning_rate", actor_learning_rate)
-        super().__init__(generator, demonstrations, expert_reward=0.0, seed=seed)
-        self._rng = torch.Generator(generator.device).manual_seed(seed)
+    @takes(IQLearnSettings)
+    def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: IQLearnSettings) -> None:
+        self._build(generator, demonstrations, settings)
+
+    def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: IQLearnSettings) -> None:
+        super()._build(generator, demonstrations, settings)
+        self._rng = torch.Generator(generator.device).manual_seed(settings.seed)
         discrete = isinstance(generator, DQN)
-        regularize = ("expert" if discrete else "both") if regularize is None else regularize
-        objective = IQObjective(loss, regularize, chi2_alpha, self.generator.gamma)
-        arguments = (generator, self.expert, objective, not discrete if use_target is None else use_target)
+        regularize = ("expert" if discrete else "both") if settings.regularize is None else settings.regularize
+        objective = IQObjective(settings.loss, regularize, settings.chi2_alpha, self.generator.gamma)
+        use_target = not discrete if settings.use_target is None else settings.use_target
+        arguments = (generator, self.expert, objective, use_target)
         self.update: IQUpdate
         if discrete:
-            _refuse("actor_learning_rate", actor_learning_rate, "DQN has no actor; leave it out")
-            temperature = TEMPERATURE if temperature is None else temperature
-            if not is_number(temperature) or not temperature > 0:
-                raise ConfigurationError(f"temperature: given {temperature!r}; expected a number above 0")
+            _refuse("actor_learning_rate", settings.actor_learning_rate, "DQN has no actor; leave it out")
+            temperature = TEMPERATURE if settings.temperature is None else settings.temperature
             self.update = SoftQUpdate(*arguments, temperature=temperature, rng=self._rng)
         else:
-            _refuse("temperature", temperature, "SAC's is its ent_coef; set that one of the generator")
+            _refuse("temperature", settings.temperature, "SAC's is its ent_coef; set that one of the generator")
             _warn_of_automatic_entropy(generator)
-            self.update = SoftActorCriticUpdate(*arguments, actor_learning_rate=actor_learning_rate)
+            self.update = SoftActorCriticUpdate(*arguments, actor_learning_rate=settings.actor_learning_rate)
 
     def _checked(self, generator: BaseAlgorithm) -> OffPolicyAlgorithm:
         checked = super()._checked(generator)
@@ -148,7 +158,7 @@ def _warn_of_automatic_entropy(model: Any) -> None:
         warnings.warn(
             "SAC learns its entropy coefficient here, which the authors of IQ-Learn found to keep it from converging; "
             "give the generator a fixed one: ent_coef=0.01 in their runs, 0.1 for Pendulum in ours",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

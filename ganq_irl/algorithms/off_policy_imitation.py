@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -10,31 +10,31 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from ganq_irl.algorithms.base import GeneratorImitation, demonstrations_for
 from ganq_irl.algorithms.expert_replay import ExpertReplay
 from ganq_irl.algorithms.iq_reward import SoftQReward
-from ganq_irl.algorithms.settings import check_seed
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.state import generator_state, load_generator_state
 from ganq_irl_demos import MISSABLE
 
 
 class OffPolicyImitation(GeneratorImitation):
-    """A generator that learns from demonstrations in its own replay.
+    """Base class for imitation by an off-policy generator that replays the demonstrations.
 
     Args:
         generator: an SB3 off-policy algorithm with its environment.
         demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
-        expert_reward: what the demonstrated transitions are stored with.
-        seed: of the draws from the demonstrations; the generator has its own.
+        **settings: the fields of the algorithm's settings class.
+
+    Attributes:
+        expert_reward: reward with which the demonstrated transitions are stored.
     """
 
     generator: OffPolicyAlgorithm
+    expert_reward: ClassVar[float] = 0.0
 
-    def __init__(self, generator: BaseAlgorithm, demonstrations: Any, *, expert_reward: float, seed: int) -> None:
-        check_seed(seed)
-        self.generator = self._checked(generator)
+    def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: Any) -> None:
+        self.generator, self.settings = self._checked(generator), settings
         loaded = demonstrations_for(generator, demonstrations, needs=MISSABLE)
         self.demonstrations_checksum = loaded.checksum
-        self.expert = ExpertReplay(self.generator, loaded, reward=expert_reward, seed=seed)
-        self.seed = seed
+        self.expert = ExpertReplay(self.generator, loaded, reward=self.expert_reward, seed=settings.seed)
 
     def _checked(self, generator: BaseAlgorithm) -> OffPolicyAlgorithm:
         check_generator(self.name, generator, batch_size=1)

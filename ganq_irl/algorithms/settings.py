@@ -1,69 +1,91 @@
-"""Settings that all adversarial algorithms share: checked, and brought to one form."""
+"""Settings of the imitation algorithms: one frozen dataclass each, checked when it is made."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from ganq_irl.errors import ConfigurationError
+from ganq_irl.generators.options import checked_keywords, is_schedule, meanings_of, type_hints_of
+from ganq_irl.generators.schedules import parse_schedule
 
 Schedule = float | Callable[[float], float]
 """A number, or a function of the progress remaining, which falls from 1 to 0 over a run."""
 
-
-def check_settings(n_updates: float | None, batch_size: int, temperature: float, *, allows_fraction: bool = False) -> None:
-    """Raise a ConfigurationError unless counts are counts and the temperature is above 0.
-
-    With ``allows_fraction`` ``n_updates`` may lie between 0 and 1 as well: an update every so many rounds.
-    """
-    if allows_fraction and isinstance(n_updates, float):
-        if not (0 < n_updates < 1 or (n_updates >= 1 and n_updates.is_integer())):
-            raise ConfigurationError(
-                f"n_updates: given {n_updates!r}, expected a whole number from 1, or a fraction such as 0.5 for one update "
-                "every second round"
-            )
-        n_updates = None
-    for name, count in (("n_updates", n_updates), ("batch_size", batch_size)):
-        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-            raise ConfigurationError(f"{name}: given {count!r}, expected a whole number from 1")
-    if not is_number(temperature) or not temperature > 0:
-        raise ConfigurationError(f"boltzmann_temperature: given {temperature!r}, expected a number above 0")
+Keywords = ParamSpec("Keywords")
+GivenSettings = TypeVar("GivenSettings", bound="Settings")
 
 
-def check_rate(name: str, rate: Any) -> None:
-    """Raise a ConfigurationError unless ``rate`` is a finite number from 0, or a function of the progress remaining."""
-    if not callable(rate) and not (is_number(rate) and 0 <= rate < math.inf):
-        raise ConfigurationError(
-            f"{name}: given {rate!r}, expected a number from 0, or a function of the progress remaining"
-        )
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Base class for the settings of an imitation algorithm.
 
+    Every value is checked against its type hint and its range. Lists become tuples, and a table such as
+    ``{"initial": 1e-3, "final": 0.0}`` becomes the schedule that it describes.
 
-def check_seed(seed: Any) -> None:
-    """Raise a ConfigurationError unless ``seed`` is a whole number from 0."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ConfigurationError(f"seed: given {seed!r}, expected a whole number from 0")
-
-
-def checked_names(setting: str, names: Any) -> tuple[str, ...]:
-    """A list of names as a tuple.
+    Attributes:
+        seed: seed of the algorithm's own random draws; the generator has a seed of its own.
 
     Raises:
-        ConfigurationError: anything else, a single name included.
+        ConfigurationError: a value has the wrong type, or lies outside of its range.
     """
-    if isinstance(names, str) or not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
-        raise ConfigurationError(f"{setting}: given {names!r}, expected a list of names, such as ['observations']")
-    return tuple(names)
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if getattr(self, "mode", None) != getattr(type(self), "mode", None):
+            raise ConfigurationError(f"mode: given {self.mode!r}; {type(self).__name__} are those of {type(self).mode!r}")  # type: ignore[attr-defined]
+        hints = type_hints_of(type(self))
+        for name, value in checked_keywords(hints, vars(self)).items():
+            object.__setattr__(self, name, _frozen(value, name, hints[name]))
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value is an int or a float, of Python or of numpy."""
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+def takes(
+    settings: Callable[Keywords, GivenSettings],
+) -> Callable[
+    [Callable[[Any, BaseAlgorithm, Any, GivenSettings], None]],
+    Callable[Concatenate[Any, BaseAlgorithm, Any, Keywords], None],
+]:
+    """Decorate a constructor that takes settings, so that it takes the fields of the settings class as keywords.
+
+    Type checkers, editors and ``help`` then show these keywords.
+    """
+
+    def decorate(constructor: Callable[[Any, BaseAlgorithm, Any, GivenSettings], None]) -> Any:
+        @functools.wraps(constructor)
+        def __init__(  # noqa: N807  # it becomes one
+            self: Any, generator: BaseAlgorithm, demonstrations: Any, **keywords: Any
+        ) -> None:
+            constructor(self, generator, demonstrations, type(self).settings_from(keywords))
+
+        return _documented(__init__, settings)
+
+    return decorate
+
+
+def _documented(constructor: Any, settings: Any) -> Any:
+    """Give a constructor the signature and the documentation of its settings, as ``help`` shows them."""
+    own = list(inspect.signature(constructor).parameters.values())[:3]
+    constructor.__signature__ = inspect.Signature([*own, *inspect.signature(settings).parameters.values()])
+    meanings = meanings_of(settings)
+    lines = [f"    {name}: {meanings.get(name, '')}." for name in type_hints_of(settings)]
+    constructor.__doc__ = "\n".join(["Make the algorithm, with these settings.", "", "Args:", *lines])
+    return constructor
+
+
+def _frozen(value: Any, name: str, hint: Any) -> Any:
+    if isinstance(value, Mapping) and is_schedule(hint):
+        return parse_schedule(value, name)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def updates_due(n_updates: float, n_rounds: int) -> int:
@@ -73,26 +95,6 @@ def updates_due(n_updates: float, n_rounds: int) -> int:
     [0, 1, 0, 1]
     """
     return math.floor((n_rounds + 1) * n_updates) - math.floor(n_rounds * n_updates)
-
-
-def keyword_options(cls: type) -> frozenset[str]:
-    """Keywords of a constructor; what it passes on as ``**options`` are those of the class behind it.
-
-    >>> class Base:
-    ...     def __init__(self, *, width: int, depth: int = 1): ...
-    >>> class Deep(Base):
-    ...     def __init__(self, *, depth: int = 9, **options): ...
-    >>> sorted(keyword_options(Deep))
-    ['depth', 'width']
-    """
-    names: set[str] = set()
-    for ancestor in cls.__mro__:
-        if "__init__" in vars(ancestor):
-            parameters = inspect.signature(ancestor.__init__).parameters.values()  # type: ignore[misc]  # of a class
-            names |= {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
-            if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters):
-                break
-    return frozenset(names - {"self"})
 
 
 def rate_at(schedule: Schedule, progress_remaining: float) -> float:

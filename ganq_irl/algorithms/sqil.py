@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -12,9 +13,19 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from ganq_irl.algorithms.expert_replay import MixedReplay
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
+from ganq_irl.algorithms.settings import Settings, takes
 from ganq_irl.generators.replay_views import replaying
 
 EXPERT_REWARD, EXPERT_SHARE = 1.0, 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class SQILSettings(Settings):
+    """Settings of SQIL.
+
+    Attributes:
+        seed: seed of the draws from the demonstrations; the generator has a seed of its own.
+    """
 
 
 class SQIL(OffPolicyImitation):
@@ -33,16 +44,19 @@ class SQIL(OffPolicyImitation):
     Args:
         generator: SB3's SAC, TD3, DDPG or DQN, QR-DQN, GANQ or ContinuousGANQ, with its environment.
         demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
-        seed: of the draws from the demonstrations; the generator has its own.
+        **settings: the fields of ``SQILSettings``.
 
     Raises:
         GanqIrlError: generator, environment and demonstrations that cannot work together.
     """
 
     name = "sqil"
+    modes: ClassVar = {"default": SQILSettings}
+    expert_reward = EXPERT_REWARD
 
-    def __init__(self, generator: BaseAlgorithm, demonstrations: Any, *, seed: int = 0) -> None:
-        super().__init__(generator, demonstrations, expert_reward=EXPERT_REWARD, seed=seed)
+    @takes(SQILSettings)
+    def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: SQILSettings) -> None:
+        self._build(generator, demonstrations, settings)
 
     @contextmanager
     def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:

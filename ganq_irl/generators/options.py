@@ -1,67 +1,79 @@
-"""Values of keywords, checked against a constructor's type hints and the ranges that its algorithm allows.
+"""Check the values of keywords against type hints and ranges, and find what each keyword means in the docstring.
 
 SB3 checks few of its keywords: a negative ``gamma`` trains, and ``gamma="x"`` fails far from where it was given.
 """
 
 from __future__ import annotations
 
+import collections.abc
+import dataclasses
 import inspect
 import math
+import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from ganq_irl.errors import ConfigurationError
+from ganq_irl.generators.schedules import parse_schedule
 
 _WIDTHS = ("hidden_sizes", "critic_hidden_sizes")
 _WIDEST = 2**16
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 _PLAIN = {kind.__name__: kind for kind in _NAMES}
+_NUMBERS, _BOOLEANS = int | float | np.integer | np.floating, bool | np.bool_
 
 
 @dataclass(frozen=True)
 class Range:
-    """An interval of numbers, ``low`` to ``high``; ``open_low`` leaves ``low`` out."""
+    """An interval of numbers, ``low`` to ``high``; ``open_low`` and ``open_high`` leave out that end."""
 
     low: float
     high: float = math.inf
     open_low: bool = False
+    open_high: bool = False
 
     def __contains__(self, value: float) -> bool:
         """Whether the number lies in the interval; NaN and infinity lie in none."""
-        return math.isfinite(value) and (self.low < value if self.open_low else self.low <= value) and value <= self.high
+        above = self.low < value if self.open_low else self.low <= value
+        below = value < self.high if self.open_high else value <= self.high
+        return math.isfinite(value) and above and below
 
     def __str__(self) -> str:
         """The interval in words."""
         if math.isinf(self.high):
             return f"a number above {self.low:g}" if self.open_low else f"at least {self.low:g}"
-        return f"a number from {self.low:g} to {self.high:g}"
+        return f"a number from {self.low:g} to {'below ' if self.open_high else ''}{self.high:g}"
 
 
 _COUNT, _FRACTION, _NOT_NEGATIVE, _POSITIVE = Range(1), Range(0, 1), Range(0), Range(0, open_low=True)
 RANGES: dict[str, Range] = {
     **dict.fromkeys(("batch_size", "n_steps", "n_epochs", "buffer_size", "target_update_interval"), _COUNT),
-    **dict.fromkeys(("policy_delay", "stats_window_size", "n_critic_updates", "cg_max_steps", "n_samples"), _COUNT),
+    **dict.fromkeys(("policy_delay", "stats_window_size", "cg_max_steps", "n_samples", "code_size"), _COUNT),
+    **dict.fromkeys(("n_critic", "n_critic_updates"), _COUNT),
     **dict.fromkeys(("gamma", "tau", "gae_lambda"), _FRACTION),
     **dict.fromkeys(("exploration_fraction", "exploration_initial_eps", "exploration_final_eps"), _FRACTION),
     **dict.fromkeys(("learning_starts", "ent_coef", "vf_coef", "target_policy_noise", "target_noise_clip"), _NOT_NEGATIVE),
-    **dict.fromkeys(("learning_rate", "critic_learning_rate", "max_grad_norm"), _NOT_NEGATIVE),
+    **dict.fromkeys(("learning_rate", "critic_learning_rate", "actor_learning_rate", "max_grad_norm"), _NOT_NEGATIVE),
     **dict.fromkeys(("clip_range", "clip_range_vf", "target_kl"), _POSITIVE),
-    **dict.fromkeys(("l2_weight", "entropy_weight"), _NOT_NEGATIVE),
-    "n_updates": _POSITIVE,
+    **dict.fromkeys(("l2_weight", "entropy_weight", "capacity", "beta_rate", "seed"), _NOT_NEGATIVE),
+    **dict.fromkeys(("n_updates", "temperature", "boltzmann_temperature", "chi2_alpha"), _POSITIVE),
+    "expert_share": Range(0, 1, open_high=True),
     "sde_sample_freq": Range(-1),
     "gradient_steps": Range(-1),
     "train_freq": _COUNT,
 }
-"""Keyword -> the numbers that it can be. Names mean the same in every SB3 algorithm."""
+"""Keyword -> the numbers that it can be. Names mean the same in every algorithm, SB3's and ours."""
 
 
 def checked_keywords(hints: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords, with whole numbers written as 1e5 made integers, if their values fit.
 
-    Numbers, booleans and strings are checked against the type hints, numbers against ``RANGES`` as well, and widths of
-    layers; the rest is left alone.
+    Numbers, booleans, strings and lists of strings are checked against the type hints, numbers against ``RANGES`` as well,
+    and so are widths of layers and tables of schedules. The rest is left alone.
 
     Args:
         hints: type hints by name, as ``type_hints_of`` gives them.
@@ -74,14 +86,32 @@ def checked_keywords(hints: Mapping[str, Any], keywords: Mapping[str, Any]) -> d
 
 
 def type_hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Type hints of a function's keywords; of a class, those of its constructor and of its ancestors'."""
+    """Type hints of a function's keywords, of a dataclass's fields, or of the constructors of a class and its ancestors."""
+    if dataclasses.is_dataclass(function):
+        hints = get_type_hints(function)
+        return {field.name: hints[field.name] for field in dataclasses.fields(function)}
     if not isinstance(function, type):
         return {name: parameter.annotation for name, parameter in inspect.signature(function).parameters.items()}
-    hints: dict[str, Any] = {}
+    hints = {}
     for ancestor in reversed(function.__mro__):
         if "__init__" in vars(ancestor) and ancestor is not object:
             hints |= type_hints_of(vars(ancestor)["__init__"])
     return hints
+
+
+def meanings_of(documented: Any) -> dict[str, str]:
+    """Return what each keyword or field means, in one line: the first sentence on it in a Google-style docstring.
+
+    Args:
+        documented: a function, or a class, whose ancestors' docstrings are read as well.
+    """
+    found: dict[str, str] = {}
+    for one in reversed(getattr(documented, "__mro__", (documented,))):
+        docstring = inspect.cleandoc(one.__doc__ or "") + "\n"
+        for section in re.findall(r"(?:Args|Attributes):\n((?: {4}.*\n|\n)+)", docstring):
+            for name, text in re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE):
+                found[name] = re.split(r"(?<=[\w`)\]])\. (?=[A-Z`\d])|\.$", " ".join(text.split()))[0]
+    return found
 
 
 def check_widths(widths: Any, name: str) -> None:
@@ -100,23 +130,40 @@ def check_widths(widths: Any, name: str) -> None:
         )
 
 
+def is_schedule(hint: Any) -> bool:
+    """Whether a type hint allows a function, as those of learning rates do."""
+    return any(get_origin(kind) is collections.abc.Callable for kind in _kinds(hint))
+
+
 def _checked(name: str, value: Any, hint: Any) -> Any:
     if name in _WIDTHS and value is not None:
         check_widths(value, name)
+        return value if isinstance(value, Mapping) else [*map(int, value)]
     kinds = _kinds(hint)
-    if isinstance(value, bool | int | float | str) and all("Sequence" in str(kind) for kind in kinds):
-        raise ConfigurationError(f"{name}: given {value!r}; expected a list")
-    plain = [kind for kind in kinds if kind in _NAMES]
-    is_scalar = isinstance(value, bool | int | float) or (isinstance(value, str) and len(plain) == len(kinds))
-    if plain and is_scalar and not any(_fits(value, kind) for kind in plain):
-        expected = " or ".join(_NAMES[kind] for kind in plain)
-        raise ConfigurationError(f"{name}: given {value!r}; expected {expected}")
-    if int in plain and float not in plain and _is_whole(value):
+    _check_type(name, value, hint, kinds)
+    if int in kinds and float not in kinds and _is_whole(value):
         value = int(value)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and name in RANGES and value not in RANGES[name]:
+    if isinstance(value, _NUMBERS) and not isinstance(value, _BOOLEANS) and name in RANGES and value not in RANGES[name]:
         raise ConfigurationError(f"{name}: given {value!r}; expected {RANGES[name]}")
     return value
+
+
+def _check_type(name: str, value: Any, hint: Any, kinds: tuple[Any, ...]) -> None:
+    lists, plain = [kind for kind in kinds if "Sequence" in str(kind)], [kind for kind in kinds if kind in _NAMES]
+    if value is None and ("None" in hint if isinstance(hint, str) else type(None) in get_args(hint)):
+        return
+    if get_args(hint) == (str,) and lists and not _are_names(value):
+        raise ConfigurationError(f"{name}: given {value!r}; expected a list of names, such as ['observations']")
+    if len(lists) == len(kinds) and isinstance(value, bool | int | float | str):
+        raise ConfigurationError(f"{name}: given {value!r}; expected a list")
+    if is_schedule(hint) and (callable(value) or isinstance(value, Mapping)):
+        parse_schedule(value, name)
+        return
+    is_known = bool(plain) and len(plain) + is_schedule(hint) == len(kinds)  # the hint has nothing but what is checked here
+    is_scalar = isinstance(value, bool | int | float) or (isinstance(value, str) and len(plain) == len(kinds))
+    if plain and (is_scalar or is_known) and not any(_fits(value, kind) for kind in plain):
+        expected = " or ".join([*(_NAMES[kind] for kind in plain), *(["a function of the progress"] * is_schedule(hint))])
+        raise ConfigurationError(f"{name}: given {value!r}; expected {expected}")
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
@@ -131,9 +178,13 @@ def _fits(value: Any, kind: Any) -> bool:
     if kind is int:
         return _is_whole(value)
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, kind)
+        return isinstance(value, _NUMBERS) and not isinstance(value, _BOOLEANS)
+    return isinstance(value, _BOOLEANS if kind is bool else kind)
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value == value // 1
+    return _fits(value, float) and math.isfinite(value) and value == value // 1

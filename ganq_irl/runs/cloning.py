@@ -13,7 +13,6 @@ from ganq_irl.evaluation.statistics import RewardSign
 from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
 from ganq_irl.runs.checkpoints import Checkpoint, CheckpointStore
 from ganq_irl.runs.config import ExperimentConfig
-from ganq_irl.runs.construction import constructed, constructor_values
 from ganq_irl.runs.directory import CHECKPOINTS, POLICY
 from ganq_irl.runs.interrupts import Interrupted, Interrupts
 from ganq_irl.runs.monitor import require_finite
@@ -32,15 +31,13 @@ class Cloning:
         self.demonstrations: Demonstrations | None = demonstrations
         options = dict(config.bc)
         self.n_updates = options.pop("n_updates", DEFAULT_UPDATES)
-        self.learner: BC = constructed(
-            "bc",
-            BC,
+        self.learner = BC(
             demonstrations.observation_space,
             demonstrations.action_space,
             demonstrations,
             seed=config.seed,
             device=config.device,
-            **constructor_values(options),
+            **options,
         )
         describe_policy(self.learner.policy)
 

@@ -22,14 +22,13 @@ from ganq_irl.runs.callbacks import PeriodicEvaluation, ProgressBar
 from ganq_irl.runs.checkpoints import Checkpoint, Checkpointing, CheckpointStore, Parts, open_log
 from ganq_irl.runs.cloning import Cloning
 from ganq_irl.runs.config import ExperimentConfig
-from ganq_irl.runs.construction import constructed, constructor_values
 from ganq_irl.runs.directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
 from ganq_irl.runs.envs import make_training_env, probe_env, time_limit
 from ganq_irl.runs.interrupts import Interrupts
 from ganq_irl.runs.monitor import DiscriminatorWatch, EndsWatch, FiniteGuard, explaining_divergence, require_finite
 from ganq_irl.runs.rewards import load_reward
 from ganq_irl.runs.tensorboard import Histograms, record_settings
-from ganq_irl.runs.validation import ADVERSARIAL, acting_generator
+from ganq_irl.runs.validation import ADVERSARIAL, acting_generator, table_of
 
 if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
@@ -112,11 +111,10 @@ def demonstrations_of(config: ExperimentConfig) -> Demonstrations:
 def _imitator(config: ExperimentConfig, generator: BaseAlgorithm, demonstrations: Demonstrations | None) -> Any | None:
     if config.algo not in ALGORITHMS:
         return None
-    table, options = "imitation", config.imitation
+    keywords: dict[str, Any] = {"seed": config.seed, **getattr(config, table_of(config.algo))}
     if config.algo in ADVERSARIAL:
-        table, options = "adversary", {"frozen": config.control == "frozen", **config.adversary}
-    cls, values = ALGORITHMS[config.algo], constructor_values(options)
-    return constructed(table, cls, generator, demonstrations, seed=config.seed, **values)
+        keywords["frozen"] = config.control == "frozen"
+    return ALGORITHMS[config.algo](generator, demonstrations, **keywords)
 
 
 @dataclass

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
-from ganq_irl.algorithms.settings import keyword_options
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.factory import GENERATORS, generator_options
@@ -174,32 +173,35 @@ def _check_keywords(config: ExperimentConfig) -> ExperimentConfig:
     generator = acting_generator(config)
     if generator is not None:
         _require_known("generator_kwargs", config.generator_kwargs, generator_options(generator), generator)
-    if config.algo in IMITATION:
-        table = _table(config.algo)
-        _require_known(table, getattr(config, table), imitation_options(config.algo), config.algo)
-        checked = _checked_imitation(config.algo, table, getattr(config, table))
-        changed: dict[str, Any] = {table: checked}
-        config = dataclasses.replace(config, **changed)
-    return config
+    return _check_table(config) if config.algo in IMITATION else config
 
 
-def imitation_options(algo: str) -> frozenset[str]:
-    """Keywords that the table of an imitation algorithm may hold: the constructor's, but for those that the run gives."""
-    if algo == "bc":
-        given = {"observation_space", "action_space", "demonstrations", "policy", "seed", "device"}
-        return keyword_options(BC) - given | {"n_updates"}
-    return keyword_options(ALGORITHMS[algo]) - {"generator", "demonstrations", "seed", "frozen"}
-
-
-def _checked_imitation(algo: str, table: str, options: dict[str, Any]) -> dict[str, Any]:
-    hints = type_hints_of(BC) | type_hints_of(BC.train) if algo == "bc" else type_hints_of(ALGORITHMS[algo])
+def _check_table(config: ExperimentConfig) -> ExperimentConfig:
+    """The configuration, if its table fits the imitation algorithm."""
+    table, hints = table_of(config.algo), table_hints(config.algo)
+    given = getattr(config, table)
+    _require_known(table, given, hints, config.algo)
     try:
-        return checked_keywords(hints, options)
+        checked = checked_keywords(hints, given)
+        if config.algo != "bc":
+            ALGORITHMS[config.algo].settings_from(checked)
     except ConfigurationError as error:
         raise ConfigurationError(f"{table}.{error}") from error
+    return dataclasses.replace(config, **{table: checked})  # type: ignore[arg-type]  # by a name that is known here only
 
 
-def _table(algo: str) -> str:
+def table_hints(algo: str) -> dict[str, Any]:
+    """Type hints of what the table of an imitation algorithm may hold: its settings, but for those that the run gives."""
+    if algo == "bc":
+        hints = {**type_hints_of(BC), "n_updates": type_hints_of(BC.train)["n_updates"]}
+        given = {"self", "observation_space", "action_space", "demonstrations", "policy", "seed", "device"}
+    else:
+        hints, given = type_hints_of(ALGORITHMS[algo].modes["default"]), {"seed", "frozen"}
+    return {name: hint for name, hint in hints.items() if name not in given}
+
+
+def table_of(algo: str) -> str:
+    """Name of the table that holds the settings of an imitation algorithm."""
     return "bc" if algo == "bc" else "adversary" if algo in ADVERSARIAL else "imitation"
 
 

@@ -1,5 +1,6 @@
 """FAIRL, WAIL, GAIfO and VAIL: what each makes of GAIL's parts."""
 
+import dataclasses
 import inspect
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from ganq_irl.algorithms import ALGORITHMS
-from ganq_irl.algorithms.settings import keyword_options
+from ganq_irl.algorithms.gail import GAILSettings
 from ganq_irl.discriminator import BottleneckDiscriminator
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.types import Batch
@@ -86,11 +87,31 @@ def test_vail_raises_the_price_of_information_and_logs_it():
     assert logged[0]["discriminator/information"] > 0
 
 
-def test_options_of_the_class_behind_are_options():
-    gail = keyword_options(ALGORITHMS["gail"])
-    for name, own in {"fairl": set(), "wail": set(), "gaifo": set(), "vail": {"capacity", "beta_rate", "code_size"}}.items():
-        assert keyword_options(ALGORITHMS[name]) == gail | own
-    assert keyword_options(ALGORITHMS["airl"]) == set(inspect.signature(ALGORITHMS["airl"]).parameters)
-    assert "normalize_values" not in keyword_options(ALGORITHMS["dac"])
-    with pytest.raises(TypeError, match="absorbing"):
-        ALGORITHMS["fairl"](generator("ppo"), demonstrations(), batch_size=16, absorbing=True)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_keyword_that_is_no_setting_is_refused(algorithm):
+    with pytest.raises(TypeError, match="absorb"):
+        ALGORITHMS[algorithm](generator("sac"), demonstrations(), absorb=True)
+
+
+def test_signatures_name_the_settings_of_each_algorithm():
+    signatures = {name: set(inspect.signature(algorithm).parameters) for name, algorithm in ALGORITHMS.items()}
+    assert signatures["vail"] - signatures["gail"] == {"capacity", "beta_rate", "code_size"}
+    assert "normalize_values" not in signatures["dac"]
+    for name, algorithm in ALGORITHMS.items():
+        fields = {field.name for field in dataclasses.fields(algorithm.modes["default"])}
+        assert signatures[name] == fields | {"generator", "demonstrations"}
+
+
+def test_settings_are_checked_alike_however_they_are_made():
+    """From Python, from a table of TOML, and as settings of their own; and they never change."""
+    lists = {"hidden_sizes": [8.0], "learning_rate": {"initial": 0.1, "final": 0.0}, "batch_size": 16.0}
+    settings = GAILSettings(**lists)
+    assert (settings.learning_rate(0.5), settings.hidden_sizes, settings.batch_size) == (0.05, (8,), 16)
+    assert ALGORITHMS["gail"](generator("ppo"), demonstrations(), **lists).settings == settings
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.loss = "js"
+    for make in (GAILSettings, ALGORITHMS["gail"].settings_from):
+        with pytest.raises(ConfigurationError, match="batch_size: given 0; expected at least 1"):
+            make(**{"batch_size": 0}) if make is GAILSettings else make({"batch_size": 0})
+    with pytest.raises(ConfigurationError, match="mode: given 'paper'; GAILSettings are those of 'default'"):
+        GAILSettings(mode="paper")

@@ -76,7 +76,8 @@ def test_swings_are_told_apart_where_the_demonstration_only_stands(stabilizers, 
 
 
 @pytest.mark.parametrize(
-    ("n_updates", "expected"), [(1, [1] * 6), (3, [3] * 6), (0.5, [0, 1, 0, 1, 0, 1]), (0.25, [0, 0, 0, 1, 0, 0])]
+    ("n_updates", "expected"),
+    [(1, [1] * 6), (3, [3] * 6), (1.5, [1, 2] * 3), (0.5, [0, 1, 0, 1, 0, 1]), (0.25, [0, 0, 0, 1, 0, 0])],
 )
 def test_updates_fall_due_evenly(n_updates, expected):
     assert [updates_due(n_updates, n_rounds) for n_rounds in range(6)] == expected
@@ -111,7 +112,7 @@ def test_a_whole_pace_may_be_written_as_a_float():
     assert dac(n_updates=1.0).learn(60).learner.n_updates == dac(n_updates=1).learn(60).learner.n_updates > 0
 
 
-@pytest.mark.parametrize("n_updates", [0, 0.0, -0.5, 1.5, "2", True])
+@pytest.mark.parametrize("n_updates", [0, 0.0, -0.5, "2", True])
 def test_other_paces_are_refused(n_updates):
     with pytest.raises(ConfigurationError, match="n_updates: given"):
         dac(n_updates=n_updates)

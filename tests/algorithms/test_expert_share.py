@@ -89,5 +89,5 @@ def test_the_draws_go_on_where_they_were_saved(tmp_path):
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 2])
 def test_other_shares_are_refused(share):
-    with pytest.raises(ConfigurationError, match=r"expert_share: given .*, expected a share of each batch"):
+    with pytest.raises(ConfigurationError, match=r"expert_share: given .*; expected a number from 0 to below 1"):
         dac("sac", expert_share=share)

@@ -132,7 +132,7 @@ def test_n_critic_counts_the_discriminators_updates():
     [
         ({"loss": "bcee"}, ConfigurationError, "did you mean 'bce'"),
         ({"stabilizers": ["r3"]}, ConfigurationError, "unknown stabilizer"),
-        ({"n_critic": 0}, ConfigurationError, "whole number"),
+        ({"n_critic": 0}, ConfigurationError, "at least 1"),
         ({"batch_size": 0}, ConfigurationError, "batch_size"),
         ({"data": np.zeros(5)}, IncompatibleSpaces, "data"),
         ({"data": np.full((5, 1), np.nan)}, IncompatibleSpaces, "finite"),

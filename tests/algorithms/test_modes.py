@@ -64,7 +64,7 @@ def test_airls_paper_pays_f_less_log_pi():
     assert run.learner.loss.name == "bce"
     assert parts(run) == []
     assert run._values is None
-    assert run.entropy_weight == 0
+    assert run.settings.entropy_weight == 0
 
 
 @pytest.mark.parametrize("cls", [GAIL, AIRL])
@@ -80,7 +80,7 @@ def test_the_default_is_another_algorithm_and_what_is_given_overrides_a_mode(cls
 
 @pytest.mark.parametrize("mode", ["papers", None, 3, ["paper"]])
 def test_other_modes_are_refused(mode):
-    with pytest.raises(ConfigurationError, match=r"unknown mode .*paper"):
+    with pytest.raises(ConfigurationError, match=r"mode: unknown .*paper"):
         made(AIRL, mode=mode)
     with pytest.raises(ConfigurationError, match="mode"):
         made(GAIL, mode=mode)
@@ -88,5 +88,5 @@ def test_other_modes_are_refused(mode):
 
 @pytest.mark.parametrize("name", ["fairl", "wail", "vail", "gaifo"])
 def test_relatives_of_gail_have_no_mode(name):
-    with pytest.raises(ConfigurationError, match="has only its own settings"):
+    with pytest.raises(ConfigurationError, match="mode: unknown 'paper'"):
         made(ALGORITHMS[name], mode="paper")

@@ -77,7 +77,6 @@ def test_settings_of_its_own_and_of_the_algorithm_behind(call):
             "(1,), float32); use sac, td3, ddpg or gan-q-continuous as its generator",
         ),
         ("dac --demos pendulum --set adversary.absorb=true", "did you mean 'absorbing'"),
-        ("dac --demos pendulum --set adversary.n_updates=1.5", "n_updates: given 1.5"),
         ("vail --demos pendulum --set adversary.capcity=1", "did you mean 'capacity'"),
         ("fairl --demos pendulum --set adversary.learning_rat=1", "did you mean 'learning_rate'"),
         ("gail --demos pendulum --set adversary.absorbing=true", "unknown setting 'adversary.absorbing' for gail"),

@@ -1,5 +1,6 @@
 """Looking at settings without training anything."""
 
+import dataclasses
 import json
 import tomllib
 
@@ -39,7 +40,6 @@ def test_the_settings_of_a_run_are_shown_and_nothing_is_trained(tmp_path):
     (tmp_path / "shown.toml").write_text(shown.stdout)
     config = resolve_config({}, file=tmp_path / "shown.toml")
     expected = resolve_config({"algo": "ppo", "env": "CartPole-v1", "seed": 7, "n_envs": 2})
-    assert config.to_toml() == shown.stdout.partition("\n")[2]
-    assert config.generator_kwargs == expected.generator_kwargs
+    assert config == dataclasses.replace(expected, preset="none")
     assert (config.seed, config.n_envs) == (7, 2)
     assert json.loads(call(*arguments, "--json").stdout)["generator_kwargs"] == config.generator_kwargs

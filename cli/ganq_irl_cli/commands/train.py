@@ -60,7 +60,9 @@ if TYPE_CHECKING:
 @click.option(
     "--wandb", metavar="PROJECT", help="Show the run in Weights & Biases; WANDB_MODE=offline keeps it on this machine."
 )
-@click.option("--show-settings", is_flag=True, help="Print all settings of the run as TOML, and train nothing.")
+@click.option(
+    "--show-settings", is_flag=True, help="Print all settings of the run with their meanings, as TOML, and train nothing."
+)
 @options.as_json
 def command(
     algo: str,
@@ -101,7 +103,9 @@ def command(
     elif as_json:
         session.print_json(dataclasses.asdict(config))
     else:
-        session.say(config.to_toml().rstrip())
+        from ganq_irl.runs.explained import explained_settings
+
+        session.say(explained_settings(config))
 
 
 def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> RunResult:

@@ -1,0 +1,63 @@
+"""All settings of a run as text: TOML that repeats the run, with the meaning of each setting beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import tomli_w
+
+from ganq_irl.algorithms import ALGORITHMS, BC
+from ganq_irl.generators.options import meanings_of
+from ganq_irl.runs.config import EvaluationConfig, ExperimentConfig
+from ganq_irl.runs.validation import table_hints, table_of
+from ganq_irl.space_matrix import IMITATION
+
+
+def explained_settings(config: ExperimentConfig) -> str:
+    """Return the settings as TOML, one line each, with their meanings as comments; the algorithm's defaults are included.
+
+    Settings that have no value are comments as a whole.
+    """
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    tables: dict[str, dict[str, Any]] = {name: value for name, value in values.items() if isinstance(value, dict) and value}
+    meanings = {"evaluation": meanings_of(EvaluationConfig)}
+    if config.algo in IMITATION:
+        table = table_of(config.algo)
+        tables[table], meanings[table] = _of_algorithm(config.algo, tables.get(table, {}))
+    tables["evaluation"] = dataclasses.asdict(config.evaluation)
+    plain = {name: value for name, value in values.items() if not isinstance(value, dict | EvaluationConfig)}
+    sections = [_lines(plain | {"preset": "none"}, meanings_of(ExperimentConfig))]
+    sections += [[f"[{name}]", *_lines(table, meanings.get(name, {}))] for name, table in tables.items()]
+    return "\n\n".join("\n".join(section) for section in sections)
+
+
+def _of_algorithm(algo: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values and meanings of an imitation algorithm's settings."""
+    if algo == "bc":
+        return dict(given), meanings_of(BC) | meanings_of(BC.train)
+    settings = ALGORITHMS[algo].settings_from(given)
+    values = {name: given.get(name, getattr(settings, name)) for name in table_hints(algo)}
+    return values, meanings_of(type(settings))
+
+
+def _lines(values: Mapping[str, Any], meanings: Mapping[str, str]) -> list[str]:
+    """One line for each setting, the meanings below each other."""
+    texts = {name: f"# {name} =" if value is None else f"{_key(name)} = {_inline(value)}" for name, value in values.items()}
+    width = min(40, max(map(len, texts.values()), default=0))
+    told = {name: meanings.get(name, "").replace("``", "") for name in texts}
+    return [f"{text:{width}}  # {told[name]}" if told[name] else text for name, text in texts.items()]
+
+
+def _inline(value: Any) -> str:
+    """A value in TOML, on one line."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(name)} = {_inline(entry)}" for name, entry in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_inline, value))}]"
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()
+
+
+def _key(name: str) -> str:
+    return tomli_w.dumps({name: 0}).removesuffix(" = 0\n")
