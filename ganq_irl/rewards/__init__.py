@@ -1,4 +1,4 @@
-"""Rewards read from a discriminator: the forms of the papers, and the recovered reward to keep, reuse and compare."""
+"""Rewards computed from a discriminator: reward transforms, saved reward models, wrappers and comparison."""
 
 from __future__ import annotations
 

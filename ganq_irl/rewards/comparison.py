@@ -1,11 +1,11 @@
-"""How alike two rewards are, whatever policies they lead to: EPIC, and correlations over given transitions.
+"""Compare two rewards without training a policy: the EPIC distance, and correlations over given transitions.
 
-A recovered reward can differ from the true one by a potential's shaping γΦ(s') - Φ(s) and by a positive factor without
-changing which policies are good (Ng et al., 1999), so the two are made canonical before they are compared.
+A recovered reward can differ from the true one by potential shaping γΦ(s') - Φ(s) and by a positive factor without changing
+which policies are optimal (Ng et al., 1999), so both rewards are made canonical before they are compared.
 
-**Termination.** The potential of a terminal state is 0, as everywhere in this toolkit: shaping is γ(1-d)Φ(s') - Φ(s).
-With it a constant reward c is *not* equivalent to none where episodes can end: to end one is to lose c/(1-γ). So a survival
-bonus counts as a difference. Where no transition given terminates, all is as in the paper and a constant is free.
+**Termination.** The potential of a terminal state is 0, as everywhere in this toolkit: shaping is γ(1-d)Φ(s') - Φ(s). A
+constant reward c is therefore *not* equivalent to zero if episodes can terminate, because terminating loses c/(1-γ): a
+survival bonus counts as a difference. If no given transition terminates, constants do not matter, as in the paper.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ganq_irl.rewards.functions import RewardFunction, rewards_of
 from ganq_irl.types import Batch, Observations
 
 _ROWS = 262_144  # priced at once
-_NEGLIGIBLE = 1e-5  # of the largest reward: a canonical reward that varies less is the rounding of a constant's
+_NEGLIGIBLE = 1e-5  # relative to the largest reward: smaller variation is the rounding error of a constant
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """The coverage distribution that a distance is relative to, as samples of it.
+    """Samples of the coverage distribution, to which a distance is relative.
 
     Attributes:
-        transitions: D, over which canonical rewards are correlated.
-        states: draws of D_S, ``(m, *shape)``; the mean over states is taken over these.
-        actions: draws of D_A, ``(m, *shape)``, independent of ``states``, each paired with one.
+        transitions: samples of D, over which canonical rewards are correlated.
+        states: samples of D_S, ``(m, *shape)``; means over states are taken over these.
+        actions: samples of D_A, ``(m, *shape)``, independent of ``states``; each is paired with one state.
     """
 
     transitions: Batch
@@ -44,21 +44,21 @@ class Coverage:
     def sampled(
         cls, transitions: Batch, rng: np.random.Generator, *, n_transitions: int = 2048, n_canonical: int = 256
     ) -> Coverage:
-        """D is what ``transitions`` hold, and D_S and D_A its marginals: s and a drawn independently from its rows.
+        """Take D from ``transitions``, and D_S and D_A as its marginals: states and actions are drawn independently.
 
         Args:
-            transitions: such as those of random, expert and learned policies together.
-            rng: draws the rows.
-            n_transitions: rows of D; all of them where there are fewer.
-            n_canonical: states, and actions, that the canonical reward averages over.
+            transitions: for example those of random, expert and learned policies together.
+            rng: random generator that draws the rows.
+            n_transitions: number of rows of D; all rows if there are fewer.
+            n_canonical: number of states and of actions that the canonical reward averages over.
 
         Raises:
-            ConfigurationError: no transitions, or fewer than one sample of either.
+            ConfigurationError: there are no transitions, or a number is below 1.
         """
         size = len(transitions)
         if min(size, n_transitions, n_canonical) < 1:
             raise ConfigurationError(
-                f"given {size} transitions, n_transitions={n_transitions}, n_canonical={n_canonical}; expected 1 of each"
+                f"given {size} transitions, n_transitions={n_transitions}, n_canonical={n_canonical}; expected at least 1"
             )
         rows = rng.permutation(size)[:n_transitions]
         states, actions = (rng.choice(size, n_canonical, replace=n_canonical > size) for _ in range(2))
@@ -67,11 +67,11 @@ class Coverage:
 
 
 def canonical_reward(reward: RewardFunction, coverage: Coverage, discount: float) -> np.ndarray:
-    """EPIC's canonically shaped reward of the coverage's transitions, ``(n,)`` (Gleave et al., 2021, definition 4.1).
+    """Return EPIC's canonically shaped reward of the coverage's transitions, ``(n,)`` (Gleave et al., 2021, definition 4.1).
 
-    C(R)(s,a,s',d) = R(s,a,s',d) + γ(1-d) M(s') - M(s) - k M̄ with M(s) = E R(s,A,S'), M̄ = E M(S), the expectations over
-    D_S and D_A. k is γ, and γ/(1-γ) where d = 1: the value at which C is a shaping of R with potential 0 in terminal states,
-    so that every reward of one equivalence class has one C. With samples of D_S and D_A that holds exactly, too.
+    C(R)(s,a,s',d) = R(s,a,s',d) + γ(1-d) M(s') - M(s) - k M̄ with M(s) = E R(s,A,S') and M̄ = E M(S), expectations over D_S
+    and D_A. k is γ, or γ/(1-γ) where d = 1. With this k, C is a shaping of R whose potential is 0 in terminal states, so
+    all equivalent rewards have the same C. This also holds exactly for samples of D_S and D_A.
 
     Args:
         reward: R.
@@ -79,10 +79,10 @@ def canonical_reward(reward: RewardFunction, coverage: Coverage, discount: float
         discount: γ in [0, 1).
 
     Raises:
-        ConfigurationError: γ is out of its range.
+        ConfigurationError: γ is outside [0, 1).
     """
     if not 0 <= discount < 1:
-        raise ConfigurationError(f"discount: given {discount}, expected a number from 0 to below 1")
+        raise ConfigurationError(f"discount: given {discount}, expected a number in [0, 1)")
     batch = coverage.transitions
     dones = batch.dones.double().cpu().numpy()
     mean_here, mean_next = (_mean_rewards(reward, rows, coverage) for rows in (batch.observations, batch.next_observations))
@@ -92,16 +92,17 @@ def canonical_reward(reward: RewardFunction, coverage: Coverage, discount: float
 
 
 def epic_distance(first: RewardFunction, second: RewardFunction, coverage: Coverage, discount: float) -> float:
-    """EPIC pseudometric of two rewards, 0 to 1 (Gleave et al., 2021, definition 4.7).
+    """Return the EPIC distance of two rewards, from 0 to 1 (Gleave et al., 2021, definition 4.7).
 
-    0 for rewards that differ by shaping and a positive factor, sqrt(1/2) for unrelated ones, 1 for opposite ones. The random
-    pairs of states in it may be impossible in the environment, where a learned reward says anything: take D wide.
+    It is 0 for rewards that differ by shaping and a positive factor, sqrt(1/2) for unrelated ones and 1 for opposite ones.
+    It evaluates rewards on random pairs of states, which may be impossible in the environment and on which a learned reward
+    can be arbitrary: choose a wide D.
 
     Args:
-        first: a reward.
-        second: the other; it makes no difference which is which.
-        coverage: what the distance is relative to; distances of different coverages do not compare.
-        discount: γ in [0, 1), the environment's.
+        first: one reward.
+        second: the other reward; the distance is symmetric.
+        coverage: the coverage distribution. Distances over different coverages are not comparable.
+        discount: the environment's γ, in [0, 1).
     """
     return pearson_distance(*(_canonical_without_noise(reward, coverage, discount) for reward in (first, second)))
 
@@ -109,13 +110,13 @@ def epic_distance(first: RewardFunction, second: RewardFunction, coverage: Cover
 def epic_distances(
     rewards: Mapping[str, RewardFunction], coverage: Coverage, discount: float
 ) -> dict[str, dict[str, float]]:
-    """``epic_distance`` between every two of several rewards, each made canonical once: name -> name -> distance."""
+    """Return ``epic_distance`` for all pairs of rewards as name -> name -> distance."""
     canonical = {name: _canonical_without_noise(reward, coverage, discount) for name, reward in rewards.items()}
     return {a: {b: pearson_distance(first, second) for b, second in canonical.items()} for a, first in canonical.items()}
 
 
 def pearson_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """sqrt((1 - ρ) / 2), 0 to 1; of two constants 0, of a constant and anything else that of ρ = 0."""
+    """Return sqrt((1 - ρ) / 2), from 0 to 1. It is 0 for two constants; for one constant, ρ counts as 0."""
     if np.ptp(first) == 0 and np.ptp(second) == 0:
         return 0.0
     correlation = pearson(first, second)
@@ -123,12 +124,12 @@ def pearson_distance(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def pearson(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Pearson's correlation of two rewards of the same transitions; None where one is the same everywhere."""
+    """Return Pearson's correlation of two rewards of the same transitions, or None if one is constant."""
     return _unless_constant(first, second, lambda: float(np.corrcoef(first, second)[0, 1]))
 
 
 def spearman(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Spearman's rank correlation: blind to any increasing transform; None where one reward is the same everywhere."""
+    """Return Spearman's rank correlation, which ignores increasing transforms, or None if one reward is constant."""
     return _unless_constant(first, second, lambda: float(spearmanr(first, second).statistic))
 
 
@@ -144,7 +145,7 @@ def _canonical_without_noise(reward: RewardFunction, coverage: Coverage, discoun
 
 
 def _mean_rewards(reward: RewardFunction, states: Observations, coverage: Coverage) -> np.ndarray:
-    """M(s) of each state, ``(n,)``: every pair of an action and a next state after every one of ``states``."""
+    """Return M(s) of each state, ``(n,)``, the mean over all sampled pairs of an action and a next state."""
     n, m = _length(states), len(coverage.actions)
     means = []
     for start in range(0, n, step := max(1, _ROWS // m)):

@@ -1,4 +1,4 @@
-"""Recovered rewards for other runtimes: ONNX and ``torch.export``, each compared with the original as it is written."""
+"""Export recovered rewards to ONNX and ``torch.export``. Each export is compared with the original before it is written."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ganq_irl.files import replace_file
 from ganq_irl.rewards.model import RewardModel
 from ganq_irl.types import Batch, Observations
 
-TOLERANCE = 1e-5  # of the largest reward, or of 1
+TOLERANCE = 1e-5  # relative to the largest reward, or to 1 if that is larger
 OUTPUT = "rewards"
-_ROWS = (5, 17)  # batches compared have another size than the one traced, or a constant size would go unseen
+_ROWS = (5, 17)  # traced and compared with different batch sizes, to detect a fixed size
 
 
 class PricedTransitions(nn.Module):
-    """A reward as a function of tensors alone: those that ``input_names`` names, to ``(batch,)``."""
+    """A reward as a function of the tensors named by ``input_names``; returns ``(batch,)``."""
 
     def __init__(self, model: RewardModel) -> None:
         super().__init__()
@@ -37,18 +37,18 @@ class PricedTransitions(nn.Module):
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """The inputs in order; an entry of a Dict space is ``observations.key``."""
+        """Names of the inputs in order; an entry of a Dict space is ``observations.key``."""
         sides = [[f"{field}.{key}" for key in self.keys] or [field] for field in ("observations", "next_observations")]
         return (*sides[0], "actions", *sides[1], "dones")
 
     def flat(self, batch: Batch) -> tuple[Tensor, ...]:
-        """A batch's tensors in that order."""
+        """Return the tensors of a batch in the order of ``input_names``."""
         sides = (batch.observations, batch.next_observations)
         here, following = ((side,) if isinstance(side, Tensor) else tuple(side[key] for key in self.keys) for side in sides)
         return (*here, batch.actions, *following, batch.dones)
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        """Rewards, ``(batch,)``."""
+        """Return rewards, ``(batch,)``."""
         n = max(1, len(self.keys))
         batch = Batch(self._side(tensors[:n]), tensors[n], self._side(tensors[n + 1 : -1]), tensors[-1])
         return self.model.form(self.model.discriminator, self.model.loss, self.model.discriminator.encode(batch))
@@ -58,20 +58,20 @@ class PricedTransitions(nn.Module):
 
 
 def export_onnx(model: RewardModel, path: Path | str) -> float:
-    """Write a reward as ONNX with a batch of any size, named inputs, and the output ``rewards``.
+    """Export a reward to ONNX, with any batch size, named inputs and the output ``rewards``.
 
-    Inputs are raw and of the spaces' own types: float32 for numbers, int64 for Discrete values, uint8 for images.
+    Inputs are raw values in the types of the spaces: float32 for numbers, int64 for Discrete values, uint8 for images.
 
     Args:
         model: the reward.
         path: file to write, atomically.
 
     Returns:
-        The largest difference from the original that was seen, as a share of the largest reward (of 1 where that is more).
+        The largest observed difference from the original, relative to the largest reward (or to 1, if that is larger).
 
     Raises:
         MissingDependency: onnx is not installed.
-        StorageError: what was exported gives other rewards; nothing is written.
+        StorageError: the exported reward differs from the original; nothing is written.
     """
     if importlib.util.find_spec("onnx") is None:
         raise MissingDependency("exporting to ONNX needs the package onnx; install it with: pip install 'ganq-irl[export]'")
@@ -82,18 +82,18 @@ def export_onnx(model: RewardModel, path: Path | str) -> float:
     content = io.BytesIO()
     names = priced.input_names
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of tracing Python values: shapes of spaces, which are constants indeed
+        warnings.simplefilter("ignore")  # the tracer warns about Python values: the shapes of spaces, which are constant
         torch.onnx.export(
             priced,
             priced.flat(batch),
-            content,  # type: ignore[arg-type]  # a file in memory is taken by this exporter, if only by this one
+            content,  # type: ignore[arg-type]  # this exporter accepts a file in memory
             input_names=list(names),
             output_names=[OUTPUT],
             dynamic_axes={name: {0: "batch"} for name in (*names, OUTPUT)},
-            dynamo=False,  # the newer exporter needs one more package, for nothing that these networks use
+            dynamo=False,  # the newer exporter needs another package and adds nothing for these networks
         )
     evaluator = ReferenceEvaluator(load_model_from_string(content.getvalue()))
-    taken = set(evaluator.input_names)  # the tracer leaves out what the reward does not look at
+    taken = set(evaluator.input_names)  # the tracer drops inputs that the reward does not use
 
     def exported(*tensors: Tensor) -> np.ndarray:
         given = {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True) if name in taken}
@@ -106,17 +106,17 @@ def export_onnx(model: RewardModel, path: Path | str) -> float:
 
 
 def export_torch(model: RewardModel, path: Path | str) -> float:
-    """Write a reward as a ``torch.export`` program (``.pt2``) with a batch of any size; inputs as ``export_onnx``'s.
+    """Export a reward as a ``torch.export`` program (``.pt2``), with any batch size and the inputs of ``export_onnx``.
 
     Args:
         model: the reward.
         path: file to write, atomically.
 
     Returns:
-        The largest difference from the original, as ``export_onnx`` gives it.
+        The largest difference from the original, as in ``export_onnx``.
 
     Raises:
-        StorageError: what was exported gives other rewards; nothing is written.
+        StorageError: the exported reward differs from the original; nothing is written.
     """
     priced, batch = _prepared(model)
     tensors = priced.flat(batch)
@@ -144,14 +144,14 @@ def _checked(model: RewardModel, priced: PricedTransitions, exported: Callable[.
     difference = float(np.abs(rewards - original).max()) / scale if rewards.shape == original.shape else np.inf
     if not difference <= TOLERANCE:
         raise StorageError(
-            f"the reward exported to {what} differs from the original by {difference:.2g} of its scale, more than "
-            f"{TOLERANCE}; nothing was written. Use the RewardModel itself, which loads anywhere"
+            f"the reward exported to {what} differs from the original by {difference:.2g} of its scale (limit {TOLERANCE}); "
+            "nothing was written. Use the RewardModel itself, which loads anywhere"
         )
     return difference
 
 
 def _example(model: RewardModel, n: int) -> Batch:
-    """Transitions that are like those the reward was learned from, as far as its encoder knows."""
+    """Return random transitions with the mean and standard deviation that the encoder was fitted to."""
     rng = np.random.default_rng(n)
     observations, following = (_rows(model, model.observation_space, "observations", rng, n) for _ in range(2))
     actions = _rows(model, model.action_space, "actions", rng, n)

@@ -1,19 +1,19 @@
-"""Reward forms: what a generator, or a user, is paid for a discriminator's verdict.
+"""Reward transforms of the discriminator's score.
 
 With D = p_expert / (p_expert + p_policy) and l = log D - log(1 - D) = log p_expert / p_policy:
 
 | form | reward | sign | from |
 |---|---|---|---|
-| ``gail`` | -log(1 - D) = softplus(l) | positive | Ho & Ermon (2016), algorithm 1; their D is 1 - D here, its log the cost |
+| ``gail`` | -log(1 - D) = softplus(l) | positive | Ho & Ermon (2016), algorithm 1: their D is 1 - D here, log D their cost |
 | ``log-d`` | log D = -softplus(-l) | negative | Goodfellow et al. (2014), the non-saturating loss as a reward |
 | ``logit`` | log D - log(1 - D) = l; for AIRL f - log π | both | Fu et al. (2018), algorithm 1; Kostrikov et al. (2019) |
 | ``fairl`` | -l exp(l) | both | Ghasemipour et al. (2019), FAIRL |
-| ``score`` | the score as it is | both | for losses without a log-ratio (Xiao et al., 2019) |
+| ``score`` | the raw score | both | for losses without a log-ratio (Xiao et al., 2019) |
 | ``f`` | f = g + γ (1 - d) h(s') - h(s) | both | Fu et al. (2018), equation 4 |
 | ``g`` | g alone, the recovered reward | both | Fu et al. (2018), section 6 |
 
-A reward of one sign pays or charges for every step that an episode lasts: where horizons vary, that alone can explain
-a score.
+A reward of one sign is a bonus or a cost for every step of an episode. If episode lengths vary, this alone can explain a
+score.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from ganq_irl.discriminator import BaseDiscriminator, Encoded, Loss, ShapedDiscr
 from ganq_irl.errors import ConfigurationError, nearest
 
 Sign = Literal["positive", "negative", "both"]
-_LARGEST_EXPONENT = 10.0  # fairl's exp(l): 22026 is already far beyond any other row's reward
+_LARGEST_EXPONENT = 10.0  # for exp(l) in fairl: exp(10) = 22026 already exceeds any other reward by far
 
 
 @dataclass(frozen=True)
 class RewardForm:
-    """One row of the table above.
+    """A reward transform, one row of the table above.
 
     Attributes:
-        name: as in ``REWARD_FORMS``.
-        sign: of the reward, whatever the discriminator says.
-        of_log_ratio: transform of l, or None where the form does not read l.
-        needs_shaped: reads f or g, which only AIRL's discriminator has.
+        name: the name in ``REWARD_FORMS``.
+        sign: sign that the reward can take.
+        of_log_ratio: transform of l, or None if the form does not use l.
+        needs_shaped: whether it uses f or g, which only AIRL's discriminator has.
     """
 
     name: str
@@ -51,7 +51,7 @@ class RewardForm:
 
     @torch.no_grad()
     def __call__(self, discriminator: BaseDiscriminator, loss: Loss, encoded: Encoded) -> Tensor:
-        """Reward of each row, ``(batch,)``."""
+        """Return the reward of each row, ``(batch,)``."""
         if self.of_log_ratio is not None:
             return self.of_log_ratio(log_ratio(discriminator, loss, encoded))
         if self.needs_shaped:
@@ -60,30 +60,30 @@ class RewardForm:
         return discriminator.score(encoded)
 
     def needs_log_prob(self, discriminator: BaseDiscriminator) -> bool:
-        """Whether the reward depends on log π, which changes with the policy."""
+        """Return whether the reward depends on log π, which changes with the policy."""
         return isinstance(discriminator, ShapedDiscriminator) and not self.needs_shaped
 
     def check(self, discriminator: BaseDiscriminator, loss: Loss) -> None:
-        """Raise unless this form can be read from ``discriminator`` trained with ``loss``.
+        """Check that this form can be computed from ``discriminator`` trained with ``loss``.
 
         Raises:
-            ConfigurationError: saying which forms can.
+            ConfigurationError: it cannot; the message names a form that can.
         """
         shaped = isinstance(discriminator, ShapedDiscriminator)
         if self.needs_shaped and not shaped:
             raise ConfigurationError(
-                f"the reward {self.name!r} is a part of AIRL's shaped discriminator; use AIRL, or 'logit'"
+                f"the reward {self.name!r} needs AIRL's shaped discriminator; use AIRL, or the reward 'logit'"
             )
         if self.of_log_ratio is not None and not loss.has_log_ratio:
             use = "'f' or 'g'" if shaped else "'score'"
             raise ConfigurationError(
-                f"the reward {self.name!r} reads a log-ratio, and the loss {loss.name!r} has none; "
+                f"the reward {self.name!r} needs a log-ratio, and the loss {loss.name!r} has none; "
                 f"use the reward {use}, or a loss such as 'bce'"
             )
 
 
 def log_ratio(discriminator: BaseDiscriminator, loss: Loss, encoded: Encoded) -> Tensor:
-    """log p_real / p_fake, ``(batch,)``: the score where it states just that, else the loss's reading of it."""
+    """Return log p_real / p_fake, ``(batch,)``: the score of a shaped discriminator, otherwise as the loss computes it."""
     scores = discriminator.score(encoded)
     return scores if discriminator.states_log_ratio else loss.log_ratio(scores)
 
@@ -107,7 +107,7 @@ REWARD_FORMS: dict[str, RewardForm] = {
 
 
 def build_reward_form(name: str) -> RewardForm:
-    """A form by its name.
+    """Return the form with this name.
 
     Raises:
         ConfigurationError: unknown name.

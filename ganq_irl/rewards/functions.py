@@ -1,4 +1,4 @@
-"""What wrappers, metrics and pictures take for a reward: anything with spaces that prices transitions in batches."""
+"""Interface of rewards for wrappers, metrics and plots: an object with spaces that computes rewards in batches."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
 from ganq_irl.types import Batch, mapped
 
 Price = Callable[[Any, np.ndarray, Any, np.ndarray], np.ndarray]
-"""``(observations, actions, next_observations, dones) -> (batch,)``, all of them arrays, or dicts of them."""
+"""``(observations, actions, next_observations, dones) -> (batch,)``, with arrays or dicts of arrays."""
 
 
 class RewardFunction(Protocol):
-    """A reward of a transition: ``RewardModel``, ``FunctionReward``, or imitation's through ``from_imitation``."""
+    """Interface of rewards: ``RewardModel``, ``FunctionReward``, or an imitation reward through ``from_imitation``."""
 
     @property
     def observation_space(self) -> spaces.Space:
-        """Space of the observations that it takes."""
+        """Observation space."""
         ...
 
     @property
     def action_space(self) -> spaces.Space:
-        """Space of the actions that it takes."""
+        """Action space."""
         ...
 
     def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> Any:
-        """Reward of each transition, ``(batch,)``, or of a single one; ``dones`` is 1 only for true termination."""
+        """Return the reward of each transition, ``(batch,)``, or of one; ``dones`` is 1 only for true termination."""
         ...
 
 
@@ -40,7 +40,7 @@ class Rows(NamedTuple):
     """Transitions as tensors with a batch axis.
 
     Attributes:
-        observations: ``(batch, *shape)``, or a dict of them.
+        observations: ``(batch, *shape)``, or a dict of such tensors.
         actions: ``(batch, *shape)``.
         next_observations: like ``observations``.
         dones: ``(batch,)``.
@@ -54,22 +54,22 @@ class Rows(NamedTuple):
     is_single: bool
 
     def unbatched(self, rewards: Any) -> Any:
-        """Rewards ``(batch,)`` in the form of what was given: a number for a single transition."""
+        """Return rewards ``(batch,)`` unchanged for a batch, and as a number for a single transition."""
         return rewards[0] if self.is_single else rewards
 
 
 def batched(space: spaces.Space, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> Rows:
-    """Tensors of a batch of transitions, or of a single one, whatever arrays, tensors or lists it was given as.
+    """Convert a batch of transitions, or a single one, from arrays, tensors or lists to tensors.
 
     Args:
-        space: of one observation; it says whether a batch was given.
-        observations: raw.
-        actions: as the environment takes them.
-        next_observations: raw.
+        space: observation space, which tells a batch from a single observation.
+        observations: raw observations.
+        actions: actions as the environment takes them.
+        next_observations: raw next observations.
         dones: 1 only for true termination; 0 by default.
 
     Raises:
-        IncompatibleSpaces: no numbers, or not as many of one as of another.
+        IncompatibleSpaces: the values are not numbers, or their lengths differ.
     """
     here, taken, following = map(_tensors, (observations, actions, next_observations))
     is_single = _leaf(here).ndim == _rank(space)
@@ -81,25 +81,25 @@ def batched(space: spaces.Space, observations: Any, actions: Any, next_observati
     if len({*sizes}) != 1 or not sizes[0]:
         shapes = [tuple(_leaf(each).shape) for each in (here, taken, following, ends)]
         raise IncompatibleSpaces(
-            f"observations, actions, next observations and dones of shapes {shapes}; expected one or as many of each, "
-            f"with observations of {space}"
+            f"observations, actions, next observations and dones have shapes {shapes}; expected a single transition, or the "
+            f"same number of each, with observations of {space}"
         )
     return Rows(rows[0], rows[1], rows[2], rows[3], is_single)
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether observations were given as tensors."""
+    """Return whether observations are given as tensors."""
     return isinstance(_leaf(value), Tensor)
 
 
 @dataclass(frozen=True)
 class FunctionReward:
-    """A reward that a formula gives, such as an environment's true one.
+    """A reward given by a function, such as the true reward of an environment.
 
     Attributes:
-        observation_space: of the observations it takes.
-        action_space: of the actions it takes.
-        function: prices arrays.
+        observation_space: observation space.
+        action_space: action space.
+        function: computes rewards from arrays.
     """
 
     observation_space: spaces.Space
@@ -107,20 +107,20 @@ class FunctionReward:
     function: Price
 
     def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> Any:
-        """Reward of each transition, ``(batch,)``; a number for a single one."""
+        """Return the reward of each transition, ``(batch,)``, or a number for a single one."""
         rows = batched(self.observation_space, observations, actions, next_observations, dones)
         return rows.unbatched(np.asarray(self.function(*map(arrays_of, rows[:4]))))
 
 
 def tabular_reward(table: np.ndarray, n_actions: int | None = None) -> FunctionReward:
-    """The reward that a table holds: R(s) ``(S,)``, R(s, a) ``(S, A)`` or R(s, a, s') ``(S, A, S)``.
+    """Return a reward given by a table: R(s) ``(S,)``, R(s, a) ``(S, A)`` or R(s, a, s') ``(S, A, S)``.
 
     Args:
         table: the rewards.
-        n_actions: of an ``(S,)`` table, which does not say.
+        n_actions: number of actions, needed for a table of shape ``(S,)``.
 
     Raises:
-        ConfigurationError: another shape, or ``n_actions`` is missing.
+        ConfigurationError: the table has another shape, or ``n_actions`` is missing.
     """
     table = np.asarray(table, float)
     n_actions = table.shape[1] if table.ndim > 1 else n_actions
@@ -135,22 +135,22 @@ def tabular_reward(table: np.ndarray, n_actions: int | None = None) -> FunctionR
 
 
 def rewards_of(reward: RewardFunction, batch: Batch) -> np.ndarray:
-    """Reward of each transition of a batch, ``(batch,)`` float64.
+    """Return the reward of each transition of a batch, ``(batch,)`` float64.
 
     Raises:
-        IncompatibleSpaces: the reward is not one number a transition.
+        IncompatibleSpaces: the reward does not return one number per transition.
     """
     given = (arrays_of(value) for value in (batch.observations, batch.actions, batch.next_observations, batch.dones))
     rewards = np.asarray(reward.reward(*given), np.float64)
     if rewards.shape != (len(batch),):
         raise IncompatibleSpaces(
-            f"a reward of shape {rewards.shape} for {len(batch)} transitions; expected one number a transition"
+            f"given rewards of shape {rewards.shape} for {len(batch)} transitions; expected one number per transition"
         )
     return rewards
 
 
 def arrays_of(value: Any) -> Any:
-    """Tensors, or a dict of them, as arrays."""
+    """Convert tensors, or a dict of tensors, to arrays."""
     if isinstance(value, Mapping):
         return {key: arrays_of(entry) for key, entry in value.items()}
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
@@ -162,7 +162,7 @@ def _tensors(value: Any) -> Any:
     try:
         return value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
     except (TypeError, ValueError) as error:
-        raise IncompatibleSpaces(f"a reward prices numbers; given {type(value).__name__} ({error})") from error
+        raise IncompatibleSpaces(f"given {type(value).__name__}; expected numbers ({error})") from error
 
 
 def _leaf(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Recovered rewards to and from imitation's ``RewardNet``."""
+"""Convert recovered rewards to and from imitation's ``RewardNet``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ganq_irl.types import Batch
 
 
 class _ModelAsNet(RewardNet):
-    """A ``RewardModel`` as imitation calls a reward; it encodes by itself, so ``preprocess`` only makes tensors."""
+    """A ``RewardModel`` with imitation's interface. The model encodes its inputs, so ``preprocess`` only makes tensors."""
 
     def __init__(self, model: RewardModel) -> None:
         super().__init__(model.observation_space, model.action_space)
         self.model = model
-        self.networks = model.discriminator  # registered, so that .to(), .parameters() and state dicts see it
+        self.networks = model.discriminator  # registered for .to(), .parameters() and state dicts
 
     def preprocess(
         self, state: np.ndarray, action: np.ndarray, next_state: np.ndarray, done: np.ndarray
@@ -39,7 +39,7 @@ class _ModelAsNet(RewardNet):
 
 
 class _NetAsReward:
-    """A ``RewardNet`` as wrappers and metrics take a reward."""
+    """A ``RewardNet`` with the interface of ``RewardFunction``."""
 
     def __init__(self, net: RewardNet) -> None:
         self.net = net
@@ -56,7 +56,7 @@ class _NetAsReward:
     def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> Any:
         rows = batched(self.observation_space, observations, actions, next_observations, dones)
         arrays = [arrays_of(each) for each in rows[:4]]
-        arrays[1] = arrays[1].reshape(-1, *(self.action_space.shape or ()))  # as SB3's buffers keep Discrete actions
+        arrays[1] = arrays[1].reshape(-1, *(self.action_space.shape or ()))  # SB3's buffers add an axis to Discrete actions
         with evaluating(self.net):
             rewards = self.net(*self.net.preprocess(*arrays))
         rewards = rewards.detach().reshape(len(arrays[3])).float()
@@ -64,26 +64,26 @@ class _NetAsReward:
 
 
 def to_imitation(model: RewardModel) -> RewardNet:
-    """A copy of a ``RewardModel`` as imitation's ``RewardNet``, on its device.
+    """Return a copy of a ``RewardModel`` as imitation's ``RewardNet``, on the same device.
 
-    It prices, and is not trained further: its weights take no gradients, and ``train()`` does not move them. Whatever is
-    done to the net, the ``RewardModel`` stays as it is.
+    The copy cannot be trained: its weights have no gradients and ``train()`` does not change it. Nothing done to the copy
+    affects the ``RewardModel``.
 
     Raises:
-        IncompatibleSpaces: Dict observations, which a ``RewardNet`` does not take.
+        IncompatibleSpaces: the observation space is a Dict, which ``RewardNet`` does not support.
     """
     if isinstance(model.observation_space, spaces.Dict):
-        raise IncompatibleSpaces("imitation's RewardNet takes no Dict observations; use the RewardModel itself")
+        raise IncompatibleSpaces("imitation's RewardNet does not support Dict observations; use the RewardModel itself")
     return _ModelAsNet(copy.deepcopy(model))
 
 
 def from_imitation(net: RewardNet) -> RewardFunction:
-    """imitation's ``RewardNet`` as a reward for the wrappers, metrics and pictures; its raw output, in evaluation mode.
+    """Wrap imitation's ``RewardNet`` as a reward for wrappers, metrics and plots: its raw output, in evaluation mode.
 
-    What ``to_imitation`` made is given back as a ``RewardModel``.
+    A net made by ``to_imitation`` is converted back to its ``RewardModel``.
 
     Raises:
-        ConfigurationError: it is no ``RewardNet``.
+        ConfigurationError: ``net`` is not a ``RewardNet``.
     """
     if isinstance(net, _ModelAsNet):
         return net.model

@@ -1,4 +1,4 @@
-"""The recovered reward as a thing of its own: priced in batches, saved as JSON and safetensors, loaded anywhere."""
+"""Recovered rewards that can be evaluated in batches, saved as JSON and safetensors, and loaded anywhere."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ _ROWS = 65_536  # priced at once
 
 
 class RewardModel:
-    """A fixed reward function r(s, a, s', d), read from a trained discriminator.
+    """A fixed reward function r(s, a, s', d) computed from a trained discriminator.
 
-    It is a snapshot: neither further training of the discriminator nor anything done to this object's networks' training
-    mode changes it.
+    It is a snapshot: neither further training of the discriminator nor ``train()`` on its own networks changes it.
 
     Args:
-        discriminator: what is copied.
-        form: name in ``REWARD_FORMS``; not one that depends on log π, which no reward function can know.
+        discriminator: the discriminator, which is copied.
+        form: a name in ``REWARD_FORMS``, but not a form that depends on the policy's log π.
         loss: name of the loss that the discriminator was trained with.
-        provenance: JSON that says where the reward comes from.
+        provenance: JSON that records where the reward comes from.
 
     Raises:
-        ConfigurationError: the form cannot be read from this discriminator, or depends on the policy.
+        ConfigurationError: the form cannot be computed from this discriminator, or depends on the policy.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class RewardModel:
             raise ConfigurationError(f"the reward {form!r} of AIRL depends on the policy's log π; use 'g', or 'f'")
 
     def __repr__(self) -> str:
-        """What is priced, how, and where it was learned."""
+        """Return the form, the inputs, the spaces and the origin."""
         made = " on ".join(str(self.provenance[key]) for key in ("algorithm", "env") if self.provenance.get(key))
         source = f", learned by {made}" if made else ""
         return (
@@ -62,27 +61,27 @@ class RewardModel:
 
     @property
     def observation_space(self) -> spaces.Space:
-        """Space of the observations, channels first for images."""
+        """Observation space, channels first for images."""
         return self.discriminator.encoder.observation_space
 
     @property
     def action_space(self) -> spaces.Space:
-        """Space of the actions."""
+        """Action space."""
         return self.discriminator.encoder.action_space
 
     @property
     def device(self) -> torch.device:
-        """Where the networks lie."""
+        """Device of the networks."""
         return self.discriminator.encoder.mean.device
 
     def to(self, device: torch.device | str) -> RewardModel:
-        """Move the networks; returns self."""
+        """Move the networks to a device. Returns self."""
         self.discriminator.to(device)
         return self
 
     @torch.no_grad()
     def price(self, batch: Batch) -> torch.Tensor:
-        """Reward of each transition of a batch, ``(batch,)`` float32."""
+        """Return the reward of each transition of a batch, ``(batch,)`` float32."""
         rewards = torch.empty(len(batch), device=batch.device)
         for start in range(0, len(batch), _ROWS):
             rows = slice(start, start + _ROWS)
@@ -90,7 +89,7 @@ class RewardModel:
         return rewards
 
     def _price(self, batch: Batch) -> torch.Tensor:
-        discriminator = self.discriminator.eval()  # a layer may have been switched by itself
+        discriminator = self.discriminator.eval()  # someone may have switched a single layer
         return self.form(discriminator, self.loss, discriminator.encode(batch))
 
     def reward(
@@ -100,17 +99,17 @@ class RewardModel:
         next_observations: Any,
         dones: Any = None,
     ) -> Any:
-        """Reward of each transition, ``(batch,)`` float32: an array for arrays, a tensor for tensors.
+        """Return the reward of each transition, ``(batch,)`` float32: an array for arrays, a tensor for tensors.
 
         Args:
-            observations: raw, ``(batch, *shape)``, or a dict of them; images with their channels first or last. A single
-                transition, without the batch axis, gives a single number.
-            actions: as the environment takes them, ``(batch, *shape)``.
+            observations: raw observations ``(batch, *shape)`` or a dict of them; images may have channels first or last.
+                For a single transition, without the batch axis, the result is a number.
+            actions: actions as the environment takes them, ``(batch, *shape)``.
             next_observations: like ``observations``.
             dones: ``(batch,)``, 1 only for true termination; 0 by default.
 
         Raises:
-            IncompatibleSpaces: the values do not fit the spaces, or each other.
+            IncompatibleSpaces: the values do not fit the spaces, or their lengths differ.
         """
         space = self.observation_space
         rows = batched(space, observations, actions, next_observations, dones)
@@ -120,19 +119,19 @@ class RewardModel:
 
     @torch.no_grad()
     def probability(self, batch: Batch) -> torch.Tensor:
-        """D, the discriminator's probability that each transition is an expert's, ``(batch,)``.
+        """Return D, the probability that each transition comes from the expert, ``(batch,)``.
 
         Args:
-            batch: for AIRL with ``log_probs`` of the policy that it was trained against.
+            batch: transitions; for AIRL with ``log_probs`` of the policy that it was trained against.
 
         Raises:
-            ConfigurationError: the loss states no probability, or AIRL's log π is missing.
+            ConfigurationError: the loss gives no probability, or AIRL's log π is missing.
         """
         states_it = self.discriminator.states_log_ratio
         if not (states_it or self.loss.has_log_ratio):
             raise ConfigurationError(f"a discriminator trained with the loss {self.loss.name!r} gives no probabilities")
         if states_it and batch.log_probs is None:
-            raise ConfigurationError("AIRL's D depends on the policy: give a batch with log_probs")
+            raise ConfigurationError("AIRL's D depends on the policy; give a batch with log_probs")
         return torch.sigmoid(log_ratio(self.discriminator, self.loss, self.discriminator.encode(batch.to(self.device))))
 
     def save(self, folder: str | Path) -> None:
@@ -150,10 +149,10 @@ class RewardModel:
 
     @classmethod
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> RewardModel:
-        """Read what ``save`` wrote; nothing is unpickled.
+        """Load a reward saved by ``save``. Nothing is unpickled.
 
         Raises:
-            StorageError: a file is missing, altered, of a newer schema, or does not describe a reward.
+            StorageError: a file is missing or damaged, has another schema, or does not describe a reward.
         """
         config, tensors = load_folder(Path(folder))
         if config.get("schema") != _SCHEMA:

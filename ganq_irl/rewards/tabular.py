@@ -1,4 +1,4 @@
-"""Comparison of rewards where every table is known: exact coverage for EPIC, STARC, and the regret of what is recovered."""
+"""Compare rewards in tabular environments: EPIC over exact coverage, STARC, and the regret of a recovered reward."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ganq_irl.types import Batch
 
 
 def enumerated_coverage(env: TabularEnv) -> Coverage:
-    """Every (s, a, s') once, s not terminal, and D_S and D_A uniform: EPIC over it is a sum, not an estimate."""
+    """Return a coverage with each (s, a, s') once, s not terminal, and uniform D_S and D_A, for which EPIC is exact."""
     going = np.flatnonzero(~env.terminal)
     n_states, n_actions = env.R.shape
     states, actions, following = _grid(going, np.arange(n_actions), np.arange(n_states))
@@ -26,21 +26,21 @@ def enumerated_coverage(env: TabularEnv) -> Coverage:
 
 
 def reward_table(reward: RewardFunction, env: TabularEnv) -> np.ndarray:
-    """The expected reward R(s, a) of a tabular environment's transitions, ``(S, A)``; 0 in terminal states."""
+    """Return the expected reward R(s, a) in a tabular environment, ``(S, A)``; 0 in terminal states."""
     return _expected(_full_table(reward, env), env)
 
 
 def starc_distance(first: RewardFunction, second: RewardFunction, env: TabularEnv, discount: float) -> float:
-    """STARC metric of two rewards in an environment, 0 to 1 (Skalse et al., 2024, definitions 1 to 3).
+    """Return the STARC distance of two rewards in an environment, from 0 to 1 (Skalse et al., 2024, definitions 1 to 3).
 
     The canonical reward is value-adjusted levelling under the uniformly random policy π, c(R)(s,a) = E[R(s,a,S') + γ(1-d)
-    V^π(S')] - V^π(s), which is that policy's advantage; the norm is L2 over all state-action pairs that are not terminal;
-    the metric is half the L2 distance of the normalised. Other than EPIC it asks only for transitions that can happen.
+    V^π(S')] - V^π(s), the advantage of that policy. The norm is L2 over all state-action pairs of non-terminal states, and
+    the distance is half the L2 distance of the normalized rewards. Unlike EPIC it uses only transitions that can happen.
 
     Args:
-        first: a reward.
-        second: the other.
-        env: gives the transitions.
+        first: one reward.
+        second: the other reward.
+        env: the environment.
         discount: γ in [0, 1).
     """
     canonical = [_advantage(_full_table(reward, env), env, discount) for reward in (first, second)]
@@ -49,12 +49,12 @@ def starc_distance(first: RewardFunction, second: RewardFunction, env: TabularEn
 
 @dataclass(frozen=True)
 class Regret:
-    """What the policy that is optimal for a recovered reward loses of the true return, both discounted, from the start.
+    """Loss of true discounted return, from the start state, of the policy that is optimal for a recovered reward.
 
     Attributes:
-        achieved: its true return.
-        best: that of the optimal policy.
-        worst: that of the worst policy.
+        achieved: true return of that policy.
+        best: true return of the optimal policy.
+        worst: true return of the worst policy.
     """
 
     achieved: float
@@ -63,15 +63,15 @@ class Regret:
 
     @property
     def normalized(self) -> float:
-        """(best - achieved) / (best - worst): 0 for no loss, 1 for the worst; 0 where all policies are equal."""
+        """(best - achieved) / (best - worst): 0 for no loss, 1 for the worst policy; 0 if all policies are equal."""
         span = self.best - self.worst
         return 0.0 if span <= 1e-9 * max(1.0, abs(self.best)) else (self.best - self.achieved) / span
 
 
 def regret(recovered: RewardFunction, env: TabularEnv, discount: float) -> Regret:
-    """Regret of the policy that is optimal for ``recovered`` in ``env``, by value iteration.
+    """Return the regret of the policy that is optimal for ``recovered`` in ``env``, by value iteration.
 
-    Of actions that the recovered reward holds for equally good, the first is taken.
+    Of actions that are equally good under the recovered reward, the first is taken.
     """
     _, policy = value_iteration(env.P, reward_table(recovered, env), discount, env.terminal)
     best, _ = env.optimum(discount)
@@ -81,7 +81,7 @@ def regret(recovered: RewardFunction, env: TabularEnv, discount: float) -> Regre
 
 
 def policy_values(env: TabularEnv, policy: np.ndarray, rewards: np.ndarray, discount: float) -> np.ndarray:
-    """V^π of a policy ``(S, A)`` under rewards ``(S, A)``: solves V = R_π + γ P_π V; ``(S,)``, 0 in terminal states."""
+    """Return V^π ``(S,)`` of a policy ``(S, A)`` under rewards ``(S, A)``. Solves V = R_π + γ P_π V."""
     check_discount(discount)
     going = ~env.terminal
     chances = np.where(going[:, None], policy, 0.0)
@@ -90,7 +90,7 @@ def policy_values(env: TabularEnv, policy: np.ndarray, rewards: np.ndarray, disc
 
 
 def _advantage(table: np.ndarray, env: TabularEnv, discount: float) -> np.ndarray:
-    """The uniform policy's advantage under a table ``(S, A, S)``, of L2 norm 1, or zeros where it is none."""
+    """Return the uniform policy's advantage under a table ``(S, A, S)``, with L2 norm 1, or zeros if it vanishes."""
     rewards = _expected(table, env)
     uniform = np.full(rewards.shape, 1 / rewards.shape[1])
     values = policy_values(env, uniform, rewards, discount)
@@ -104,12 +104,12 @@ def _expected(table: np.ndarray, env: TabularEnv) -> np.ndarray:
 
 
 def _full_table(reward: RewardFunction, env: TabularEnv) -> np.ndarray:
-    """R(s, a, s') with d where s' is terminal, ``(S, A, S)``."""
+    """Return R(s, a, s'), ``(S, A, S)``, with d = 1 where s' is terminal."""
     n_states, n_actions = env.R.shape
     if reward.observation_space != env.observation_space or reward.action_space != env.action_space:
         raise ConfigurationError(
-            f"a reward over {reward.observation_space} and {reward.action_space} in an environment of {n_states} states and "
-            f"{n_actions} actions; give a reward of this environment"
+            f"given a reward over {reward.observation_space} and {reward.action_space} for an environment with {n_states} "
+            f"states and {n_actions} actions; give a reward of this environment"
         )
     states, actions, following = _grid(np.arange(n_states), np.arange(n_actions), np.arange(n_states))
     dones = torch.as_tensor(env.terminal)[following].float()
@@ -117,5 +117,5 @@ def _full_table(reward: RewardFunction, env: TabularEnv) -> np.ndarray:
 
 
 def _grid(*axes: np.ndarray) -> list[torch.Tensor]:
-    """Every combination of the axes' values, one flat tensor an axis."""
+    """Return all combinations of the axes' values, as one flat tensor per axis."""
     return [torch.as_tensor(values.ravel()) for values in np.meshgrid(*axes, indexing="ij")]

@@ -1,4 +1,4 @@
-"""Environments that pay a recovered reward instead of their own, for retraining with any Stable-Baselines3 algorithm."""
+"""Wrappers that replace an environment's reward by a recovered one, to train with any Stable-Baselines3 algorithm."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ganq_irl.rewards.functions import RewardFunction
 from ganq_irl.spaces import check_same_space, in_layout_of, space_in_layout_of
 
 ORIGINAL_REWARD = "original_reward"
-"""Key of the step's info that holds the reward which the environment itself gave."""
+"""Key of ``info`` that holds the environment's own reward."""
 
 
 class RewardWrapper(gym.Wrapper):
-    """Pay r(s, a, s', d) of a recovered reward; the environment's own reward goes to ``info["original_reward"]``.
+    """Replace the reward by r(s, a, s', d) of a recovered reward; ``info["original_reward"]`` holds the original.
 
-    d is 1 for termination alone, not at a time limit, and s' at an episode's end is its last observation. A Monitor inside
-    reports the environment's return, one outside the recovered reward's.
+    d is 1 only for termination, not for a time limit, and s' at the end of an episode is its last observation. A Monitor
+    inside this wrapper reports the environment's return; one outside reports that of the recovered reward.
 
     Args:
-        env: the environment; it must give raw observations, as those that the reward was learned from.
+        env: the environment, with raw observations like those that the reward was learned from.
         reward_model: a ``RewardModel``, or any other ``RewardFunction``.
 
     Raises:
-        IncompatibleSpaces: the reward belongs to other observations or actions.
+        IncompatibleSpaces: the reward has other observation or action spaces.
     """
 
     def __init__(self, env: gym.Env, reward_model: RewardFunction) -> None:
@@ -40,13 +40,13 @@ class RewardWrapper(gym.Wrapper):
         self._last: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode."""
+        """Start an episode."""
         observation, info = self.env.reset(seed=seed, options=options)
         self._last = _row(observation)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Step, and price what happened."""
+        """Take a step and compute its reward."""
         taken = _row(action)
         observation, original, terminated, truncated, info = self.env.step(action)
         following = _row(observation)
@@ -56,15 +56,15 @@ class RewardWrapper(gym.Wrapper):
 
 
 class VecRewardWrapper(VecEnvWrapper):
-    """``RewardWrapper`` for vectorised environments: every step is priced in one batch.
+    """``RewardWrapper`` for vectorized environments: the rewards of each step are computed in one batch.
 
     Args:
-        venv: the environments, giving raw observations: a ``VecNormalize`` of observations belongs outside of this wrapper.
+        venv: the environments, with raw observations: put a ``VecNormalize`` that normalizes observations outside.
         reward_model: a ``RewardModel``, or any other ``RewardFunction``.
 
     Raises:
-        ConfigurationError: a VecNormalize inside normalises the observations.
-        IncompatibleSpaces: the reward belongs to other observations or actions.
+        ConfigurationError: a VecNormalize inside normalizes the observations.
+        IncompatibleSpaces: the reward has other observation or action spaces.
     """
 
     def __init__(self, venv: VecEnv, reward_model: RewardFunction) -> None:
@@ -76,18 +76,18 @@ class VecRewardWrapper(VecEnvWrapper):
         self._actions = np.empty(0)
 
     def reset(self) -> VecEnvObs:
-        """Begin an episode in every environment."""
+        """Start an episode in every environment."""
         observations = self.venv.reset()
         self._last = _copied(observations)
         return observations
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Step with the actions as the environments take them."""
+        """Start a step with these actions."""
         self._actions = np.array(actions)
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Result of the step, priced."""
+        """Return the result of the step with its recovered rewards."""
         observations, originals, dones, infos = self.venv.step_wait()
         current = _copied(observations)
         following, terminated = current, np.array(dones)
@@ -103,23 +103,23 @@ class VecRewardWrapper(VecEnvWrapper):
 
 
 def check_fits(reward_model: RewardFunction, observation_space: spaces.Space, action_space: spaces.Space) -> None:
-    """Raise unless a reward prices transitions of these spaces; images may have their channels first or last.
+    """Check that a reward fits these spaces; images may have channels first or last.
 
     Raises:
-        IncompatibleSpaces: naming what differs.
+        IncompatibleSpaces: the spaces differ; the message says how.
     """
     expected = reward_model.observation_space
     given = space_in_layout_of(expected, observation_space)
-    check_same_space(given, expected, "observations of the environment, beside those of the reward")
-    check_same_space(action_space, reward_model.action_space, "actions of the environment, beside those of the reward")
+    check_same_space(given, expected, "observations of the environment and of the reward")
+    check_same_space(action_space, reward_model.action_space, "actions of the environment and of the reward")
 
 
 def _check_raw(env: VecEnv) -> None:
     while isinstance(env, VecEnvWrapper):
         if isinstance(env, VecNormalize) and env.norm_obs:
             raise ConfigurationError(
-                "VecNormalize inside of VecRewardWrapper: a recovered reward takes raw observations; wrap the other way "
-                "round: VecNormalize(VecRewardWrapper(env, reward), norm_reward=False)"
+                "given a VecNormalize inside VecRewardWrapper, but the reward needs raw observations; swap them: "
+                "VecNormalize(VecRewardWrapper(env, reward), norm_reward=False)"
             )
         env = env.venv
 
@@ -131,7 +131,7 @@ def _price(reward: RewardFunction, observations: Any, actions: Any, following: A
 
 
 def _row(value: Any) -> Any:
-    """A copy as a batch of one: environments may reuse their buffers."""
+    """Return a copy as a batch of one, because environments may reuse their buffers."""
     if isinstance(value, Mapping):
         return {key: _row(entry) for key, entry in value.items()}
     return np.array(value)[None]

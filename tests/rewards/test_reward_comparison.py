@@ -212,5 +212,5 @@ def test_requests_that_make_no_sense():
     with pytest.raises(ConfigurationError, match="give a reward of this environment"):
         starc_distance(reward, reward, small_mdp(), 0.9)
     two = FunctionReward(OBSERVATIONS, ACTIONS, lambda s, a, t, d: np.zeros((len(d), 2)))
-    with pytest.raises(ValueError, match="one number a transition"):
+    with pytest.raises(ValueError, match="one number per transition"):
         rewards_of(two, batch)

@@ -67,7 +67,7 @@ def test_a_generator_learns_on_a_net():
 def test_what_cannot_be_adapted_is_refused():
     space = spaces.Dict(a=spaces.Box(-1, 1, (2,), np.float32))
     model = RewardModel(Discriminator(InputEncoder(space, ACTIONS, STATE_ACTION), (4,)), "logit")
-    with pytest.raises(IncompatibleSpaces, match="no Dict observations"):
+    with pytest.raises(IncompatibleSpaces, match="does not support Dict observations"):
         to_imitation(model)
     with pytest.raises(ConfigurationError, match="expected one of imitation's RewardNets"):
         from_imitation(model)

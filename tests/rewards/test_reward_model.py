@@ -128,7 +128,7 @@ def test_one_transition_of_dict_and_discrete_observations():
     [(np.zeros((4, 3)), np.zeros(3, int)), (np.zeros((4, 3)), 1)],
 )
 def test_as_many_actions_as_observations(observations, actions):
-    with pytest.raises(IncompatibleSpaces, match="one or as many of each"):
+    with pytest.raises(IncompatibleSpaces, match="a single transition, or the same number of each"):
         model().reward(observations, actions, observations)
 
 
