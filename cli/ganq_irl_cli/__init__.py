@@ -1,4 +1,4 @@
-"""The command ``ganq-irl``. Nothing heavy is imported until a command runs."""
+"""The ``ganq-irl`` command. Heavy packages are imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from ganq_irl import __version__
 from ganq_irl_cli.groups import RootGroup
 
 COMMANDS = {
-    "quickstart": "See it work: imitate an expert, recover its reward.",
-    "demos": "List, record, inspect and check demonstrations.",
-    "train": "Train a policy by imitation, or by reinforcement learning.",
-    "reward": "Look at a recovered reward, compare, export it, retrain on it.",
-    "presets": "List and show settings that are known to work.",
-    "resume": "Go on with a run that was interrupted, or beyond its end.",
+    "quickstart": "Imitate an expert and recover its reward, in three minutes.",
+    "demos": "List, record, convert, inspect and check demonstrations.",
+    "train": "Train a policy by imitation or reinforcement learning.",
+    "reward": "Show, compare and export recovered rewards, and train on them.",
+    "presets": "List and show tuned settings.",
+    "resume": "Continue an interrupted run, or extend a finished one.",
     "evaluate": "Measure the true return of a run's policy.",
-    "compare": "Compare methods over environments, demonstrations and seeds.",
-    "report": "One page about a comparison, to open in a browser.",
-    "sweep": "Search hyperparameters with Optuna.",
+    "compare": "Compare methods across environments, demonstrations and seeds.",
+    "report": "Write an HTML page about a comparison.",
+    "sweep": "Search for hyperparameters with Optuna.",
 }
 
 
@@ -26,21 +26,21 @@ COMMANDS = {
 )
 @click.version_option(__version__, "--version", help="Show the version and exit.")
 @click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import a module that registers environments of yours."
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import a module that registers your own environments."
 )
 @click.option(
     "--read-limit",
     metavar="SIZE",
     envvar="GANQ_IRL_READ_LIMIT",
-    help="Memory that files may unpack to, such as 32G, for data that is really that large.  [default: 100 times their "
-    "size, 256M at least, 4G at most]",
+    help="Memory that the data in files may take, such as 32G.  [default: 100 times the size of the files, at least 256M "
+    "and at most 4G]",
 )
-@click.option("--debug", is_flag=True, help="Show the whole Python traceback of a failure.")
+@click.option("--debug", is_flag=True, help="Show the full Python traceback of a failure.")
 @click.pass_context
 def main(context: click.Context, modules: tuple[str, ...], read_limit: str | None, debug: bool) -> None:
     """Imitation learning and inverse reinforcement learning.
 
-    Start with `ganq-irl quickstart`. Exit codes: 0 done, 1 failed while running, 2 the request was wrong, 130 interrupted.
+    Start with `ganq-irl quickstart`. Exit codes: 0 success, 1 failure while running, 2 wrong request, 130 interrupted.
     """
     from ganq_irl import budget
 

@@ -1,4 +1,4 @@
-"""``python -m ganq_irl_cli``."""
+"""Entry point of ``python -m ganq_irl_cli``."""
 
 from ganq_irl_cli import main
 

@@ -1,4 +1,4 @@
-"""Click groups that import a command when it runs, and turn failures into messages and exit codes in one place."""
+"""Click groups that import commands lazily and turn every failure into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class LazyGroup(click.Group):
     """A group whose commands are modules of a package, each with a click command named ``command``.
 
     Args:
-        package: where the modules are; the command ``list`` is ``<package>.list``.
-        table: command -> its line in the group's help, so that help imports nothing.
+        package: package of the modules; the command ``list`` is in the module ``<package>.list``.
+        table: command -> its line in the group's help, which therefore imports nothing.
     """
 
     def __init__(self, *args: Any, package: str, table: Mapping[str, str], **kwargs: Any) -> None:
@@ -30,17 +30,17 @@ class LazyGroup(click.Group):
         self.package, self.table = package, table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of the table."""
+        """Return the names in the order of the table."""
         return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command of the table."""
+        """Import and return a command of the table."""
         if cmd_name not in self.table:
             return None
         return importlib.import_module(f"{self.package}.{cmd_name}").command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """As Click, with the nearest name after an unknown one."""
+        """Resolve a command as Click does, and suggest the nearest name for an unknown one."""
         from ganq_irl.errors import nearest
 
         if args and not args[0].startswith("-") and args[0] not in self.table:
@@ -48,16 +48,16 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table, without importing what it names."""
+        """Write the table without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self.table.items()))
 
 
 class RootGroup(LazyGroup):
-    """The top-level group: every failure of every command passes through here once."""
+    """The top-level group, which handles the failures of all commands."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a failure becomes a line or two on stderr and an exit code."""
+        """Run the command; turn a failure into one or two lines on stderr and an exit code."""
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort) as error:
@@ -66,12 +66,12 @@ class RootGroup(LazyGroup):
         except click.exceptions.Exit:
             raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:  # Click itself is quiet about a closed pipe
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:  # Click handles a closed pipe
                 raise
             if ctx.params["debug"] and not isinstance(error, click.ClickException):
                 say(traceback.format_exc(), err=True)
                 raise click.exceptions.Exit(FAILED) from error
-            raise _shown(error if isinstance(error, click.ClickException) else _failure(error)) from error
+            raise _escaped(error if isinstance(error, click.ClickException) else _failure(error)) from error
 
 
 class _Failed(click.ClickException):
@@ -82,8 +82,8 @@ class _WrongRequest(click.ClickException):
     exit_code = WRONG_REQUEST
 
 
-def _shown(error: click.ClickException) -> click.ClickException:
-    """The same, with nothing in its message that could control a terminal."""
+def _escaped(error: click.ClickException) -> click.ClickException:
+    """Return the same error with control characters escaped in its message."""
     message = printable(error.format_message())
     if isinstance(error, click.UsageError):
         return click.UsageError(message, error.ctx)
@@ -96,10 +96,12 @@ def _failure(error: Exception) -> click.ClickException:
     if isinstance(error, GanqIrlError):
         return _WrongRequest(str(error))
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
-        return _Failed(f"cannot write {error.filename or 'a file'}: {error.strerror}; make room, or choose another folder")
+        return _Failed(
+            f"cannot write {error.filename or 'a file'}: {error.strerror}; free some space, or choose another folder"
+        )
     if isinstance(error, MemoryError):
-        return _Failed(f"out of memory ({error}); ask for less at once, or free some")
+        return _Failed(f"out of memory ({error}); reduce the request, or free some memory")
     if isinstance(error, OSError) and error.filename is not None:
         return _Failed(f"{error.filename}: {error.strerror}")
     first_line = (str(error).strip().splitlines() or [""])[0]
-    return _Failed(f"{type(error).__name__}: {first_line}\n`ganq-irl --debug ...` shows where it failed.")
+    return _Failed(f"{type(error).__name__}: {first_line}\nRun `ganq-irl --debug ...` for the full traceback.")

@@ -1,4 +1,4 @@
-"""Options that several commands share, each explained once."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -12,63 +12,133 @@ from ganq_irl.errors import RunDirectoryError, usable_path
 
 
 class UsablePath(click.Path):
-    """A path that a file system can be asked for; one that cannot be is refused before any work is done."""
+    """A path that is valid on a file system; an invalid one is refused before any work starts."""
 
     def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
         super().__init__(file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path, or an error of ours in a sentence."""
+        """Return the path.
+
+        Raises:
+            ConfigurationError: no file can have this name.
+        """
         return usable_path(Path(os.fsdecode(super().convert(value, param, ctx))))
 
 
-def _existing(ctx: click.Context, parameter: click.Parameter, folder: Path) -> Path:
-    """A folder that is there, told before torch is imported.
-
-    Raises:
-        RunDirectoryError: nothing is, or a file.
-    """
-    if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "is not there"
-        raise RunDirectoryError(f"{folder} {what}; give a run such as `ganq-irl train` writes, or a folder of a reward")
-    return folder
-
-
 class EnvironmentId(click.ParamType):
-    """A Gymnasium id. ``module:ID`` imports the module first, as ``gym.make`` does: whoever types it trusts it."""
+    """The id of a registered Gymnasium environment.
+
+    ``module:ID`` imports the module first, as in ``gym.make``: a user who types a module's name trusts it.
+    """
 
     name = "id"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The id alone; the module is imported, as by ``--import``."""
-        module, colon, env_id = value.partition(":")
-        if not colon:
-            return value
+        """Return the id without its module.
+
+        Raises:
+            ConfigurationError: Gymnasium does not know the environment, or the module cannot be imported.
+        """
+        import ganq_irl.environments  # noqa: F401  registers our own environments
+        from ganq_irl.environments.lookup import check_env
         from ganq_irl.environments.own import import_environments
 
-        import_environments([module])
+        module, colon, env_id = value.rpartition(":")
+        if colon:
+            import_environments([module])
+        check_env(env_id)
         return env_id
+
+
+def _existing_folder(ctx: click.Context, parameter: click.Parameter, folder: Path) -> Path:
+    if not folder.is_dir():
+        problem = "is not a folder" if folder.exists() else "does not exist"
+        raise RunDirectoryError(f"{folder} {problem}; give a run directory that `ganq-irl train` wrote, or a saved reward")
+    return folder
+
+
+def _column_lists(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, list[str]]:
+    """Parse ``FIELD=NAME,NAME`` into field -> names."""
+    columns = {}
+    for value in values:
+        field, equals, names = value.partition("=")
+        if not equals or not all(names.split(",")):
+            raise click.UsageError(f"--columns {value!r}: expected FIELD=NAME[,NAME...]")
+        columns[field] = names.split(",")
+    return columns
+
+
+def with_limit(steps: int | None) -> dict[str, int]:
+    """Return the environment keywords that limit its episodes to ``steps``; none for the environment's own limit."""
+    return {} if steps is None else {"max_episode_steps": steps}
 
 
 ENV = EnvironmentId()
 
-
-def with_limit(steps: int | None) -> dict[str, int]:
-    """Keywords of an environment whose episodes have that many steps at most; none where its own limit stands."""
-    return {} if steps is None else {"max_episode_steps": steps}
-
+run_folder = click.argument("run", type=UsablePath(), metavar="RUN", callback=_existing_folder)
+demonstrations = click.argument("demonstrations", metavar="NAME-or-FILE")
 
 env = click.option("--env", type=ENV, metavar="ID", help="Gymnasium id of the environment, such as Pendulum-v1.")
+recorded_in = click.option(
+    "--env", type=ENV, metavar="ID", help="Environment of the recording, for formats that do not store its spaces."
+)
 max_episode_steps = click.option(
     "--max-episode-steps",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Truncate episodes after N steps.  [default: the environment's limit; if it has none, 1000 outside of training]",
+    help="Truncate episodes after N steps.  [default: the environment's limit; without one, 1000 except in training]",
+)
+episodes = click.option(
+    "--episodes", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Episodes to play."
 )
 seed = click.option(
-    "--seed", type=click.IntRange(min=0), metavar="N", help="Seed of everything random; the same seed repeats a run."
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Seed of all random numbers; the same seed gives the same result.",
 )
-device = click.option("--device", metavar="DEVICE", help="auto (a GPU where there is one), cpu or cuda.  [default: auto]")
+device = click.option("--device", metavar="DEVICE", help="auto (CUDA if available), cpu or cuda.  [default: auto]")
+
+new_run = click.option("--out", type=UsablePath(), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
+run_settings = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, such as generator_kwargs.gamma=0.97."
+)
+
+jobs = click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Runs at a time, a process each."
+)
+engine = click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Run in processes on this machine, or on a Ray cluster.",
+)
+gpus_per_run = click.option(
+    "--gpus-per-run",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="X",
+    help="GPUs that Ray reserves for a run.",
+)
+
+columns = click.option(
+    "--columns",
+    multiple=True,
+    callback=_column_lists,
+    metavar="FIELD=NAME[,NAME...]",
+    help="Columns of a table that hold a field: observations, actions, rewards, next_observations, terminated, truncated, "
+    "dones, episode or step, or a usual short name such as obs. obs_* matches every column that starts with obs_.",
+)
+mask = click.option(
+    "--mask", metavar="NAME", help="Episodes that a robomimic file lists under mask/NAME, such as train; same as FILE#NAME."
+)
+trust = click.option(
+    "--trust",
+    is_flag=True,
+    help="Open a pickle, which can run any code. Use it only for files from someone you trust.",
+)
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and nothing else there.")
-run_folder = click.argument("run", type=UsablePath(), metavar="RUN", callback=_existing)
-demonstrations = click.argument("demonstrations", metavar="NAME-or-FILE")

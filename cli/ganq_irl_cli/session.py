@@ -1,4 +1,4 @@
-"""What commands do before and after their work: a quiet stdout, few threads, and results as text or JSON."""
+"""Set-up and output of commands: one thread, a clean stdout, and results as text or JSON."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def working(torch_threads: bool = True) -> Iterator[None]:
-    """Run a command's work: whatever libraries print goes to stderr, so that stdout holds the result alone.
+    """Redirect what libraries print to stderr while a command works, so that stdout holds only the result.
 
-    Torch is held to one thread unless OMP_NUM_THREADS says otherwise: for the small networks of this field more threads cost
-    more than they bring, and several runs on one machine would fight for the cores. ``torch_threads=False`` is for commands
-    that use no torch and should not wait for its import.
+    Torch uses one thread unless OMP_NUM_THREADS is set: the networks are small, so more threads slow them down, and parallel
+    runs would compete for the cores.
+
+    Args:
+        torch_threads: whether to limit the threads; commands that do not use torch skip its import with False.
     """
     if torch_threads and "OMP_NUM_THREADS" not in os.environ:
         import torch
 
         torch.set_num_threads(1)
-    shown_by, logging.lastResort = logging.lastResort, _Told(logging.WARNING)  # shows the log that nobody has configured
+    shown_by, logging.lastResort = logging.lastResort, _LogPrinter(logging.WARNING)  # prints logs that have no handler
     try:
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            warnings.filterwarnings("ignore", module=r"imitation\.")  # of its use of torch, which no user can change
+            warnings.filterwarnings("ignore", module=r"imitation\.")  # about its own use of torch
             yield
     finally:
         logging.lastResort = shown_by
@@ -47,12 +49,12 @@ def working(torch_threads: bool = True) -> Iterator[None]:
 def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
 ) -> None:
-    """As Python shows a warning, without the colours that Gymnasium gives to its own."""
+    """Print a warning as Python does, without Gymnasium's colours."""
     say(re.sub(r"\x1b\[[0-9;]*m", "", warnings.formatwarning(message, category, filename, lineno, line)).rstrip(), err=True)
 
 
-class _Told(logging.Handler):
-    """Prints what is logged as ``say`` does."""
+class _LogPrinter(logging.Handler):
+    """Prints log messages with ``say``."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message."""
@@ -60,9 +62,9 @@ class _Told(logging.Handler):
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print text on stdout, or on stderr: the one way by which commands do, so that nothing in it can control a terminal.
+    """Print text to stdout or stderr, with control characters escaped so that no text can control the terminal.
 
-    A progress bar that is under way is cleared first and drawn again below.
+    Commands print only through this function. A progress bar is cleared first and redrawn below the text.
     """
     progress = sys.modules.get("tqdm")
     with progress.tqdm.external_write_mode() if progress else contextlib.nullcontext():
@@ -70,24 +72,24 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def print_json(content: Any) -> None:
-    """One JSON object on stdout; JSON spells out control characters by itself."""
+    """Print a JSON object to stdout; JSON escapes control characters itself."""
     click.echo(json.dumps(content, indent=2, allow_nan=False))
 
 
 def describe(evaluation: Evaluation) -> str:
-    """An evaluation in one line."""
+    """Return an evaluation as one line of text."""
     text = f"return {evaluation.mean_return:.4g}"
     if evaluation.std_return is not None and evaluation.interval is not None:
         low, high = evaluation.interval
         text += f" ± {evaluation.std_return:.3g} (95 % interval of the mean {low:.4g} to {high:.4g})"
     if evaluation.normalized is not None and evaluation.references is not None:
         random, expert = evaluation.references
-        text += f", {evaluation.normalized:.2f} of the way from random ({random:.4g}) to expert ({expert:.4g})"
+        text += f", normalized score {evaluation.normalized:.2f} (random {random:.4g} is 0, expert {expert:.4g} is 1)"
     return f"{text}; {evaluation.episodes} episodes"
 
 
 def print_run(result: RunResult, as_json: bool) -> None:
-    """What a run ended with, and where it is."""
+    """Print the evaluation and the folder of a finished run."""
     yardstick = result.yardstick
     if as_json:
         content = {"run": str(result.folder), **result.evaluation.to_json(), "warning": result.warning}
@@ -97,7 +99,7 @@ def print_run(result: RunResult, as_json: bool) -> None:
     if yardstick is not None:
         shown, random = _describe_play(yardstick.demonstrations), _describe_play(yardstick.random)
         length = result.evaluation.mean_length
-        say(f"episodes last {length:.4g} steps; demonstrations: {shown}; random actions: {random}")
+        say(f"mean episode length {length:.4g} steps; demonstrations: {shown}; random actions: {random}")
     say(str(result.folder))
 
 
@@ -107,19 +109,19 @@ def _describe_play(play: Play) -> str:
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Rows of text, the first one the header, in aligned columns."""
+    """Return rows of text in aligned columns; the first row is the header."""
     cells = [[printable(cell).replace("\n", "\\n").replace("\t", "\\t") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
 
 
 def number(value: float | None) -> str:
-    """A correlation or the like to two places; a dash where there is none."""
+    """Return a number with two decimal places, or a dash for None."""
     return "-" if value is None else f"{value:.2f}"
 
 
 def spread(returns: Any) -> str:
-    """Mean, standard deviation and range of returns in a few words."""
+    """Return the mean, standard deviation and range of returns as text."""
     if returns is None:
         return "returns unknown"
     return f"return {returns.mean():.4g} ± {returns.std():.3g} ({returns.min():.4g} to {returns.max():.4g})"

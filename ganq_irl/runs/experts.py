@@ -41,6 +41,7 @@ def record_run(
     episodes: int,
     *,
     seed: int,
+    policy: Any = None,
     env: str | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
     min_return: float | None = None,
@@ -52,18 +53,19 @@ def record_run(
         run: a finished run.
         episodes: number of episodes to keep.
         seed: reset seed of the first episode; the others follow it.
-        env: environment to record in, where it is not the run's own.
-        env_kwargs: keywords of it beside the run's own, such as ``max_episode_steps``.
-        min_return: episodes below it are dropped.
+        policy: acts instead of the run's policy, which it alters.
+        env: environment to record in, if it is not the run's.
+        env_kwargs: keywords of the environment besides the run's, such as ``max_episode_steps``.
+        min_return: episodes with a lower return are dropped.
         progress: called as ``progress(kept, episodes)``.
 
     Raises:
         IncompatibleSpaces: the policy does not fit the environment.
-        GanqIrlError: the run holds no policy, or ``min_return`` is out of its reach.
+        GanqIrlError: the run has no policy, or it rarely reaches ``min_return``.
     """
     from ganq_irl_demos import record_episodes
 
-    policy = run.policy("cpu")
+    policy = run.policy("cpu") if policy is None else policy
     same_env = env is None or env == run.config.env
     keywords = {**(run.config.env_kwargs if same_env else {}), **(env_kwargs or {})}
     environment = probe_env(env or run.config.env, keywords)

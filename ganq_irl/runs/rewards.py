@@ -63,8 +63,8 @@ def reward_folder(path: Path | str) -> Path:
         return require_plain(path)
     what = "holds no recovered reward; only imitation by a discriminator or by IQ-Learn recovers one"
     if not require_plain(path).is_dir():
-        what = "is not there"
-    raise RunDirectoryError(f"{path} {what}; give a run such as `ganq-irl train airl` writes, or its folder reward/")
+        what = "does not exist"
+    raise RunDirectoryError(f"{path} {what}; give a run directory that `ganq-irl train airl` wrote, or its folder reward")
 
 
 def load_reward(path: Path | str, device: torch.device | str = "cpu") -> RewardModel | SoftQReward:

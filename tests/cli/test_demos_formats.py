@@ -45,11 +45,11 @@ def test_a_replay_buffer_trains_a_policy_on_trust(run, recorded, tmp_path):
     path = WRITERS["replay buffer"][0](recorded, tmp_path)
     result = run(*CLONE, "--demos", path, "--trust", "--out", "run")
     assert result.exit_code == 0, result.stderr
-    assert "was imported to replay_buffer.npz" in result.stderr
+    assert "replay_buffer.pkl to replay_buffer.npz" in result.stderr
     assert 'demos = "replay_buffer.npz"' in (tmp_path / "run" / "config.toml").read_text()
     again = run(*CLONE, "--demos", path, "--trust", "--out", "again")
     assert again.exit_code == 2
-    assert "exists: train on it" in again.stderr
+    assert "train on replay_buffer.npz" in again.stderr
     for demos in (["--demos", "pendulum"], []):
         assert "--trust is for a pickled replay buffer" in run(*CLONE, *demos, "--trust").stderr
 

@@ -92,7 +92,7 @@ def test_a_video_where_it_can_be_drawn_and_a_sentence_where_not(run):
     save_demonstrations(unseeded, "unseeded.npz")
     result = run("demos", "inspect", "unseeded.npz", "--video", "none.gif")
     assert result.exit_code == 0
-    assert "no video: the environment of unseeded.npz is not known here" in result.stderr
+    assert "no video: the environment of unseeded.npz is unknown" in result.stderr
     result = run("demos", "inspect", "unseeded.npz", "--env", "Pendulum-v1", "--video", "none.gif")
     assert "no video: the episode has no seed" in result.stderr
     assert not os.path.exists("none.gif")
@@ -102,13 +102,13 @@ def test_a_video_where_it_can_be_drawn_and_a_sentence_where_not(run):
     ("args", "expected"),
     [
         (["record", "--policy", "still_policy:act", "--out", "d.npz"], "--env ID"),
-        (["record", "--env", "Pendulum-v1", "--policy", "still_policy:act", "--random", "--out", "d.npz"], "mixes them"),
+        (["record", "--env", "Pendulum-v1", "--policy", "still_policy:act", "--random", "--out", "d.npz"], "--random-share"),
         (["record", "--env", "Pendulum-v1", "--policy", "still_policy:run", "--out", "d.npz"], "has no run"),
         (["record", "--env", "CartPole-v1", "--policy", "still_policy:act", "--out", "d.npz"], "expected an action"),
         (["record", "--env", "Pendulum-v1", "--random", "--random-share", "2", "--out", "d.npz"], "from 0 to 1"),
         (["record", "--env", "Pendulum-v1", "--random", "--n-trajectories", "30", "--out", "d.npz"], "at least as many"),
         (["record", "--env", "Pendulum-v1", "--policy", "nowhere.zip", "--trust", "--out", "d.npz"], "no policy saved by"),
-        (["play", "--env", "CartPole-v1", "--out", "d.npz"], "needs a terminal"),
+        (["play", "--env", "CartPole-v1", "--out", "d.npz"], "not a terminal"),
         (["play", "--env", "Pendulum-v1", "--window", "--noop", "0", "--out", "d.npz"], "chosen for Discrete"),
         (["play", "--env", "CartPole-v1", "--window", "--noop", "2", "--out", "d.npz"], "no action of"),
     ],

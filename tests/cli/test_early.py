@@ -13,8 +13,8 @@ MISTAKES = {
     "quickstart": (["quickstart", "--out", "taken"], "taken is not empty"),
     "compare": (["compare", "--algos", "ppo", "--env", "Nope-v0"], "unknown environment 'Nope-v0'"),
     "record": (["demos", "record", "--env", "Nope-v0", "--random", "--out", "x.npz"], "unknown environment 'Nope-v0'"),
-    "run": (["evaluate", "nope"], "nope is not there"),
-    "reward": (["reward", "show", "nope"], "nope is not there"),
+    "run": (["evaluate", "nope"], "nope does not exist"),
+    "reward": (["reward", "show", "nope"], "nope does not exist"),
 }
 SCRIPT = """
 import sys

@@ -61,17 +61,17 @@ def test_from_a_setting_or_a_file_no_module_is_imported(walk, tmp_path):
     shipped = load_demonstrations("cartpole")[:1]
     save_demonstrations(replace(shipped, env_id="stranger:Env-v0"), "b.npz")
     result = run("demos", "check", "b.npz")
-    assert "no file may import stranger: if you trust it, give --env stranger:Env-v0" in result.stdout
+    assert "files may not import stranger; if you trust it, give --env stranger:Env-v0" in result.stdout
     assert "stranger" not in sys.modules
     assert "flag_walk" not in sys.modules
 
 
 def test_a_check_without_an_environment_says_what_it_left_out(tmp_path):
     shipped = load_demonstrations("cartpole")[:1]
-    for env_id, advice in ((None, "do not say their environment"), ("Unknown-v0", "Unknown-v0 is not known here")):
+    for env_id, advice in ((None, "do not name their environment"), ("Unknown-v0", "Unknown-v0 is not registered")):
         save_demonstrations(replace(shipped, env_id=env_id), tmp_path / f"{env_id}.npz")
         result = run("demos", "check", tmp_path / f"{env_id}.npz", "--json")
-        assert any("were not compared" in one and advice in one for one in json.loads(result.stdout)["skipped"])
+        assert any("were not checked" in one and advice in one for one in json.loads(result.stdout)["skipped"])
 
 
 def test_columns_go_by_the_names_that_tables_know_and_stay_in_the_settings(tmp_path):

@@ -41,7 +41,7 @@ def test_transfer_as_json_and_as_a_table(runs, tmp_path):
         ("plain", CHANGED_PENDULUM, "holds no recovered reward"),
         ("airl", POINT_MAZE, "observations of the environment"),
         ("airl", "ganq_irl/ChangedPendulums-v0", "ChangedPendulum"),
-        ("nowhere", CHANGED_PENDULUM, "is not there"),
+        ("nowhere", CHANGED_PENDULUM, "does not exist"),
     ],
 )
 def test_what_cannot_be_transferred_is_a_sentence(runs, tmp_path, run, to, said):

@@ -40,8 +40,8 @@ def test_check_names_what_trains_and_says_why_the_others_do_not(run, levers):
     assert answers == {algo: why_not(algo, SEEN, ACTS) for algo in IMITATION}
     assert [algo for algo, reason in answers.items() if reason] == list(REPLAYING)
     text = run("demos", "check", levers).stdout
-    assert "trains here: gail, airl, fairl, wail, vail, gaifo, bc\n" in text
-    assert f"not dac, sqil, iq-learn: {answers['dac']}\n" in text
+    assert "can train gail, airl, fairl, wail, vail, gaifo, bc\n" in text
+    assert f"cannot train dac, sqil, iq-learn: {answers['dac']}\n" in text
 
 
 @pytest.mark.parametrize("algo", REPLAYING)

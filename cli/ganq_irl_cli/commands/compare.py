@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganq_irl_cli import early, groups, options, session
+from ganq_irl_cli import groups, options, session
 
 if TYPE_CHECKING:
     from ganq_irl.studies.execute import Engine
@@ -15,33 +15,27 @@ if TYPE_CHECKING:
 
 @click.command("compare")
 @click.option(
-    "--algos", metavar="A,B", help="Methods: an ALGO of `train`, ALGO+GENERATOR, ALGO:frozen (the control), ALGO@SOURCE."
+    "--algos", metavar="A,B", help="Methods: an ALGO of `train`, ALGO+GENERATOR, ALGO:frozen (the control), or ALGO@SOURCE."
 )
 @click.option(
     "--env",
     multiple=True,
     type=options.ENV,
     metavar="ID",
-    help="Gymnasium id of an environment; may be given several times.",
+    help="Gymnasium id of an environment; repeat the option for several.",
 )
-@click.option("--n-demos", metavar="1,4,10", help="Numbers of demonstrations, for methods that imitate.  [default: 10]")
-@click.option("--seeds", metavar="N", help="Number of seeds, or the seeds, such as 7,8,9.  [default: 5]")
+@click.option("--n-demos", metavar="1,4,10", help="Numbers of demonstrations for imitation.  [default: 10]")
+@click.option("--seeds", metavar="N", help="Number of seeds, or a list of seeds such as 7,8,9.  [default: 5]")
 @options.max_episode_steps
-@click.option("--timesteps", type=int, metavar="N", help="Environment steps of a run.  [default: each preset's own]")
+@click.option("--timesteps", type=int, metavar="N", help="Environment steps of a run.  [default: from the presets]")
+@options.jobs
+@options.engine
+@options.gpus_per_run
 @click.option(
-    "--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Processes at a time, one thread each.  [default: 1]"
-)
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    help="Where runs go: processes here, or a Ray cluster.  [default: local]",
-)
-@click.option(
-    "--gpus-per-run", type=click.FloatRange(min=0), default=0.0, metavar="X", help="GPUs that Ray reserves.  [default: 0]"
-)
-@click.option(
-    "--vary", multiple=True, metavar="KEY=A,B", help="Values of a setting to compare; stabilizer=survey tries every trick."
+    "--vary",
+    multiple=True,
+    metavar="KEY=A,B",
+    help="Compare values of a setting; stabilizer=survey compares all stabilisers.",
 )
 @click.option("--device", metavar="DEVICE", help="cpu, cuda or auto.  [default: cpu]")
 @click.option(
@@ -52,10 +46,14 @@ if TYPE_CHECKING:
     "file",
     type=options.UsablePath(),
     metavar="FILE.toml",
-    help="The request as a file.  [default: the one that DIR holds already]",
+    help="All of these options as a file.  [default: the file in DIR, if there is one]",
 )
 @click.option(
-    "--out", type=options.UsablePath(), default=Path("runs/compare"), metavar="DIR", help="[default: runs/compare]"
+    "--out",
+    type=options.UsablePath(),
+    default=Path("runs/compare"),
+    metavar="DIR",
+    help="Folder of the comparison.  [default: runs/compare]",
 )
 @options.as_json
 def command(
@@ -74,19 +72,18 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Compare methods over environments, numbers of demonstrations and seeds, with intervals.
+    """Compare methods across environments, numbers of demonstrations and seeds, with confidence intervals.
 
-    Every run has a directory of its own in DIR. Killed and started again, it goes on where it was; what failed is tried
-    again; more seeds or methods run only what is new.
+    Every run has its own directory in DIR. Run the command again to continue an interrupted comparison, to retry runs that
+    failed, or to add seeds or methods: finished runs are kept.
 
-    gan-q@airl is GAN-Q on the reward that the airl run beside it recovered.
+    gan-q@airl trains GAN-Q on the reward that the airl run with the same seed recovered.
 
     \b
     ganq-irl compare --algos gan-q,dqn,bc,gail,gail:frozen --env CartPole-v1 --n-demos 1,10 --seeds 5 --jobs 4 --out DIR
     ganq-irl compare --algos gan-q,gail,airl --env CartPole-v1 --vary stabilizer=survey --out DIR
-    ganq-irl compare --out DIR --seeds 10         (the same, five seeds more)
+    ganq-irl compare --out DIR --seeds 10         (five more seeds)
     """  # noqa: D301  # click wants the character
-    early.check(envs=env)
     with session.working():
         from ganq_irl.runs.config import merged
         from ganq_irl.studies.conclusion import conclude
@@ -107,7 +104,7 @@ def command(
     else:
         session.say(conclusion.text())
     for label, error in conclusion.failures.items():
-        if label not in run.failures:  # those were told as they happened
+        if label not in run.failures:  # run_grid printed those already
             session.say(f"failed: {label}: {error}", err=True)
     if conclusion.failures:
         raise click.exceptions.Exit(groups.FAILED)
@@ -116,7 +113,7 @@ def command(
 def _engine(name: str, gpus_per_run: float) -> Engine | None:
     if name == "local":
         if gpus_per_run:
-            raise click.UsageError("--gpus-per-run reserves GPUs of a Ray cluster; give --engine ray, or leave it out")
+            raise click.UsageError("--gpus-per-run needs --engine ray")
         return None
     from ganq_irl.studies.ray_engine import ray_engine
 
@@ -133,12 +130,10 @@ def _numbers(option: str, text: str | None) -> list[int] | None:
     try:
         return [int(number) for number in text.split(",")]
     except ValueError:
-        raise click.UsageError(
-            f"{option}: given {text!r}; expected whole numbers with commas between, such as 1,4,10"
-        ) from None
+        raise click.UsageError(f"{option}: given {text!r}; expected integers separated by commas, such as 1,4,10") from None
 
 
 def _seeds(text: str | None) -> int | list[int] | None:
-    """A number of seeds, or, with a comma, the seeds themselves."""
+    """Parse a number of seeds or, if there is a comma, a list of seeds."""
     numbers = _numbers("--seeds", text)
     return numbers[0] if text is not None and "," not in text and numbers else numbers

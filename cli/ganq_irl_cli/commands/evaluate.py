@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--pictures",
     type=options.UsablePath(file_okay=False),
     metavar="DIR",
-    help="Draw loss.png, score.png and, where the run learned values of actions, values.png (predicted against true) there.",
+    help="Folder for loss.png, score.png and, if the run learned Q-values, values.png (predicted against true returns).",
 )
 @options.max_episode_steps
 @options.seed
@@ -70,4 +70,4 @@ def _describe(values: ValueCheck | None) -> list[str]:
         return []
     related = "" if values.correlation is None else f", correlation {values.correlation:.2f}"
     errors = f"bias {values.bias:.3g}, mean absolute error {values.mean_absolute_error:.3g}{related}"
-    return [f"predicted against true Q: {errors}; returns up to {values.scale:.3g}, {len(values.returns)} pairs"]
+    return [f"predicted against true Q-values: {errors}; {len(values.returns)} pairs, returns up to {values.scale:.3g}"]

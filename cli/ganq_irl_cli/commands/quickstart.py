@@ -6,24 +6,27 @@ from pathlib import Path
 
 import click
 
-from ganq_irl_cli import early, options, session
+from ganq_irl_cli import options, session
 
 
 @click.command("quickstart")
 @click.option(
-    "--out", type=options.UsablePath(), metavar="DIR", help="Where runs and pictures go.  [default: runs/quickstart-N]"
+    "--out", type=options.UsablePath(), metavar="DIR", help="Folder for runs and pictures.  [default: runs/quickstart-N]"
 )
 @options.seed
 @options.device
 @options.as_json
 def command(out: Path | None, seed: int | None, device: str | None, as_json: bool) -> None:
-    """Imitate an expert of Pendulum from shipped demonstrations and recover its reward, in about three minutes.
+    """Imitate a Pendulum expert from shipped demonstrations and recover its reward, in about three minutes.
 
-    GAIL, AIRL and behavioural cloning are compared with the expert, with random actions, and with the control: the same
-    training against a frozen random discriminator. GAN-Q, which sees the reward, stands beside them. Writes a table, two
-    pictures, and a run directory for each.
+    Compares GAIL, AIRL and behavioural cloning with the expert, with random actions, and with a control: GAIL against a
+    frozen random discriminator. Also trains GAN-Q, which sees the true reward. Prints a table, and writes two pictures and a
+    run directory for each method.
     """
-    early.check(out=out)
+    from ganq_irl.files import require_vacant
+
+    if out is not None:
+        require_vacant(out)
     with session.working():
         from ganq_irl.studies.quickstart import CORRELATION, run_quickstart
 

@@ -11,25 +11,25 @@ from ganq_irl_cli import options, session
 
 @click.command("report")
 @click.argument("folder", type=options.UsablePath(), metavar="DIR")
-@click.option("--out", type=options.UsablePath(), metavar="FILE.html", help="The page.  [default: DIR/report.html]")
+@click.option("--out", type=options.UsablePath(), metavar="FILE.html", help="Page to write.  [default: DIR/report.html]")
 @click.option(
     "--pictures/--no-pictures",
     default=True,
-    help="Play a few episodes of single runs, to draw their values and rewards.  [default: --pictures]",
+    help="Play a few episodes to draw the values and rewards of single runs.  [default: --pictures]",
 )
 @click.option(
     "--videos/--no-videos",
     default=True,
-    help="Draw an episode of each method beside the expert's, where the environment can be drawn.  [default: --videos]",
+    help="Show an episode of each method beside the expert's, if the environment can be rendered.  [default: --videos]",
 )
 @click.option(
-    "--figures", type=options.UsablePath(), metavar="DIR", help="Write the main figures there as well, as PNG and PDF."
+    "--figures", type=options.UsablePath(), metavar="DIR", help="Also write the main figures to this folder, as PNG and PDF."
 )
 @options.as_json
 def command(folder: Path, out: Path | None, pictures: bool, videos: bool, figures: Path | None, as_json: bool) -> None:
-    """Write one page about the comparison in DIR: verdict, curves, profiles, tables, videos, configurations.
+    """Write a self-contained HTML page about the comparison in DIR: verdict, curves, profiles, tables, videos, settings.
 
-    It needs no network. Where there is no display, MuJoCo draws with MUJOCO_GL=egl or MUJOCO_GL=osmesa.
+    The page works offline. On a machine without a display, set MUJOCO_GL=egl or MUJOCO_GL=osmesa to render MuJoCo.
     """
     with session.working():
         from ganq_irl.studies.conclusion import conclude

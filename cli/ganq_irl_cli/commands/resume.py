@@ -15,17 +15,17 @@ from ganq_irl_cli import options, session
     "--timesteps",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Train to N steps in all, also beyond the end of a finished run.  [default: as the run was asked for]",
+    help="Train to N steps in total, also to extend a finished run.  [default: the run's own setting]",
 )
 @options.as_json
 def command(run: Path, timesteps: int | None, as_json: bool) -> None:
-    """Go on with the run in RUN, from its newest checkpoint that is whole, to the end that its settings ask for.
+    """Continue the run in RUN from its latest complete checkpoint.
 
-    On a CPU it ends as if it had never stopped, bit for bit, but in Box2D and MuJoCo only with --set exact_checkpoints=true.
-    `train --checkpoint-every N` makes checkpoints, and so does an interrupt: Ctrl-C, SIGTERM, or a
-    terminal that closes.
+    On a CPU the result is the same, bit for bit, as without the interruption; Box2D and MuJoCo need a run with --set
+    exact_checkpoints=true for that. Checkpoints come from `train --checkpoint-every N`, and from an interruption: Ctrl-C,
+    SIGTERM, or a closed terminal.
 
-    With --timesteps, scheduled rates are those of a run of N steps: one that had decayed rises again.
+    With --timesteps N, schedules are those of a run of N steps, so a learning rate that had decayed rises again.
     """
     with session.working():
         from ganq_irl.runs import resume_experiment

@@ -11,24 +11,32 @@ from ganq_irl_cli import options, session
 
 
 @click.command("sweep")
-@click.option("--trials", type=click.IntRange(min=1), default=50, metavar="N", help="Trials in all.  [default: 50]")
-@click.option("--storage", metavar="URL", help="RDB URL or journal file that machines share.  [default: DIR/journal.log]")
-@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="Where trials run.  [default: local]")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Trials at a time.  [default: 1]")
+@click.option("--trials", type=click.IntRange(min=1), default=50, metavar="N", help="Trials in total.  [default: 50]")
 @click.option(
-    "--gpus-per-run", type=click.FloatRange(min=0), default=0.0, metavar="X", help="GPUs that Ray reserves.  [default: 0]"
+    "--storage", metavar="URL", help="Database URL or journal file that machines share.  [default: DIR/journal.log]"
 )
+@options.engine
+@options.jobs
+@options.gpus_per_run
 @options.seed
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting of every run, or search.KEY.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting of every run, or search.KEY=VALUE."
+)
 @click.option(
     "--config",
     "file",
     type=options.UsablePath(),
     required=True,
     metavar="FILE.toml",
-    help="As for compare, and [search].",
+    help="Settings as for `compare`, and a table [search].",
 )
-@click.option("--out", type=options.UsablePath(), default=Path("runs/sweep"), metavar="DIR", help="[default: runs/sweep]")
+@click.option(
+    "--out",
+    type=options.UsablePath(),
+    default=Path("runs/sweep"),
+    metavar="DIR",
+    help="Folder of the search.  [default: runs/sweep]",
+)
 @options.as_json
 def command(
     trials: int,
@@ -42,10 +50,10 @@ def command(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Search hyperparameters of one method with Optuna; trials that fall below the median of the others are given up.
+    """Search for hyperparameters of one method with Optuna. Trials below the median of the others are stopped early.
 
-    A trial trains the method in all environments and with all seeds of the file, and is judged by its mean score. Started
-    again, on this machine or on another with the same --storage, the search goes on to N trials in all.
+    A trial trains the method in every environment and with every seed of the file; its mean score is the objective. Run the
+    command again, or on another machine with the same --storage, to continue the search until there are N trials in total.
     """
     with session.working():
         from ganq_irl.studies.sweep import JOURNAL, best_trial, prepare_sweep, resolve_sweep

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganq_irl_cli import early, options, session
-from ganq_irl_cli.commands.demos import _converting
+from ganq_irl_cli import demonstrations, options, session
 
 if TYPE_CHECKING:
     from ganq_irl.runs import ExperimentConfig, RunResult
@@ -19,50 +18,59 @@ if TYPE_CHECKING:
 @click.command("train")
 @click.argument("algo", metavar="ALGO")
 @options.env
-@click.option(
-    "--demos", metavar="NAME-or-FILE", help="Demonstrations to imitate: shipped ones (see `demos list`) or a file."
-)
+@click.option("--demos", metavar="NAME-or-FILE", help="Demonstrations to imitate: a name from `demos list`, or a file.")
 @click.option(
     "--trust",
     is_flag=True,
-    help="Import a pickled replay buffer given as --demos to NAME.npz here, and train on that; opening it can run any code.",
+    help="Convert a pickled replay buffer given as --demos to NAME.npz in the working directory, and train on that. "
+    "A pickle can run any code.",
 )
-@click.option(
-    "--n-trajectories", type=int, metavar="N", help="Use N of the trajectories, drawn with the seed.  [default: all]"
-)
+@click.option("--n-trajectories", type=int, metavar="N", help="Use N randomly chosen trajectories.  [default: all]")
 @click.option(
     "--generator",
     metavar="NAME",
-    help="What imitation trains: fast-ppo, sac, gan-q, ...  [default: fast-ppo; for dac, sqil and iq-learn sac, or dqn]",
+    help="Algorithm that imitation trains: fast-ppo, sac, gan-q, ...  [default: fast-ppo; for dac, sqil and iq-learn sac "
+    "or dqn]",
 )
-@click.option("--reward", metavar="RUN-or-REWARD", help="Train ppo, sac, ... on a recovered reward, not the environment's.")
-@click.option("--timesteps", type=int, metavar="N", help="Environment steps (bc: --set bc.n_updates=N).  [default: 100000]")
+@click.option(
+    "--reward", metavar="RUN-or-REWARD", help="Train ppo, sac, ... on this recovered reward instead of the environment's."
+)
+@click.option(
+    "--timesteps", type=int, metavar="N", help="Environment steps; for bc use --set bc.n_updates=N.  [default: 100000]"
+)
 @options.max_episode_steps
-@_converting.columns
+@options.columns
 @options.seed
 @options.device
-@click.option("--out", type=options.UsablePath(), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
+@options.new_run
 @click.option(
-    "--config", "file", type=options.UsablePath(), metavar="FILE.toml", help="Settings, as in a run's config.toml."
+    "--config",
+    "file",
+    type=options.UsablePath(),
+    metavar="FILE.toml",
+    help="Settings, in the format of a run's config.toml.",
+)
+@options.run_settings
+@click.option(
+    "--preset",
+    metavar="NAME",
+    help="Tuned settings, or none.  [default: the preset for ALGO and the environment, if there is one]",
 )
 @click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, such as generator_kwargs.gamma=0.97."
+    "--control",
+    metavar="frozen",
+    help="frozen: keep the discriminator at its random weights, to show what its training adds.",
 )
 @click.option(
-    "--preset", metavar="NAME", help="Known settings, or none.  [default: the one for ALGO and ENV, where there is one]"
+    "--checkpoint-every",
+    type=int,
+    metavar="N",
+    help="Steps between checkpoints for `resume`.  [default: only one, when interrupted]",
 )
 @click.option(
-    "--control", metavar="frozen", help="frozen: leave the discriminator at its random weights, to see what imitation adds."
+    "--wandb", metavar="PROJECT", help="Log the run to Weights & Biases; set WANDB_MODE=offline to keep it on this machine."
 )
-@click.option(
-    "--checkpoint-every", type=int, metavar="N", help="Steps between checkpoints, for `resume`.  [default: if interrupted]"
-)
-@click.option(
-    "--wandb", metavar="PROJECT", help="Show the run in Weights & Biases; WANDB_MODE=offline keeps it on this machine."
-)
-@click.option(
-    "--show-settings", is_flag=True, help="Print all settings of the run with their meanings, as TOML, and train nothing."
-)
+@click.option("--show-settings", is_flag=True, help="Print all settings of the run, with their meaning, as TOML and exit.")
 @options.as_json
 def command(
     algo: str,
@@ -73,30 +81,31 @@ def command(
     wandb: str | None,
     show_settings: bool,
     max_episode_steps: int | None,
-    columns: tuple[str, ...],
+    columns: dict[str, list[str]],
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Train ALGO and write a run directory: settings, versions, progress, policy, reward, evaluation.
+    """Train ALGO and write a run directory: settings, versions, progress, policy, reward and evaluation.
 
     \b
-    ALGO by imitation:       gail airl dac fairl wail vail gaifo sqil iq-learn bc
-    ALGO by reinforcement:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac td3 ddpg dqn qrdqn
+    Imitation:                gail airl dac fairl wail vail gaifo sqil iq-learn bc
+    Reinforcement learning:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac td3 ddpg dqn qrdqn
 
-    Settings come from, first wins: flags, --set, --config, preset, defaults. To repeat a run, give its own config.toml.
-    """  # noqa: D301  # click wants the character
-    early.check(envs=[flags["env"]], demos=flags["demos"], out=None if show_settings else out)
+    Options override --set, which overrides --config, then the preset, then the defaults. To repeat a run, pass its
+    config.toml to --config.
+    """  # noqa: D301  # click needs the character
+    _check_paths(flags["demos"], None if show_settings else out)
     with session.working():
         from ganq_irl.runs import resolve_config
 
         if trust and show_settings:
-            raise click.UsageError("--show-settings imports nothing; leave --trust out")
-        flags |= {"env_kwargs": options.with_limit(max_episode_steps), "columns": _converting.column_lists(columns)}
+            raise click.UsageError("--show-settings does not open files; leave out --trust")
+        flags |= {"env_kwargs": options.with_limit(max_episode_steps), "columns": columns}
         if trust:
             flags["demos"] = _imported(flags["demos"], flags["env"])
         config = resolve_config({"algo": algo, **flags}, assignments=assignments, file=file)
         if config.preset != "none":
-            session.say(f"settings of the preset {config.preset} are included (--preset none leaves them out)", err=True)
+            session.say(f"using the preset {config.preset} (--preset none turns it off)", err=True)
         result = None if show_settings else _trained(config, out, wandb)
     if result is not None:
         session.print_run(result, as_json)
@@ -106,6 +115,17 @@ def command(
         from ganq_irl.runs.explained import explained_settings
 
         session.say(explained_settings(config))
+
+
+def _check_paths(demos: str | None, out: Path | None) -> None:
+    """Raise if the demonstrations are missing or the run directory is not empty, before torch is imported."""
+    from ganq_irl.files import require_vacant
+    from ganq_irl_demos.loading import require_demonstrations
+
+    if out is not None:
+        require_vacant(out)
+    if demos is not None:
+        require_demonstrations(demos)
 
 
 def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> RunResult:
@@ -128,17 +148,16 @@ def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> R
 
 
 def _imported(demos: str | None, env: str | None) -> str:
-    """A replay buffer that is trusted as a file that needs no trust, so that the run can be repeated and resumed."""
+    """Convert a trusted replay buffer to a file that needs no trust, so that the run can be repeated and resumed."""
     from ganq_irl.errors import usable_path
     from ganq_irl_demos.converting import convert_demonstrations
     from ganq_irl_demos.formats import replay_buffer
-    from ganq_irl_demos.streams import Request
 
     if demos is None or not replay_buffer.recognise(usable_path(demos)):
         raise click.UsageError("--trust is for a pickled replay buffer given as --demos")
-    target = _converting.default_out(demos, ".npz")
+    target = demonstrations.default_out(demos, ".npz")
     if Path(target).exists():
-        raise click.UsageError(f"{target}, into which {demos} would be imported, exists: train on it, or move it away")
-    convert_demonstrations(demos, target, request=Request(**_converting.environment(env), trust=True))
-    session.say(f"{demos} was imported to {target}, which the run names as its demonstrations", err=True)
+        raise click.UsageError(f"{target} exists, but {demos} would be converted to it; train on {target}, or move it")
+    convert_demonstrations(demos, target, request=demonstrations.make_request(env, trust=True))
+    session.say(f"converted {demos} to {target}, and the run uses that file", err=True)
     return target

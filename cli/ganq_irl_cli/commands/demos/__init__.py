@@ -5,14 +5,14 @@ import click
 from ganq_irl_cli.groups import LazyGroup
 
 COMMANDS = {
-    "list": "Show the shipped demonstrations.",
-    "record": "Record episodes of a run, a function, or an expert trained for it.",
+    "list": "List the shipped demonstrations.",
+    "record": "Record episodes of a run, a function, or a newly trained expert.",
     "play": "Record yourself at the keyboard.",
-    "import": "Bring demonstrations of another library into .npz.",
-    "export": "Write demonstrations in the format of another library.",
-    "convert": "Turn demonstrations of any format into any other.",
+    "import": "Import demonstrations of another library to .npz.",
+    "export": "Export demonstrations to the format of another library.",
+    "convert": "Convert demonstrations between any two formats.",
     "inspect": "Summarise demonstrations: returns, lengths, ranges, origin.",
-    "check": "Look for mistakes, down to trajectory, step and field.",
+    "check": "Find mistakes in demonstrations, by trajectory, step and field.",
 }
 
 

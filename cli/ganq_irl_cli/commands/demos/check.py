@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganq_irl_cli import options, session
-from ganq_irl_cli.commands.demos import _converting, _sources
+from ganq_irl_cli.demonstrations import is_registered, load, make_env, make_request
 from ganq_irl_cli.groups import WRONG_REQUEST
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--env",
     type=options.ENV,
     metavar="ID",
-    help="Check against this environment.  [default: the one they were recorded in, if known]",
+    help="Environment to check against.  [default: the one in which they were recorded, if known]",
 )
 @click.option(
     "--replay",
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     default=3,
     show_default=True,
     metavar="N",
-    help="Episodes to live through again from their seeds, to see whether they are of this environment.",
+    help="Episodes to replay from their seeds, to check that they come from this environment.",
 )
 @options.max_episode_steps
-@_converting.columns
-@_converting.mask
+@options.columns
+@options.mask
 @options.as_json
 @click.pass_context
 def command(
@@ -44,20 +44,21 @@ def command(
     env: str | None,
     replay: int,
     max_episode_steps: int | None,
-    columns: tuple[str, ...],
+    columns: dict[str, list[str]],
     mask: str | None,
     as_json: bool,
 ) -> None:
-    """Look for mistakes in shipped demonstrations or a file; each is named by trajectory, step and field.
+    """Find mistakes in shipped demonstrations or a file, by trajectory, step and field.
 
-    Exit code 0 when nothing is wrong (warnings may be printed), 2 when the demonstrations cannot be used.
+    The exit code is 2 if the demonstrations cannot be used, otherwise 0, also with warnings.
     """
     with session.working(torch_threads=False):
         from ganq_irl_demos import examine_demonstrations
         from ganq_irl_demos.checking.replays import not_replayed
 
-        loaded = _sources.load(_converting.masked(demonstrations, mask), env, columns)
-        made = _sources.make(env or loaded.env_id, required=env is not None, max_episode_steps=max_episode_steps)
+        loaded = load(demonstrations, make_request(env, columns=columns, mask=mask))
+        env = env or loaded.env_id
+        made = make_env(env, max_episode_steps=max_episode_steps) if env is not None and is_registered(env) else None
         findings = examine_demonstrations(loaded, env=made, replayed=replay)
         answers = _answers(loaded.observation_space, loaded.action_space)
         skipped = [] if made is not None else [_no_environment(loaded)]
@@ -78,45 +79,45 @@ def command(
             }
         )
     else:
-        session.say(_text(loaded, findings, [*skipped, *_told(answers)], wrong), err=wrong)
+        session.say(_text(loaded, findings, [*skipped, *_trainable(answers)], wrong), err=wrong)
     context.exit(WRONG_REQUEST if wrong else 0)
 
 
 def _answers(observation_space: spaces.Space, action_space: spaces.Space) -> dict[str, str | None]:
-    """For each algorithm that learns from demonstrations None, or why no generator of its trains in these spaces."""
+    """Return, for each imitation algorithm, why it cannot train in these spaces, or None if it can."""
     from ganq_irl.space_matrix import IMITATION, trained_by, why_not
 
     trains = trained_by(observation_space, action_space)
     return {algo: None if algo in trains else why_not(algo, observation_space, action_space) for algo in IMITATION}
 
 
-def _told(answers: dict[str, str | None]) -> list[str]:
-    """The same in a line for those that train, and one for each reason."""
+def _trainable(answers: dict[str, str | None]) -> list[str]:
+    """Return a line with the algorithms that can train, and a line for each reason why others cannot."""
     trains = [algo for algo, reason in answers.items() if reason is None]
-    lines = [f"trains here: {', '.join(trains)}"] if trains else []
+    lines = [f"can train {', '.join(trains)}"] if trains else []
     reasons = dict.fromkeys(reason for reason in answers.values() if reason is not None)
     for reason in reasons:
-        lines.append(f"not {', '.join(algo for algo, other in answers.items() if other == reason)}: {reason}")
+        lines.append(f"cannot train {', '.join(algo for algo, other in answers.items() if other == reason)}: {reason}")
     return lines
 
 
 def _no_environment(loaded: Demonstrations) -> str:
-    """What cannot be checked of a set whose environment cannot be made, and how to name it."""
+    """Say what was not checked because the environment cannot be made, and how to give it."""
     module, colon, name = (loaded.env_id or "").rpartition(":")
-    where = f"{name} is not known here"
+    where = f"{name} is not registered"
     if loaded.env_id is None:
-        advice = "the demonstrations do not say their environment: name it with --env ID"
+        advice = "the demonstrations do not name their environment; give it with --env ID"
     elif colon:
         advice = (
-            f"{where}, and no file may import {module}: if you trust it, give --env {module}:{name} (or --import {module})"
+            f"{where}, and files may not import {module}; if you trust it, give --env {module}:{name} (or --import {module})"
         )
     else:
-        advice = f"{where}: give ganq-irl --import MODULE, the module that registers it, or another id with --env"
-    return f"spaces and lengths were not compared with the environment's, since {advice}"
+        advice = f"{where}; give its module with `ganq-irl --import MODULE`, or another id with --env"
+    return f"spaces and lengths were not checked against the environment: {advice}"
 
 
 def _text(loaded: Demonstrations, findings: list[Finding], skipped: list[str], wrong: bool) -> str:
-    """A table of the findings, what was not looked for, and a last line that sums them up."""
+    """Return a table of the findings, the checks that were skipped, and a last line that sums up."""
     rows = [
         (
             finding.severity,
@@ -130,7 +131,7 @@ def _text(loaded: Demonstrations, findings: list[Finding], skipped: list[str], w
     ]
     lines = [session.table([("severity", "trajectory", "step", "field", "rule", "what"), *rows])] if rows else []
     lines += [
-        f"there are no {name.replace('_', ' ')}: only algorithms that need none can learn from this"
+        f"there are no {name.replace('_', ' ')}, so only algorithms that do not need them can be trained"
         for name in loaded.missing
     ]
     lines += skipped

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from ganq_irl_cli import options
-from ganq_irl_cli.commands.demos import _converting
+from ganq_irl_cli import demonstrations, options
 
 
 @click.command("convert")
 @click.argument("source", metavar="SRC")
-@click.option("--format", "write_as", metavar="NAME", help="Format to write.  [default: by the ending of --out]")
-@click.option("--from", "read_as", metavar="NAME", help="Format of SRC.  [default: by content]")
+@click.option("--format", "write_as", metavar="NAME", help="Format to write.  [default: from the suffix of --out]")
+@click.option("--from", "read_as", metavar="NAME", help="Format of SRC.  [default: from the content]")
 @click.option("--out", required=True, metavar="FILE", help="File or folder to write.")
-@click.option("--env", type=options.ENV, help="Environment it was recorded in, for formats that do not say its spaces.")
-@_converting.columns
-@_converting.trust
-@_converting.mask
+@options.recorded_in
+@options.columns
+@options.trust
+@options.mask
 @options.as_json
 def command(
     source: str,
@@ -24,11 +25,11 @@ def command(
     read_as: str | None,
     out: str,
     env: str | None,
-    columns: tuple[str, ...],
+    columns: dict[str, list[str]],
     mask: str | None,
     trust: bool,
     as_json: bool,
 ) -> None:
-    """Turn demonstrations of any format into any other, an episode at a time."""
-    source = _converting.masked(source, mask)
-    _converting.run(source, out, read_as=read_as, write_as=write_as, env=env, columns=columns, trust=trust, as_json=as_json)
+    """Convert demonstrations between any two formats, one episode at a time."""
+    reading: dict[str, Any] = {"env": env, "columns": columns, "mask": mask, "trust": trust}
+    demonstrations.convert(source, out, as_json, read_as=read_as, write_as=write_as, **reading)

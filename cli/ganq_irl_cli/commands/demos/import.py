@@ -1,45 +1,44 @@
 """``ganq-irl demos import``."""
 
-# ruff: noqa: N999  the command is called so, and only the group imports it
+# ruff: noqa: N999  the module has the name of the command
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from ganq_irl_cli import options
-from ganq_irl_cli.commands.demos import _converting
+from ganq_irl_cli import demonstrations, options
 
 
 @click.command("import")
 @click.argument("source", metavar="SRC")
 @click.option(
-    "--format", "read_as", metavar="NAME", help="Format of SRC, see docs/demonstrations.md.  [default: by content]"
+    "--format", "read_as", metavar="NAME", help="Format of SRC, see docs/demonstrations.md.  [default: from the content]"
 )
-@click.option("--out", metavar="FILE.npz", help="File to write.  [default: the name of SRC, with .npz, here]")
-@click.option("--env", type=options.ENV, help="Environment it was recorded in, for formats that do not say its spaces.")
-@_converting.columns
-@_converting.trust
-@click.option("--download", is_flag=True, help="Fetch minari:ID where it is not in the local store.")
-@_converting.mask
+@click.option(
+    "--out", metavar="FILE.npz", help="File to write.  [default: the name of SRC with .npz, in the working directory]"
+)
+@options.recorded_in
+@options.columns
+@options.trust
+@click.option("--download", is_flag=True, help="Download minari:ID if it is not in the local store.")
+@options.mask
 @options.as_json
 def command(
     source: str,
     read_as: str | None,
     out: str | None,
     env: str | None,
-    columns: tuple[str, ...],
+    columns: dict[str, list[str]],
     mask: str | None,
     trust: bool,
     download: bool,
     as_json: bool,
 ) -> None:
-    """Bring demonstrations of another library into ganq-irl's own .npz.
+    """Import demonstrations of another library to .npz, the format of ganq-irl.
 
-    SRC is a file, a folder, minari:ID, or huggingface:ORGANISATION/NAME[/FILE]. Files of any size are read an episode at a
-    time.
+    SRC is a file, a folder, minari:ID, or huggingface:ORGANISATION/NAME[/FILE]. It may be larger than memory.
     """
-    source = _converting.masked(source, mask)
-    target = out or _converting.default_out(source, ".npz")
-    _converting.run(
-        source, target, read_as=read_as, env=env, columns=columns, trust=trust, download=download, as_json=as_json
-    )
+    reading: dict[str, Any] = {"env": env, "columns": columns, "mask": mask, "trust": trust, "download": download}
+    demonstrations.convert(source, out or demonstrations.default_out(source, ".npz"), as_json, read_as=read_as, **reading)

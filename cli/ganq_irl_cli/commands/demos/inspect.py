@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganq_irl_cli import options, session
-from ganq_irl_cli.commands.demos import _converting, _sources
+from ganq_irl_cli.demonstrations import is_registered, load, make_env, make_request
 
 if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
@@ -16,24 +16,26 @@ if TYPE_CHECKING:
 
 @click.command("inspect")
 @click.argument("demonstrations", nargs=-1, required=True, metavar="NAME-or-FILE [...]")
-@click.option("--env", type=options.ENV, help="Environment it was recorded in, for formats that do not say.")
+@options.recorded_in
 @click.option(
     "--plot",
     type=options.UsablePath(),
     metavar="FILE.png",
-    help="Draw returns, lengths, states, actions and coverage, several sets side by side.",
+    help="Draw returns, lengths, states, actions and coverage; several sets side by side.",
 )
-@click.option("--html", type=options.UsablePath(), metavar="FILE.html", help="Write a page with summary, picture and check.")
+@click.option(
+    "--html", type=options.UsablePath(), metavar="FILE.html", help="Write a page with the summary, the plots and the checks."
+)
 @click.option(
     "--video",
     type=options.UsablePath(),
     metavar="FILE.gif|.mp4",
-    help="Draw an episode again from its seed, where the environment can.",
+    help="Render an episode by replaying it from its seed.",
 )
 @click.option(
     "--episode", type=click.IntRange(min=0), default=0, show_default=True, metavar="I", help="Episode for --video."
 )
-@_converting.mask
+@options.mask
 @options.as_json
 def command(
     demonstrations: tuple[str, ...],
@@ -49,7 +51,8 @@ def command(
     with session.working(torch_threads=False):
         from ganq_irl_demos import examine_demonstrations, summarize
 
-        sets = [_sources.load(_converting.masked(source, mask), env) for source in demonstrations]
+        request = make_request(env, mask=mask)
+        sets = [load(source, request) for source in demonstrations]
         summaries = [summarize(one) for one in sets]
         if plot is not None:
             from ganq_irl_demos.pictures.several_sets import plot_sets
@@ -68,17 +71,18 @@ def command(
 
 
 def _video(demos: Demonstrations, env: str | None, episode: int, path: Path) -> None:
-    """A set that cannot be drawn again is told so in a sentence; the summary is shown all the same."""
+    """Render an episode, or print why it cannot be rendered."""
     from ganq_irl.errors import GanqIrlError
     from ganq_irl_demos.pictures.video import render_episode
 
     try:
         if episode >= len(demos):
             raise click.UsageError(f"--episode {episode}: {demos.source} holds {len(demos)} episodes, counted from 0")
-        made = _sources.make(env or demos.env_id, required=env is not None, render_mode="rgb_array")
-        if made is None:
-            session.say(f"no video: the environment of {demos.source} is not known here; name it with --env ID", err=True)
+        env = env or demos.env_id
+        if env is None or not is_registered(env):
+            session.say(f"no video: the environment of {demos.source} is unknown; give it with --env ID", err=True)
             return
+        made = make_env(env, render_mode="rgb_array")
         try:
             render_episode(demos[episode], made, path)
         finally:
@@ -92,7 +96,7 @@ def _text(summary: dict[str, Any], *, named: bool) -> str:
 
     rows = [
         *([("source", summary["source"])] if named else []),
-        ("environment", summary["env_id"] or "not said"),
+        ("environment", summary["env_id"] or "unknown"),
         ("episodes", f"{summary['episodes']} ({summary['terminated']} terminated, {summary['truncated']} truncated)"),
         ("transitions", str(summary["transitions"])),
         ("lengths", _statistics(summary["lengths"])),

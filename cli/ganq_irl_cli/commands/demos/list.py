@@ -12,7 +12,7 @@ from ganq_irl_cli import options, session
 @click.command("list")
 @options.as_json
 def command(as_json: bool) -> None:
-    """Show the shipped demonstrations, and the commands that made them."""
+    """List the shipped demonstrations; --json also shows the commands that recorded them."""
     from ganq_irl_demos.catalog import catalog
 
     entries = list(catalog().values())

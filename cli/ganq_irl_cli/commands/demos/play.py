@@ -12,6 +12,7 @@ import click
 
 from ganq_irl.errors import printable, usable_path
 from ganq_irl_cli import options, session
+from ganq_irl_cli.demonstrations import make_env
 
 ARROWS = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "right", b"\x1b[D": "left"}
 ARROWS |= {code.replace(b"[", b"O"): name for code, name in ARROWS.items()}
@@ -24,22 +25,24 @@ CLEAR = "\x1b[2J\x1b[H"
     type=options.ENV,
     metavar="ID",
     required=True,
-    help="Gymnasium id of an environment with Discrete (or Box) actions.",
+    help="Gymnasium id of an environment with Discrete actions, or Box actions in a window.",
 )
 @options.max_episode_steps
-@click.option("--window", is_flag=True, help="Play in a window, with keys that can be held; Box actions need one.")
-@click.option("--episodes", type=click.IntRange(min=1), metavar="N", help="Stop after N episodes.  [default: until q]")
+@click.option("--window", is_flag=True, help="Play in a window, where keys can be held. Needed for Box actions.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the first episode."
+    "--episodes", type=click.IntRange(min=1), metavar="N", help="Stop after N episodes.  [default: until q is pressed]"
 )
 @click.option(
-    "--fps", type=click.IntRange(min=1), metavar="N", help="Steps a second in a window.  [default: the environment's]"
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Reset seed of the first episode."
+)
+@click.option(
+    "--fps", type=click.IntRange(min=1), metavar="N", help="Steps per second in a window.  [default: the environment's]"
 )
 @click.option(
     "--noop",
     type=int,
     metavar="ACTION",
-    help="Discrete action while no key is held in a window.  [default: none, the environment waits]",
+    help="Discrete action while no key is held in a window.  [default: the environment waits]",
 )
 @click.option(
     "--strength",
@@ -47,7 +50,7 @@ CLEAR = "\x1b[2J\x1b[H"
     default=1.0,
     show_default=True,
     metavar="X",
-    help="How far towards its bound a key moves a Box action in a window.",
+    help="Share of a Box action's bound that a key gives in a window.",
 )
 @click.option("--out", type=options.UsablePath(), required=True, metavar="FILE", help="File to write, such as mine.npz.")
 @options.as_json
@@ -63,28 +66,26 @@ def command(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Record yourself at the keyboard, in the terminal or a window.
+    """Record yourself at the keyboard, in the terminal or in a window.
 
-    In the terminal the environment waits for each key: digits and arrows are actions. In a window keys are held, arrows and
-    letters move Box actions, and episodes begin with the first key. r begins an episode again, u undoes the last one, q
-    saves and quits.
+    In the terminal the environment waits for each key; digits and arrows are actions. In a window keys can be held, arrows
+    and letters move Box actions, and an episode starts with the first key. Press r to restart an episode, u to undo the last
+    one, and q to save and quit.
     """
     if usable_path(out).exists():
         raise click.UsageError(f"{out} exists; choose another --out")
     if not window and not sys.stdin.isatty():
-        raise click.UsageError("play needs a terminal to read keys from, or --window")
+        raise click.UsageError("standard input is not a terminal; give --window, or run the command in a terminal")
     with session.working(torch_threads=False):
-        from ganq_irl_cli.commands.demos import _sources
         from ganq_irl_demos import save_demonstrations, summarize
         from ganq_irl_demos.formats import suffix_format
         from ganq_irl_demos.recording.play import PlaySession, play
         from ganq_irl_demos.recording.window import WindowPlay
         from ganq_irl_demos.recording.window_keys import keys_of
 
-        suffix_format(out)  # an ending without a format is refused now, not after playing
+        suffix_format(out)  # refuses a suffix without a format before playing
         mode = _render_mode(env, "rgb_array" if window else "ansi")
-        made = _sources.make(env, required=True, render_mode=mode, max_episode_steps=max_episode_steps)
-        assert made is not None
+        made = make_env(env, render_mode=mode, max_episode_steps=max_episode_steps)
         playing = PlaySession(made, seed)
         try:
             if window:
@@ -96,7 +97,7 @@ def command(
         finally:
             made.close()
         if not len(played):
-            raise click.UsageError("no episode was played to its end, so nothing was saved")
+            raise click.UsageError("no episode was finished, so nothing was saved")
         save_demonstrations(played, out)
     if as_json:
         session.print_json({"out": str(out), **summarize(played)})
@@ -105,17 +106,15 @@ def command(
 
 
 def _render_mode(env: str, wanted: str) -> str | None:
-    """``wanted`` where the environment can draw itself so."""
-    from ganq_irl.runs.envs import probe_env
-
-    probed = probe_env(env)
+    """Return ``wanted`` if the environment supports it."""
+    probed = make_env(env)
     modes = probed.metadata.get("render_modes", ())
     probed.close()
     return wanted if wanted in modes else None
 
 
 def _show_line(line: str) -> None:
-    """The live count; on a terminal it stays in its line."""
+    """Show the live count of steps; on a terminal it overwrites the last one."""
     if sys.stderr.isatty():
         click.echo(f"\r{printable(line)}\x1b[K", err=True, nl=False)
     elif "step 0 " in line:
@@ -128,7 +127,7 @@ def _show(screen: str) -> None:
 
 @contextlib.contextmanager
 def _keys() -> Iterator[Callable[[], str]]:
-    """Keys as they are pressed, without waiting for a line; the terminal is left as it was found."""
+    """Read keys without waiting for a line; restore the terminal afterwards."""
     import termios
     import tty
 
@@ -142,7 +141,7 @@ def _keys() -> Iterator[Callable[[], str]]:
 
 
 def _read_key(terminal: int) -> str:
-    """One key. An arrow arrives as three bytes that begin with escape, perhaps not all at once."""
+    """Read one key. An arrow key arrives as three bytes that start with escape, perhaps not all at once."""
     import select
 
     code = os.read(terminal, 1)

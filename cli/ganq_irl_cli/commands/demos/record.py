@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganq_irl.errors import usable_path
-from ganq_irl_cli import early, options, session
+from ganq_irl_cli import options, session
+from ganq_irl_cli.demonstrations import make_env
 
 if TYPE_CHECKING:
     import gymnasium as gym
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     type=options.UsablePath(),
     multiple=True,
     metavar="RUN",
-    help="Run directory of a policy to record.",
+    help="Run directory of the policy to record.",
 )
 @click.option(
     "--policy",
     "policies",
     multiple=True,
     metavar="POLICY",
-    help="MODULE:FUNCTION from an observation to an action (it is run), FILE.zip of Stable-Baselines3, or "
+    help="MODULE:FUNCTION that maps an observation to an action, FILE.zip of Stable-Baselines3, or "
     "huggingface:ORGANISATION/NAME[/FILE.zip].",
 )
-@click.option("--trust", is_flag=True, help="Open a FILE.zip, which can run any code in it: only if you know who made it.")
+@options.trust
 @click.option("--random", "at_random", is_flag=True, help="Record uniformly random actions.")
 @click.option(
     "--env",
     type=options.ENV,
     metavar="ID",
-    help="Environment; without a policy an expert is trained in it first.  [default: the run's own]",
+    help="Environment to record in. Without a policy, an expert is trained in it first.  [default: the run's]",
 )
 @click.option("--episodes", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Episodes to keep.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Reset seed of the first one."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Reset seed of the first episode."
 )
 @options.max_episode_steps
 @click.option("--min-return", type=float, metavar="X", help="Drop episodes with a lower return.")
@@ -54,15 +54,17 @@ if TYPE_CHECKING:
     type=float,
     default=0.0,
     metavar="X",
-    help="Share of random actions; for Box actions, Gaussian noise in half ranges.",
+    help="Share of random actions; for Box actions, standard deviation of Gaussian noise in units of half the range.",
 )
 @click.option(
-    "--random-share", type=float, default=0.0, metavar="X", help="Share of episodes of random actions, for mixed quality."
+    "--random-share",
+    type=float,
+    default=0.0,
+    metavar="X",
+    help="Share of episodes with random actions, for demonstrations of mixed quality.",
 )
-@click.option(
-    "--n-trajectories", type=click.IntRange(min=1), metavar="N", help="Save N of the episodes, drawn with the seed."
-)
-@click.option("--subsample", type=click.IntRange(min=1), metavar="K", help="Keep every K-th step from a random start.")
+@click.option("--n-trajectories", type=click.IntRange(min=1), metavar="N", help="Save N randomly chosen episodes.")
+@click.option("--subsample", type=click.IntRange(min=1), metavar="K", help="Keep every K-th step, from a random start.")
 @options.device
 @click.option("--out", type=options.UsablePath(), required=True, metavar="FILE", help="File to write, such as expert.npz.")
 @options.as_json
@@ -84,67 +86,98 @@ def command(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Record episodes of a run's policy, of a function, of a saved policy, or of chance; or train an expert first.
+    """Record episodes of a run, a function, a saved policy or random actions, or train an expert first.
 
-    Several --run and --policy take turns by chance, an episode each. With --env alone an expert is trained there, with the
-    settings of the preset that is known to make one, and its run directory is kept under runs/.
+    With several --run and --policy, each episode draws one of them at random. With --env alone, an expert is trained with
+    the settings of a preset; its run directory is kept under runs/.
     """
-    if not runs and env is None:
-        raise click.UsageError("give --run RUN, or --env ID to train an expert first")
-    if at_random and (runs or policies):
-        raise click.UsageError("--random goes with no --run and no --policy; --random-share mixes them")
-    if usable_path(out).exists():
-        raise click.UsageError(f"{out} exists; choose another --out")
-    if n_trajectories is not None and n_trajectories > episodes:
-        raise click.UsageError(f"--n-trajectories {n_trajectories} of --episodes {episodes}: record at least as many")
-    early.check(envs=[env])
+    _check_request(bool(runs), bool(policies), at_random, env, episodes, n_trajectories, out)
     with session.working():
         import numpy as np
 
-        from ganq_irl.progress import make_progress_bar
         from ganq_irl_demos import save_demonstrations, summarize
         from ganq_irl_demos.formats import suffix_format
         from ganq_irl_demos.recording.policies import AlteredPolicy
         from ganq_irl_demos.recording.policies import subsample as thin_out
 
-        suffix_format(out)  # a suffix without a format is refused now, not after training
-        generator = np.random.default_rng(seed)
+        suffix_format(out)  # refuses a suffix without a format before training
+        rng = np.random.default_rng(seed)
 
-        def alter(acting: Any) -> Any:
+        def alter(policy: Any) -> Any:
             if not noise and not random_share:
-                return acting
-            return AlteredPolicy(acting, acting.action_space, generator, noise=noise, random_share=random_share)
+                return policy
+            return AlteredPolicy(policy, policy.action_space, rng, noise=noise, random_share=random_share)
 
-        with contextlib.ExitStack() as stack:
-            bars: list[Any] = []
-
-            def show(kept: int, wanted: int) -> None:
-                if not bars:  # the first call, when recording begins: what came before is none of the time that is left
-                    bars.append(stack.enter_context(make_progress_bar(total=wanted, desc="recording", unit="episode")))
-                bars[0].update(kept - bars[0].n)
-
-            told = {"seed": seed, "min_return": min_return, "progress": show}
+        if not (runs or policies or at_random):
+            assert env is not None
+            runs = (_train_expert(env, seed, device),)
+        with _progress() as show:
+            recording = {"seed": seed, "min_return": min_return, "progress": show}
             limit = options.with_limit(max_episode_steps)
-            if not (runs or policies or at_random):
-                runs = (_expert(env, seed, device),)
-            if policies or at_random or len(runs) > 1:
-                sources = _Sources(runs, policies, env, trust)
-                recorded = _record_policies(sources, episodes, alter, generator, limit, told)
+            if len(runs) == 1 and not policies:
+                recorded = _record_run(runs[0], episodes, alter, env=env, env_kwargs=limit, **recording)
             else:
-                recorded = _record_run(runs[0], env, episodes, alter, limit, told)
-        chosen = recorded if n_trajectories is None else recorded.select(n_trajectories, generator)
-        demonstrations = chosen if subsample is None else thin_out(chosen, subsample, generator)
+                sources = _Sources(runs, policies, env, trust)
+                recorded = _record_sources(sources, episodes, alter, rng, max_episode_steps, recording)
+        chosen = recorded if n_trajectories is None else recorded.select(n_trajectories, rng)
+        demonstrations = chosen if subsample is None else thin_out(chosen, subsample, rng)
         save_demonstrations(demonstrations, out)
     if as_json:
-        made_by = {"run": str(runs[0])} if len(runs) == 1 else {}
-        session.print_json({"out": str(out), **made_by, **summarize(demonstrations)})
+        origin = {"run": str(runs[0])} if len(runs) == 1 else {}
+        session.print_json({"out": str(out), **origin, **summarize(demonstrations)})
     else:
-        thinned = f", {len(demonstrations)} steps of them" if subsample is not None else ""
+        thinned = f", thinned to {len(demonstrations)} steps" if subsample is not None else ""
         session.say(f"{len(chosen)} episodes{thinned}, {session.spread(chosen.returns)}: {out}")
 
 
+def _check_request(
+    has_runs: bool, has_policies: bool, at_random: bool, env: str | None, episodes: int, chosen: int | None, out: Path
+) -> None:
+    """Raise for options that contradict each other, before anything is imported or trained."""
+    if not has_runs and env is None:
+        raise click.UsageError("give --run RUN, or --env ID to train an expert first")
+    if at_random and (has_runs or has_policies):
+        raise click.UsageError("--random excludes --run and --policy; to mix in random episodes give --random-share")
+    if out.exists():
+        raise click.UsageError(f"{out} exists; choose another --out")
+    if chosen is not None and chosen > episodes:
+        raise click.UsageError(f"--n-trajectories {chosen} is more than --episodes {episodes}; record at least as many")
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that shows a bar from its first call, so that the time left counts the recording only."""
+    from ganq_irl.progress import make_progress_bar
+
+    with contextlib.ExitStack() as stack:
+        bars: list[Any] = []
+
+        def show(kept: int, wanted: int) -> None:
+            if not bars:
+                bars.append(stack.enter_context(make_progress_bar(total=wanted, desc="recording", unit="episode")))
+            bars[0].update(kept - bars[0].n)
+
+        yield show
+
+
+def _train_expert(env: str, seed: int, device: str | None) -> Path:
+    from ganq_irl.runs import run_experiment
+    from ganq_irl.runs.experts import expert_config
+
+    return run_experiment(expert_config(env, seed=seed, device=device or "auto")).folder
+
+
+def _record_run(run: Path, episodes: int, alter: Callable[[Any], Any], **recording: Any) -> Demonstrations:
+    """Record a single run, whose settings go into the provenance."""
+    from ganq_irl.runs import load_run
+    from ganq_irl.runs.experts import record_run
+
+    loaded = load_run(run)
+    return record_run(loaded, episodes, policy=alter(loaded.policy("cpu")), **recording)
+
+
 class _Sources:
-    """Policies by what names them; none at all is chance."""
+    """The policies that --run and --policy name; without any, random actions."""
 
     def __init__(self, runs: tuple[Path, ...], policies: tuple[str, ...], env: str | None, trust: bool) -> None:
         from ganq_irl.runs import load_run
@@ -152,19 +185,19 @@ class _Sources:
         self.runs, self.policies, self.trust = [load_run(run) for run in runs], policies, trust
         self.env_id = env or self.runs[0].config.env
 
-    def policy(self, env: gym.Env, generator: Any) -> Any:
-        """All of them as one."""
+    def policy(self, env: gym.Env, rng: Any) -> Any:
+        """Return one policy that draws a source for each episode."""
         from ganq_irl.spaces import check_same_space
         from ganq_irl_demos.recording.policies import MixedPolicy, random_policy
 
-        acting = [run.policy("cpu") for run in self.runs] + [self._named(name, env) for name in self.policies]
-        for one, run in zip(acting, self.runs, strict=False):
-            check_same_space(one.action_space, env.action_space, f"{run.folder}: action space of the policy")
-        if not acting:
-            return random_policy(env.action_space, generator)
-        return acting[0] if len(acting) == 1 else MixedPolicy(acting, env.action_space, generator)
+        policies = [run.policy("cpu") for run in self.runs] + [self._load(name, env) for name in self.policies]
+        for policy, run in zip(policies, self.runs, strict=False):
+            check_same_space(policy.action_space, env.action_space, f"{run.folder}: action space of the policy")
+        if not policies:
+            return random_policy(env.action_space, rng)
+        return policies[0] if len(policies) == 1 else MixedPolicy(policies, env.action_space, rng)
 
-    def _named(self, name: str, env: gym.Env) -> Any:
+    def _load(self, name: str, env: gym.Env) -> Any:
         from ganq_irl_demos.recording import saved_policies
         from ganq_irl_demos.recording.policies import FunctionPolicy, policy_function
 
@@ -173,59 +206,20 @@ class _Sources:
         return FunctionPolicy(policy_function(name), env.action_space, name)
 
 
-def _record_policies(
+def _record_sources(
     sources: _Sources,
     episodes: int,
     alter: Callable[[Any], Any],
-    generator: Any,
-    limit: dict[str, Any],
-    told: dict[str, Any],
+    rng: Any,
+    max_episode_steps: int | None,
+    recording: dict[str, Any],
 ) -> Demonstrations:
-    from ganq_irl_cli.commands.demos import _sources
     from ganq_irl_demos import record_episodes
 
-    made = _sources.make(sources.env_id, required=True, max_episode_steps=limit.get("max_episode_steps"))
-    assert made is not None
+    env = make_env(sources.env_id, max_episode_steps=max_episode_steps)
     try:
-        altered = alter(sources.policy(made, generator))
-        name = getattr(altered, "algorithm", "random")
-        return record_episodes(altered, made, episodes, provenance={"policy": name}, **told)
+        policy = alter(sources.policy(env, rng))
+        provenance = {"policy": getattr(policy, "algorithm", "random")}
+        return record_episodes(policy, env, episodes, provenance=provenance, **recording)
     finally:
-        made.close()
-
-
-def _expert(env: str | None, seed: int, device: str | None) -> Path:
-    from ganq_irl.runs import run_experiment
-    from ganq_irl.runs.experts import expert_config
-
-    assert env is not None
-    return run_experiment(expert_config(env, seed=seed, device=device or "auto")).folder
-
-
-def _record_run(
-    run: Path,
-    env: str | None,
-    episodes: int,
-    alter: Callable[[Any], Any],
-    limit: dict[str, Any],
-    told: dict[str, Any],
-) -> Demonstrations:
-    from ganq_irl.runs import load_run
-    from ganq_irl.runs.experts import record_run
-
-    altered: Any = _Altered(load_run(run), alter)
-    return record_run(altered, episodes, env=env, env_kwargs=limit, **told)
-
-
-class _Altered:
-    """A run whose policy passes through a function first."""
-
-    def __init__(self, run: Any, alter: Callable[[Any], Any]) -> None:
-        self._run, self._alter = run, alter
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._run, name)
-
-    def policy(self, device: str) -> Any:
-        """The policy, altered."""
-        return self._alter(self._run.policy(device))
+        env.close()

@@ -12,7 +12,7 @@ FIELDS = ("algo", "env", "generator", "timesteps")
 @click.command("list")
 @options.as_json
 def command(as_json: bool) -> None:
-    """List the presets, with what each is for. The environment is an id without namespace and version."""
+    """List the presets. The environment is an id without namespace and version."""
     from ganq_irl.runs.presets import load_presets
 
     presets = [{"name": name, **{field: preset.get(field) for field in FIELDS}} for name, preset in load_presets().items()]

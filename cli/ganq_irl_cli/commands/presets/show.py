@@ -11,9 +11,9 @@ from ganq_irl_cli import options, session
 @click.argument("name", metavar="NAME")
 @options.as_json
 def command(name: str, as_json: bool) -> None:
-    """Print the settings of the preset NAME, as TOML.
+    """Print the settings of the preset NAME as TOML.
 
-    `train ALGO --env ID --show-settings` prints all settings of a run, with those of its preset and the defaults.
+    `train ALGO --env ID --show-settings` prints all settings of a run: those of its preset and the defaults.
     """
     from ganq_irl.runs.presets import preset_named
 

@@ -13,16 +13,18 @@ from ganq_irl_cli import options, session
 @click.command("compare")
 @click.argument("runs", type=options.UsablePath(), metavar="RUN [RUN ...]", nargs=-1, required=True)
 @options.env
-@click.option("--episodes", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Episodes to play.")
+@options.episodes
 @click.option(
     "--discount",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.99,
     show_default=True,
     metavar="γ",
-    help="Discount of EPIC.",
+    help="Discount factor of EPIC.",
 )
-@click.option("--out", type=options.UsablePath(dir_okay=False), metavar="FILE.json", help="Write the result there, too.")
+@click.option(
+    "--out", type=options.UsablePath(dir_okay=False), metavar="FILE.json", help="Also write the result to this file."
+)
 @options.seed
 @options.as_json
 def command(
@@ -34,10 +36,10 @@ def command(
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Compare the rewards of RUNs with each other and, where its formula is known, with the environment's own.
+    """Compare the rewards of several runs with each other and, if its formula is known, with the environment's reward.
 
-    EPIC is blind to shaping by potentials and to positive factors; 0 is the same, 0.71 unrelated, 1 opposite. Its coverage
-    is what the first RUN's policy, its demonstrations and random actions visit, as are the transitions of the correlations.
+    The EPIC distance ignores potential-based shaping and positive scaling: 0 means equivalent, 0.71 unrelated, 1 opposite.
+    EPIC and the correlations use transitions from the first RUN's policy, from its demonstrations and from random actions.
     """
     with session.working():
         from ganq_irl.runs.directory import write_json

@@ -23,9 +23,9 @@ SUFFIXES = (".onnx", ".pt2")
 )
 @options.as_json
 def command(run: Path, out: Path, as_json: bool) -> None:
-    """Write the reward of RUN for other runtimes, checked against the original to 1e-5 as it is written."""
+    """Export the reward of RUN for other runtimes, and check that it agrees with the original to 1e-5."""
     if out.suffix not in SUFFIXES:
-        raise click.BadParameter(f"{out} ends in neither {' nor '.join(SUFFIXES)}", param_hint="--out")
+        raise click.BadParameter(f"given {out}; expected a file that ends in {' or '.join(SUFFIXES)}", param_hint="--out")
     with session.working():
         from ganq_irl.rewards.export import export_onnx, export_torch
         from ganq_irl.runs.rewards import load_exportable
@@ -35,4 +35,4 @@ def command(run: Path, out: Path, as_json: bool) -> None:
     if as_json:
         session.print_json({"reward": str(run), "file": str(out), "difference": difference})
     else:
-        session.say(f"{out}, which differs from the original by {difference:.1g} of its scale at most")
+        session.say(f"{out}: differs from the original by at most {difference:.1g} of its scale")

@@ -7,21 +7,19 @@ from typing import Any
 
 import click
 
-from ganq_irl_cli import early, options, session
+from ganq_irl_cli import options, session
 
 
 @click.command("retrain")
 @options.run_folder
-@click.option("--algo", metavar="ALGO", help="What to train: ppo, sac, gan-q, ...  [default: the run's generator]")
+@click.option("--algo", metavar="ALGO", help="Algorithm to train: ppo, sac, gan-q, ...  [default: the run's generator]")
 @options.env
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps.  [default: the run's]")
 @options.max_episode_steps
 @options.seed
 @options.device
-@click.option("--out", type=options.UsablePath(), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
-@click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, such as generator_kwargs.gamma=0.97."
-)
+@options.new_run
+@options.run_settings
 @options.as_json
 def command(
     run: Path,
@@ -31,11 +29,14 @@ def command(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Train a fresh policy on the reward of RUN and measure its true return: what the reward is worth by itself.
+    """Train a new policy on the reward of RUN and measure its true return, to see what the reward alone is worth.
 
-    The same as `ganq-irl train ALGO --reward RUN` with RUN's own environment and generator.
+    Same as `ganq-irl train ALGO --reward RUN` with the environment and generator of RUN.
     """
-    early.check(out=out)
+    from ganq_irl.files import require_vacant
+
+    if out is not None:
+        require_vacant(out)
     with session.working():
         from ganq_irl.runs import run_experiment
         from ganq_irl.runs.rewards import retraining_config

@@ -9,18 +9,18 @@ import click
 
 from ganq_irl_cli import options, session
 
-_APART = ("provenance", "correlations", "pictures", "left_out")
+_SHOWN_SEPARATELY = ("provenance", "correlations", "pictures", "left_out")
 
 
 @click.command("show")
 @options.run_folder
 @options.env
-@click.option("--episodes", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Episodes to play.")
+@options.episodes
 @click.option(
     "--out",
     type=options.UsablePath(file_okay=False),
     metavar="DIR",
-    help="Draw map.png, episode.png and calibration.png there, as far as they can be drawn.",
+    help="Folder for map.png, episode.png and calibration.png, as far as they can be drawn.",
 )
 @click.option(
     "--dimensions",
@@ -29,7 +29,7 @@ _APART = ("provenance", "correlations", "pictures", "left_out")
     default=(0, 1),
     show_default=True,
     metavar="X Y",
-    help="Numbers of the state that span the map.",
+    help="Indices of the two state dimensions that the map shows.",
 )
 @options.seed
 @options.as_json
@@ -42,7 +42,7 @@ def command(
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Say where the reward of RUN comes from and how it correlates with the environment's own."""
+    """Show where the reward of RUN comes from and how it correlates with the environment's reward."""
     with session.working():
         from ganq_irl.runs.rewards import describe_reward, read_reward
         from ganq_irl.studies.reward_comparison import correlations, gather_transitions
@@ -64,11 +64,11 @@ def command(
 
 
 def _text(content: dict[str, Any]) -> str:
-    plain = {key: value for key, value in content.items() if key not in _APART}
+    plain = {key: value for key, value in content.items() if key not in _SHOWN_SEPARATELY}
     rows = [(key, str(value)) for key, value in {**plain, **content["provenance"]}.items()]
     for origin, found in content.get("correlations", {}).items():
-        told = ", ".join(f"{name} {session.number(value)}" for name, value in found.items())
-        rows.append((f"with the true reward, {origin}", told))
+        values = ", ".join(f"{name} {session.number(value)}" for name, value in found.items())
+        rows.append((f"with the true reward, {origin}", values))
     if "pictures" in content:
         rows.append(("pictures", ", ".join(content["pictures"]) or "none"))
         rows += [(f"no {name}", reason) for name, reason in content["left_out"].items()]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganq_irl_cli import early, options, session
+from ganq_irl_cli import options, session
 
 if TYPE_CHECKING:
     from ganq_irl.studies.reward_transfer import Transfer
@@ -15,18 +15,22 @@ if TYPE_CHECKING:
 _TITLES = {
     "recovered": "retrained on the recovered reward",
     "true": "trained on the true reward",
-    "moved": "the run's policy moved as it is",
+    "moved": "the run's policy, not retrained",
     "random": "random actions",
 }
 
 
 @click.command("transfer")
 @options.run_folder
-@click.option("--to", type=options.ENV, required=True, metavar="ENV", help="Gymnasium id of the changed environment.")
+@click.option("--to", type=options.ENV, required=True, metavar="ENV", help="Gymnasium id of the environment to retrain in.")
 @click.option(
-    "--generator", default="fast-ppo", show_default=True, metavar="NAME", help="What to train: fast-ppo, sac, gan-q, ..."
+    "--generator",
+    default="fast-ppo",
+    show_default=True,
+    metavar="NAME",
+    help="Algorithm to train: fast-ppo, sac, gan-q, ...",
 )
-@click.option("--timesteps", type=int, metavar="N", help="Environment steps of each training.  [default: the settings']")
+@click.option("--timesteps", type=int, metavar="N", help="Environment steps of each training.  [default: from the presets]")
 @options.max_episode_steps
 @options.seed
 @options.device
@@ -34,7 +38,7 @@ _TITLES = {
     "--out",
     type=options.UsablePath(file_okay=False),
     metavar="DIR",
-    help="Folder of both runs and transfer.json; goes on where it stopped.  [default: runs/transfer-ALGO-ENV-SEED]",
+    help="Folder for both runs and transfer.json; an interrupted one is continued.  [default: runs/transfer-ALGO-ENV-SEED]",
 )
 @options.as_json
 def command(
@@ -48,13 +52,12 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Retrain on the reward of RUN where the dynamics differ: does it say what to do, or only what was done?
+    """Retrain on the reward of RUN in an environment with other dynamics.
 
-    The same is trained on the true reward. Beside both stand the policy of RUN, moved as it is, and random actions; the
-    score is 0 for random actions and 1 for the true reward. Pairs of environments for it come with ganq-irl, such as
-    ganq_irl/PointMaze-v0 and ganq_irl/ShiftedPointMaze-v0.
+    Compares the result with training on the true reward, with the policy of RUN without retraining, and with random
+    actions. The score is 0 for random actions and 1 for training on the true reward. ganq-irl ships pairs of environments
+    for this, such as ganq_irl/PointMaze-v0 and ganq_irl/ShiftedPointMaze-v0.
     """
-    early.check(envs=[to])
     with session.working():
         from ganq_irl.studies.reward_transfer import transfer_reward
 
