@@ -1,6 +1,6 @@
-"""Environments of our own, for which a score means something; importing this package registers them with Gymnasium.
+"""Environments on which scores are informative. Importing this package registers them with Gymnasium.
 
-``gym.make("ganq_irl.environments:ganq_irl/ContinuingAcrobot-v0")`` imports and makes in one call.
+``gym.make("ganq_irl.environments:ganq_irl/ContinuingAcrobot-v0")`` imports the package and makes the environment.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ TRANSFER_PAIRS = {
     "Pendulum-v1": CHANGED_PENDULUM,
     ANT: DISABLED_ANT,
 }
-"""Environment to learn a reward in -> the same one with other dynamics, to be tested in."""
+"""Environment to learn a reward in -> the same environment with other dynamics, to test the reward in."""
 
-_ENTRY_POINTS: dict[str, tuple[str, int | None]] = {  # id -> what makes it, and the time limit
+_ENTRY_POINTS: dict[str, tuple[str, int | None]] = {  # id -> entry point, time limit
     CONTINUING_ACROBOT: ("acrobot:ContinuingAcrobotEnv", 500),
     BANDIT: ("tabular:bandit", None),
     FOUR_MODE_CHAIN: ("tabular:four_mode_chain", None),
@@ -53,7 +53,7 @@ _ENTRY_POINTS: dict[str, tuple[str, int | None]] = {  # id -> what makes it, and
 
 
 def register_envs() -> None:
-    """Register the toolkit's environments. Idempotent."""
+    """Register the toolkit's environments; does nothing if they are registered."""
     for name, (entry_point, limit) in _ENTRY_POINTS.items():
         if name not in gym.registry:
             gym.register(name, entry_point=f"ganq_irl.environments.{entry_point}", max_episode_steps=limit)

@@ -1,4 +1,4 @@
-"""Ant over a fixed horizon, whole and with two legs disabled; MuJoCo is imported when one is made."""
+"""Ant with a fixed horizon, intact or with two disabled legs. MuJoCo is imported when an environment is made."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import gymnasium as gym
 import numpy as np
 
 FRONT_LEGS = ("hip_1", "ankle_1", "hip_2", "ankle_2")
-"""Joints of the legs that are disabled."""
+"""Joints of the disabled legs."""
 
 
 def ant(**kwargs: Any) -> gym.Env:
-    """Gymnasium's newest Ant without terminations, survival bonus and contact forces, 27 observations: run forwards.
+    """Make Gymnasium's latest Ant without terminations, survival bonus and contact forces (27 observations).
 
-    The reward is forward velocity minus the cost of control, so that a survival bonus explains no score.
+    The reward is the forward velocity minus the control cost, so no score can come from a survival bonus.
 
     Args:
-        kwargs: of Gymnasium's Ant.
+        kwargs: keyword arguments of Gymnasium's Ant.
     """
     settings: dict[str, Any] = {"terminate_when_unhealthy": False, "healthy_reward": 0.0, **kwargs}
     if "Ant-v5" in gym.registry:
@@ -27,7 +27,7 @@ def ant(**kwargs: Any) -> gym.Env:
 
 
 def disabled_ant(**kwargs: Any) -> gym.Env:
-    """``ant`` whose two front legs have joints without power (Fu et al., 2018, section 7.2, shorten them as well)."""
+    """Make ``ant`` with unpowered joints in its two front legs (Fu et al., 2018, section 7.2, also shorten them)."""
     env = ant(**kwargs)
     model = env.model  # type: ignore[attr-defined]
     joints = [model.joint(name).id for name in FRONT_LEGS]

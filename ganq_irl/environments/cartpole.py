@@ -1,4 +1,4 @@
-"""CartPole that goes on after a fall, with masses to choose."""
+"""CartPole that continues after a fall, with adjustable masses."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 from ganq_irl.errors import ConfigurationError
 
 TAU = 0.02
-"""Seconds of a step, as in CartPole-v1; so are the limits."""
+"""Seconds per step. This and the limits below are those of CartPole-v1."""
 MAX_POSITION, MAX_ANGLE = 2.4, math.radians(12)
 
 
 class ContinuingCartPoleEnv(CartPoleEnv):
-    """CartPole in which a fall, or a cart that runs out of its track, restarts the pose instead of ending the episode.
+    """CartPole in which a fall, or leaving the track, resets the pose instead of ending the episode.
 
-    Observations, actions and dynamics are CartPole-v1's. The reward is -1 on the step that falls, else 0, so the return of
-    an episode is minus the number of falls, and 0 the best there is. A survival bonus, which a constant or random
-    discriminator gives and which alone solves CartPole-v1, explains no score here.
+    Observations, actions and dynamics are those of CartPole-v1. The reward is -1 on a step with a fall, otherwise 0, so the
+    return is minus the number of falls and at most 0. A survival bonus, which even a constant or random discriminator gives
+    and which alone solves CartPole-v1, cannot explain a score here.
 
     Args:
-        cart_mass: CartPole-v1's is 1.
-        pole_mass: CartPole-v1's is 0.1.
-        pole_length: CartPole-v1's is 1.
+        cart_mass: mass of the cart; 1 in CartPole-v1.
+        pole_mass: mass of the pole; 0.1 in CartPole-v1.
+        pole_length: length of the pole; 1 in CartPole-v1.
         render_mode: as in CartPole-v1.
 
     Raises:
@@ -43,7 +43,7 @@ class ContinuingCartPoleEnv(CartPoleEnv):
         self.total_mass, self.polemass_length = cart_mass + pole_mass, pole_mass * pole_length / 2
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """One step of CartPole; on a fall, the returned observation is already the restarted pose."""
+        """Take a step of CartPole. After a fall, the returned observation is that of the new pose."""
         observation, _, fell, truncated, info = super().step(action)
         if fell:
             self.state = self.np_random.uniform(low=-0.05, high=0.05, size=(4,))
@@ -53,12 +53,12 @@ class ContinuingCartPoleEnv(CartPoleEnv):
 
 
 def continuing_cartpole_reward(observations: np.ndarray) -> np.ndarray:
-    """Its reward, ``(batch,)``: Euler's step moves position and angle by their velocities, whatever is done."""
+    """Return its reward, ``(batch,)``. It does not depend on the action: Euler's method moves by the old velocities."""
     positions, velocities, angles, rates = np.asarray(observations, float).T
     out_of_track = np.abs(positions + TAU * velocities) > MAX_POSITION
     return -(out_of_track | (np.abs(angles + TAU * rates) > MAX_ANGLE)).astype(float)
 
 
 def changed_cartpole(render_mode: str | None = None) -> ContinuingCartPoleEnv:
-    """A light cart under a heavy, short pole: the same push moves them ten times as much."""
+    """Make a light cart with a heavy, short pole: the same push moves them ten times as far."""
     return ContinuingCartPoleEnv(cart_mass=0.2, pole_mass=0.3, pole_length=0.6, render_mode=render_mode)

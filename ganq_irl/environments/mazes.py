@@ -1,8 +1,8 @@
-"""A chain and a gridworld, with and without wind, whose true reward depends on the state alone.
+"""Chain and gridworld, with or without wind, whose true reward depends on the state alone.
 
-Every state can be left in several ways and be stayed in, so that any two are linked by states that both can follow: what
-AIRL's theorem asks of dynamics for its state-only reward to be the true one (Fu et al., 2018, appendix B), besides their
-being deterministic, which wind takes away. No state is terminal; episodes end by time.
+In every state the agent can stay or leave, so any two states are linked through common successors. AIRL's theorem requires
+this of the dynamics to recover the true state-only reward (Fu et al., 2018, appendix B); it also requires deterministic
+dynamics, which wind violates. No state is terminal; episodes end at a time limit.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from ganq_irl.errors import ConfigurationError
 
 
 def chain(n_states: int = 6) -> TabularEnv:
-    """States in a row, actions left, stay, right; 1 at the right end, -0.5 in the middle, started next to the left end.
+    """Make a row of states with the actions left, stay, right. It starts next to the left end.
+
+    The reward is 1 at the right end and -0.5 in the middle.
 
     Raises:
         ConfigurationError: fewer than 3 states.
     """
     if n_states < 3:
-        raise ConfigurationError(f"a chain of {n_states} states; expected at least 3")
+        raise ConfigurationError(f"given a chain of {n_states} states; expected at least 3")
     rewards = np.zeros(n_states)
     rewards[n_states // 2], rewards[-1] = -0.5, 1.0
     P = np.zeros((n_states, 3, n_states))
@@ -33,19 +35,21 @@ def chain(n_states: int = 6) -> TabularEnv:
 
 
 def gridworld(size: int = 4, wind: float = 0.0) -> TabularEnv:
-    """A square of ``size * size`` states, row by row; actions stay, up, down, left, right.
+    """Make a square of ``size * size`` states, numbered by rows, with the actions stay, up, down, left, right.
 
-    1 in the far corner, -1 in the middle, started in the first corner.
+    The reward is 1 in the last corner and -1 in the middle; episodes start in the first corner.
 
     Args:
-        size: of a side, at least 3.
-        wind: chance that a step is followed by one to the right that nobody chose, in [0, 1).
+        size: length of a side, at least 3.
+        wind: probability that each step is followed by an extra step to the right, in [0, 1).
 
     Raises:
-        ConfigurationError: a number is out of its range.
+        ConfigurationError: a number is out of range.
     """
     if size < 3 or not 0 <= wind < 1:
-        raise ConfigurationError(f"a gridworld of size={size}, wind={wind}; expected at least 3, and from 0 to below 1")
+        raise ConfigurationError(
+            f"given a gridworld of size={size}, wind={wind}; expected a size of at least 3 and a wind in [0, 1)"
+        )
     rewards = np.zeros(size * size)
     rewards[size * (size // 2) + size // 2], rewards[-1] = -1.0, 1.0
     P = np.zeros((size * size, 5, size * size))
@@ -59,11 +63,11 @@ def gridworld(size: int = 4, wind: float = 0.0) -> TabularEnv:
 
 
 def windy_gridworld(size: int = 4) -> TabularEnv:
-    """``gridworld`` with a wind of 0.3."""
+    """Make ``gridworld`` with a wind of 0.3."""
     return gridworld(size, wind=0.3)
 
 
 def _paying(P: np.ndarray, rewards: np.ndarray, start: int) -> TabularEnv:
-    """For being in a state, whatever is done there."""
+    """Make an environment whose reward depends on the state alone."""
     n_actions = P.shape[1]
     return TabularEnv(P, [[ReturnLaw(float(reward))] * n_actions for reward in rewards], terminal=[], start=start)

@@ -1,4 +1,4 @@
-"""Environments of your own: modules that register them with Gymnasium, named by you and never by a file that is read."""
+"""Import user modules that register environments. The user names them; files that are read never do."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from ganq_irl.errors import ConfigurationError
 
 VARIABLE = "GANQ_IRL_IMPORT"
-"""Environment variable of their names, separated by commas; importing ``ganq_irl.environments`` imports them."""
+"""Environment variable with the module names, separated by commas. Importing ``ganq_irl.environments`` imports them."""
 
 
 def import_environments(modules: Sequence[str]) -> None:
-    """Import modules that register environments, here and in the worker processes that this one starts.
+    """Import modules that register environments, in this process and in its worker processes.
 
-    The working directory is searched last, so that nothing there takes the place of what is installed.
+    The working directory is searched last, so that its files never shadow installed modules.
 
     Args:
         modules: dotted names, as in an import statement.
 
     Raises:
-        ConfigurationError: one cannot be found.
+        ConfigurationError: a module cannot be found.
     """
     named = [*_named(), *modules]
     os.environ[VARIABLE] = ",".join(dict.fromkeys(named))
@@ -30,7 +30,7 @@ def import_environments(modules: Sequence[str]) -> None:
 
 
 def import_named() -> None:
-    """Import what ``GANQ_IRL_IMPORT`` names.
+    """Import the modules named in ``GANQ_IRL_IMPORT``.
 
     Raises:
         ConfigurationError: a module cannot be found.

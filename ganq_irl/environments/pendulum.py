@@ -1,4 +1,4 @@
-"""Pendulum with a mass, a length and a gravity of one's own."""
+"""Pendulum with adjustable mass, length and gravity."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class VariedPendulumEnv(PendulumEnv):
     """Pendulum-v1 with another mass, length or gravity; observations, actions and rewards are the same.
 
     Args:
-        mass: Pendulum-v1's is 1.
-        length: Pendulum-v1's is 1.
-        gravity: Pendulum-v1's is 10.
+        mass: mass of the pendulum; 1 in Pendulum-v1.
+        length: length of the pendulum; 1 in Pendulum-v1.
+        gravity: gravity; 10 in Pendulum-v1.
         render_mode: as in Pendulum-v1.
 
     Raises:
-        ConfigurationError: one of them is not positive.
+        ConfigurationError: a value is not positive.
     """
 
     def __init__(
@@ -31,5 +31,5 @@ class VariedPendulumEnv(PendulumEnv):
 
 
 def changed_pendulum(render_mode: str | None = None) -> VariedPendulumEnv:
-    """A light, long one under a weaker gravity, which the same torque swings up faster and overshoots with."""
+    """Make a lighter, shorter pendulum with weaker gravity, which the same torque swings up faster and overshoots."""
     return VariedPendulumEnv(mass=0.4, length=0.8, gravity=7.0, render_mode=render_mode)

@@ -1,6 +1,6 @@
-"""Small environments whose truth is known: every law of a return, every optimal value.
+"""Small environments with known optimal values and return distributions.
 
-A learner of return distributions can be held to them: what it should have found is computed, not estimated.
+They test learners of return distributions against exact results instead of estimates.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from ganq_irl.environments.laws import ReturnLaw, mixture
 from ganq_irl.environments.value_iteration import check_discount, check_tables, value_iteration
 from ganq_irl.errors import ConfigurationError, nearest
 
-_RESOLUTION = 1e-3  # of the bound max |r| / (1 - γ), where an episode can last for ever
+_RESOLUTION = 1e-3  # relative to the bound max |r| / (1 - γ), for episodes that can last forever
 
 
 class TabularEnv(gym.Env[np.int64, np.int64]):
-    """A Markov decision process given by its tables; observations and actions are Discrete.
+    """Markov decision process given by tables, with Discrete observations and actions.
 
     Given (s, a), reward and next state are independent. Attributes: ``P``, ``R`` (expected rewards), ``terminal``.
 
     Args:
         P: ``(states, actions, states)`` probabilities of the next state.
         rewards: ``rewards[s][a]``, the law of the reward.
-        terminal: the states that end an episode.
-        start: the state that episodes begin in.
+        terminal: states that end an episode.
+        start: state in which episodes start.
 
     Raises:
-        ConfigurationError: tables that do not fit each other, or rows that are no probabilities.
+        ConfigurationError: the tables have inconsistent shapes, or rows are not probabilities.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class TabularEnv(gym.Env[np.int64, np.int64]):
         self.state = start
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.int64, dict[str, Any]]:
-        """Begin in the start state."""
+        """Start in the start state."""
         super().reset(seed=seed)
         self.state = self.start
         return np.int64(self.state), {}
@@ -59,22 +59,22 @@ class TabularEnv(gym.Env[np.int64, np.int64]):
         return np.int64(self.state), reward, bool(self.terminal[self.state]), False, {}
 
     def optimum(self, gamma: float) -> tuple[np.ndarray, np.ndarray]:
-        """Q* ``(states, actions)`` and an optimal policy ``(states,)``, by value iteration."""
+        """Return Q* ``(states, actions)`` and an optimal policy ``(states,)``, by value iteration."""
         return value_iteration(self.P, self.R, gamma, self.terminal)
 
     def return_law(self, state: int, action: int, gamma: float, policy: np.ndarray | None = None) -> ReturnLaw:
-        """The law of Σ γ^t r_t after ``action`` in ``state``, then following ``policy`` without a time limit.
+        """Return the law of Σ γ^t r_t after ``action`` in ``state``, then following ``policy`` without a time limit.
 
         It is the fixed point of the distributional Bellman equation Z(s,a) = R(s,a) + γ Z(S', π(S')) (Bellemare et al.,
-        2017, equation 5), reached by iterating it. Where no state can be met twice that is exact after as many rounds as
-        there are states. Otherwise modes are merged, their mean kept, and the rounds end: each of the two moves no mode by
-        more than 0.1 % of the bound on returns, max |r| / (1 - γ) over the centres of the rewards' modes.
+        2017, equation 5), computed by iteration. If no state can be visited twice, the result is exact after as many rounds
+        as there are states. Otherwise modes are merged, keeping their mean, and the number of rounds is limited: each of
+        these moves a mode by at most 0.1 % of the bound on returns, max |r| / (1 - γ) over the means of the rewards' modes.
 
         Args:
-            state: where the action is taken; 0 for certain in a terminal state.
+            state: state in which the action is taken; the return from a terminal state is 0.
             action: the first action.
             gamma: discount in [0, 1).
-            policy: ``(states,)`` actions that follow; the optimal ones by default.
+            policy: ``(states,)`` actions that follow; optimal ones by default.
 
         Raises:
             ConfigurationError: γ outside [0, 1).
@@ -95,15 +95,15 @@ class TabularEnv(gym.Env[np.int64, np.int64]):
         return self.rewards[state][action].plus(continued.scaled(gamma))
 
     def _effort(self, gamma: float, policy: np.ndarray) -> tuple[int, float]:
-        """Rounds of the Bellman equation, and the resolution that modes are merged at."""
+        """Return the number of rounds and the resolution at which modes are merged."""
         n_states = len(self.R)
         moves = np.where(self.terminal[:, None], 0.0, self.P[np.arange(n_states), policy])
-        if not np.linalg.matrix_power(moves > 0, n_states).any():  # no path is as long as that: nothing is met twice
+        if not np.linalg.matrix_power(moves > 0, n_states).any():  # no path is that long, so no state is visited twice
             return n_states, 1e-12
         rounds = (
             1 if gamma == 0 else int(np.ceil(np.log(_RESOLUTION) / np.log(gamma)))
-        )  # what is left out shrinks by γ a round
-        # A round's merge moves a mode by one resolution at most, the rounds before by γ times that: 1/(1-γ) of it in all.
+        )  # the remainder shrinks by γ in each round
+        # A merge moves a mode by at most one resolution, and earlier moves shrink by γ: 1/(1-γ) resolutions in total.
         largest = max(np.abs(law.locations).max() for row in self.rewards for law in row)
         return rounds, max(_RESOLUTION * largest, 1e-12)
 
@@ -113,11 +113,11 @@ ARMS: dict[str, ReturnLaw] = {
     "constant": ReturnLaw(0.5),
     "gaussian": ReturnLaw(0.0, widths=0.5),
 }
-"""Rewards of the bandit's arms."""
+"""Reward laws of the bandit's arms."""
 
 
 def bandit(arms: Sequence[str] = tuple(ARMS)) -> TabularEnv:
-    """One decision, one reward, the end: action i draws from the law ``ARMS[arms[i]]``.
+    """Make a bandit with one step per episode: the reward of action i follows ``ARMS[arms[i]]``.
 
     Raises:
         ConfigurationError: unknown arm.
@@ -131,9 +131,10 @@ def bandit(arms: Sequence[str] = tuple(ARMS)) -> TabularEnv:
 
 
 def four_mode_chain() -> TabularEnv:
-    """Three steps forward; a coin pays ±2 on the first and ±1 on the last: ±2 ± γ², four modes of equal mass.
+    """Make a chain of three steps whose return is ±2 ± γ², four modes of equal mass.
 
-    Action 0 is free. Action 1 walks the same way and costs 1, so the optimum is to leave it.
+    A fair coin gives ±2 on the first step and ±1 on the last. Action 0 is free; action 1 makes the same move at a cost of
+    1, so action 0 is optimal.
     """
     P = np.zeros((4, 2, 4))
     P[[0, 1, 2, 3], :, [1, 2, 3, 3]] = 1.0
@@ -143,7 +144,7 @@ def four_mode_chain() -> TabularEnv:
 
 
 SMALL_MDP_P = np.array(
-    [  # P[s, a, s'], two actions a state; state 5 is the end
+    [  # P[s, a, s'], two actions per state; state 5 is terminal
         [[0.1, 0.9, 0.0, 0.0, 0.0, 0.0], [0.3, 0.0, 0.7, 0.0, 0.0, 0.0]],
         [[0.2, 0.0, 0.0, 0.8, 0.0, 0.0], [0.0, 0.5, 0.0, 0.0, 0.5, 0.0]],
         [[0.0, 0.0, 0.0, 0.5, 0.5, 0.0], [0.4, 0.0, 0.0, 0.0, 0.0, 0.6]],
@@ -156,5 +157,5 @@ SMALL_MDP_R = np.array([[0.0, -1.0], [1.0, 0.0], [0.5, 2.0], [3.0, -0.5], [2.0, 
 
 
 def small_mdp() -> TabularEnv:
-    """Six states, two actions, random moves with loops, and rewards that are certain: ``SMALL_MDP_P``, ``SMALL_MDP_R``."""
+    """Make six states with two actions, random moves with loops, and deterministic rewards."""
     return TabularEnv(SMALL_MDP_P, [[ReturnLaw(reward) for reward in row] for row in SMALL_MDP_R], terminal=[5])

@@ -1,4 +1,4 @@
-"""Rewards of environments as functions of a transition, where they are known, to hold recovered ones to."""
+"""Known true rewards as functions of a transition, to compare recovered rewards with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Formula = Callable[[Any, np.ndarray, Any, np.ndarray], np.ndarray]
 
 
 def pendulum_reward(observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """Pendulum-v1's reward, −(θ² + 0.1 θ'² + 0.001 u²), ``(batch,)``."""
+    """Return Pendulum-v1's reward, −(θ² + 0.1 θ'² + 0.001 u²), ``(batch,)``."""
     angle = np.arctan2(observations[:, 1], observations[:, 0])
     return -(angle**2 + 0.1 * observations[:, 2] ** 2 + 0.001 * actions.reshape(len(actions)) ** 2)
 
@@ -41,11 +41,11 @@ FORMULAS: dict[str, Formula] = {
     "Acrobot-v1": lambda _states, _actions, _next, dones: dones - 1.0,
     "MountainCarContinuous-v0": lambda _states, actions, _next, dones: 100.0 * dones - 0.1 * actions[:, 0] ** 2,
 }
-"""By Gymnasium id, for the environment as it is made without keywords."""
+"""Formula by Gymnasium id, for the environment made without keyword arguments."""
 
 
 def true_formula(env: gym.Env) -> Formula | None:
-    """The reward of an environment as a formula; of a tabular one its expectation. None where it is not known."""
+    """Return the reward of an environment as a formula (for a tabular one, its mean), or None if it is unknown."""
     tables = env.unwrapped
     if isinstance(tables, TabularEnv):
         return lambda states, actions, _next, _dones: tables.R[

@@ -1,4 +1,4 @@
-"""The optimum of a small Markov decision process whose tables are known."""
+"""Value iteration for tabular Markov decision processes."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from ganq_irl.errors import ConfigurationError
 def value_iteration(
     P: np.ndarray, R: np.ndarray, gamma: float, terminal: np.ndarray, tolerance: float = 1e-10
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The optimal action values and a greedy policy (Bellman, 1957): Q(s,a) = R(s,a) + γ Σ P(s'|s,a) max Q(s',·).
+    """Return optimal action values and a greedy policy (Bellman, 1957): Q(s,a) = R(s,a) + γ Σ P(s'|s,a) max Q(s',·).
 
-    Iteration stops when the contraction bounds the distance to the fixed point, ‖Q - Q*‖∞ ≤ γ/(1-γ) · ‖last change‖∞, by
-    ``tolerance``.
+    The iteration stops when the bound of the contraction, ‖Q - Q*‖∞ ≤ γ/(1-γ) · ‖last change‖∞, is at most ``tolerance``.
 
     Args:
         P: ``(states, actions, states)`` probabilities of the next state.
         R: ``(states, actions)`` expected rewards.
         gamma: discount in [0, 1).
-        terminal: ``(states,)`` bool; a terminal state is worth 0 and its rows of ``P`` and ``R`` are not read.
-        tolerance: greatest error of any Q value, up to float64's rounding.
+        terminal: ``(states,)`` bool; terminal states have value 0, and their rows of ``P`` and ``R`` are ignored.
+        tolerance: largest error of a Q value, up to float64 rounding.
 
     Returns:
-        Q ``(states, actions)``, zeros in terminal states, and the policy ``(states,)``, the first of equally good actions.
+        Q ``(states, actions)``, 0 in terminal states, and the policy ``(states,)``, the first of equally good actions.
 
     Raises:
-        ConfigurationError: tables that do not fit each other, rows that are no probabilities, or γ outside [0, 1).
+        ConfigurationError: the tables have inconsistent shapes, rows are not probabilities, or γ is outside [0, 1).
     """
     P, R, terminal = np.asarray(P, float), np.asarray(R, float), np.asarray(terminal, bool)
     check_tables(P, R, terminal)
     check_discount(gamma)
     Q = np.where(terminal[:, None], 0.0, R)
     change = np.abs(Q).max()  # from zeros
-    # The change shrinks by γ a round, until it is no more than the rounding of the largest value.
+    # The change shrinks by γ in each round, down to the rounding error of the largest value.
     while gamma * change > max((1 - gamma) * tolerance, 1e-14 * np.abs(Q).max()):
         improved = np.where(terminal[:, None], 0.0, R + gamma * P @ Q.max(axis=1))
         change = np.abs(improved - Q).max()
@@ -44,11 +43,11 @@ def value_iteration(
 def check_discount(gamma: float) -> None:
     """Raise a ConfigurationError unless 0 <= γ < 1."""
     if not 0 <= gamma < 1:
-        raise ConfigurationError(f"gamma: given {gamma}, expected a number from 0 to below 1, so that returns are bounded")
+        raise ConfigurationError(f"gamma: given {gamma}, expected a number in [0, 1), so that returns are bounded")
 
 
 def check_tables(P: np.ndarray, R: np.ndarray, terminal: np.ndarray) -> None:
-    """Raise a ConfigurationError unless the tables describe one decision process."""
+    """Raise a ConfigurationError unless the tables describe a decision process."""
     n_states, n_actions = R.shape if R.ndim == 2 else (0, 0)
     if not n_states or P.shape != (n_states, n_actions, n_states) or terminal.shape != (n_states,):
         raise ConfigurationError(

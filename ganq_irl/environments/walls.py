@@ -1,4 +1,4 @@
-"""A point among walls: exact contact of a straight movement with axis-parallel rectangles, and sliding along them."""
+"""Movement of a point among walls: exact contact with axis-parallel rectangles, and sliding along them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Rectangle:
     high: Vector
 
     def contains(self, point: Vector) -> bool:
-        """Whether a point lies strictly inside; the edges are outside."""
+        """Return whether a point lies strictly inside; the edges are outside."""
         return all(low < x < high for low, x, high in zip(self.low, point, self.high, strict=True))
 
 
 @dataclass(frozen=True)
 class Contact:
-    """Where a movement is stopped: at the share ``time`` of it, by an edge at ``place`` on the axis ``axis``."""
+    """Contact of a movement with an edge at ``place`` on ``axis``, after the share ``time`` of the movement."""
 
     time: float
     axis: int
@@ -30,16 +30,17 @@ class Contact:
 
 
 def slide(point: Vector, movement: Vector, room: Rectangle, walls: Iterable[Rectangle]) -> Vector:
-    """Where a point ends that moves within a room, and along whatever it meets.
+    """Return where a point ends that moves within a room and slides along walls.
 
-    Each contact stops the part of the movement that goes into the edge; what is left goes on along it. With two axes there
-    are two contacts at most.
+    Each contact stops the component of the movement that goes into the edge; the rest continues along it. With two axes
+    there are at most two contacts.
 
     Args:
-        point: in the room and in no wall; on an edge is allowed.
-        movement: of one step, were nothing in the way.
-        room: that is not left.
-        walls: that are not entered. Edges are free to move along: one that joins a side of the room has to go on beyond it.
+        point: a point in the room and in no wall; it may lie on an edge.
+        movement: the movement if nothing is in the way.
+        room: the point does not leave it.
+        walls: the point does not enter them. It can move along edges, so a wall that touches a side of the room must extend
+            beyond it.
     """
     x, left = list(point), list(movement)
     walls = tuple(walls)
@@ -48,14 +49,14 @@ def slide(point: Vector, movement: Vector, room: Rectangle, walls: Iterable[Rect
         if contact is None:
             return x[0] + left[0], x[1] + left[1]
         x = [start + contact.time * length for start, length in zip(x, left, strict=True)]
-        x[contact.axis] = contact.place  # not a rounding error behind the edge
+        x[contact.axis] = contact.place  # exactly on the edge, without a rounding error
         left = [(1 - contact.time) * length for length in left]
         left[contact.axis] = 0.0
     return x[0], x[1]
 
 
 def first_contact(point: Vector, movement: Vector, room: Rectangle, walls: Iterable[Rectangle]) -> Contact | None:
-    """The first edge in the way of a straight movement; None if there is none."""
+    """Return the first contact of a straight movement, or None."""
     met = [contact for wall in walls if (contact := _entry(point, movement, wall)) is not None]
     return min([*met, *_exits(point, movement, room)], key=lambda contact: contact.time, default=None)
 
@@ -70,7 +71,10 @@ def _exits(point: Vector, movement: Vector, room: Rectangle) -> list[Contact]:
 
 
 def _entry(point: Vector, movement: Vector, wall: Rectangle) -> Contact | None:
-    """A line is in a rectangle while it is between both pairs of edges (the slab method); it enters at the later one."""
+    """Return the contact at which a movement enters a wall (slab method), or None.
+
+    A line is inside a rectangle while it is between both pairs of edges, so it enters at the later of the two.
+    """
     entry, leave = Contact(float("-inf"), 0, 0.0), float("inf")
     for axis, (x, length, low, high) in enumerate(zip(point, movement, wall.low, wall.high, strict=True)):
         if not length:

@@ -55,7 +55,7 @@ def test_a_module_before_the_id_is_imported_and_a_limit_bounds_what_is_recorded(
 
 def test_from_a_setting_or_a_file_no_module_is_imported(walk, tmp_path):
     with pytest.raises(
-        ConfigurationError, match=r"no setting and no file may do.*--import flag_walk and the id FlagWalk-v0"
+        ConfigurationError, match=r"which settings and files must not do.*--import flag_walk and the id FlagWalk-v0"
     ):
         check_config(ExperimentConfig(algo="ppo", env=walk))
     shipped = load_demonstrations("cartpole")[:1]
