@@ -33,7 +33,6 @@ class ImageExtractor(nn.Module):
     def __init__(self, parts: Sequence[Part], cnn_features: int = 128) -> None:
         super().__init__()
         self.parts = tuple(parts)
-        self.origin = parts[0].start  # the input matrix holds only these parts
         self.cnns = nn.ModuleList(NatureCNN(_channels_first(part.space), cnn_features) for part in parts if part.is_image)
         self.out_features = sum(cnn_features if part.is_image else part.width for part in parts)
 
@@ -43,7 +42,7 @@ class ImageExtractor(nn.Module):
         return torch.cat([self._read(x, part, cnns) for part in self.parts], dim=1)
 
     def _read(self, x: Tensor, part: Part, cnns: Iterator[nn.Module]) -> Tensor:
-        flat = x[:, part.start - self.origin : part.start - self.origin + part.width]
+        flat = x[:, part.columns]
         if not part.is_image:
             return flat
         assert isinstance(part.space, spaces.Box)

@@ -1,5 +1,7 @@
 """The bottleneck: its score, its information, the price of it, and that it is rebuilt."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
@@ -67,6 +69,27 @@ def test_without_noise_it_is_that_of_the_mean_code_in_either_mode():
         expected = discriminator.network.decision(mean).squeeze(1)
     for mode in (True, False):
         assert torch.equal(discriminator.train(mode)(batch), expected)
+
+
+def test_a_decision_without_weights_has_finite_scores_and_gradients():
+    discriminator = bottleneck()
+    torch.nn.init.zeros_(discriminator.network.decision.weight)
+    rows = replace(discriminator.encode(toy_batch(4)), noise=torch.tensor([-1.0, 0.0, 0.5, 2.0]))
+    scores = discriminator.score(rows)
+    torch.testing.assert_close(scores, discriminator.network.decision.bias.expand(4), atol=1e-5, rtol=0)
+    scores.sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in discriminator.parameters())
+
+
+def test_an_update_computes_each_sides_code_once():
+    teacher = learner()
+    reads = []
+    teacher.discriminator.network.register_forward_hook(lambda network, given, output: reads.append(len(given[0])))
+    real, fake = sides()
+    teacher.update(real, fake)
+    assert reads == [len(real), len(fake)]  # the score and the information share it
+    teacher.update(real, fake)
+    assert reads == 2 * [len(real), len(fake)]  # and it is not kept for the next update
 
 
 def test_noise_comes_from_the_learners_generator_and_differs_between_sides():

@@ -137,6 +137,16 @@ class Calls:
         self.count += 1
 
 
+@pytest.mark.parametrize("n_basis", [8, 16, 32])
+def test_the_units_cover_standardised_samples_and_overlap(n_basis):
+    encoder = InputEncoder(VECTOR, ACTIONS["discrete"], STATE_ACTION_RETURN, standardizes=False)
+    fresh = ReturnDiscriminator(encoder, n_basis=n_basis)
+    centers = (-fresh.phases / fresh.frequencies).detach().sort().values
+    torch.testing.assert_close(centers, torch.linspace(-2.5, 2.5, n_basis))
+    two_gaps = 2 * (centers[1] - centers[0])
+    torch.testing.assert_close(1 / fresh.frequencies, two_gaps.expand(n_basis), rtol=0.1, atol=0)
+
+
 @every_action
 def test_reading_once_gives_the_same_scores_by_one_call(kind):
     discriminator, rows = critic(kind), batch(kind)

@@ -104,6 +104,14 @@ def test_a_batch_larger_than_the_store():
 # Gates.
 
 
+def test_weights_are_clipped_from_the_start_at_the_papers_bound():
+    learner = toy_learner(loss="wasserstein", stabilizers=["weight-clipping"])
+    for _ in range(2):
+        largest = max(parameter.abs().max().item() for parameter in learner.discriminator.parameters())
+        assert largest == pytest.approx(0.01)  # Arjovsky et al. (2017), algorithm 1
+        toy_updates(learner, 1)
+
+
 def test_freezing_skips_while_the_discriminator_is_too_strong():
     learner = toy_learner(stabilizers=[{"name": "freezing", "ceiling": 0.9}, "averaged-discriminator"], learning_rate=3e-2)
     skipped = []

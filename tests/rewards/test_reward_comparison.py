@@ -116,6 +116,15 @@ def test_a_survival_bonus_counts_where_episodes_end_and_is_free_where_they_do_no
     assert epic_distance(reward, paid, Coverage.sampled(batch, np.random.default_rng(0)), 0.9) > 0.1
 
 
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_the_unit_of_a_reward_does_not_matter(unit):
+    coverage, table = enumerated_coverage(small_mdp()), random_table(0)
+    assert epic_distance(tabular_reward(table), tabular_reward(unit * table), coverage, 0.9) == pytest.approx(0, abs=1e-6)
+    noise = np.full_like(table, unit) * (1 + 1e-9 * random_table(1))  # a constant, but for rounding
+    ending = replace(coverage, transitions=replace(coverage.transitions, dones=torch.zeros(len(coverage.transitions))))
+    assert epic_distance(tabular_reward(noise), tabular_reward(np.zeros_like(table)), ending, 0.9) == 0
+
+
 def test_airls_f_and_g_are_the_same_reward():
     """f is g, shaped by h with the discriminator's γ."""
     discriminator = toy_discriminator("shaped")

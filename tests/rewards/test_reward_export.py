@@ -113,6 +113,18 @@ def test_the_model_is_left_as_it_was(format_, tmp_path):
     assert torch.equal(model.price(batch), rewards)
 
 
+def test_inputs_have_the_types_of_their_spaces(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    tiny = spaces.Box(0, 255, (2, 2, 1), np.uint8)
+    discriminator = Discriminator(InputEncoder(tiny, spaces.Discrete(3), STATE_ACTION_STATE), (4,))
+    export_onnx(RewardModel(discriminator, "logit"), tmp_path / "reward.onnx")
+    given = {each.name: each.type.tensor_type.elem_type for each in onnx.load(tmp_path / "reward.onnx").graph.input}
+    image, index = onnx.TensorProto.UINT8, onnx.TensorProto.INT64
+    assert {name: given[name] for name in ("observations", "actions", "next_observations")} == {
+        "observations": image, "actions": index, "next_observations": image,
+    }  # fmt: skip
+
+
 def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingDependency, match=r"ganq-irl\[export\]"):
