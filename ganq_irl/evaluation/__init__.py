@@ -1,4 +1,4 @@
-"""How good a policy is, seen only through its ``predict``: episodes, statistics, and what could mislead."""
+"""Evaluate policies through their ``predict``: episodes, statistics, value checks and plots."""
 
 from ganq_irl.evaluation.aggregate import (
     Estimate,

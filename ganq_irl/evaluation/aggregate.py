@@ -1,8 +1,8 @@
-"""Statistics over runs: interquartile mean, performance profile, probability of improvement, each with its interval.
+"""Statistics over runs: interquartile mean, performance profile and probability of improvement, each with an interval.
 
 The estimates are those of Agarwal et al. (2021), "Deep Reinforcement Learning at the Edge of the Statistical Precipice".
-The intervals are not: at the usual three to ten seeds a percentile bootstrap covers well below its nominal rate, and has no
-width at all where every run of one method beats every run of another. Each function says what it does instead.
+The intervals differ: with the usual three to ten seeds, a percentile bootstrap covers well below its nominal rate, and its
+width is 0 if every run of one method beats every run of another. Each function documents its interval.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Scores:
     """Scores of one method.
 
     Attributes:
-        by_task: task -> one score a run, ``(n_runs,)`` float64; tasks may differ in their number of runs.
-        failed: runs that ended without a score, and so are not in ``by_task``.
+        by_task: task -> one score per run, ``(n_runs,)`` float64; tasks may have different numbers of runs.
+        failed: number of runs that ended without a score and are not in ``by_task``.
     """
 
     by_task: Mapping[str, np.ndarray]
@@ -38,19 +38,19 @@ class Scores:
 
     @property
     def pooled(self) -> np.ndarray:
-        """All scores, task after task: ``(runs,)``."""
+        """All scores, task by task, ``(runs,)``."""
         return np.concatenate([np.empty(0), *self.by_task.values()])
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with what is needed to judge it.
+    """An estimate with its confidence interval.
 
     Attributes:
-        value: the estimate; NaN where there are no runs.
-        interval: confidence interval; None where the runs tell nothing of their spread.
-        runs: scores that it rests on.
-        failed: runs that ended without a score, which it leaves out.
+        value: the estimate; NaN if there are no runs.
+        interval: confidence interval; None if there are too few runs to estimate their spread.
+        runs: number of scores that it is based on.
+        failed: number of runs without a score, which it leaves out.
     """
 
     value: float
@@ -62,19 +62,20 @@ class Estimate:
 def interquartile_mean(
     scores: Scores, rng: np.random.Generator, *, level: float = 0.95, n_resamples: int = 5_000
 ) -> Estimate:
-    """Mean of the middle half of all scores, pooled over tasks, with a stratified bootstrap interval.
+    """Return the mean of the middle half of all scores, pooled over tasks, with a stratified bootstrap interval.
 
-    Each task's runs are resampled by themselves. The percentiles are taken further out, at Φ(−√(n/(n−1)) t), with t the
-    quantile of Student's distribution on Σ(n_k − 1) degrees of freedom and n the mean number of runs a task: Hesterberg
-    (2015), "What teachers should know about the bootstrap", there for one sample. It makes up for the n where a variance
-    needs n − 1 and for the normal quantile, the two reasons why few runs give too narrow an interval. An interval never
-    goes beyond the runs: three runs of one task cover three times in four, five or more as they should.
+    The runs of each task are resampled separately. The percentiles are expanded to Φ(−√(n/(n−1)) t), where t is the
+    quantile of Student's distribution with Σ(n_k − 1) degrees of freedom and n the mean number of runs per task
+    (Hesterberg, 2015, "What teachers should know about the bootstrap", there for one sample). This corrects the two reasons
+    why few runs give narrow intervals: a variance divided by n instead of n − 1, and the normal quantile. An interval never
+    exceeds the range of the runs: with three runs of one task it covers three times in four, with five or more at its
+    nominal rate.
 
     Args:
-        scores: of one method.
-        rng: draws the resamples.
+        scores: scores of one method.
+        rng: random generator of the resampling.
         level: nominal coverage.
-        n_resamples: bootstrap resamples.
+        n_resamples: number of bootstrap resamples.
     """
     samples = [np.asarray(values, np.float64) for values in scores.by_task.values() if len(values)]
     if not samples:
@@ -96,7 +97,7 @@ def interquartile_mean(
 
 
 def expanded_level(counts: list[int], level: float) -> float:
-    """Level of a percentile interval whose coverage is about ``level``, for strata of ``counts`` runs (at least 2 each)."""
+    """Return the level of a percentile interval with coverage ``level``, for strata of ``counts`` runs (at least 2 each)."""
     n = float(np.mean(counts))
     quantile = special.stdtrit(sum(counts) - len(counts), 0.5 + level / 2)
     return float(1 - 2 * special.ndtr(-math.sqrt(n / (n - 1)) * quantile))
@@ -107,21 +108,21 @@ def _trimmed(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def probability_of_improvement(first: Scores, second: Scores, *, level: float = 0.95) -> Estimate:
-    """Chance that a run of ``first`` beats one of ``second`` on the same task, ties counting half; mean over their tasks.
+    """Return the probability that a run of ``first`` beats a run of ``second`` on the same task, averaged over tasks.
 
-    On a task it is Mann and Whitney's U/(mn). The interval holds every θ with |θ − θ̂| ≤ z √V(θ), V the variance under Hanley
-    and McNeil's model: method 5 of Newcombe (2006), "Confidence intervals for an effect size measure based on the
-    Mann-Whitney statistic, part 2". Unlike a bootstrap it keeps a width where the runs are separated. Over several tasks V
-    is that of their mean if θ were the same on each; V is as good as concave, so that unequal tasks make the interval too
-    wide, not too narrow.
+    Ties count half; on each task this is the Mann-Whitney U/(mn). The interval contains every θ with |θ − θ̂| ≤ z √V(θ),
+    where V is the variance under the model of Hanley and McNeil: method 5 of Newcombe (2006), "Confidence intervals for an
+    effect size measure based on the Mann-Whitney statistic, part 2". Unlike a bootstrap, it has a width even if the runs
+    are separated. For several tasks, V is the variance of the mean if θ were the same on each; V is nearly concave, so
+    unequal tasks make the interval too wide, not too narrow.
 
     Args:
         first: scores of one method.
-        second: scores of the other; tasks that only one of them has are left out.
+        second: scores of the other method; tasks with scores of only one method are left out.
         level: nominal coverage.
 
     Raises:
-        ConfigurationError: they share no task.
+        ConfigurationError: the methods share no task.
     """
     tasks = [
         task
@@ -149,33 +150,33 @@ def _superiority_interval(value: float, counts: list[tuple[int, int]], level: fl
     z = float(special.ndtri(0.5 + level / 2))
 
     def excess(theta: float) -> float:
-        """Below 0 inside of the interval. Squared, so that the bounds are simple roots."""
+        """Return a number below 0 inside the interval. It is squared, so that the bounds are simple roots."""
         variance = sum(_superiority_variance(theta, m, n) for m, n in counts) / len(counts) ** 2
         return (theta - value) ** 2 - z**2 * variance
 
-    inside = min(max(value, 1e-9), 1 - 1e-9)  # at 0 and 1 themselves the variance vanishes
+    inside = min(max(value, 1e-9), 1 - 1e-9)  # the variance vanishes at 0 and 1
     low = 0.0 if value == 0 else float(optimize.brentq(excess, 0.0, inside))
     high = 1.0 if value == 1 else float(optimize.brentq(excess, inside, 1.0))
     return low, high
 
 
 def _superiority_variance(theta: float, m: int, n: int) -> float:
-    """Newcombe's V₅: Hanley and McNeil's variance with both sample sizes in its inner terms replaced by their mean."""
+    """Return Newcombe's V₅: Hanley and McNeil's variance with both inner sample sizes replaced by their mean."""
     others = (m + n) / 2 - 1
     return theta * (1 - theta) * (1 + others * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / (m * n)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Share of runs above each of some thresholds.
+    """Share of runs above each threshold.
 
     Attributes:
         thresholds: ``(n,)`` float64.
         shares: share of runs with a score above the threshold, ``(n,)`` in [0, 1].
-        low: lower bound of its interval, point by point, ``(n,)``.
+        low: lower bound of the pointwise interval, ``(n,)``.
         high: upper bound, ``(n,)``.
         runs: number of scores.
-        failed: runs that ended without a score; they count as below every threshold.
+        failed: number of runs without a score, which count as below every threshold.
     """
 
     thresholds: np.ndarray
@@ -187,13 +188,13 @@ class Profile:
 
 
 def performance_profile(scores: Scores, thresholds: np.ndarray, *, level: float = 0.95) -> Profile:
-    """Share of runs, pooled over tasks, whose score is above each threshold, with Wilson's interval at each.
+    """Return the share of runs, pooled over tasks, with a score above each threshold, with Wilson's interval at each.
 
-    Wilson's interval takes all runs for draws of one distribution. With tasks that differ the share varies less than that,
-    so that the interval is too wide rather than too narrow. A failed run reached no threshold.
+    Wilson's interval assumes that all runs come from one distribution. If tasks differ, the share varies less, so the
+    interval is too wide rather than too narrow. A failed run reaches no threshold.
 
     Raises:
-        ConfigurationError: there are no runs at all.
+        ConfigurationError: there are no runs.
     """
     total = scores.runs + scores.failed
     if total == 0:
@@ -211,14 +212,14 @@ def performance_profile(scores: Scores, thresholds: np.ndarray, *, level: float 
 
 
 def area_under_curve(steps: np.ndarray, values: np.ndarray) -> float:
-    """Mean height of a learning curve between its first and its last point, by the trapezoidal rule.
+    """Return the mean height of a learning curve between its first and last point, by the trapezoidal rule.
 
     Args:
         steps: environment steps or seconds, ascending, ``(n,)``.
-        values: score at each, ``(n,)``.
+        values: score at each step, ``(n,)``.
 
     Raises:
-        ConfigurationError: there is no point, or ``steps`` does not ascend.
+        ConfigurationError: there are no points, or ``steps`` is not ascending.
     """
     steps, values = np.asarray(steps, np.float64), np.asarray(values, np.float64)
     widths = np.diff(steps)

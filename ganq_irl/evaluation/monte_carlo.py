@@ -1,4 +1,4 @@
-"""What values are estimates of: discounted returns of a policy from the states and actions that it visits."""
+"""Monte Carlo returns: discounted returns of a policy from the state-action pairs that it visits."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Visits:
     """State-action pairs that a policy visited, with the discounted return from each.
 
     Attributes:
-        observations: raw, ``(n, *observation_shape)``, or one such array for each key of a Dict space.
+        observations: raw observations, ``(n, *observation_shape)``, or one such array for each key of a Dict space.
         actions: ``(n, *action_shape)``.
-        returns: Monte Carlo return Σ γ^t r_t from that pair on, ``(n,)`` float64.
+        returns: Monte Carlo return Σ γ^t r_t from each pair, ``(n,)`` float64.
     """
 
     observations: Any
@@ -52,28 +52,28 @@ def monte_carlo_returns(
     tolerance: float = 1e-2,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> Visits:
-    """Play episodes of the policy's mode and discount the reward from every visited pair on.
+    """Play deterministic episodes and compute the discounted return from each visited pair.
 
-    A time limit is not termination: a value is the return without it. So an environment given by its id is played beyond
-    its own limit, by as many steps h as make γ^h ≤ ``tolerance``; pairs up to that limit count. Where an episode is cut off
-    all the same, its last h pairs, whose return is not known to that precision, are left out.
+    A time limit is not termination, and values do not include it. An environment given by its id is therefore played h
+    steps beyond its limit, with γ^h ≤ ``tolerance``; only pairs up to the limit are kept. If an episode is truncated
+    anyway, its last h pairs are left out, because their return is not known to that precision.
 
     Args:
-        policy: anything with SB3's ``predict``; it is given raw observations.
-        env: a Gymnasium id, or a function that makes the environment, which is then played as it is.
-        gamma: discount that the values were learned with, in [0, 1]; at 1 only terminated episodes have a return.
+        policy: any object with SB3's ``predict``; it gets raw observations.
+        env: a Gymnasium id, or a function that makes the environment, which is played without changes.
+        gamma: discount of the learned values, in [0, 1]; with 1, only terminated episodes have a return.
         n_episodes: at least 1; episode ``i`` starts from ``reset(seed=seed + i)``.
         seed: seed of the first episode.
-        tolerance: share of the value that may lie beyond what was played.
-        env_kwargs: passed to the environment.
+        tolerance: share of the value that may lie beyond the played steps.
+        env_kwargs: keyword arguments of the environment.
 
     Raises:
-        ConfigurationError: an argument is out of its range, or no pair has a known return.
+        ConfigurationError: an argument is out of range, or no pair has a known return.
     """
     if n_episodes < 1 or not 0 <= gamma <= 1 or not 0 < tolerance < 1:
         raise ConfigurationError(
             f"given n_episodes={n_episodes}, gamma={gamma}, tolerance={tolerance}; expected at least one episode, a "
-            "discount from 0 to 1, and a tolerance between 0 and 1"
+            "discount in [0, 1] and a tolerance between 0 and 1"
         )
     horizon = _horizon(gamma, tolerance)
     environment, limit = _without_time_limit(env, horizon, dict(env_kwargs or {}))
@@ -84,8 +84,8 @@ def monte_carlo_returns(
     counts = [_known(episode, horizon, limit) for episode in episodes]
     if not any(counts):
         raise ConfigurationError(
-            f"no return is known: every episode was cut off before γ^k fell to {tolerance} (γ = {gamma}, {horizon:g} steps)"
-            "; give the environment by its id or with a longer time limit, or a higher tolerance"
+            f"no return is known: all episodes were truncated before γ^k fell to {tolerance} (γ = {gamma}, {horizon:g} "
+            "steps); give the environment by its id or with a longer time limit, or a higher tolerance"
         )
     kept = list(zip(episodes, counts, strict=True))
     return Visits(
@@ -96,7 +96,7 @@ def monte_carlo_returns(
 
 
 def discounted_returns(rewards: Sequence[float], gamma: float) -> np.ndarray:
-    """G_t = r_t + γ G_{t+1} for every step of one episode: ``(n_steps,)`` float64."""
+    """Return G_t = r_t + γ G_{t+1} for every step of an episode, ``(n_steps,)`` float64."""
     returns = np.zeros(len(rewards) + 1)
     for t in reversed(range(len(rewards))):
         returns[t] = rewards[t] + gamma * returns[t + 1]
@@ -104,14 +104,14 @@ def discounted_returns(rewards: Sequence[float], gamma: float) -> np.ndarray:
 
 
 def _horizon(gamma: float, tolerance: float) -> float:
-    """Steps after which γ^k ≤ tolerance: a whole number, or infinity for γ = 1."""
+    """Return the number of steps k after which γ^k ≤ tolerance; infinity for γ = 1."""
     if gamma == 1:
         return math.inf
     return 1 if gamma <= tolerance else math.ceil(math.log(tolerance) / math.log(gamma))
 
 
 def _known(episode: _Episode, horizon: float, limit: int | None) -> int:
-    """How many of an episode's first pairs have a known return."""
+    """Return how many of an episode's first pairs have a known return."""
     steps = len(episode.rewards)
     known = steps if episode.terminated else int(max(0, steps - horizon))
     return known if limit is None else min(known, limit)
@@ -120,7 +120,7 @@ def _known(episode: _Episode, horizon: float, limit: int | None) -> int:
 def _without_time_limit(
     env: str | Callable[..., gym.Env], horizon: float, env_kwargs: dict[str, Any]
 ) -> tuple[gym.Env, int | None]:
-    """The environment, played ``horizon`` steps beyond its own time limit where both are known, and that limit."""
+    """Return the environment, with a time limit longer by ``horizon`` if both are known, and its original limit."""
     if not isinstance(env, str):
         return bounded(env(**env_kwargs)), None
     limit = env_kwargs.pop("max_episode_steps", gym.spec(env).max_episode_steps)
@@ -150,7 +150,7 @@ def _stack(observations: Sequence[Any]) -> Any:
 
 
 def _copied(observation: Any) -> Any:
-    """A copy, since environments may reuse their buffers."""
+    """Return a copy, because environments may reuse their buffers."""
     if isinstance(observation, Mapping):
         return {key: np.array(value) for key, value in observation.items()}
     return np.array(observation)

@@ -1,6 +1,6 @@
-"""Pictures of a value learner: loss, score, predicted against true values, and return distributions.
+"""Plots of training: loss, score, predicted against true values, and return distributions.
 
-Each function draws on the axes that it is given, or on a figure of its own; ``save_figure`` writes it.
+Each function draws on the given axes or on a new figure; ``save_figure`` writes it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SCORES = {"eval/mean_reward": "evaluation", "rollout/ep_rew_mean": "training epi
 
 
 def read_progress(path: Path | str) -> dict[str, np.ndarray]:
-    """The columns of a ``progress.csv`` as SB3's logger writes it: ``(n_rows,)`` float64 each, NaN where a cell is empty.
+    """Read the columns of SB3's ``progress.csv``, each ``(n_rows,)`` float64 with NaN for empty cells.
 
     Raises:
-        RunDirectoryError: there is no such file, or it holds anything but numbers.
+        RunDirectoryError: the file is missing, or contains values that are not numbers.
     """
     try:
         text = read_text(path, LARGEST_PROGRESS)
@@ -40,15 +40,15 @@ def read_progress(path: Path | str) -> dict[str, np.ndarray]:
 
 
 def plot_loss(progress: Path | str, axes: Axes | None = None, label: str = "") -> Figure:
-    """Draw every loss that a run logged against its steps, in a panel each, since their scales differ.
+    """Plot every logged loss of a run against its steps, each in its own panel because scales differ.
 
     Args:
         progress: the run's ``progress.csv``.
-        axes: draw all of them here instead.
-        label: put before the names in the legend, where several runs share the axes.
+        axes: draw all losses on these axes instead.
+        label: prefix of the names in the legend, if several runs share the axes.
 
     Raises:
-        RunDirectoryError: the file cannot be read or holds no loss.
+        RunDirectoryError: the file cannot be read or contains no loss.
     """
     columns = read_progress(progress)
     curves = _curves(progress, columns, {name: name for name in columns if name.endswith("loss")}, what="loss")
@@ -60,15 +60,15 @@ def plot_loss(progress: Path | str, axes: Axes | None = None, label: str = "") -
 
 
 def plot_score(progress: Path | str, axes: Axes | None = None, label: str = "") -> Figure:
-    """Draw the true return of evaluations, and of the episodes that the run trained on, against its steps.
+    """Plot the true return of evaluations and of training episodes against a run's steps.
 
     Args:
         progress: the run's ``progress.csv``.
-        axes: draw here.
-        label: put before the names in the legend, where several runs share the axes.
+        axes: axes to draw on.
+        label: prefix of the names in the legend, if several runs share the axes.
 
     Raises:
-        RunDirectoryError: the file cannot be read or holds no score.
+        RunDirectoryError: the file cannot be read or contains no score.
     """
     curves = _curves(progress, read_progress(progress), SCORES, what="score")
     axes = _new_panels(1)[0] if axes is None else axes
@@ -80,11 +80,11 @@ def plot_score(progress: Path | str, axes: Axes | None = None, label: str = "") 
 
 
 def plot_values(check: ValueCheck, axes: Axes | None = None, label: str = "") -> Figure:
-    """Draw predicted values over Monte Carlo returns, one dot a visited pair, and the diagonal where they agree.
+    """Plot predicted values against Monte Carlo returns, one dot per visited pair, with the diagonal.
 
     Args:
-        check: what ``check_values`` gave.
-        axes: draw here.
+        check: result of ``check_values``.
+        axes: axes to draw on.
         label: name of the dots in the legend.
     """
     axes = _new_panels(1)[0] if axes is None else axes
@@ -101,12 +101,12 @@ def plot_values(check: ValueCheck, axes: Axes | None = None, label: str = "") ->
 
 
 def plot_return_histograms(samples: Mapping[str, np.ndarray], returns: Mapping[str, np.ndarray], bins: int = 60) -> Figure:
-    """Draw predicted return distributions, a panel each, over the returns that were seen.
+    """Plot predicted return distributions, one panel each, with the observed returns.
 
     Args:
         samples: name of an action or pair -> samples of its predicted distribution, ``(n_samples,)``.
-        returns: the same names -> Monte Carlo returns, ``(n_returns,)``; a name may be missing.
-        bins: bins of a panel, which both histograms share.
+        returns: the same names -> Monte Carlo returns, ``(n_returns,)``; names may be missing.
+        bins: number of bins, shared by both histograms.
     """
     figure = Figure(figsize=(3.6 * len(samples), 3), layout="constrained")
     panels = figure.subplots(1, len(samples), squeeze=False)[0]
@@ -122,10 +122,10 @@ def plot_return_histograms(samples: Mapping[str, np.ndarray], returns: Mapping[s
 
 
 def save_figure(figure: Figure, path: Path | str) -> Path:
-    """Write a figure atomically, as PDF where ``path`` ends so, else as PNG."""
+    """Write a figure atomically, as PDF if ``path`` ends in .pdf, otherwise as PNG."""
     content, path = io.BytesIO(), Path(path)
     if path.suffix == ".pdf":
-        figure.savefig(content, format="pdf", metadata={"CreationDate": None})  # the same figure is the same file
+        figure.savefig(content, format="pdf", metadata={"CreationDate": None})  # equal figures give equal files
     else:
         figure.savefig(content, format="png", dpi=150)
     replace_file(path, content.getvalue())
@@ -135,7 +135,7 @@ def save_figure(figure: Figure, path: Path | str) -> Path:
 def _curves(
     progress: Path | str, columns: Mapping[str, np.ndarray], names: Mapping[str, str], what: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Title -> steps and values, for those of the columns that hold a finite value."""
+    """Return title -> steps and values, for columns with finite values."""
     curves = {}
     for name, title in names.items():
         if name in columns and STEPS in columns:
@@ -143,7 +143,7 @@ def _curves(
             if shown.any():
                 curves[title] = columns[STEPS][shown], columns[name][shown]
     if not curves:
-        raise RunDirectoryError(f"{progress} holds no {what} to draw; train for longer, or with --set evaluation.every=N")
+        raise RunDirectoryError(f"{progress} contains no {what} to plot; train for longer, or with --set evaluation.every=N")
     return curves
 
 

@@ -1,4 +1,4 @@
-"""Predicted distributions of the return against Monte Carlo returns of the same policy."""
+"""Compare predicted return distributions with Monte Carlo returns of the same policy."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import numpy as np
 from ganq_irl.errors import ConfigurationError
 
 LEVELS = tuple(round(0.05 * i, 2) for i in range(1, 20))
-"""Quantile levels that calibration is read at: 0.05, 0.1, ..., 0.95."""
+"""Quantile levels of the calibration: 0.05, 0.1, ..., 0.95."""
 
 
 @dataclass(frozen=True)
 class ReturnCheck:
-    """How well samples of a predicted return distribution match returns that were seen.
+    """How well samples of a predicted return distribution match observed returns.
 
     Attributes:
-        wasserstein1: W1 between samples and returns of a pair, mean over pairs. With one return a pair, as it is enough in a
-            deterministic environment, it is the mean of |sample - return|; under chance it then holds the scatter of that
-            one return too, and ``pooled_wasserstein1`` is the one to read.
-        pooled_wasserstein1: W1 between all samples and all returns; never above ``wasserstein1``.
+        wasserstein1: W1 between samples and returns of each pair, averaged over pairs. With one return per pair, which is
+            enough in a deterministic environment, it is the mean of |sample - return|. In a stochastic environment it then
+            includes the scatter of that return: use ``pooled_wasserstein1`` instead.
+        pooled_wasserstein1: W1 between all samples and all returns; at most ``wasserstein1``.
         bias: mean of the samples minus mean of the returns.
-        spread: standard deviation of a pair's samples, mean over pairs.
-        return_spread: standard deviation of a pair's returns, mean over pairs; 0 with one return a pair.
-        scale: largest |return|, which W1, bias and spread are to be measured by.
+        spread: standard deviation of each pair's samples, averaged over pairs.
+        return_spread: standard deviation of each pair's returns, averaged over pairs; 0 with one return per pair.
+        scale: largest |return|, as a scale for W1, bias and spread.
         levels: quantile levels.
-        calibration: share of returns below the predicted quantile of each level; equal to the level where the prediction is
-            right. It tells nothing where returns have no spread.
+        calibration: share of returns below the predicted quantile of each level; equal to the level for a correct
+            prediction. It is meaningless if returns have no spread.
         calibration_error: mean of |share - level|.
         pairs: number of state-action pairs.
     """
@@ -46,26 +46,26 @@ class ReturnCheck:
     pairs: int
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values."""
+        """Return the fields as JSON values."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 def check_return_distribution(samples: np.ndarray, returns: np.ndarray, levels: Sequence[float] = LEVELS) -> ReturnCheck:
-    """Compare predicted samples with Monte Carlo returns, pair by pair and pooled.
+    """Compare predicted samples with Monte Carlo returns, per pair and pooled.
 
     Args:
-        samples: of the predicted distribution at each pair, ``(n, n_samples)``.
-        returns: one return for each pair ``(n,)``, or several from repeated visits of it ``(n, n_returns)``.
+        samples: samples of the predicted distribution at each pair, ``(n, n_samples)``.
+        returns: one return per pair ``(n,)``, or several from repeated visits ``(n, n_returns)``.
         levels: quantile levels of the calibration, each between 0 and 1.
 
     Raises:
-        ConfigurationError: the shapes do not fit, or there is nothing to compare.
+        ConfigurationError: the shapes do not match, or are empty.
     """
     per_pair = returns[:, None] if returns.ndim == 1 else returns
     if samples.ndim != 2 or per_pair.ndim != 2 or len(samples) != len(per_pair) or not samples.size or not per_pair.size:
         raise ConfigurationError(
-            f"samples of shape {samples.shape} against returns of shape {returns.shape}; expected (n, n_samples) against "
-            "(n,) or (n, n_returns), none of them 0"
+            f"given samples of shape {samples.shape} and returns of shape {returns.shape}; expected (n, n_samples) and "
+            "(n,) or (n, n_returns), not empty"
         )
     calibration = quantile_calibration(samples, per_pair, levels)
     return ReturnCheck(
@@ -83,7 +83,7 @@ def check_return_distribution(samples: np.ndarray, returns: np.ndarray, levels: 
 
 
 def wasserstein1(samples: np.ndarray, returns: np.ndarray) -> float:
-    """W1 between two sets of numbers: the area between their distribution functions.
+    """Return W1 between two sets of numbers: the area between their distribution functions.
 
     Args:
         samples: ``(n_samples,)``.
@@ -95,7 +95,7 @@ def wasserstein1(samples: np.ndarray, returns: np.ndarray) -> float:
 
 
 def quantile_calibration(samples: np.ndarray, returns: np.ndarray, levels: Sequence[float] = LEVELS) -> np.ndarray:
-    """Share of returns below the predicted quantile of each level: ``(n_levels,)``. A tie counts half.
+    """Return the share of returns below the predicted quantile of each level, ``(n_levels,)``. Ties count half.
 
     Args:
         samples: ``(n, n_samples)``.

@@ -1,6 +1,6 @@
-"""Pictures of a recovered reward: over two dimensions of the state, along an episode, and its discriminator's calibration.
+"""Plots of a recovered reward: over two state dimensions, along an episode, and the calibration of its discriminator.
 
-Recovered rewards have neither a zero nor a unit, so that each is drawn in units of its own deviation.
+Recovered rewards have an arbitrary offset and scale, so each is standardized before it is drawn.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ def reward_map(
     n_grid: int = GRID,
     n_states: int = 64,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A reward over two dimensions of the state, from the lowest to the highest value visited.
+    """Return a reward over two state dimensions, from the lowest to the highest visited value.
 
-    At each point the two dimensions of visited states are replaced; what is left of them, how far they moved to their next
-    state, and their actions stay, and the rewards of them all are averaged.
+    At each grid point, the two dimensions of visited states are replaced. Their other dimensions, the differences to their
+    next states, and their actions are kept, and the rewards are averaged.
 
     Args:
-        reward: over flat Box observations.
-        visited: transitions that the other dimensions and the actions are taken from.
-        dimensions: indices of the state's numbers: x and y.
-        average: over up to ``n_states`` visited states; False fixes the other dimensions at their median.
-        action: one action for all, instead of those visited.
-        n_grid: points on either axis.
-        n_states: visited states that are averaged over, evenly spaced among the rows.
+        reward: a reward over flat Box observations.
+        visited: transitions that provide the other dimensions and the actions.
+        dimensions: indices of the state dimensions for x and y.
+        average: whether to average over up to ``n_states`` visited states; False fixes the other dimensions at their median.
+        action: one action for all points, instead of the visited ones.
+        n_grid: number of points on each axis.
+        n_states: number of visited states to average over, evenly spaced among the rows.
 
     Returns:
         x ``(n_grid,)``, y ``(n_grid,)`` and the rewards ``(n_grid, n_grid)``, rows along y.
 
     Raises:
         IncompatibleSpaces: observations are not vectors of at least two numbers.
-        ConfigurationError: the dimensions are not two different ones of them, or no transition is given.
+        ConfigurationError: the dimensions are not two different valid indices, or there are no transitions.
     """
     states, following = _vectors(reward, visited, dimensions)
     chosen = np.unique(np.linspace(0, len(states) - 1, n_states).astype(int))
@@ -82,14 +82,14 @@ def plot_reward_maps(
     names: tuple[str, str] | None = None,
     **options: Any,
 ) -> Figure:
-    """Draw rewards side by side as heat maps, such as a recovered one beside the true one.
+    """Plot rewards side by side as heat maps, for example a recovered one and the true one.
 
     Args:
         rewards: title -> reward.
         visited: as in ``reward_map``.
         dimensions: as in ``reward_map``.
-        demonstrations: states ``(n, width)``, drawn over as dots.
-        names: of the two axes.
+        demonstrations: states ``(n, width)``, drawn as dots.
+        names: names of the two axes.
         options: ``average``, ``action``, ``n_grid`` and ``n_states`` of ``reward_map``.
 
     Raises:
@@ -110,11 +110,11 @@ def plot_reward_maps(
 
 
 def plot_rewards_along_episode(rewards: Mapping[str, np.ndarray], axes: Axes | None = None) -> Figure:
-    """Draw rewards of one episode step by step.
+    """Plot the rewards of one episode.
 
     Args:
-        rewards: name -> ``(n_steps,)``, such as the recovered and the true ones.
-        axes: draw here.
+        rewards: name -> ``(n_steps,)``, for example the recovered and the true rewards.
+        axes: axes to draw on.
     """
     axes = Figure(figsize=(7, 3.2), layout="constrained").subplots() if axes is None else axes
     for name, values in rewards.items():
@@ -125,15 +125,15 @@ def plot_rewards_along_episode(rewards: Mapping[str, np.ndarray], axes: Axes | N
 
 
 def reliability(probabilities: np.ndarray, is_real: np.ndarray, bins: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute a reliability diagram (Guo et al., 2017): how often a discriminator is right where it says p.
+    """Compute a reliability diagram of a discriminator (Guo et al., 2017): the share of real rows by the predicted D.
 
     Args:
         probabilities: D, ``(n,)`` in [0, 1].
-        is_real: ``(n,)`` bool; as many real rows as fake ones make the balance that D is trained on.
-        bins: intervals; empty ones are left out.
+        is_real: ``(n,)`` bool; use as many real as fake rows, the balance that D is trained on.
+        bins: number of intervals of D; empty ones are left out.
 
     Returns:
-        Mean D, share of real rows, and number of rows of each interval.
+        Mean D, share of real rows, and number of rows in each interval.
     """
     index = np.minimum((probabilities * bins).astype(int), bins - 1)
     counts = np.bincount(index, minlength=bins)
@@ -143,21 +143,21 @@ def reliability(probabilities: np.ndarray, is_real: np.ndarray, bins: int = 10) 
 
 
 def calibration_error(probabilities: np.ndarray, is_real: np.ndarray, bins: int = 10) -> float:
-    """Expected calibration error, the mean |share of real rows - D| over rows: 0 to 1."""
+    """Return the expected calibration error: the mean of |share of real rows - D| over rows, from 0 to 1."""
     said, real, counts = reliability(probabilities, is_real, bins)
     return float(np.abs(real - said) @ counts / counts.sum())
 
 
 def plot_calibration(probabilities: np.ndarray, is_real: np.ndarray, axes: Axes | None = None, bins: int = 10) -> Figure:
-    """Draw the reliability curve of a discriminator, and the diagonal of a calibrated one.
+    """Plot the reliability curve of a discriminator, with the diagonal of a calibrated one.
 
-    A discriminator that an imitator has won against says 1/2 everywhere and is calibrated; one that is sure of itself and
-    wrong tells that its reward was fitted to few transitions.
+    After perfect imitation a discriminator outputs 1/2 everywhere and is calibrated. A confident but wrong discriminator
+    indicates a reward that is overfitted to few transitions.
 
     Args:
         probabilities: D of real and fake rows, ``(n,)``.
         is_real: ``(n,)`` bool.
-        axes: draw here.
+        axes: axes to draw on.
         bins: as in ``reliability``.
     """
     axes = Figure(figsize=(4.2, 3.8), layout="constrained").subplots() if axes is None else axes
@@ -174,7 +174,7 @@ def plot_calibration(probabilities: np.ndarray, is_real: np.ndarray, axes: Axes 
 def _vectors(reward: RewardFunction, visited: Batch, dimensions: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     space = reward.observation_space
     if not isinstance(space, spaces.Box) or len(space.shape) != 1 or space.shape[0] < 2:
-        raise IncompatibleSpaces(f"a map of the reward needs states of two numbers or more in a row; given {space}")
+        raise IncompatibleSpaces(f"a reward map needs flat Box observations with two or more numbers; given {space}")
     if len(set(dimensions)) != 2 or not all(0 <= d < space.shape[0] for d in dimensions) or len(visited) == 0:
         raise ConfigurationError(
             f"given dimensions {tuple(dimensions)} and {len(visited)} transitions; expected two different dimensions from 0 "

@@ -1,4 +1,4 @@
-"""Episodes of a policy under the environment's own reward, each from a seed of its own."""
+"""Play episodes of a policy under the environment's own reward, each with its own seed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ganq_irl.errors import ConfigurationError, EnvironmentFailed
 
 
 class Predictor(Protocol):
-    """What evaluation needs of a policy: SB3's ``predict``."""
+    """Interface of policies for evaluation: SB3's ``predict``."""
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """Actions for a batch of observations, and the recurrent state."""
+        """Return actions for a batch of observations, and the recurrent state."""
         ...
 
 
@@ -37,7 +37,7 @@ class EpisodeStatistics:
 
     Attributes:
         returns: undiscounted return of each episode, ``(n_episodes,)`` float64.
-        lengths: number of steps of each, ``(n_episodes,)`` int64.
+        lengths: number of steps of each episode, ``(n_episodes,)`` int64.
     """
 
     returns: np.ndarray
@@ -60,18 +60,19 @@ def evaluate_returns(
 ) -> EpisodeStatistics:
     """Play episodes with SB3's ``evaluate_policy``; episode ``i`` starts from ``reset(seed=seed + i)``.
 
-    So an evaluation can be repeated exactly, and two policies are compared from the same initial states. ``n_envs`` changes
-    the batches that the policy sees, which may change the last digit of a network's output, but not the seeds. Where the
-    environment declares no time limit, episodes are truncated after ``ganq_irl.episodes.MAX_EPISODE_STEPS`` steps.
+    Evaluations are therefore reproducible, and policies are compared from the same initial states. ``n_envs`` does not
+    change the seeds, but it changes the batches that the policy gets, which may change the last digit of a network's
+    output. If the environment has no time limit, episodes are truncated after ``ganq_irl.episodes.MAX_EPISODE_STEPS``
+    steps.
 
     Args:
-        policy: anything with SB3's ``predict``; it is given raw observations.
+        policy: any object with SB3's ``predict``; it gets raw observations.
         env: a Gymnasium id, or a function that makes the environment.
-        n_episodes: at least 1.
-        seed: seed of the first episode; also of the actions that a stochastic policy draws.
-        n_envs: environments that are stepped together.
-        deterministic: as in SB3: the mode of the policy, or a draw from it.
-        env_kwargs: passed to the environment.
+        n_episodes: number of episodes, at least 1.
+        seed: seed of the first episode, and of the actions of a stochastic policy.
+        n_envs: number of environments that are stepped together.
+        deterministic: whether to use the deterministic actions of the policy, as in SB3.
+        env_kwargs: keyword arguments of the environment.
 
     Raises:
         ConfigurationError: ``n_episodes`` or ``n_envs`` is below 1.
@@ -89,7 +90,7 @@ def evaluate_returns(
             finished[locals_["info"]["reset_seed"]] = (episode["r"], episode["l"])
 
     try:
-        # SB3's stochastic policies draw from torch's global generator: seed a copy of it, leave the caller's as it was.
+        # SB3's stochastic policies use torch's global random state: seed a copy and restore the caller's.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             evaluate_policy(policy, vec_env, n_episodes, deterministic=deterministic, callback=collect)
@@ -106,7 +107,7 @@ def random_returns(
     seed: int = 0,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> EpisodeStatistics:
-    """Returns of uniformly random actions, the usual zero of a normalised score."""
+    """Play episodes with uniformly random actions, the usual zero of a normalized score."""
     probe = _maker(env, env_kwargs)()
     policy = RandomPolicy(probe.action_space, seed)
     probe.close()
@@ -114,7 +115,7 @@ def random_returns(
 
 
 class RandomPolicy:
-    """Uniform actions of a space (for unbounded Box dimensions Gymnasium's normal or exponential), from a seed."""
+    """Policy with random actions from ``action_space.sample()``, seeded."""
 
     def __init__(self, action_space: spaces.Space, seed: int) -> None:
         self.action_space = copy.deepcopy(action_space)
@@ -123,13 +124,13 @@ class RandomPolicy:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """One random action for each observation of a batch: ``(batch, *action_shape)``."""
+        """Return a random action for each observation of a batch, ``(batch, *action_shape)``."""
         first = next(iter(observation.values())) if isinstance(observation, dict) else observation
         return np.stack([self.action_space.sample() for _ in range(len(first))]), state
 
 
 class _SeededEpisodes(gym.Wrapper):
-    """Starts its episodes from given seeds, one after the other, tells each in the step's info, and refuses NaN."""
+    """Start episodes from given seeds in order, add the seed to ``info``, and raise an error on NaN."""
 
     def __init__(self, env: gym.Env, seeds: range) -> None:
         super().__init__(env)
@@ -156,7 +157,7 @@ class _SeededEpisodes(gym.Wrapper):
 
 
 def _seeded_vec_env(make: Callable[[], gym.Env], n_episodes: int, seed: int, n_envs: int) -> DummyVecEnv:
-    """Monitored environments that take as many consecutive seeds each as ``evaluate_policy`` will play episodes on them."""
+    """Make monitored environments, each with as many consecutive seeds as ``evaluate_policy`` plays episodes on it."""
     counts = [(n_episodes + i) // n_envs for i in range(n_envs)]
     bounds = np.cumsum([seed, *counts]).tolist()
 

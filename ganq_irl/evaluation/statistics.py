@@ -1,4 +1,4 @@
-"""Numbers that summarise returns, and a warning where they could mislead."""
+"""Summary statistics of returns, and warnings about scores that could mislead."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ RewardSign = Literal["positive", "negative", "both"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The true return of a policy over some episodes.
+    """Summary of a policy's true return over some episodes.
 
     Attributes:
         mean_return: mean undiscounted return.
         std_return: sample standard deviation (n − 1); None for one episode.
         interval: 95 % confidence interval of the mean; None for one episode.
-        normalized: 0 for the random policy, 1 for the expert; None where those references are unknown.
+        normalized: score with 0 for the random policy and 1 for the expert; None if those references are unknown.
         episodes: number of episodes.
         mean_length: mean number of steps.
-        seed: reset seed of the first episode; the others follow it.
+        seed: reset seed of the first episode; the others use consecutive seeds.
         returns: return of every episode, in the order of the seeds.
-        references: (random, expert) mean returns that ``normalized`` is relative to, or None.
+        references: mean returns (random, expert) behind ``normalized``, or None.
     """
 
     mean_return: float
@@ -42,17 +42,17 @@ class Evaluation:
     references: tuple[float, float] | None
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values."""
+        """Return the fields as JSON values."""
         return asdict(self)
 
 
 def summarize(episodes: EpisodeStatistics, *, seed: int, references: tuple[float, float] | None = None) -> Evaluation:
-    """Summarise episodes.
+    """Summarize episodes.
 
     Args:
-        episodes: what ``evaluate_returns`` gave.
-        seed: the seed it was given.
-        references: mean returns of the random policy and of the expert, where known.
+        episodes: result of ``evaluate_returns``.
+        seed: the seed passed to it.
+        references: mean returns of the random policy and of the expert, if known.
     """
     mean = float(np.mean(episodes.returns))
     return Evaluation(
@@ -69,13 +69,13 @@ def summarize(episodes: EpisodeStatistics, *, seed: int, references: tuple[float
 
 
 def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
-    """Student's t interval of the mean of ``values``, ``(n,)``.
+    """Return Student's t interval of the mean of ``values``, ``(n,)``.
 
-    Student's rather than a bootstrap: at the usual 10 to 50 episodes a percentile or BCa bootstrap of the mean is too narrow
-    and is undefined where all returns are equal, while t is exact for normal returns and close for others.
+    With the usual 10 to 50 episodes, a percentile or BCa bootstrap of the mean is too narrow, and undefined if all returns
+    are equal. The t interval is exact for normal returns and a good approximation for others.
 
     Returns:
-        (low, high); both the mean where all values are equal; None for fewer than two values, which tell nothing of spread.
+        (low, high), both equal to the mean if all values are equal; None for fewer than two values.
     """
     n = len(values)
     if n < 2:
@@ -88,31 +88,31 @@ def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float
 
 
 def normalized_score(mean: float, random: float, expert: float) -> float:
-    """``(mean - random) / (expert - random)``: 0 for the random policy, 1 for the expert.
+    """Return ``(mean - random) / (expert - random)``: 0 for the random policy, 1 for the expert.
 
     Raises:
-        ConfigurationError: the references are equal or not finite, so that they span no scale.
+        ConfigurationError: the references are equal or not finite.
     """
     if not math.isfinite(random) or not math.isfinite(expert) or random == expert:
-        raise ConfigurationError(f"cannot normalise by a random return of {random} and an expert return of {expert}")
+        raise ConfigurationError(f"cannot normalize by a random return of {random} and an expert return of {expert}")
     return (mean - random) / (expert - random)
 
 
 SHORTENED = 0.8
-"""Share of the demonstrations' length below which a policy's episodes count as ended early."""
+"""Episodes shorter than this share of the demonstrations' length count as ended early."""
 AS_GOOD = 0.9
-"""Normalised score from which short episodes are nobody's loss."""
+"""Normalized score from which short episodes are not a problem."""
 
 
 def early_end_warning(
     lengths: np.ndarray, demonstrated: np.ndarray, normalized: float | None, reward_sign: RewardSign
 ) -> str | None:
-    """A sentence where a policy that was trained on a learned reward ends its episodes early, else None.
+    """Return a warning if a policy trained on a learned reward ends its episodes early, otherwise None.
 
     Args:
-        lengths: steps of the policy's episodes, ``(n,)``.
-        demonstrated: steps of the demonstrations, ``(m,)``.
-        normalized: score of the policy, where it is known: one that is as good as the demonstrations may be quicker.
+        lengths: lengths of the policy's episodes, ``(n,)``.
+        demonstrated: lengths of the demonstrations, ``(m,)``.
+        normalized: score of the policy, if known: a policy as good as the demonstrations may simply be faster.
         reward_sign: sign that the learned reward can take.
     """
     played, shown = float(np.mean(lengths)), float(np.mean(demonstrated))
@@ -121,23 +121,23 @@ def early_end_warning(
     remedy = (
         "train longer, or with more demonstrations"
         if reward_sign == "positive"
-        else "a reward that can be negative teaches that: try adversary.reward=gail, which is positive, or dac with "
-        "adversary.absorbing=true, which learns what an end is worth"
+        else "a reward that can be negative encourages this: try adversary.reward=gail, which is positive, or dac with "
+        "adversary.absorbing=true, which learns the value of ending an episode"
     )
     return (
-        f"the policy's episodes last {played:.0f} steps, the demonstrations' {shown:.0f}. Unless quicker is better here, it "
+        f"the policy's episodes last {played:.0f} steps, the demonstrations' {shown:.0f}. Unless faster is better here, it "
         f"ends them early; {remedy}"
     )
 
 
 def length_bias_warning(lengths: np.ndarray, reward_sign: RewardSign) -> str | None:
-    """A sentence where episode length alone could explain a score, else None.
+    """Return a warning if episode length alone could explain a score, otherwise None.
 
-    With a reward of one sign any discriminator, even a random one, pays for long episodes (positive: a survival bonus) or
-    for short ones (negative: a penalty on time). Where episodes can end early, that alone may solve the task.
+    With a reward of one sign, any discriminator, even a random one, rewards long episodes (positive: a survival bonus) or
+    short ones (negative: a time penalty). If episodes can end early, this alone may solve the task.
 
     Args:
-        lengths: episode lengths seen, of demonstrations and policy together, ``(n,)``.
+        lengths: observed episode lengths, of demonstrations and policy together, ``(n,)``.
         reward_sign: sign that the learned reward can take.
     """
     if reward_sign == "both" or len(lengths) == 0 or np.min(lengths) == np.max(lengths):
@@ -145,5 +145,5 @@ def length_bias_warning(lengths: np.ndarray, reward_sign: RewardSign) -> str | N
     effect = "staying alive" if reward_sign == "positive" else "ending the episode early"
     return (
         f"episodes last {np.min(lengths)} to {np.max(lengths)} steps and the learned reward is always {reward_sign}: it "
-        f"pays for {effect} whatever was imitated. Compare with the control: --control frozen"
+        f"rewards {effect} regardless of imitation. Compare with the control: --control frozen"
     )

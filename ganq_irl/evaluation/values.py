@@ -1,4 +1,4 @@
-"""Predicted against true Q: the value learner's own estimate beside the Monte Carlo return of the same policy."""
+"""Compare predicted Q values with Monte Carlo returns of the same policy."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ganq_irl.evaluation.monte_carlo import Visits
 class ValueCheck:
     """Predicted values and Monte Carlo returns of the same state-action pairs.
 
-    In an environment with chance the returns scatter around the true values; bias and correlation still tell, the mean
-    absolute error then holds that scatter too.
+    In a stochastic environment the returns scatter around the true values. Bias and correlation are still meaningful, but
+    the mean absolute error includes that scatter.
 
     Attributes:
         predicted: ``(n,)`` float64.
@@ -28,7 +28,7 @@ class ValueCheck:
 
     @property
     def bias(self) -> float:
-        """Mean of prediction minus return: above 0 where values are overestimated."""
+        """Mean of prediction minus return: above 0 if values are overestimated."""
         return float(np.mean(self.predicted - self.returns))
 
     @property
@@ -38,18 +38,18 @@ class ValueCheck:
 
     @property
     def correlation(self) -> float | None:
-        """Pearson's correlation; None where either side is one number everywhere."""
+        """Pearson's correlation; None if predictions or returns are constant."""
         if np.ptp(self.predicted) == 0 or np.ptp(self.returns) == 0:
             return None
         return float(np.corrcoef(self.predicted, self.returns)[0, 1])
 
     @property
     def scale(self) -> float:
-        """The largest |return|, which the errors are to be measured by."""
+        """Largest |return|, as a scale for the errors."""
         return float(np.max(np.abs(self.returns)))
 
     def to_json(self) -> dict[str, Any]:
-        """The statistics, and the number of pairs, as JSON values."""
+        """Return the statistics and the number of pairs as JSON values."""
         return {
             "bias": self.bias,
             "mean_absolute_error": self.mean_absolute_error,
@@ -60,15 +60,15 @@ class ValueCheck:
 
 
 def check_values(predicted: np.ndarray, visits: Visits) -> ValueCheck:
-    """Set predictions beside the returns of visited pairs.
+    """Compare predictions with the returns of visited pairs.
 
     Args:
-        predicted: the learner's values at ``visits.observations``: of every action ``(n, n_actions)``, of which those of the
-            actions taken are chosen, or of the pairs themselves ``(n,)``.
-        visits: what ``monte_carlo_returns`` gave.
+        predicted: predicted values at ``visits.observations``: of all actions ``(n, n_actions)``, from which those of the
+            taken actions are selected, or of the pairs ``(n,)``.
+        visits: result of ``monte_carlo_returns``.
 
     Raises:
-        ConfigurationError: there is not one prediction, or one row of them, for each pair.
+        ConfigurationError: there is not one prediction, or one row of predictions, for each pair.
     """
     if predicted.ndim not in (1, 2) or len(predicted) != len(visits):
         raise ConfigurationError(

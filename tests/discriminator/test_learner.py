@@ -316,8 +316,8 @@ def test_batches_of_another_environment():
         ({"stabilizers": [{"name": "r1", "wieght": 3.0}]}, "'r1' has no setting 'wieght': did you mean 'weight'"),
         ({"stabilizers": [{"name": "frozen", "weight": 1}]}, "'frozen' has no setting 'weight': it has no settings"),
         ({"stabilizers": ["r1", {"name": "r1", "weight": 2.0}]}, "given twice: r1"),
-        ({"stabilizers": ["logit-entropy"], "loss": "hinge"}, "'logit-entropy' reads .* 'hinge' has none.*bce"),
-        ({"stabilizers": ["batch-norm", "r1"]}, "'r1' bounds .*'batch-norm' ties.* use 'virtual-batch-norm'"),
+        ({"stabilizers": ["logit-entropy"], "loss": "hinge"}, "'logit-entropy' needs .* 'hinge' has none.*bce"),
+        ({"stabilizers": ["batch-norm", "r1"]}, "'r1' needs .*'batch-norm' a score depends.* by 'virtual-batch-norm'"),
     ],
 )
 def test_settings_that_cannot_work(options, message):

@@ -111,6 +111,6 @@ def test_what_is_no_progress_is_named(content, tmp_path):
 def test_a_run_without_losses_is_answered(tmp_path):
     path = tmp_path / "progress.csv"
     path.write_text("time/total_timesteps,eval/mean_reward\n10,1\n")
-    with pytest.raises(RunDirectoryError, match="holds no loss"):
+    with pytest.raises(RunDirectoryError, match="contains no loss"):
         plot_loss(path)
     assert plot_score(path).axes

@@ -61,7 +61,7 @@ def test_normalized_score():
     assert normalized_score(-150, -1250, -150) == 1
     assert normalized_score(50, 100, 0) == 0.5  # an expert below random still spans a scale
     for random, expert in [(3.0, 3.0), (math.nan, 1.0), (0.0, math.inf)]:
-        with pytest.raises(ConfigurationError, match="cannot normalise"):
+        with pytest.raises(ConfigurationError, match="cannot normalize"):
             normalized_score(1.0, random, expert)
 
 
@@ -83,7 +83,7 @@ def test_length_bias(lengths, sign, expected):
 @pytest.mark.parametrize(
     ("played", "normalized", "sign", "expected"),
     [
-        ([34, 34], None, "both", "last 34 steps, the demonstrations' 100. Unless quicker is better here"),
+        ([34, 34], None, "both", "last 34 steps, the demonstrations' 100. Unless faster is better here"),
         ([70, 80], 0.5, "negative", "adversary.absorbing=true"),
         ([70, 80], 0.5, "positive", "train longer"),
         ([34, 34], 0.95, "both", None),  # as good as the demonstrations, and quicker
