@@ -38,3 +38,14 @@ def test_the_workflow_runs_every_environment_of_tox():
         run |= set(re.sub(r".* -e ", "", step["run"]).split(",")) if "run" in step else set()
     listed = re.search(r"^env_list = (.*)$", (ROOT / "tox.ini").read_text(encoding="utf-8"), re.MULTILINE)
     assert run == set(listed[1].split(", "))
+
+
+def test_contributing_names_files_and_functions_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = set(re.findall(r"`((?:ganq_irl|demos|cli|tests)/[\w./]*)`", text))
+    assert len(paths) > 12
+    assert {path for path in paths if not (ROOT / path).exists()} == set()
+    rows = re.findall(r"^\| [^|]* \| `([\w/]+\.py)` \| `(\w+)` \|$", text, re.MULTILINE)
+    assert len(rows) == 7
+    for path, name in rows:
+        assert re.search(rf"^ *(def|class) {name}\b", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), (path, name)

@@ -207,7 +207,7 @@ def test_every_loss_and_form_runs_or_says_what_to_use(algorithm, loss, form):
     model = generator("ppo")
     shaped, reads_ratio = algorithm == "airl", REWARD_FORMS[form].of_log_ratio is not None
     if REWARD_FORMS[form].needs_shaped and not shaped:
-        with pytest.raises(ConfigurationError, match="use AIRL, or 'logit'"):
+        with pytest.raises(ConfigurationError, match="use AIRL, or the reward 'logit'"):
             imitator(algorithm, model, loss=loss, reward=form)
         return
     if reads_ratio and not LOSSES[loss].has_log_ratio:
