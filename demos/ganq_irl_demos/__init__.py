@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ganq_irl_demos.checking.check import check_demonstrations, examine_demonstrations, require_valid
     from ganq_irl_demos.checking.findings import Finding
     from ganq_irl_demos.converting import convert_demonstrations
+    from ganq_irl_demos.demonstrations import OPTIONAL_FIELDS, Demonstrations
     from ganq_irl_demos.formats import FORMATS
     from ganq_irl_demos.imitation_types import to_imitation
     from ganq_irl_demos.loading import load_demonstrations, save_demonstrations
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from ganq_irl_demos.recording.policies import random_policy
     from ganq_irl_demos.recording.record import record_episodes
     from ganq_irl_demos.summary import summarize
-    from ganq_irl_demos.trajectories import MISSABLE, Demonstrations, Trajectory
+    from ganq_irl_demos.trajectories import Trajectory
 
 _LAZY = {
-    "Demonstrations": "trajectories",
+    "Demonstrations": "demonstrations",
     "FORMATS": "formats",
     "Finding": "checking.findings",
-    "MISSABLE": "trajectories",
+    "OPTIONAL_FIELDS": "demonstrations",
     "Trajectory": "trajectories",
     "check_demonstrations": "checking.check",
     "convert_demonstrations": "converting",
@@ -45,7 +46,7 @@ _LAZY = {
 
 __all__ = [
     "FORMATS",
-    "MISSABLE",
+    "OPTIONAL_FIELDS",
     "CatalogEntry",
     "Demonstrations",
     "Finding",

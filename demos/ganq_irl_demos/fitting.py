@@ -15,6 +15,9 @@ from ganq_irl.errors import InvalidDemonstrations
 NUMERIC = "biuf"
 """Kinds of numpy dtype that demonstrations may hold: booleans, integers, floats."""
 
+BLOCK_ROWS = 1 << 14
+"""Rows looked at together."""
+
 
 def plain_array(value: Any, name: str) -> np.ndarray:
     """An array of ordinary numbers: native byte order, at most 64 bits, in main memory and outside of any gradient.
@@ -81,7 +84,7 @@ def fitted(array: np.ndarray, space: spaces.Space) -> np.ndarray:
     Only flattened or added dimensions are undone: pixels are never put in another order. Booleans become numbers, and
     floats that are whole numbers become integers where the space has those. Everything else is left for the checks.
     """
-    if space.shape is None or not array.ndim or array.dtype.kind not in NUMERIC:
+    if space.shape is None or not array.ndim or 0 in array.shape[1:] or array.dtype.kind not in NUMERIC:
         return array
     if array.shape[1:] != space.shape and _same_order(array.shape[1:], space.shape):
         array = array.reshape(len(array), *space.shape)
@@ -101,8 +104,9 @@ def _same_order(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 
 def _are_whole(array: np.ndarray) -> bool:
-    largest = 2.0**63
-    return bool(np.isfinite(array).all() and (np.abs(array) < largest).all() and (array == np.rint(array)).all())
+    """Whether all values are whole numbers of 64 bits; looked at in blocks, since the array may be larger than memory."""
+    blocks = (array[start : start + BLOCK_ROWS] for start in range(0, len(array), BLOCK_ROWS))
+    return all(bool(((np.abs(block) < 2.0**63) & (block == np.rint(block))).all()) for block in blocks)
 
 
 def _holds(dtype: np.dtype, array: np.ndarray) -> bool:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganq_irl.errors import InvalidDemonstrations
+from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.fitting import plain_array
 from ganq_irl_demos.tables.joints import Rules
 from ganq_irl_demos.tables.survey import survey
-from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory, named_arrays
+from ganq_irl_demos.trajectories import Observations, Trajectory, named_arrays
 
 if TYPE_CHECKING:
     from imitation.data import types

@@ -24,10 +24,11 @@ from ganq_irl.files import require_plain
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos import hub, mixing
 from ganq_irl_demos.catalog import catalog, same_environment
+from ganq_irl_demos.demonstrations import OPTIONAL_FIELDS, Demonstrations
 from ganq_irl_demos.formats import FORMATS, format_of, named_format, suffix_format
 from ganq_irl_demos.mixing import join
 from ganq_irl_demos.streams import EpisodeStream, Request, split_mask
-from ganq_irl_demos.trajectories import MISSABLE, Demonstrations, Trajectory
+from ganq_irl_demos.trajectories import Trajectory
 
 
 def load_demonstrations(
@@ -39,7 +40,7 @@ def load_demonstrations(
     format: str | None = None,
     columns: Mapping[str, str | Sequence[str]] | None = None,
     trust: bool = False,
-    needs: Sequence[str] = MISSABLE,
+    needs: Sequence[str] = OPTIONAL_FIELDS,
 ) -> Demonstrations:
     """Load demonstrations; their values are not checked here, which ``require_valid`` does.
 
@@ -57,7 +58,7 @@ def load_demonstrations(
         columns: field (``observations``, or another usual name of it, such as ``obs``) -> name or names of the columns that
             hold it, for tables.
         trust: whether a pickled replay buffer may be opened, which runs whatever code is in it.
-        needs: what the learner cannot do without, of ``MISSABLE``.
+        needs: what the learner cannot do without, of ``OPTIONAL_FIELDS``.
 
     Raises:
         ConfigurationError: an unknown name, or one that no file can have.
@@ -225,7 +226,7 @@ def _from_objects(source: Any, request: Request) -> Demonstrations:
         trajectories, kind = list(source), "trajectories"
     else:
         trajectories, kind = from_imitation(source, horizon_of(request.env_id)), "imitation's trajectories"
-    return Demonstrations(tuple(trajectories), request.observation_space, request.action_space, request.env_id, source=kind)
+    return Demonstrations(trajectories, request.observation_space, request.action_space, request.env_id, source=kind)
 
 
 def _agreeing(

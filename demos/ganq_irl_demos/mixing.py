@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,8 +12,8 @@ from ganq_irl.errors import ConfigurationError, DemoFormatError
 from ganq_irl.files import read_toml
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos.catalog import same_environment
+from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.streams import split_mask
-from ganq_irl_demos.trajectories import Demonstrations
 
 TABLE = "demonstrations"
 MAX_NAME, MAX_PART = 1024, 200
@@ -71,8 +70,7 @@ def _beside(path: Path, source: str) -> str:
 def join(sets: Sequence[tuple[Demonstrations, float]], source: str) -> Demonstrations:
     """One set in which each trajectory counts in proportion to the weight of the set it comes from.
 
-    It counts by being there several times (the arrays are shared, not copied), so that every algorithm understands it.
-    Weights are rounded to a ratio of small whole numbers.
+    It is there several times, so that every algorithm understands it. Weights are rounded to a ratio of small whole numbers.
 
     Raises:
         ConfigurationError: nothing to join, or a weight that is not positive and finite, or too far from the others.
@@ -91,13 +89,13 @@ def join(sets: Sequence[tuple[Demonstrations, float]], source: str) -> Demonstra
             raise ConfigurationError(
                 f"{other.source} is of {other.env_id} and {first.source} of {first.env_id}; join one task only"
             )
-    repeated = (demos.trajectories * count for (demos, _), count in zip(sets, counts, strict=True))
+    repeated = (one for (demos, _), count in zip(sets, counts, strict=True) for _ in range(count) for one in demos)
     made = [
         {"source": demos.source, "weight": weight, "copies": count, "provenance": demos.provenance}
         for (demos, weight), count in zip(sets, counts, strict=True)
     ]
     return Demonstrations(
-        trajectories=tuple(itertools.chain.from_iterable(repeated)),
+        trajectories=repeated,
         observation_space=first.observation_space,
         action_space=first.action_space,
         env_id=next((demos.env_id for demos, _ in sets if demos.env_id), None),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gymnasium import spaces
 
 from ganq_irl import budget
-from ganq_irl_demos.trajectories import Demonstrations, Trajectory, named_arrays
+from ganq_irl_demos.columns import IN_MEMORY
+from ganq_irl_demos.demonstrations import Demonstrations
+from ganq_irl_demos.episodes import Episodes
+from ganq_irl_demos.headers import description_of
+from ganq_irl_demos.trajectories import Trajectory
 
-TRAJECTORY_BYTES = 1 << 10
-"""Memory of a trajectory beside its values."""
+EPISODE_BYTES = 1 << 10
+"""Memory of an episode beside its values, until it is joined to the others."""
 
 REMARKS = "remarks"
 """Key of the provenance under which the remarks of readers are kept."""
@@ -65,7 +69,7 @@ class EpisodeStream:
         guessed: whether the spaces were taken from the numbers.
     """
 
-    episodes: Callable[[], Iterator[Trajectory]]
+    episodes: Callable[[], Iterable[Trajectory]]
     observation_space: spaces.Space
     action_space: spaces.Space
     env_id: str | None = None
@@ -84,13 +88,7 @@ class EpisodeStream:
     def of(demonstrations: Demonstrations) -> EpisodeStream:
         """Demonstrations in memory as a stream."""
         return EpisodeStream(
-            episodes=lambda: iter(demonstrations),
-            observation_space=demonstrations.observation_space,
-            action_space=demonstrations.action_space,
-            env_id=demonstrations.env_id,
-            provenance=demonstrations.provenance,
-            source=demonstrations.source,
-            missing=demonstrations.missing,
+            episodes=lambda: demonstrations.episodes, source=demonstrations.source, **description_of(demonstrations)
         )
 
     def collect(self) -> Demonstrations:
@@ -99,22 +97,23 @@ class EpisodeStream:
         Raises:
             ReadLimitExceeded: they take more memory than may be read.
         """
-        return Demonstrations(
-            trajectories=tuple(self._held()),
-            observation_space=self.observation_space,
-            action_space=self.action_space,
-            env_id=self.env_id,
-            provenance=self.provenance,
-            source=self.source,
-            missing=self.missing,
-        )
+        demonstrations = Demonstrations(self._counted(), source=self.source, **description_of(self))
+        budget.current().hold(demonstrations.arrays.values(), self.source)
+        return demonstrations
 
-    def _held(self) -> Iterator[Trajectory]:
-        """The episodes, counted while their arrays live."""
+    def _counted(self) -> Iterable[Trajectory]:
+        """The episodes; their arrays are counted while they live, and so is the room to join them, a field at a time."""
+        episodes = self.episodes()
+        return episodes if isinstance(episodes, Episodes) else self._count(episodes)
+
+    def _count(self, episodes: Iterable[Trajectory]) -> Iterator[Trajectory]:
         current = budget.current()
         current.add_source(self.source)
-        for trajectory in self.episodes():
-            rewards = () if trajectory.rewards is None else (trajectory.rewards,)
-            current.hold((*named_arrays(trajectory.observations).values(), trajectory.actions, *rewards), self.source)
-            current.hold_object(trajectory, TRAJECTORY_BYTES, self.source)
+        passed = 0
+        for trajectory in episodes:
+            arrays = trajectory.arrays.values()
+            current.hold(arrays, self.source)
+            current.hold_object(trajectory.actions, EPISODE_BYTES, self.source)
+            passed += sum(array.nbytes for array in arrays)
+            current.check(min(passed, IN_MEMORY), self.source)
             yield trajectory

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ganq_irl.spaces import space_to_json
-from ganq_irl_demos.packing import pack
-from ganq_irl_demos.trajectories import Demonstrations, named_spaces
+from ganq_irl_demos.demonstrations import Demonstrations
+from ganq_irl_demos.trajectories import named_spaces
 
 MAX_DIMENSIONS = 64
 """Ranges are given for each dimension up to this many; images and longer vectors get one range."""
@@ -23,11 +23,8 @@ def summarize(demos: Demonstrations) -> dict[str, Any]:
         ``lengths`` and ``returns`` (``mean std min max``; None where there are none), ``fields`` (for observations and
         actions ``dtype shape min max``, and ``counts`` of discrete actions), the spaces, what is ``missing``, and the
         provenance. Ranges are over finite values, ``counts`` over those that occur.
-
-    Raises:
-        InvalidDemonstrations: trajectories differ in shape, so that there are no common ranges.
     """
-    _, arrays = pack(demos)
+    arrays = demos.arrays
     lengths = arrays["lengths"]
     names = [*named_spaces(demos.observation_space), "actions"]
     return {

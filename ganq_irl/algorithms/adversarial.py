@@ -38,7 +38,7 @@ from ganq_irl.generators.substitution import substituting
 from ganq_irl.generators.values import ValueNormalizer
 from ganq_irl.rewards import RewardModel, build_reward_form
 from ganq_irl.types import Batch
-from ganq_irl_demos import MISSABLE
+from ganq_irl_demos import OPTIONAL_FIELDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ class AdversarialImitation(GeneratorImitation):
 
     def _load(self, demonstrations: Any, discriminator: BaseDiscriminator) -> tuple[Batch, str]:
         seen = {*discriminator.encoder.fields, *(["actions"] if discriminator.states_log_ratio else [])}
-        loaded = demonstrations_for(self.generator, demonstrations, [name for name in MISSABLE if name in seen])
+        loaded = demonstrations_for(self.generator, demonstrations, [name for name in OPTIONAL_FIELDS if name in seen])
         batch = loaded.to_batch(self.generator.device)
         space = self.generator.observation_space
         batch = replace(

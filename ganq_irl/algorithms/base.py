@@ -193,7 +193,7 @@ def demonstrations_for(generator: BaseAlgorithm, demonstrations: Any, needs: Seq
     Args:
         generator: with its environment.
         demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
-        needs: what is learned from, of ``MISSABLE``; demonstrations that lack it are refused.
+        needs: what is learned from, of ``OPTIONAL_FIELDS``; demonstrations that lack it are refused.
 
     Raises:
         GanqIrlError: demonstrations that cannot be read, are not sound, or are of another environment.

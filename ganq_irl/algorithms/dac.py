@@ -26,7 +26,7 @@ from ganq_irl.generators.off_policy import relabelled
 from ganq_irl.generators.replay_rows import keep_on_device
 from ganq_irl.generators.replay_views import ReplayView
 from ganq_irl.types import Batch
-from ganq_irl_demos import MISSABLE
+from ganq_irl_demos import OPTIONAL_FIELDS
 
 R1, GRADIENT_PENALTY = {"name": "r1", "weight": 10.0}, {"name": "gradient-penalty", "weight": 10.0}
 
@@ -106,7 +106,7 @@ class DAC(AdversarialImitation):
 
     def _expert_replay(self, generator: OffPolicyAlgorithm, demonstrations: Any) -> ExpertReplay:
         try:
-            loaded = demonstrations_for(generator, demonstrations, needs=MISSABLE)
+            loaded = demonstrations_for(generator, demonstrations, needs=OPTIONAL_FIELDS)
         except InvalidDemonstrations as error:  # what the discriminator reads of them was there
             raise InvalidDemonstrations(
                 f"expert_share={self.settings.expert_share} replays whole transitions; give expert_share=0 ({error})"

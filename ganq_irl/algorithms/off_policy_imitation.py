@@ -12,7 +12,7 @@ from ganq_irl.algorithms.expert_replay import ExpertReplay
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.state import generator_state, load_generator_state
-from ganq_irl_demos import MISSABLE
+from ganq_irl_demos import OPTIONAL_FIELDS
 
 
 class OffPolicyImitation(GeneratorImitation):
@@ -32,7 +32,7 @@ class OffPolicyImitation(GeneratorImitation):
 
     def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: Any) -> None:
         self.generator, self.settings = self._checked(generator), settings
-        loaded = demonstrations_for(generator, demonstrations, needs=MISSABLE)
+        loaded = demonstrations_for(generator, demonstrations, needs=OPTIONAL_FIELDS)
         self.demonstrations_checksum = loaded.checksum
         self.expert = ExpertReplay(self.generator, loaded, reward=self.expert_reward, seed=settings.seed)
 

@@ -69,7 +69,8 @@ def make_trajectory(steps: int = 5, seed: int = 0, **changes: Any) -> Trajectory
 def make_demos(*trajectories: Trajectory, **changes: Any) -> Demonstrations:
     """Demonstrations of the given trajectories, or of three sound ones, with some attributes replaced."""
     sound = trajectories or tuple(make_trajectory(5 + index, index) for index in range(3))
-    return replace(Demonstrations(sound, OBSERVATIONS, ACTIONS, "Test-v0", {"by": "a test"}, "test.npz"), **changes)
+    about = {"observation_space": OBSERVATIONS, "action_space": ACTIONS, "env_id": "Test-v0", "provenance": {"by": "a test"}}
+    return Demonstrations(sound, **{**about, "source": "test.npz", **changes})
 
 
 def edited(array: np.ndarray, index: Any, value: Any) -> np.ndarray:

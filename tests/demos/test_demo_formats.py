@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ganq_irl.budget import read_limit
-from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
+from ganq_irl.errors import DemoFormatError
 from ganq_irl_demos import FORMATS, Demonstrations, load_demonstrations, save_demonstrations
 from ganq_irl_demos.formats import npz
-from ganq_irl_demos.packing import content_checksum
+from ganq_irl_demos.headers import content_checksum
 from tests.demos.demo_examples import demonstrations, make_demos, make_trajectory, same
 
 in_every_format = pytest.mark.parametrize("name", ["npz"])  # what only a format with a checksum and JSON beside it keeps
@@ -38,14 +38,6 @@ def test_what_was_written_is_read_back_equal(name, tmp_path, demos):
 def test_equal_demonstrations_give_equal_bytes(name, tmp_path):
     first, second = (save_demonstrations(make_demos(), tmp_path / f"{i}{FORMATS[name].suffix}") for i in range(2))
     assert first.read_bytes() == second.read_bytes()
-
-
-@in_every_format
-def test_writing_what_is_no_one_data_set_writes_nothing(name, tmp_path):
-    broken = make_demos(make_trajectory(), make_trajectory(actions=np.zeros((5, 2))))
-    with pytest.raises(InvalidDemonstrations):
-        save_demonstrations(broken, tmp_path / f"demos{FORMATS[name].suffix}")
-    assert not list(tmp_path.iterdir())
 
 
 @in_every_format
@@ -210,7 +202,7 @@ def test_an_altered_array_is_noticed(tmp_path):
             {"observation_space": {"type": "Box", "shape": [10**6, 10**6], "dtype": "float32", "low": 0, "high": 1}},
             "too large",
         ),
-        ({"seeds": [1]}, "malformed header"),
+        ({"seeds": [1]}, "one for each trajectory"),
         ({"seeds": ["a", "b", "c"]}, "malformed header"),
         ({"provenance": []}, "malformed header"),
         ({"env_id": 3}, "malformed header"),

@@ -81,7 +81,7 @@ def test_returns_against_random_and_expert(pendulum):
     bad = record_episodes(random_policy(pendulum.action_space, np.random.default_rng(0)), pendulum, 3, seed=9)
     assert not rules(good) & {"poor", "mixed-quality", "too-good"}
     assert "poor" in rules(bad)
-    mixed = replace(good, trajectories=good.trajectories + bad[:1].trajectories)
+    mixed = replace(good, trajectories=[*good, bad[0]])
     (finding,) = [finding for finding in examine_demonstrations(mixed) if finding.rule == "mixed-quality"]
     assert finding.trajectory == 6
     sums = replace(good, trajectories=tuple(replace(one, rewards=np.zeros(len(one)) + 20) for one in good))

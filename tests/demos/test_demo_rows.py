@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ganq_irl_demos import batching, examine_demonstrations, load_demonstrations, packing, save_demonstrations
+from ganq_irl.errors import InvalidDemonstrations
+from ganq_irl_demos import batching, columns, examine_demonstrations, load_demonstrations, save_demonstrations
 from ganq_irl_demos.checking import rows
 from ganq_irl_demos.checking.rows import Rows
-from ganq_irl_demos.packing import pack
+from ganq_irl_demos.columns import Column
 from tests.demos.demo_examples import edited, make_demos, make_trajectory
 
 
@@ -37,47 +38,37 @@ def test_small_blocks_find_what_one_block_finds(demos, monkeypatch):
 
 def test_blocks_are_the_rows_in_order_and_no_larger_than_asked(monkeypatch):
     monkeypatch.setattr(rows, "BLOCK_BYTES", 64)
-    arrays = {3: np.arange(10.0).reshape(5, 2), 5: np.arange(10.0, 12).reshape(1, 2), 9: np.arange(12.0, 40).reshape(14, 2)}
-    field = Rows.of(arrays, "x")
+    array = np.arange(40.0).reshape(20, 2)
+    field = Rows("x", array, np.array([0, 5, 5, 6, 20]))
     blocks = list(field.blocks())
-    np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), np.concatenate(list(arrays.values())))
+    np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), array)
     assert max(len(block) for _, block in blocks) == 4
     assert [first for first, _ in blocks] == np.cumsum([0, *(len(block) for _, block in blocks)])[:-1].tolist()
     monkeypatch.setattr(rows, "SAMPLE", 6)
-    np.testing.assert_array_equal(field.sample(), np.concatenate(list(arrays.values()))[::4])
+    np.testing.assert_array_equal(field.sample(), array[::4])
     (low, high) = field.ranges.low, field.ranges.high
     assert (low.tolist(), high.tolist(), field.ranges.finite) == ([0, 1], [38, 39], True)
+    found = field.findings(lambda block: (block >= 9) & (block <= 13), "error", "odd", "expected others")
+    assert [(one.trajectory, one.step) for one in found] == [(0, 4), (2, 0), (3, 0)], "an episode without rows owns none"
 
 
-def test_what_lies_end_to_end_is_joined_without_a_copy(tmp_path, monkeypatch):
+def test_episodes_of_a_large_file_stay_in_it(tmp_path, monkeypatch):
     monkeypatch.setattr("ganq_irl_demos.formats.npz.COMPRESSED_BYTES", 0)
     monkeypatch.setattr("ganq_irl_demos.formats.npz.MAPPED_BYTES", 0)
     demos = many()
     mapped = load_demonstrations(save_demonstrations(demos, tmp_path / "d.npz"))
-    _, joined = pack(mapped)
-    assert np.shares_memory(joined["observations"], mapped[4].observations)
-    assert not joined["observations"].flags.writeable
+    for array in (mapped.arrays["observations"], mapped[2:5].arrays["observations"], mapped[4].observations):
+        assert isinstance(array.base, np.memmap) or isinstance(array.base.base, np.memmap)
+        assert not array.flags.writeable
     assert mapped.checksum == demos.checksum
-    _, apart = pack(mapped[::2])
-    assert not np.shares_memory(apart["observations"], mapped[0].observations)
-    np.testing.assert_array_equal(apart["actions"], np.concatenate([one.actions for one in mapped[::2]]))
-
-
-def test_two_arrays_that_happen_to_be_neighbours_are_not_taken_for_one():
-    whole = np.arange(12.0, dtype=np.float32).reshape(6, 2)
-    parts = [np.frombuffer(whole.data, np.float32)[:6].reshape(3, 2), whole[3:]]
-
-    assert packing._lie_end_to_end([whole[:3], whole[3:]])
-    assert not packing._lie_end_to_end([whole[3:], whole[:3]])
-    assert not packing._lie_end_to_end([whole[:3], whole[4:]])
-    assert not packing._lie_end_to_end([whole[:3], parts[1].copy()])
+    np.testing.assert_array_equal(mapped[::2].arrays["actions"], np.concatenate([one.actions for one in mapped[::2]]))
 
 
 @pytest.mark.parametrize("limit", [0, 1 << 30])
 def test_a_batch_in_a_file_is_the_batch_in_memory(limit, monkeypatch):
     demos = many()
     expected = demos.to_batch()
-    monkeypatch.setattr(batching, "IN_MEMORY", limit)
+    monkeypatch.setattr(columns, "IN_MEMORY", limit)
     monkeypatch.setattr(batching, "CHUNK_ROWS", 7)
     batch = demos.to_batch()
     for name in ("observations", "actions", "next_observations", "dones"):
@@ -88,7 +79,18 @@ def test_a_batch_in_a_file_is_the_batch_in_memory(limit, monkeypatch):
     assert demos[0].observations[0].any()
 
 
-def test_pieces_of_one_row_are_joined_whatever_their_stride():
-    whole = np.arange(6.0).reshape(3, 2)
-    parts = [whole[::2][:1], whole[1:2], whole[2:]]
-    assert np.array_equal(packing._join(parts, "actions", "set"), whole)
+@pytest.mark.parametrize("limit", [0, 50, 1 << 30])
+def test_a_column_in_a_file_is_the_column_in_memory(limit, monkeypatch, tmp_path):
+    monkeypatch.setattr(columns, "IN_MEMORY", limit)
+    monkeypatch.setattr(columns, "CHUNK", 64)
+    pieces = [np.arange(6, dtype=np.int8).reshape(3, 2), np.zeros((0, 2), np.int8), np.full((9, 2), 300, np.int16)]
+    column = Column(tmp_path)
+    for piece in [*pieces, np.full((1, 2), 0.5, np.float32)]:
+        column.append(piece, "x")
+    with pytest.raises(InvalidDemonstrations, match=r"^x: shapes \[\(2,\), \(3,\)\]"):
+        column.append(np.zeros((1, 3)), "x")
+    found = column.finished()
+    np.testing.assert_array_equal(found, np.concatenate([*pieces, np.full((1, 2), 0.5)]))
+    assert found.dtype == np.float32
+    assert isinstance(found, np.memmap) == (limit < 100)
+    assert not list(tmp_path.iterdir()), "the file has no name"

@@ -61,8 +61,12 @@ def test_ragged_lists_are_refused_by_name():
 def test_a_slice_is_demonstrations_and_an_index_a_trajectory():
     demos = make_demos()
     assert isinstance(demos[1:], Demonstrations)
-    assert demos[1:].trajectories == demos.trajectories[1:]
-    assert demos[-1] is demos.trajectories[2]
+    assert [one.seed for one in demos[1:]] == [1, 2]
+    assert [one.seed for one in demos[::-2]] == [2, 0]
+    assert np.shares_memory(demos[1:].arrays["actions"], demos[-1].actions)
+    np.testing.assert_array_equal(demos[-1].observations, make_trajectory(7, 2).observations)
+    with pytest.raises(IndexError):
+        demos[3]
 
 
 def test_select_takes_the_first_or_draws_without_replacement():
@@ -149,15 +153,18 @@ def test_no_transitions_make_no_batch(trajectories):
             {"observations": {"a": np.zeros((6, 3))}},
             r"trajectory 1: given \['observations.a'\], expected \['observations'\]",
         ),
-        ({"actions": np.zeros((5, 2))}, "actions: shapes"),
+        ({"actions": np.zeros((5, 2))}, r"test.npz: trajectory 1, actions: shapes"),
+        ({"observations": np.full((6, 3), None)}, "trajectory 1, observations: dtype object"),
+        ({"actions": np.zeros((5, 1), complex)}, "trajectory 1, actions: dtype complex128"),
+        ({"rewards": np.full(5, "one")}, "trajectory 1, rewards: dtype <U3"),
+        ({"rewards": np.zeros((5, 2))}, r"trajectory 1, rewards: shape \(5, 2\)"),
         ({"actions": np.array(["left"] * 5)}, "actions: dtype <U4"),
         ({"actions": np.float32(1)}, "actions: given a single value"),
     ],
 )
 def test_what_is_no_one_data_set_is_refused_with_its_place(changes, message):
-    demos = make_demos(make_trajectory(), make_trajectory(**changes))
     with pytest.raises(InvalidDemonstrations, match=message):
-        demos.to_batch()
+        make_demos(make_trajectory(), make_trajectory(**changes))
 
 
 def test_the_checksum_is_of_the_content_and_not_of_the_source():

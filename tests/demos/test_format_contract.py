@@ -95,9 +95,10 @@ def test_content_shows_the_format_whatever_the_name(name, tmp_path):
 
 @in_every_format
 def test_what_is_no_one_data_set_writes_nothing(name, tmp_path):
-    broken = make_demos(make_trajectory(), make_trajectory(actions=np.zeros((5, 2))))
-    with pytest.raises(InvalidDemonstrations):
-        save_demonstrations(broken, path_for(name, tmp_path))
+    broken = [make_trajectory(), make_trajectory(actions=np.zeros((5, 2)))]
+    stream = replace(EpisodeStream.of(make_demos()), episodes=lambda: iter(broken))
+    with pytest.raises(InvalidDemonstrations, match="trajectory 1, actions"):
+        FORMATS[name].write(stream, path_for(name, tmp_path))
     assert not list(tmp_path.iterdir())
 
 

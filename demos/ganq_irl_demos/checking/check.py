@@ -17,10 +17,10 @@ from ganq_irl_demos.checking.findings import Finding
 from ganq_irl_demos.checking.quality import check_quality
 from ganq_irl_demos.checking.replays import check_replay
 from ganq_irl_demos.checking.rows import Rows
-from ganq_irl_demos.checking.structure import check_structure
 from ganq_irl_demos.checking.values import check_actions, check_observations, check_rewards
+from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.streams import remarks_in
-from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
+from ganq_irl_demos.trajectories import named_arrays, named_spaces
 
 SHOWN = 5
 """Findings that an error message lists before it counts the rest."""
@@ -55,14 +55,9 @@ def check_demonstrations(
     """
     observation_space, different = _expected(demos.observation_space, observation_space, "observations")
     action_space, also_different = _expected(demos.action_space, action_space, "actions")
-    structure = [] if len(demos) else [_empty()]
-    for index, trajectory in enumerate(demos):
-        structure += check_structure(trajectory, index, observation_space, action_space, demos.missing)
-    sound = sorted(set(range(len(demos))) - {finding.trajectory for finding in structure if finding.severity == "error"})
-    findings = [*_check_remarks(demos), *_check_environment(demos, env_id), *different, *also_different, *structure]
-    findings += [*_check_ends(demos, max_episode_steps), *_check_duplicates(demos, sound), *_check_some_rewarded(demos)]
-    if sound:
-        findings += _check_values(demos, sound, observation_space, action_space)
+    findings = [*_check_remarks(demos), *_check_environment(demos, env_id), *different, *also_different]
+    findings += [*_check_lengths(demos), *_check_ends(demos, max_episode_steps), *_check_duplicates(demos)]
+    findings += [*_check_some_rewarded(demos), *_check_values(demos, observation_space, action_space)]
     return _in_order(findings)
 
 
@@ -136,8 +131,13 @@ def _expected(own: spaces.Space, asked: spaces.Space | None, field: str) -> tupl
     return asked, []
 
 
-def _empty() -> Finding:
-    return Finding("error", None, None, "trajectories", "empty", "there are no trajectories; record or load at least one")
+def _check_lengths(demos: Demonstrations) -> Iterator[Finding]:
+    if not len(demos):
+        message = "there are no trajectories; record or load at least one"
+        yield Finding("error", None, None, "trajectories", "empty", message)
+    for index in np.flatnonzero(demos.arrays["lengths"] == 0):
+        message = "the trajectory has no transitions; leave it out"
+        yield Finding("error", int(index), None, "actions", "zero-length", message)
 
 
 def _check_remarks(demos: Demonstrations) -> Iterator[Finding]:
@@ -180,11 +180,11 @@ def _check_ends(demos: Demonstrations, limit: int | None) -> Iterator[Finding]:
             yield Finding("warning", index, None, "terminated", "horizon", message)
 
 
-def _check_duplicates(demos: Demonstrations, sound: list[int]) -> Iterator[Finding]:
+def _check_duplicates(demos: Demonstrations) -> Iterator[Finding]:
     seen: dict[bytes, int] = {}
-    for index in sound:
+    for index, trajectory in enumerate(demos):
         digest = hashlib.blake2b(digest_size=16)
-        for array in [*named_arrays(demos[index].observations).values(), demos[index].actions]:
+        for array in [*named_arrays(trajectory.observations).values(), trajectory.actions]:
             flat = np.ascontiguousarray(array).reshape(-1)
             digest.update(str(array.shape).encode())
             digest.update(flat.view(np.uint8).data if flat.size else b"")
@@ -195,21 +195,19 @@ def _check_duplicates(demos: Demonstrations, sound: list[int]) -> Iterator[Findi
 
 
 def _check_some_rewarded(demos: Demonstrations) -> Iterator[Finding]:
-    without = [index for index, trajectory in enumerate(demos) if trajectory.rewards is None]
+    without = np.flatnonzero(~demos.arrays["rewarded"]).tolist()
     if without and len(without) < len(demos):
         message = f"no rewards here (nor in {len(without) - 1} more), but in others: returns cannot be summarised"
         yield Finding("warning", without[0], None, "rewards", "some-rewards", message)
 
 
-def _check_values(
-    demos: Demonstrations, sound: list[int], observation_space: spaces.Space, action_space: spaces.Space
-) -> Iterator[Finding]:
-    """Rules on numbers, over all trajectories of sound structure at once."""
-    observations = {index: named_arrays(demos[index].observations) for index in sound}
+def _check_values(demos: Demonstrations, observation_space: spaces.Space, action_space: spaces.Space) -> Iterator[Finding]:
+    """Rules on numbers, over all trajectories at once."""
+    if not len(demos):
+        return
     for name, space in named_spaces(observation_space).items():
-        yield from check_observations(Rows.of({index: observations[index][name] for index in sound}, name), space)
+        yield from check_observations(Rows.of(demos, name), space)
     if "actions" not in demos.missing:
-        yield from check_actions(Rows.of({index: demos[index].actions for index in sound}, "actions"), action_space)
-    rewards = {index: rewards for index in sound if (rewards := demos[index].rewards) is not None}
-    if rewards:
-        yield from check_rewards(Rows.of(rewards, "rewards"))
+        yield from check_actions(Rows.of(demos, "actions"), action_space)
+    if len(rewards := Rows.of(demos, "rewards")):
+        yield from check_rewards(rewards)

@@ -11,7 +11,8 @@ from gymnasium import spaces
 from ganq_irl_demos.catalog import reference_returns
 from ganq_irl_demos.checking.findings import Finding
 from ganq_irl_demos.checking.rows import Rows
-from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
+from ganq_irl_demos.demonstrations import Demonstrations
+from ganq_irl_demos.trajectories import named_spaces
 
 FAR = 20
 """A value is far when it lies this many times the middle 98 % of its dimension away from them."""
@@ -37,8 +38,7 @@ def check_quality(demos: Demonstrations) -> Iterator[Finding]:
     if not demos.n_transitions:
         return
     for name in named_spaces(demos.observation_space):
-        arrays = {index: named_arrays(one.observations)[name] for index, one in enumerate(demos)}
-        yield from _check_spread(Rows.of(arrays, name))
+        yield from _check_spread(Rows.of(demos, name))
     if "actions" not in demos.missing:
         yield from _check_saturation(demos)
     yield from _check_lengths(demos)
@@ -73,7 +73,7 @@ def _check_saturation(demos: Demonstrations) -> Iterator[Finding]:
     space = demos.action_space
     if not isinstance(space, spaces.Box):
         return
-    rows = Rows.of({index: one.actions for index, one in enumerate(demos)}, "actions")
+    rows = Rows.of(demos, "actions")
     low, high = space.low.reshape(-1), space.high.reshape(-1)
     margin = np.where(np.isfinite(high - low), AT_BOUND * (high - low), 0)
     at_bound = sum(((block <= low + margin) | (block >= high - margin)).sum(axis=0) for _, block in rows.blocks())
@@ -88,17 +88,18 @@ def _check_saturation(demos: Demonstrations) -> Iterator[Finding]:
 
 def _check_lengths(demos: Demonstrations) -> Iterator[Finding]:
     """Time limits that contradict each other, and terminations that look like a time limit."""
-    lengths = np.array([len(one) for one in demos])
-    cut = Counter(len(one) for one in demos if one.truncated and not one.terminated)
+    lengths = demos.arrays["lengths"]
+    terminated, truncated = demos.arrays["terminated"], demos.arrays["truncated"]
+    cut = Counter(lengths[truncated & ~terminated].tolist())
     if len(cut) > 1:
         listed = ", ".join(f"{steps} ({count})" for steps, count in cut.most_common(5))
-        odd = next(index for index, one in enumerate(demos) if len(one) in cut and len(one) != max(cut) and one.truncated)
+        odd = int(np.flatnonzero(truncated & np.isin(lengths, list(cut)) & (lengths != max(cut)))[0])
         message = (
             f"episodes were truncated after different numbers of steps: {listed}; were they recorded with one time limit?"
         )
         yield Finding("warning", odd, int(lengths[odd]), "lengths", "horizon-mix", message)
     longest = int(lengths.max())
-    ended = [index for index, one in enumerate(demos) if one.terminated and not one.truncated and len(one) == longest]
+    ended = np.flatnonzero(terminated & ~truncated & (lengths == longest)).tolist()
     if not cut and len(ended) > max(1, ALIKE * len(demos)) and longest > 1 and len(set(lengths.tolist())) > 1:
         message = (
             f"{len(ended)} episodes terminated after exactly {longest} steps, and none went on longer; if that is a time "

@@ -10,8 +10,9 @@ import gymnasium as gym
 import numpy as np
 
 from ganq_irl_demos.checking.findings import Finding
+from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.recording.replay import replay
-from ganq_irl_demos.trajectories import Demonstrations, Trajectory, named_arrays
+from ganq_irl_demos.trajectories import Trajectory, named_arrays
 
 TOLERANCE = 1e-3
 """Differences between what was recorded and what is seen again, relative to the values, that releases may make."""

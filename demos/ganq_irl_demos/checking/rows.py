@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from ganq_irl_demos.checking.findings import Finding, Severity
+from ganq_irl_demos.demonstrations import Demonstrations
 
 BLOCK_BYTES = 16 << 20
 """Values looked at together, in bytes."""
@@ -36,56 +37,43 @@ class Ranges:
 
 @dataclass(frozen=True)
 class Rows:
-    """One field of several trajectories, end to end, though never joined.
+    """A field of all trajectories.
 
     Attributes:
-        parts: its array in each trajectory, ``(steps, ...)``.
-        trajectories: their indices in the set, ``(n_trajectories,)``.
-        field: name of the field.
-        dtype: common one.
-        dimensions: numbers in a row.
+        field: its name.
+        array: ``(rows, ...)``, trajectory after trajectory.
+        offsets: first row of each trajectory, and the number of all rows, ``(n_trajectories + 1,)``.
     """
 
-    parts: tuple[np.ndarray, ...]
-    trajectories: np.ndarray
     field: str
-    dtype: np.dtype
-    dimensions: int
+    array: np.ndarray
+    offsets: np.ndarray
 
     @staticmethod
-    def of(arrays: Mapping[int, np.ndarray], field: str) -> Rows:
-        """The arrays of trajectories, given by index; at least one, and all of one shape of row."""
-        parts = tuple(arrays.values())
-        dtype = np.result_type(*{part.dtype for part in parts})
-        return Rows(parts, np.array(list(arrays)), field, dtype, int(np.prod(parts[0].shape[1:])))
+    def of(demos: Demonstrations, field: str) -> Rows:
+        """A field of demonstrations by name."""
+        return Rows(field, demos.arrays[field], demos.episodes.offsets(field))
 
     def __len__(self) -> int:
         """Rows in all."""
-        return int(self._ends[-1])
+        return len(self.array)
 
-    @cached_property
-    def _ends(self) -> np.ndarray:
-        return np.cumsum([len(part) for part in self.parts])
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the values."""
+        return self.array.dtype
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers in a row."""
+        return int(np.prod(self.array.shape[1:]))
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """Consecutive blocks as ``(rows, dimensions)``, each with the number of its first row."""
+        flat = self.array.reshape(len(self), self.dimensions)
         most = max(1, BLOCK_BYTES // max(1, self.dimensions * self.dtype.itemsize))
-        pending: list[np.ndarray] = []
-        rows = first = 0
-        for part in self.parts:
-            for start in range(0, len(part), most):
-                piece = part[start : start + most]
-                if rows + len(piece) > most and pending:
-                    yield first, self._joined(pending)
-                    pending, rows, first = [], 0, first + rows
-                pending.append(piece)
-                rows += len(piece)
-        if pending:
-            yield first, self._joined(pending)
-
-    def _joined(self, pieces: list[np.ndarray]) -> np.ndarray:
-        joined = np.concatenate(pieces) if len(pieces) > 1 else np.asarray(pieces[0])
-        return joined.reshape(len(joined), self.dimensions)
+        for first in range(0, len(self), most):
+            yield first, flat[first : first + most]
 
     def sample(self, most: int | None = None) -> np.ndarray:
         """Up to ``most`` rows, evenly spread, ``(rows, dimensions)``; by default up to ``SAMPLE``."""
@@ -120,7 +108,7 @@ class Rows:
         found: dict[int, tuple[int, int, str, int]] = {}  # owner -> row, dimension, value, how many
         for first, block in self.blocks():
             rows, dimensions = np.nonzero(broken(block))
-            owners = np.searchsorted(self._ends, rows + first, side="right")
+            owners = np.searchsorted(self.offsets, rows + first, side="right") - 1
             for owner, at, count in zip(*np.unique(owners, return_index=True, return_counts=True), strict=True):
                 row, dimension = int(rows[at]), int(dimensions[at])
                 before = found.get(int(owner), (row + first, dimension, str(block[row, dimension]), 0))
@@ -128,6 +116,5 @@ class Rows:
         for owner, (row, dimension, value, count) in sorted(found.items()):
             place = f" in dimension {dimension}" if self.dimensions > 1 else ""
             more = f" (and {count - 1} more in this trajectory)" if count > 1 else ""
-            step = row - (int(self._ends[owner - 1]) if owner else 0)
             message = f"{value}{place}{more}; {expected}"
-            yield Finding(severity, int(self.trajectories[owner]), step, self.field, rule, message)
+            yield Finding(severity, owner, row - int(self.offsets[owner]), self.field, rule, message)

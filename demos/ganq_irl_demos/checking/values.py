@@ -39,12 +39,25 @@ def check_rewards(rows: Rows) -> Iterator[Finding]:
 
 
 def _check_field(rows: Rows, space: spaces.Space, outside_box: Severity, advice: str) -> Iterator[Finding]:
+    if rows.array.shape[1:] != space.shape:
+        given = f"shape of one step is {rows.array.shape[1:]}, expected {space.shape} as in {space}"
+        yield Finding("error", None, None, rows.field, "shape", f"{given}; was it made in another environment?")
+        return
     yield from _check_numbers(rows)
+    if rows.dtype.kind == "f" and np.dtype(space.dtype).kind != "f":
+        yield from _check_whole(rows, space)
     if isinstance(space, spaces.Box):
         yield from _check_box(rows, space, outside_box, advice)
     elif rows.dtype.kind != "b":
         yield from _check_counts(rows, space)
     yield from _check_constant(rows)
+
+
+def _check_whole(rows: Rows, space: spaces.Space) -> Iterator[Finding]:
+    def broken(block: np.ndarray) -> np.ndarray:
+        return np.isfinite(block) & (block != np.rint(block))
+
+    yield from rows.findings(broken, "error", "dtype", f"expected integers for {space}; round the values, or name the space")
 
 
 def _check_numbers(rows: Rows, severity: Severity = "error") -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,11 +11,11 @@ import numpy as np
 
 from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
+from ganq_irl_demos.columns import Column
 from ganq_irl_demos.fitting import NUMERIC, plain_array
 from ganq_irl_demos.formats import npz
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
-from ganq_irl_demos.staging import Column
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.columns import column_values
 from ganq_irl_demos.tables.joints import Block
@@ -113,13 +112,10 @@ def write(stream: EpisodeStream, path: Path) -> None:
         InvalidDemonstrations: a trajectory without transitions, or not sound.
     """
     note = Note.of(stream)
-    with replacing_file(path) as scratch, contextlib.ExitStack() as stack:
+    with replacing_file(path) as scratch:
         columns: dict[str, Column] = {}
         for block in row_blocks(stream, note):
             for name, array in block.items():
-                if name not in columns:
-                    columns[name] = Column(scratch.parent / f"column-{len(columns)}", name, stream.source)
-                    stack.callback(columns[name].close)
-                columns[name].append(array)
+                columns.setdefault(name, Column(scratch.parent)).append(array, f"{stream.source}, {name}")
         arrays = {column_name(name): column.finished() for name, column in columns.items()}
         npz.write_entries(scratch, {**arrays, KEY: np.frombuffer(note.to_json().encode(), np.uint8)})

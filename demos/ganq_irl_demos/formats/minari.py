@@ -27,7 +27,7 @@ from ganq_irl_demos.formats.limits import COPIES, brief, check_size, counted_epi
 from ganq_irl_demos.formats.minari_spaces import choose, chosen_space, chosen_values, is_supported, leaves
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet import open_parquet
-from ganq_irl_demos.packing import bound_size
+from ganq_irl_demos.headers import bound_size
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.joints import Block, Rules
 from ganq_irl_demos.tables.survey import survey

@@ -13,7 +13,7 @@ from gymnasium import spaces
 from ganq_irl import budget
 from ganq_irl.errors import DemoFormatError, ReadLimitExceeded
 from ganq_irl.parsing import json_cost, parse_json
-from ganq_irl_demos.packing import are_missable, are_seeds, header_of, space_in
+from ganq_irl_demos.headers import description_of, header_of, read_header
 from ganq_irl_demos.streams import EpisodeStream
 from ganq_irl_demos.trajectories import Trajectory
 
@@ -37,7 +37,7 @@ class Note:
     @staticmethod
     def of(stream: EpisodeStream) -> Note:
         """An empty note on a stream that is about to be written."""
-        return Note(stream.observation_space, stream.action_space, stream.env_id, stream.provenance, stream.missing)
+        return Note(**description_of(stream))
 
     def add(self, trajectory: Trajectory) -> None:
         """Remember what rows cannot say of the next trajectory."""
@@ -47,10 +47,7 @@ class Note:
 
     def to_json(self) -> str:
         """The note as text."""
-        stream = EpisodeStream(
-            lambda: iter(()), self.observation_space, self.action_space, self.env_id, self.provenance, missing=self.missing
-        )
-        return json.dumps({**header_of(stream, self.seeds), "rewarded": self.rewarded, "ends": self.ends})
+        return json.dumps({**header_of(self, self.seeds), "rewarded": self.rewarded, "ends": self.ends})
 
     @staticmethod
     def from_json(text: str | bytes, source: str) -> Note:
@@ -68,33 +65,16 @@ class Note:
             raise _malformed(source) from error
         if not isinstance(content, dict):
             raise _malformed(source)
-        rewarded: Any = content.get("rewarded")
-        seeds: Any = content.get("seeds")
-        ends: Any = content.get("ends")
-        provenance: Any = content.get("provenance")
-        env_id, missing = content.get("env_id"), content.get("missing", [])
-        sound = (
-            isinstance(provenance, dict)
-            and (env_id is None or isinstance(env_id, str))
-            and isinstance(rewarded, list)
-            and isinstance(ends, list)
-            and len(ends) == len(rewarded)
-            and all(isinstance(end, int) and 0 <= end < 4 for end in ends)
-            and are_seeds(seeds, len(rewarded))
-            and are_missable(missing)
-        )
-        if not sound:
+        rewarded, ends = content.get("rewarded"), content.get("ends")
+        described, seeds = read_header(content, source)
+        if (
+            not isinstance(rewarded, list)
+            or not isinstance(ends, list)
+            or not len(ends) == len(rewarded) == len(seeds)
+            or not all(isinstance(end, int) and 0 <= end < 4 for end in ends)
+        ):
             raise _malformed(source)
-        return Note(
-            observation_space=space_in(content, "observation_space", source),
-            action_space=space_in(content, "action_space", source),
-            env_id=env_id,
-            provenance=provenance,
-            missing=tuple(missing),
-            seeds=seeds,
-            rewarded=[bool(flag) for flag in rewarded],
-            ends=ends,
-        )
+        return Note(**described, seeds=list(seeds), rewarded=[bool(flag) for flag in rewarded], ends=ends)
 
     def of_some(self, chosen: list[int]) -> Note:
         """The note on some of the trajectories, by index; on all where it does not know them."""

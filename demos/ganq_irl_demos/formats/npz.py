@@ -1,12 +1,11 @@
 """The native format: a compressed ``.npz`` of plain arrays with a JSON header and a checksum, read with pickling off.
 
-Entries: ``header`` (UTF-8 JSON as uint8) and the arrays that ``ganq_irl_demos.packing`` describes; the key of a Dict
+Entries: ``header`` (UTF-8 JSON as uint8) and the arrays that ``Episodes`` describes; the key of a Dict
 observation is percent-encoded in the entry's name.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import tokenize
@@ -23,12 +22,13 @@ from ganq_irl import budget
 from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
 from ganq_irl.parsing import json_cost, parse_json
+from ganq_irl_demos.columns import CHUNK
+from ganq_irl_demos.demonstrations import Demonstrations
+from ganq_irl_demos.episodes import TABLE, Arrays, Episodes
 from ganq_irl_demos.fitting import NUMERIC
 from ganq_irl_demos.formats.limits import brief, check_zip
-from ganq_irl_demos.packing import TABLE, Arrays, check_lengths, content_checksum, header_of, unpack
-from ganq_irl_demos.staging import CHUNK, Column
+from ganq_irl_demos.headers import content_checksum, header_of, read_header
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.trajectories import named_arrays, named_spaces
 
 MAGIC = "ganq-irl demonstrations"
 VERSION = 1
@@ -68,10 +68,13 @@ def write(stream: EpisodeStream, path: Path) -> None:
     Raises:
         InvalidDemonstrations: trajectories differ in shape or hold something else than numbers.
     """
-    with replacing_file(Path(path)) as scratch, contextlib.ExitStack() as stack:
-        header, arrays = _staged(stream, scratch.parent, stack)
-        header = {"format": MAGIC, "version": VERSION, **header, "checksum": content_checksum(header, arrays)}
-        entries = {quote(name, safe=""): array for name, array in arrays.items()}
+    with replacing_file(Path(path)) as scratch:
+        spaces = stream.observation_space, stream.action_space
+        episodes = Episodes.of(stream.episodes(), *spaces, stream.source, folder=scratch.parent)
+        header = header_of(stream, episodes.seeds)
+        checksum = content_checksum(header, episodes.arrays)
+        header = {"format": MAGIC, "version": VERSION, **header, "checksum": checksum}
+        entries = {quote(name, safe=""): array for name, array in episodes.arrays.items()}
         write_entries(scratch, {"header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **entries})
 
 
@@ -81,29 +84,6 @@ def write_entries(path: Path, entries: Arrays) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in entries.items():
             _write_entry(archive, name, array, zipfile.ZIP_DEFLATED if small else zipfile.ZIP_STORED)
-
-
-def _staged(stream: EpisodeStream, folder: Path, stack: contextlib.ExitStack) -> tuple[dict[str, Any], Arrays]:
-    """What ``pack`` returns, with the long arrays in files."""
-    names = [*named_spaces(stream.observation_space), "actions", "rewards"]
-    columns = {name: Column(folder / f"column-{index}", name, stream.source) for index, name in enumerate(names)}
-    for column in columns.values():
-        stack.callback(column.close)
-    seeds: list[int | None] = []
-    table: dict[str, list[Any]] = {name: [] for name in TABLE}
-    for index, trajectory in enumerate(stream.episodes()):
-        check_lengths(trajectory, f"{stream.source}: trajectory {index}", set(names[:-2]))
-        for name, array in named_arrays(trajectory.observations).items():
-            columns[name].append(array)
-        columns["actions"].append(trajectory.actions)
-        if trajectory.rewards is not None:
-            columns["rewards"].append(trajectory.rewards)
-        seeds.append(trajectory.seed)
-        row = (len(trajectory), trajectory.terminated, trajectory.truncated, trajectory.rewards is not None)
-        for values, value in zip(table.values(), row, strict=True):
-            values.append(value)
-    long = {name: column.finished() for name, column in columns.items()}
-    return header_of(stream, seeds), {**{name: np.array(table[name], TABLE[name]) for name in TABLE}, **long}
 
 
 def _write_entry(archive: zipfile.ZipFile, name: str, array: np.ndarray, compression: int) -> None:
@@ -149,7 +129,9 @@ def read(path: Path, request: Request | None = None) -> EpisodeStream:
         checksum = _check_header(header, path)
         if content_checksum(header, arrays) != checksum:
             raise DemoFormatError(f"{path} was altered: its content does not match its checksum; copy or record it again")
-        return EpisodeStream.of(unpack(header, arrays, str(path)))
+        described, seeds = read_header(header, str(path))
+        episodes = Episodes.from_arrays(arrays, seeds, described["observation_space"], str(path))
+        return EpisodeStream.of(Demonstrations(episodes, **described, source=str(path)))
     except DemoFormatError:
         raise
     except UNREADABLE as error:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
-from ganq_irl_demos.packing import pack
-from ganq_irl_demos.trajectories import Demonstrations, named_spaces
+from ganq_irl_demos.demonstrations import Demonstrations
+from ganq_irl_demos.trajectories import named_spaces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def plot_summary(demos: Demonstrations, path: str | os.PathLike[str]) -> Path:
 
     Raises:
         ConfigurationError: matplotlib cannot write files of this suffix.
-        InvalidDemonstrations: there are no transitions, or trajectories differ in shape.
+        InvalidDemonstrations: there are no transitions.
     """
     from matplotlib.figure import Figure  # without pyplot: no window, no global state
 
@@ -63,7 +63,7 @@ def plot_summary(demos: Demonstrations, path: str | os.PathLike[str]) -> Path:
 
 
 def _draw(demos: Demonstrations, figure: Figure) -> None:
-    _, arrays = pack(demos)
+    arrays = demos.arrays
     (returns, lengths), (actions, coverage) = figure.subplots(2, 2)
     title = f"{demos.source}: {len(demos)} episodes of {demos.env_id or 'an unnamed environment'}"
     figure.suptitle(title, parse_math=False)  # a dollar sign in a file's name is no formula

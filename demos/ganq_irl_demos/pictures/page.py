@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ganq_irl_demos.checking.findings import Finding
+from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.pictures.several_sets import draw_sets
 from ganq_irl_demos.summary import summarize
-from ganq_irl_demos.trajectories import Demonstrations
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1a202c }

@@ -13,7 +13,8 @@ import numpy as np
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos.checking.rows import Rows
-from ganq_irl_demos.trajectories import Demonstrations, named_arrays, named_spaces
+from ganq_irl_demos.demonstrations import Demonstrations
+from ganq_irl_demos.trajectories import named_spaces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,8 +90,7 @@ def _returns(demos: Demonstrations) -> np.ndarray:
 
 def _rows(demos: Demonstrations, name: str) -> np.ndarray:
     """``(rows, dimensions)`` of a field, evenly spread over all trajectories."""
-    parts = [one.actions if name == "actions" else named_arrays(one.observations)[name] for one in demos]
-    return Rows.of(dict(enumerate(parts)), name).sample(SAMPLE).astype(np.float64)
+    return Rows.of(demos, name).sample(SAMPLE).astype(np.float64)
 
 
 def _columns(sets: Sequence[Demonstrations], field: str) -> dict[str, list[np.ndarray]]:

@@ -12,7 +12,8 @@ from gymnasium import spaces
 
 from ganq_irl.episodes import bounded
 from ganq_irl.errors import ConfigurationError
-from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory
+from ganq_irl_demos.demonstrations import Demonstrations
+from ganq_irl_demos.trajectories import Observations, Trajectory
 
 RESET, UNDO, QUIT = "r", "u", "q"
 LEFT, RIGHT, UP, DOWN = "left", "right", "up", "down"

@@ -14,7 +14,8 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
-from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory
+from ganq_irl_demos.demonstrations import Demonstrations
+from ganq_irl_demos.trajectories import Observations, Trajectory
 
 
 class Policy(Protocol):

@@ -13,8 +13,9 @@ from gymnasium import spaces
 from ganq_irl.episodes import bounded, require_finite
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl.spaces import check_supported
+from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.recording.policies import Policy
-from ganq_irl_demos.trajectories import Demonstrations, Observations, Trajectory
+from ganq_irl_demos.trajectories import Observations, Trajectory
 
 MAX_TRIES = 20
 """Episodes tried for each one wanted, before ``min_return`` is declared out of reach."""

@@ -5,16 +5,13 @@ Every reader of a table comes through here, so that no format lets a transition 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos.staging import Column
+from ganq_irl_demos.columns import Column
 from ganq_irl_demos.tables.joints import Block, Rules, next_names, number, rows_in, usual_differences
 from ganq_irl_demos.tables.survey import survey
 
@@ -124,16 +121,12 @@ def _in_order(blocks: Blocks, order: np.ndarray, source: str) -> Blocks:
     """The rows of a table in another order, by way of temporary files: it may be larger than memory."""
 
     def arranged() -> Iterator[Block]:
-        with tempfile.TemporaryDirectory(prefix="ganq-irl-") as scratch, ExitStack() as stack:
-            columns: dict[str, Column] = {}
-            for block in blocks():
-                for name, array in block.items():
-                    if name not in columns:
-                        columns[name] = Column(Path(scratch) / f"column-{len(columns)}", name, source)
-                        stack.callback(columns[name].close)
-                    columns[name].append(array)
-            table = {name: column.finished() for name, column in columns.items()}
-            for start in range(0, rows_in(table), ROWS):
-                yield {name: array[order[start : start + ROWS]] for name, array in table.items()}
+        columns: dict[str, Column] = {}
+        for block in blocks():
+            for name, array in block.items():
+                columns.setdefault(name, Column()).append(array, f"{source}, {name}")
+        table = {name: column.finished() for name, column in columns.items()}
+        for start in range(0, rows_in(table), ROWS):
+            yield {name: array[order[start : start + ROWS]] for name, array in table.items()}
 
     return arranged

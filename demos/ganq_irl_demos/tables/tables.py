@@ -12,11 +12,11 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
+from ganq_irl_demos.episodes import check_lengths
 from ganq_irl_demos.fitting import NUMERIC
 from ganq_irl_demos.formats.limits import counted, joined
 from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.imitation_types import horizon_of
-from ganq_irl_demos.packing import check_lengths
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.arranging import Arranged, arrange
 from ganq_irl_demos.tables.columns import numbered_episodes

@@ -1,0 +1,190 @@
+"""Episodes end to end: one array for each field, and each episode a view of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from gymnasium import spaces
+
+from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
+from ganq_irl_demos.columns import Column
+from ganq_irl_demos.fitting import NUMERIC, fitted, plain_array
+from ganq_irl_demos.trajectories import Trajectory, fit, named_spaces, observations_of
+
+Arrays = dict[str, np.ndarray]
+
+TABLE = {"lengths": np.int64, "terminated": np.bool_, "truncated": np.bool_, "rewarded": np.bool_}
+"""Arrays with one entry for each episode: T, how it ended, and whether it has rewards."""
+
+
+@dataclass(frozen=True, eq=False)
+class Episodes(Sequence[Trajectory]):
+    """A sequence of trajectories that are views of a few long, read-only arrays.
+
+    Attributes:
+        arrays: ``lengths terminated truncated rewarded`` ``(n_episodes,)``, ``observations[.<key>]`` ``(sum(T + 1), ...)``,
+            ``actions`` ``(sum(T), ...)`` and ``rewards`` ``(sum of T where rewarded,)``.
+        seeds: of the resets, ``n_episodes`` of them; None where a seed is unknown.
+    """
+
+    arrays: Arrays
+    seeds: tuple[int | None, ...]
+
+    def __post_init__(self) -> None:
+        for array in self.arrays.values():
+            array.flags.writeable = False
+
+    @staticmethod
+    def of(
+        trajectories: Iterable[Trajectory],
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        source: str,
+        folder: Path | None = None,
+    ) -> Episodes:
+        """Join trajectories, in the shapes and kinds of number that the spaces ask for where that loses nothing.
+
+        The common dtype of a field is taken. ``Episodes`` are not copied.
+
+        Args:
+            trajectories: each is asked for once, and not kept.
+            observation_space: of the environment.
+            action_space: likewise.
+            source: for messages.
+            folder: of the temporary files of large fields; by default the system's.
+
+        Raises:
+            InvalidDemonstrations: lengths, shapes or keys do not fit together, or a field holds no numbers.
+        """
+        names = named_spaces(observation_space)
+        if isinstance(trajectories, Episodes):
+            return trajectories._fitted({**names, "actions": action_space}, source)
+        columns = {name: Column(folder) for name in (*names, "actions", "rewards")}
+        table: dict[str, list[Any]] = {name: [] for name in (*TABLE, "seeds")}
+        for index, given in enumerate(trajectories):
+            one = fit(given, observation_space, action_space)
+            check_lengths(one, f"{source}: trajectory {index}", set(names))
+            for name, array in one.arrays.items():
+                columns[name].append(array, f"{source}: trajectory {index}, {name}")
+            row = (len(one), one.terminated, one.truncated, one.rewards is not None, one.seed)
+            for values, value in zip(table.values(), row, strict=True):
+                values.append(value)
+        arrays: Arrays = {name: np.array(table[name], dtype) for name, dtype in TABLE.items()}
+        return Episodes(arrays | {name: column.finished() for name, column in columns.items()}, tuple(table["seeds"]))
+
+    @staticmethod
+    def from_arrays(
+        arrays: Mapping[str, np.ndarray], seeds: Sequence[int | None], observation_space: spaces.Space, source: str
+    ) -> Episodes:
+        """Episodes of arrays that were read from a file.
+
+        Raises:
+            DemoFormatError: arrays are missing, unexpected, or contradict each other.
+        """
+        expected = {*TABLE, *named_spaces(observation_space), "actions", "rewards"}
+        if set(arrays) != expected:
+            missing, unexpected = sorted(expected.difference(arrays)), sorted(set(arrays) - expected)
+            raise DemoFormatError(
+                f"{source}: arrays that its spaces ask for are missing: {missing}, or are unexpected: {unexpected}; copy or "
+                "record the file again"
+            )
+        for name, dtype in TABLE.items():
+            column = arrays[name]
+            if column.dtype != dtype or column.shape != (len(seeds),) or (column < 0).any():
+                raise DemoFormatError(
+                    f"{source}: {name!r} has dtype {column.dtype} and shape {column.shape}, expected {np.dtype(dtype)}, "
+                    "one for each trajectory and none negative; copy or record the file again"
+                )
+        made = Episodes({name: plain_array(array, name) for name, array in arrays.items()}, tuple(seeds))
+        for name in made.fields:
+            array, offsets = made.arrays[name], made.offsets(name)
+            fits = array.ndim > 0 and len(array) == offsets[-1] and (np.diff(offsets) >= 0).all()  # a sum may wrap around
+            if not fits or array.dtype.kind not in NUMERIC:
+                raise DemoFormatError(
+                    f"{source}: {name!r} has dtype {array.dtype} and shape {array.shape}, where 'lengths' asks for "
+                    f"{offsets[-1]} rows of numbers; copy or record the file again"
+                )
+        return made
+
+    def __len__(self) -> int:
+        """Number of episodes."""
+        return len(self.seeds)
+
+    @overload
+    def __getitem__(self, index: int) -> Trajectory: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Trajectory]: ...
+    def __getitem__(self, index: int | slice) -> Trajectory | Sequence[Trajectory]:
+        """One episode, or a slice of them: ``Episodes`` if they are consecutive, a list otherwise."""
+        if isinstance(index, slice):
+            chosen = range(len(self))[index]
+            return self._consecutive(chosen) if chosen.step == 1 else [self[place] for place in chosen]
+        place = range(len(self))[index]
+        rows = {name: self.arrays[name][slice(*self.offsets(name)[place : place + 2])] for name in self.fields}
+        return Trajectory(
+            observations=observations_of(rows),
+            actions=rows["actions"],
+            rewards=rows["rewards"] if self.arrays["rewarded"][place] else None,
+            terminated=self.arrays["terminated"][place],
+            truncated=self.arrays["truncated"][place],
+            seed=self.seeds[place],
+        )
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the arrays whose rows are steps."""
+        return tuple(name for name in self.arrays if name not in TABLE)
+
+    def offsets(self, field: str) -> np.ndarray:
+        """First row of each episode in a field, and the number of all rows, ``(n_episodes + 1,)``."""
+        return self._offsets.get(field, self._offsets["observations"])
+
+    @cached_property
+    def _offsets(self) -> Arrays:
+        lengths = self.arrays["lengths"]
+        counts = {"observations": lengths + 1, "actions": lengths, "rewards": lengths * self.arrays["rewarded"]}
+        return {name: np.concatenate([[0], np.cumsum(count)]).astype(np.int64) for name, count in counts.items()}
+
+    def _consecutive(self, chosen: range) -> Episodes:
+        table = {name: self.arrays[name][chosen.start : chosen.stop] for name in TABLE}
+        rows = {name: slice(*self.offsets(name)[[chosen.start, chosen.stop]]) for name in self.fields}
+        columns = {name: self.arrays[name][found] for name, found in rows.items()}
+        return Episodes(table | columns, self.seeds[chosen.start : chosen.stop])
+
+    def _fitted(self, expected: Mapping[str, spaces.Space], source: str) -> Episodes:
+        if not len(self):
+            return self
+        given = {*self.fields} - {"rewards"}
+        if given != set(expected):
+            raise InvalidDemonstrations(f"{source}: given {sorted(given)}, expected {sorted(expected)} as in the spaces")
+        changed = {name: fitted(self.arrays[name], space) for name, space in expected.items()}
+        is_same = all(changed[name] is self.arrays[name] for name in changed)
+        return self if is_same else replace(self, arrays=self.arrays | changed)
+
+
+def check_lengths(trajectory: Trajectory, where: str, expected: set[str]) -> None:
+    """Raise unless a trajectory has T + 1 observations under each of the ``expected`` names, and T rewards or none.
+
+    Raises:
+        InvalidDemonstrations: saying ``where``.
+    """
+    observations = {name: array for name, array in trajectory.arrays.items() if name not in ("actions", "rewards")}
+    if set(observations) != expected:
+        raise InvalidDemonstrations(f"{where}: given {sorted(observations)}, expected {sorted(expected)} as in the space")
+    if trajectory.actions.ndim == 0:
+        raise InvalidDemonstrations(f"{where}, actions: given a single value, expected an array with a row for each step")
+    steps = len(trajectory)
+    for name, array in observations.items():
+        if array.ndim == 0 or len(array) != steps + 1:
+            raise InvalidDemonstrations(
+                f"{where}, {name}: shape {array.shape} beside {steps} actions; expected one more row than actions"
+            )
+    if trajectory.rewards is not None and trajectory.rewards.shape != (steps,):
+        raise InvalidDemonstrations(
+            f"{where}, rewards: shape {trajectory.rewards.shape}, expected ({steps},), one for each action"
+        )

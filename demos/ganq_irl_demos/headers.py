@@ -1,0 +1,96 @@
+"""What is said once of a set of demonstrations, as JSON: spaces, environment, provenance, seeds; and its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ganq_irl.errors import DemoFormatError, StorageError
+from ganq_irl.spaces import space_from_json, space_to_json
+
+Header = dict[str, Any]
+
+OPTIONAL_FIELDS = ("actions", "next_observations")
+"""What demonstrations may lack. Missing rewards need no mark: they are None."""
+
+MAX_SPACE_SIZE = 1 << 26
+"""Numbers in one observation or action; more is taken for a damaged or hostile file."""
+
+
+def description_of(holder: object) -> dict[str, Any]:
+    """The attributes that ``Demonstrations``, streams and notes share, to hand them on from one to another."""
+    names = ("observation_space", "action_space", "env_id", "provenance", "missing")
+    return {name: getattr(holder, name) for name in names}
+
+
+def header_of(holder: object, seeds: Sequence[int | None]) -> Header:
+    """The same and the seeds as JSON values; ``missing`` only where something is."""
+    header = description_of(holder)
+    header |= {key: space_to_json(header[key]) for key in ("observation_space", "action_space")}
+    missing = {"missing": list(header.pop("missing"))}
+    return {**header, "seeds": list(seeds), **(missing if missing["missing"] else {})}
+
+
+def read_header(header: Mapping[str, Any], source: str) -> tuple[dict[str, Any], tuple[int | None, ...]]:
+    """The inverse of ``header_of``.
+
+    Raises:
+        DemoFormatError: malformed, or a space that is too large.
+    """
+    seeds, provenance = header.get("seeds"), header.get("provenance")
+    env_id, missing = header.get("env_id"), header.get("missing", [])
+    if (
+        not isinstance(provenance, dict)
+        or not (env_id is None or isinstance(env_id, str))
+        or not isinstance(seeds, list)
+        or not all(seed is None or (isinstance(seed, int) and not isinstance(seed, bool)) for seed in seeds)
+        or not isinstance(missing, list)
+        or not all(isinstance(name, str) and name in OPTIONAL_FIELDS for name in missing)
+    ):
+        raise DemoFormatError(
+            f"{source}: malformed header (env_id, provenance, seeds or missing); copy or record the file again"
+        )
+    found = {key: _space_in(header, key, source) for key in ("observation_space", "action_space")}
+    return {**found, "env_id": env_id, "provenance": provenance, "missing": tuple(missing)}, tuple(seeds)
+
+
+def content_checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over a header and arrays: names, dtypes, shapes and values, in hexadecimal."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])  # no copy of what is mapped from a file
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        if array.size:
+            digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _space_in(header: Mapping[str, Any], key: str, source: str) -> Any:
+    """The space that a header describes, once its size is known to be bearable.
+
+    Raises:
+        DemoFormatError: malformed, or too large.
+    """
+    try:
+        bound_size(header[key])
+        return space_from_json(header[key])
+    except (KeyError, StorageError) as error:
+        raise DemoFormatError(
+            f"{source}: its header has no readable {key} ({error}); copy or record the file again"
+        ) from error
+
+
+def bound_size(description: Any) -> None:
+    """Refuse a declared shape that would only serve to fill the memory, before anything is allocated."""
+    if not isinstance(description, dict):
+        raise StorageError(f"malformed description of a space: {str(description)[:200]}")
+    for inner in description.get("spaces", {}).values() if isinstance(description.get("spaces", {}), dict) else ():
+        bound_size(inner)
+    size = 1
+    for extent in description["shape"] if isinstance(description.get("shape"), list) else ():
+        if not isinstance(extent, int) or extent < 0 or (size := size * extent) > MAX_SPACE_SIZE:
+            raise StorageError(f"shape {str(description['shape'])[:80]} of a space is malformed or too large")
