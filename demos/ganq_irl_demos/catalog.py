@@ -1,4 +1,4 @@
-"""The catalog of shipped demonstrations: what there is, how good it is, and the commands that made it."""
+"""Catalog of the shipped demonstrations: their files, their returns, and the commands that made them."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ class CatalogEntry:
 
     @property
     def env_id(self) -> str:
-        """The id that the installed Gymnasium knows; the first one when it knows none."""
+        """Return the id that is registered in the installed Gymnasium, or the first one if none is."""
         import gymnasium as gym
 
         return next((env_id for env_id in self.env_ids if env_id in gym.registry), self.env_ids[0])
 
 
 def catalog() -> dict[str, CatalogEntry]:
-    """All entries by name. Reads one TOML file; the data are not touched."""
+    """Return all entries by name. Only the TOML file is read, not the data."""
     return {entry.name: entry for entry in _entries()}
 
 
 def reference_returns(env_id: str) -> tuple[float, float] | None:
-    """Mean returns of the random policy and of the expert, which normalise a score to 0 and 1; None for an unknown env."""
+    """Return the mean returns of the random policy and the expert, the 0 and 1 of a normalised score, or None."""
     for entry in _entries():
         if any(same_environment(env_id, known) for known in entry.env_ids):
             return entry.random_return[0], entry.expert_return[0]
@@ -60,7 +60,7 @@ def reference_returns(env_id: str) -> tuple[float, float] | None:
 
 
 def same_environment(first: str, second: str) -> bool:
-    """Whether two ids mean the same task: equal but for ``module:``, or together in one entry (LunarLander v2 and v3)."""
+    """Return whether two ids name the same task: equal apart from ``module:``, or in one entry (LunarLander v2 and v3)."""
     first, second = (env_id.rpartition(":")[2] for env_id in (first, second))
     return first == second or any(first in entry.env_ids and second in entry.env_ids for entry in _entries())
 

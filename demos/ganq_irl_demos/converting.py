@@ -1,4 +1,4 @@
-"""Demonstrations from one format into another, an episode at a time."""
+"""Convert demonstrations from one format to another, an episode at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ganq_irl_demos.trajectories import Trajectory
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was converted.
+    """Summary of a conversion.
 
     Attributes:
         source, out: from where to where.

@@ -1,4 +1,4 @@
-"""Arrays from whatever holds numbers, in the shape and kind that a space asks for: every way into a data set ends here."""
+"""Convert array-likes to plain numpy arrays, and arrays to the shape and kind of number of a space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said once of a set of demonstrations, as JSON: spaces, environment, provenance, seeds; and its checksum."""
+"""Headers: the spaces, environment, provenance and seeds of demonstrations as JSON, and the checksum of a set."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ OPTIONAL_FIELDS = ("actions", "next_observations")
 """What demonstrations may lack. Missing rewards need no mark: they are None."""
 
 MAX_SPACE_SIZE = 1 << 26
-"""Numbers in one observation or action; more is taken for a damaged or hostile file."""
+"""Most numbers in one observation or action; a file with more is damaged or hostile."""
 
 
 def description_of(holder: object) -> dict[str, Any]:
-    """The attributes that ``Demonstrations``, streams and notes share, to hand them on from one to another."""
+    """Return the attributes that ``Demonstrations``, streams and notes share, as keyword arguments."""
     names = ("observation_space", "action_space", "env_id", "provenance", "missing")
     return {name: getattr(holder, name) for name in names}
 
 
 def header_of(holder: object, seeds: Sequence[int | None]) -> Header:
-    """The same and the seeds as JSON values; ``missing`` only where something is."""
+    """Return these attributes and the seeds as JSON values; ``missing`` only if something is."""
     header = description_of(holder)
     header |= {key: space_to_json(header[key]) for key in ("observation_space", "action_space")}
     missing = {"missing": list(header.pop("missing"))}
@@ -70,7 +70,7 @@ def content_checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 
 
 def _space_in(header: Mapping[str, Any], key: str, source: str) -> Any:
-    """The space that a header describes, once its size is known to be bearable.
+    """Return the space that a header describes, after checking its size.
 
     Raises:
         DemoFormatError: malformed, or too large.
@@ -85,7 +85,7 @@ def _space_in(header: Mapping[str, Any], key: str, source: str) -> Any:
 
 
 def bound_size(description: Any) -> None:
-    """Refuse a declared shape that would only serve to fill the memory, before anything is allocated."""
+    """Refuse a declared shape that would fill the memory, before anything is allocated."""
     if not isinstance(description, dict):
         raise StorageError(f"malformed description of a space: {str(description)[:200]}")
     for inner in description.get("spaces", {}).values() if isinstance(description.get("spaces", {}), dict) else ():

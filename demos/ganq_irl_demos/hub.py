@@ -1,4 +1,4 @@
-"""Files from the Hugging Face hub, through its own client and its cache: ``huggingface:ORGANISATION/NAME[/FILE]``."""
+"""Fetch files from the Hugging Face hub with its own client: ``huggingface:ORGANISATION/NAME[/FILE]``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DATA = ("*.parquet", "*.arrow", "*.json", "*.npz", "*.hdf5", "*.h5", "*.csv")
 
 
 def is_hub(source: str) -> bool:
-    """Whether a source names something on the hub."""
+    """Return whether a source names a repository on the hub."""
     return source.startswith(PREFIX)
 
 
 def fetch(source: str, kind: str, patterns: Sequence[str]) -> Path:
-    """The folder of a repository on this machine, or one file of it; what the cache holds is not fetched again.
+    """Download a repository, or one file of it, and return its local path. Cached files are not downloaded again.
 
     Args:
         source: ``huggingface:ORGANISATION/NAME``, and perhaps ``/FILE``.

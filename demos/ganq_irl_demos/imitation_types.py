@@ -1,4 +1,4 @@
-"""From and to the in-memory types of the imitation library (``imitation.data.types``).
+"""Convert from and to the in-memory types of the imitation library (``imitation.data.types``).
 
 Its files are not read: they hold pickles or jsonpickled infos, which can run code.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def is_imitation(source: Any) -> bool:
-    """Whether an object is one of imitation's, without importing imitation."""
+    """Return whether an object is of a class of imitation, without importing it."""
     return any(base.__module__.startswith("imitation.") for base in type(source).__mro__)
 
 

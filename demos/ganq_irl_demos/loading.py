@@ -1,4 +1,4 @@
-"""Demonstrations from anything that holds them: the catalog, a file, or objects of ours or of imitation."""
+"""Load demonstrations from the catalog, a file, or objects in memory; and save them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def load_demonstrations(
     trust: bool = False,
     needs: Sequence[str] = OPTIONAL_FIELDS,
 ) -> Demonstrations:
-    """Load demonstrations; their values are not checked here, which ``require_valid`` does.
+    """Load demonstrations. Their values are not checked; ``require_valid`` does that.
 
     Args:
         source: a name of the catalog, the path of a file or folder in any of ``FORMATS``, ``minari:ID``,
@@ -58,7 +58,7 @@ def load_demonstrations(
         columns: field (``observations``, or another usual name of it, such as ``obs``) -> name or names of the columns that
             hold it, for tables.
         trust: whether a pickled replay buffer may be opened, which runs whatever code is in it.
-        needs: what the learner cannot do without, of ``OPTIONAL_FIELDS``.
+        needs: those of ``OPTIONAL_FIELDS`` that the learner needs.
 
     Raises:
         ConfigurationError: an unknown name, or one that no file can have.
@@ -92,7 +92,7 @@ def load_demonstrations(
 
 
 def open_demonstrations(source: str | os.PathLike[str], request: Request, format: str | None = None) -> EpisodeStream:
-    """A catalog name or a file as a stream of episodes, for sets larger than memory.
+    """Open a catalog name or a file as a stream of episodes, for sets larger than memory.
 
     Raises:
         GanqIrlError: as ``load_demonstrations``.
@@ -115,9 +115,9 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
 
 
 def require_demonstrations(source: str | os.PathLike[str]) -> str:
-    """Return the name of demonstrations that are there: a catalog entry, a file or folder, or a stored data set's.
+    """Return a name of demonstrations after checking that the catalog entry, file or folder exists.
 
-    What a file holds is not looked at, nor whether a data set of Minari or the Hugging Face Hub is there.
+    The content of a file is not inspected, and data sets of Minari or the Hugging Face hub are not looked up.
 
     Raises:
         ConfigurationError: an unknown name, or one that no file can have.
@@ -162,7 +162,7 @@ def _from_name(name: str, request: Request, format: str | None) -> Demonstration
 
 
 def _collected(stream: EpisodeStream) -> Demonstrations:
-    """All episodes of a stream; what its reader found odd becomes a warning."""
+    """Collect all episodes of a stream, and warn about its remarks."""
     for remark in stream.remarks:
         warnings.warn(f"{stream.source}: {remark}", stacklevel=4)
     return stream.collect()

@@ -1,4 +1,4 @@
-"""Several sets as one, with weights: a TOML file of ``[[demonstrations]]`` tables with a ``source`` and a ``weight``."""
+"""Join several sets with weights, also from a TOML file of ``[[demonstrations]]`` tables (``source``, ``weight``)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def recognise(path: Path) -> bool:
 
 
 def parts(path: Path) -> list[tuple[str, float]]:
-    """Sources, those that are files relative to ``path``, and their weights.
+    """Return the sources (files are relative to ``path``) and their weights.
 
     Raises:
         DemoFormatError: not TOML of the form above.
@@ -68,9 +68,9 @@ def _beside(path: Path, source: str) -> str:
 
 
 def join(sets: Sequence[tuple[Demonstrations, float]], source: str) -> Demonstrations:
-    """One set in which each trajectory counts in proportion to the weight of the set it comes from.
+    """Join sets so that each trajectory counts in proportion to the weight of its set.
 
-    It is there several times, so that every algorithm understands it. Weights are rounded to a ratio of small whole numbers.
+    Trajectories are repeated, which works with every algorithm. Weights are rounded to a ratio of small whole numbers.
 
     Raises:
         ConfigurationError: nothing to join, or a weight that is not positive and finite, or too far from the others.

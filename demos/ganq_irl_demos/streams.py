@@ -1,4 +1,4 @@
-"""Demonstrations one episode at a time, for files larger than memory."""
+"""Streams: demonstrations one episode at a time, for files larger than memory."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ REMARKS = "remarks"
 
 
 def remarks_in(provenance: Mapping[str, Any]) -> list[str]:
-    """What readers remarked on demonstrations when they read them; the provenance may come from any file."""
+    """Return the remarks that readers left in a provenance, which may come from any file."""
     found = provenance.get(REMARKS)
     return [remark for remark in found if isinstance(remark, str)] if isinstance(found, list) else []
 
 
 def split_mask(source: str) -> tuple[str, str | None]:
-    """A source without its mask, and the mask: ``low_dim.hdf5#train`` names both."""
+    """Split a source such as ``low_dim.hdf5#train`` into its name and its mask, or None."""
     name, sign, mask = source.rpartition("#")
     return (name, mask) if sign and name and mask and not os.path.lexists(source) else (source, None)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a reader is told besides the path.
+    """Options of a reader besides the path.
 
     Attributes:
         observation_space: the environment's, for formats that carry none.
@@ -60,12 +60,12 @@ class Request:
 
 @dataclass(frozen=True)
 class EpisodeStream:
-    """What ``Demonstrations`` holds, but the trajectories are read again, one by one, each time they are asked for.
+    """Demonstrations whose trajectories are read one by one, again each time they are asked for.
 
     Attributes:
         episodes: returns an iterator over the trajectories, from the first; a reader keeps no more than one block of them.
         observation_space, action_space, env_id, provenance, source, missing: as in ``Demonstrations``.
-        remarks: sentences on what a reader put right or found odd. The provenance keeps them.
+        remarks: sentences on what the reader corrected or found odd. The provenance keeps them.
         guessed: whether the spaces were taken from the numbers.
     """
 
@@ -86,13 +86,13 @@ class EpisodeStream:
 
     @staticmethod
     def of(demonstrations: Demonstrations) -> EpisodeStream:
-        """Demonstrations in memory as a stream."""
+        """Return demonstrations as a stream."""
         return EpisodeStream(
             episodes=lambda: demonstrations.episodes, source=demonstrations.source, **description_of(demonstrations)
         )
 
     def collect(self) -> Demonstrations:
-        """All trajectories in memory (or, where the format allows it, mapped from the file).
+        """Collect all trajectories, in memory or mapped from a file.
 
         Raises:
             ReadLimitExceeded: they take more memory than may be read.

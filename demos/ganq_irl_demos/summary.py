@@ -1,4 +1,4 @@
-"""What is in a set of demonstrations, as JSON values."""
+"""Summarise a set of demonstrations as JSON values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are these demonstrations fit for learning? Each rule names the trajectory, the step and the field that break it."""
+"""Check demonstrations before learning from them; each finding names a trajectory, a step and a field."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def check_demonstrations(
 ) -> list[Finding]:
     """Check demonstrations against their own spaces, or against an environment's.
 
-    A rule that a trajectory breaks many times gives one finding, at the first step.
+    A rule that a trajectory breaks several times gives one finding, at the first step.
 
-    Errors: an empty set or trajectory; missing keys, wrong dtypes, shapes and lengths; NaN and infinity; absurd outliers;
-    actions outside the space; discrete observations outside the space; another environment or other spaces than those
+    Errors: an empty set or trajectory; shapes other than the space's; fractions in a space of integers; NaN and infinity;
+    absurd outliers; actions or discrete observations outside their space; another environment or other spaces than those
     asked for; episodes longer than the time limit. Warnings: Box observations outside their bounds, repeated trajectories,
     constant dimensions, an end that contradicts the time limit or is not recorded, rewards in only some trajectories.
 
     Args:
         demos: the demonstrations.
-        observation_space: the environment's, to compare with; by default only the demonstrations' own counts.
+        observation_space: the environment's, to compare with; by default the demonstrations' own.
         action_space: likewise.
         env_id: the environment asked for.
         max_episode_steps: its time limit (``env.spec.max_episode_steps``).
@@ -62,7 +62,7 @@ def check_demonstrations(
 
 
 def examine_demonstrations(demos: Demonstrations, *, env: gym.Env | None = None, replayed: int = 3) -> list[Finding]:
-    """Everything that ``check_demonstrations`` asks, and what takes longer or is only worth a look.
+    """Run ``check_demonstrations``, and the rules that take longer or are only worth a look.
 
     More warnings: values far out, dimensions on different scales, saturated actions, mixed horizons, terminations that look
     like a time limit, returns against random and expert; with an environment, episodes that go another way when replayed.
@@ -141,7 +141,7 @@ def _check_lengths(demos: Demonstrations) -> Iterator[Finding]:
 
 
 def _check_remarks(demos: Demonstrations) -> Iterator[Finding]:
-    """What reading the file showed, which the trajectories show no more."""
+    """Findings that the reader made in the file; the trajectories no longer show them."""
     for remark in remarks_in(demos.provenance):
         yield Finding("warning", None, None, "file", "reading", remark)
 

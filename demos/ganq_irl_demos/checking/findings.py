@@ -1,4 +1,4 @@
-"""What a check of demonstrations found."""
+"""A finding: one broken rule and its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules on what a set as a whole says of itself: nothing here forbids learning, everything here is worth a look."""
+"""Rules about the quality of a set as a whole. All of them are warnings."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.trajectories import named_spaces
 
 FAR = 20
-"""A value is far when it lies this many times the middle 98 % of its dimension away from them."""
+"""A value is far out when it lies more than this many times the width of the middle 98 % away from it."""
 
 SCALE_RATIO = 1e3
 """Dimensions whose usual sizes differ by more are on different scales."""
 
 SATURATED = 0.5
-"""A larger share of actions at a bound means that the bound cuts them off, or that the expert only switches."""
+"""A larger share of actions at a bound suggests clipping, or an expert that only switches between extremes."""
 
 AT_BOUND = 1e-3
-"""How near to a bound counts as at it, relative to the range."""
+"""Distance from a bound that counts as being at it, relative to the range."""
 
 POOR = 0.5
 """Demonstrations less than this part of the way from random to expert are poor."""
 
 ALIKE = 0.25
-"""A larger share of episodes that end at the very same, last step is no coincidence."""
+"""A larger share of episodes that end at the same, last step suggests a time limit."""
 
 
 def check_quality(demos: Demonstrations) -> Iterator[Finding]:
-    """Findings, all of them warnings, about a set of sound structure."""
+    """Yield warnings about a set that ``check_demonstrations`` found no errors in."""
     if not demos.n_transitions:
         return
     for name in named_spaces(demos.observation_space):
@@ -46,7 +46,7 @@ def check_quality(demos: Demonstrations) -> Iterator[Finding]:
 
 
 def _check_spread(rows: Rows) -> Iterator[Finding]:
-    """Lonely values, and dimensions on different scales; for floats only."""
+    """Warn about values far from all others and dimensions on different scales; floats only."""
     if rows.dtype.kind != "f" or not rows.dimensions:
         return
     chosen = rows.sample()
@@ -87,7 +87,7 @@ def _check_saturation(demos: Demonstrations) -> Iterator[Finding]:
 
 
 def _check_lengths(demos: Demonstrations) -> Iterator[Finding]:
-    """Time limits that contradict each other, and terminations that look like a time limit."""
+    """Warn about different time limits in one set, and terminations that look like a time limit."""
     lengths = demos.arrays["lengths"]
     terminated, truncated = demos.arrays["terminated"], demos.arrays["truncated"]
     cut = Counter(lengths[truncated & ~terminated].tolist())
@@ -109,7 +109,7 @@ def _check_lengths(demos: Demonstrations) -> Iterator[Finding]:
 
 
 def _check_returns(demos: Demonstrations) -> Iterator[Finding]:
-    """Where the task is known: how far from random to expert the demonstrations get."""
+    """Compare the returns with those of the random policy and the expert, if the catalog knows the task."""
     references = reference_returns(demos.env_id) if demos.env_id else None
     if references is None or demos.returns is None:
         return

@@ -1,4 +1,4 @@
-"""Episodes lived through again from their seeds: are they of the environment that is named, and what do they look like?"""
+"""Replay recorded episodes from their seeds and compare them with the environment."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ganq_irl_demos.recording.replay import replay
 from ganq_irl_demos.trajectories import Trajectory, named_arrays
 
 TOLERANCE = 1e-3
-"""Differences between what was recorded and what is seen again, relative to the values, that releases may make."""
+"""Relative difference between recording and replay that may come from another release."""
 
 JUMP = 20
-"""A difference that was at least this part of the tolerance one step before has grown, and did not appear."""
+"""A difference that was at least this fraction of the tolerance one step earlier has grown from rounding."""
 
 
 def check_replay(demos: Demonstrations, env: gym.Env, *, episodes: int = 3) -> Iterator[Finding]:
-    """Reset to the seeds of the first episodes that have one, take their actions again, and compare what comes of it.
+    """Replay the first episodes that have a seed, and compare observations, rewards and ends with the recording.
 
     Args:
         demos: a set of sound structure.
@@ -30,7 +30,7 @@ def check_replay(demos: Demonstrations, env: gym.Env, *, episodes: int = 3) -> I
         episodes: how many to replay.
 
     Yields:
-        A warning for each that goes another way, at the first step that does; one where no episode has a seed.
+        A warning for each episode that differs, at its first difference; one warning if no episode has a seed.
     """
     seeded = [index for index, one in enumerate(demos) if one.seed is not None and len(one)]
     if "actions" in demos.missing or "next_observations" in demos.missing:
@@ -55,7 +55,7 @@ def check_replay(demos: Demonstrations, env: gym.Env, *, episodes: int = 3) -> I
 
 
 def not_replayed(demos: Demonstrations, env: gym.Env | None, episodes: int) -> str | None:
-    """Why no episode can be replayed, where ``check_replay`` does not say so itself; None where one can."""
+    """Return why no episode can be replayed, if ``check_replay`` does not say so itself; None otherwise."""
     if env is None:
         reason = "the environment is not known here (name it with --env ID)"
     elif not episodes:
@@ -68,7 +68,7 @@ def not_replayed(demos: Demonstrations, env: gym.Env | None, episodes: int) -> s
 
 
 def _are_late(trajectory: Trajectory, env: gym.Env) -> bool:
-    """Whether the environment repeats an episode when each of its actions is taken a step earlier."""
+    """Return whether the environment reproduces an episode when each action is taken a step earlier."""
     if len(trajectory) < 3:
         return False
     found = _first_difference(replace(trajectory, actions=np.roll(trajectory.actions, -1, axis=0)), env)
@@ -78,8 +78,8 @@ def _are_late(trajectory: Trajectory, env: gym.Env) -> bool:
 def _first_difference(trajectory: Trajectory, env: gym.Env) -> tuple[int, str, str] | None:
     """Step and field that the environment does not repeat, and what the difference is.
 
-    A difference that grows step by step from rounding, as at an unstable balance, is another machine and not another task:
-    from there on nothing can be compared.
+    A difference that grows step by step from rounding, as near an unstable equilibrium, comes from another machine and not
+    from another task. The comparison stops there.
     """
     recorded = named_arrays(trajectory.observations)
     before = 0.0

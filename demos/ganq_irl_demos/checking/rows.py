@@ -1,4 +1,4 @@
-"""One field of many trajectories, gone through a block at a time, so that a check needs no more memory than that."""
+"""One field of all trajectories, processed a block at a time to bound the memory of a check."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ganq_irl_demos.checking.findings import Finding, Severity
 from ganq_irl_demos.demonstrations import Demonstrations
 
 BLOCK_BYTES = 16 << 20
-"""Values looked at together, in bytes."""
+"""Bytes of values in a block."""
 
 SAMPLE = 200_000
-"""Rows that quantiles are taken of, evenly spread; of no more rows than that, all of them."""
+"""Most rows that quantiles are computed from, evenly spread."""
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """What one pass over the rows tells.
+    """Statistics of one pass over the rows.
 
     Attributes:
         finite: whether every value is.
@@ -82,7 +82,7 @@ class Rows:
 
     @cached_property
     def ranges(self) -> Ranges:
-        """What one pass over the rows tells."""
+        """Statistics of one pass over the rows."""
         finite, first_row = True, None
         low, high = np.full(self.dimensions, np.nan), np.full(self.dimensions, np.nan)
         constant = np.ones(self.dimensions, bool)

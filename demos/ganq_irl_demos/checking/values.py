@@ -1,4 +1,4 @@
-"""Rules on numbers: one pass over all trajectories tells their ranges, and only what these leave open asks for another."""
+"""Rules about values. One pass computes the ranges; a second one runs only where a range breaks a rule."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ganq_irl_demos.checking.findings import Finding, Severity
 from ganq_irl_demos.checking.rows import Rows
 
 OUTLIER_RATIO = 1e6
-"""A value this many times larger than is usual in its dimension cannot be meant."""
+"""A value this many times larger than usual in its dimension is an error."""
 
 OUTLIER_LIMIT = 1e15
-"""A value larger than this cannot be meant."""
+"""A value larger than this is an error."""
 
 SMALLEST_SCALE = 1e-3
-"""The usual size of values is never taken to be less, so that numerical noise around zero makes no outliers."""
+"""Lower bound on the usual size of values, so that numerical noise around zero gives no outliers."""
 
 TOLERANCE = 1e-6
 """How far outside a bound still counts as rounding, relative to the range."""

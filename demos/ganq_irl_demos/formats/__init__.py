@@ -1,4 +1,4 @@
-"""File formats of demonstrations: one module a format, one line here."""
+"""File formats of demonstrations: one module and one line of ``FORMATS`` for each."""
 
 from __future__ import annotations
 

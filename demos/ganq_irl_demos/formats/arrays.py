@@ -1,4 +1,4 @@
-"""Plain ``.npz`` files of anyone's: one array for each field, one row for each transition. Large ones are mapped."""
+"""Plain ``.npz`` files: one array for each field, one row for each transition. Large ones are memory-mapped."""
 
 from __future__ import annotations
 

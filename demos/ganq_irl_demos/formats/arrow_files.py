@@ -1,4 +1,4 @@
-"""Arrow's files, looked at before pyarrow takes their content into memory."""
+"""Inspect Arrow files before pyarrow loads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the HDF5 formats share: a file that is looked over before anything in it is read.
+"""Safe reading of HDF5, shared by its formats: a file is inspected before anything in it is read.
 
 HDF5 can point into other files, hold objects, and call filters that are plug-ins. None of that is followed here.
 """

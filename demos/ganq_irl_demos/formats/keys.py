@@ -1,4 +1,4 @@
-"""Observations of several keys that become one array, end to end: how many numbers, and in which order."""
+"""Observations of several keys that are concatenated to one array."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganq_irl.errors import DemoFormatError
 
 
 def check_keys(shapes: Mapping[str, tuple[int, ...]], space: spaces.Space | None, source: str) -> None:
-    """Raise where the keys together are not as many numbers as a Box.
+    """Raise unless the keys together have as many numbers as the environment's Box.
 
     Args:
         shapes: key -> shape of one step.
@@ -35,7 +35,7 @@ def check_keys(shapes: Mapping[str, tuple[int, ...]], space: spaces.Space | None
 
 
 def order_remark(keys: list[str], why: str) -> str:
-    """The order in which keys were joined, for those who did not ask for one."""
+    """Return a remark on the order in which keys were concatenated."""
     return (
         f"observations are its keys {', '.join(keys)}, joined in this order ({why}); give another with --columns "
         "observations=KEY[,KEY...]"

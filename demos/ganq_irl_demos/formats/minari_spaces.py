@@ -1,4 +1,4 @@
-"""Which parts of Minari's observations can be learned from: spaces may be nested there, and hold texts."""
+"""Choose parts of Minari's observations, whose spaces may be nested and hold text."""
 
 from __future__ import annotations
 

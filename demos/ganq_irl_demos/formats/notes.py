@@ -1,4 +1,4 @@
-"""What formats of other libraries have no place for, as JSON beside their data, so that our own round trip loses nothing."""
+"""Notes: JSON stored in the files of other libraries for what these have no place for."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Note:
 
     @staticmethod
     def of(stream: EpisodeStream) -> Note:
-        """An empty note on a stream that is about to be written."""
+        """Return an empty note for a stream that is about to be written."""
         return Note(**description_of(stream))
 
     def add(self, trajectory: Trajectory) -> None:
-        """Remember what rows cannot say of the next trajectory."""
+        """Add the seed, rewards flag and end of the next trajectory."""
         self.seeds.append(trajectory.seed)
         self.rewarded.append(trajectory.rewards is not None)
         self.ends.append(trajectory.terminated + 2 * trajectory.truncated)
 
     def to_json(self) -> str:
-        """The note as text."""
+        """Return the note as JSON text."""
         return json.dumps({**header_of(self, self.seeds), "rewarded": self.rewarded, "ends": self.ends})
 
     @staticmethod
@@ -77,7 +77,7 @@ class Note:
         return Note(**described, seeds=list(seeds), rewarded=[bool(flag) for flag in rewarded], ends=ends)
 
     def of_some(self, chosen: list[int]) -> Note:
-        """The note on some of the trajectories, by index; on all where it does not know them."""
+        """Return the note for some trajectories, by index; or itself if it does not cover them."""
         if any(index >= len(self.seeds) for index in chosen):
             return self
         return replace(
@@ -88,7 +88,7 @@ class Note:
         )
 
     def restored(self, trajectories: Iterator[Trajectory], source: str) -> Iterator[Trajectory]:
-        """Trajectories as they were before they were written.
+        """Restore trajectories to what they were before they were written.
 
         Raises:
             DemoFormatError: the file holds more of them than the note speaks of, or fewer.

@@ -1,4 +1,4 @@
-"""What a Parquet file unpacks to, read from its footer and the headers of its pages (Thrift's compact protocol).
+"""The unpacked size of a Parquet file, read from its footer and the headers of its pages (Thrift's compact protocol).
 
 pyarrow's own accessors end the process, by an exception of C++ that nobody catches, where the statistics of a column are
 damaged. Pages are looked at one by one, since nothing binds them to what the footer says of their sizes.

@@ -1,4 +1,4 @@
-"""One figure that shows what a set of demonstrations holds."""
+"""A figure that summarises a set of demonstrations."""
 
 from __future__ import annotations
 

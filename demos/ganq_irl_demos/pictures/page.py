@@ -1,4 +1,4 @@
-"""One HTML page on one or several sets of demonstrations; it needs no other file and no network."""
+"""A self-contained HTML page about one or several sets of demonstrations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several sets of demonstrations side by side: returns, lengths, states, actions, and what they cover, on common axes."""
+"""A figure that compares sets of demonstrations: returns, lengths, states, actions and coverage on common axes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLORS = ("#2b6cb0", "#c05621", "#2f855a", "#805ad5", "#b83280", "#718096")
-"""A colour for each set; six are as many as an eye keeps apart."""
+"""A colour for each set; more than six are hard to tell apart."""
 
 MAX_STATES, MAX_ACTIONS = 8, 4
-"""Dimensions that get a panel of their own."""
+"""Most dimensions with a panel of their own."""
 
 SAMPLE = 4000
-"""Rows of each set that distributions and coverage are drawn of, evenly spread."""
+"""Most rows of each set in distributions and coverage, evenly spread."""
 
 MAX_FEATURES = 500
 

@@ -1,4 +1,4 @@
-"""An episode drawn again: the environment is reset to its seed and takes its actions."""
+"""Render a recorded episode: the environment is reset to its seed and takes its actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person plays: keys become actions, whole episodes become demonstrations. It knows no terminal and no window."""
+"""Record demonstrations that a person plays; independent of terminal and window."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _answer(session: PlaySession, keys: Mapping[str, int], key: str) -> str:
 
 
 def command(session: PlaySession, key: str) -> str:
-    """Begin again, or undo the last episode; and what to say of it."""
+    """Restart the episode or undo the last one, and return a message about it."""
     if key == RESET:
         session.reset()
         return "began the episode again"
@@ -171,7 +171,7 @@ def command(session: PlaySession, key: str) -> str:
 
 
 def take(session: PlaySession, action: Any) -> str:
-    """Take an action, and what to say of it."""
+    """Take an action, and return a message about it."""
     before = session.episode_return
     if not session.step(action):
         return f"action {action}, reward {session.episode_return - before:.4g}"
@@ -181,7 +181,7 @@ def take(session: PlaySession, action: Any) -> str:
 
 
 def status(session: PlaySession, episodes: int | None) -> str:
-    """Where things stand, in a line: episodes kept (of how many), step, return and seed of the present one."""
+    """Return a status line: episodes kept, and step, return and seed of the current one."""
     wanted = f" of {episodes}" if episodes is not None else ""
     now = f"step {session.steps}   return {session.episode_return:.4g}   seed {session.seed}"
     return f"episodes {len(session.kept)}{wanted}   {now}"
@@ -201,7 +201,7 @@ def _screen(session: PlaySession, keys: Mapping[str, int], note: str, episodes: 
 
 
 def _picture(session: PlaySession) -> str:
-    """The environment's own text where it draws one, else the numbers that it shows."""
+    """Return the environment's text rendering if it has one, else its observation."""
     if session.env.render_mode == "ansi":
         return str(session.env.render()).strip("\n")
     named = session.observation.items() if isinstance(session.observation, dict) else [("observation", session.observation)]

@@ -1,4 +1,4 @@
-"""Demonstrations of other quality for studies: noisy, of several policies, subsampled; and functions as policies."""
+"""Policies for recording: random, noisy, mixed, or plain functions; and subsampling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ganq_irl_demos.trajectories import Observations, Trajectory
 
 
 class Policy(Protocol):
-    """Whatever acts as Stable-Baselines3's algorithms and policies do."""
+    """Protocol of the policies that can be recorded: Stable-Baselines3's ``predict``."""
 
     def predict(
         self,
@@ -51,7 +51,7 @@ class RandomPolicy:
 
 
 def random_policy(action_space: spaces.Space, generator: np.random.Generator) -> RandomPolicy:
-    """The policy that a normalised score calls 0."""
+    """Return the random policy, the 0 of a normalised score."""
     return RandomPolicy(action_space, generator)
 
 
@@ -70,10 +70,10 @@ class FunctionPolicy:
     def predict(
         self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
-        """What the function says of one observation, and None.
+        """Return the function's action for one observation, and None.
 
         Raises:
-            InvalidDemonstrations: it says what is no action.
+            InvalidDemonstrations: the function returns something else than an action.
         """
         action = self.function(observation)
         try:
@@ -89,12 +89,12 @@ class FunctionPolicy:
 
 
 class AlteredPolicy:
-    """A policy whose actions are noisy, or which leaves whole episodes to chance.
+    """A policy with noisy actions, or with episodes of random actions.
 
     Args:
-        policy: what acts otherwise.
+        policy: the policy to alter.
         action_space: of the environment.
-        generator: of the draws.
+        generator: random state of the draws.
         noise: share of actions drawn at random; for Box actions, deviation of Gaussian noise relative to half the range.
         random_share: share of episodes of uniformly random actions.
 
@@ -140,12 +140,12 @@ class AlteredPolicy:
 
 
 class MixedPolicy:
-    """Several policies, of which one acts for each episode, all equally likely.
+    """Several policies, one of which is drawn for each episode with equal probability.
 
     Args:
         policies: at least one.
         action_space: of the environment.
-        generator: of the draws.
+        generator: random state of the draws.
     """
 
     def __init__(self, policies: Sequence[Policy], action_space: spaces.Space, generator: np.random.Generator) -> None:
@@ -163,7 +163,7 @@ class MixedPolicy:
 
 
 def policy_function(name: str) -> Callable[[Any], Any]:
-    """The function that ``module:function`` names; the working directory is searched first, as Python does.
+    """Import the function that ``module:function`` names; the working directory is searched first, as Python does.
 
     Raises:
         ConfigurationError: no such module or function.

@@ -1,4 +1,4 @@
-"""Recording episodes of a policy in an environment."""
+"""Record episodes of a policy in an environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Episodes lived through again: the environment is reset to their seeds and takes their actions."""
+"""Replay episodes: reset the environment to their seeds and take their actions again."""
 
 from __future__ import annotations
 

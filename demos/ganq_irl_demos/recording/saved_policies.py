@@ -1,4 +1,4 @@
-"""Policies that Stable-Baselines3 saved, from a zip or from the hub: they hold pickles, and are opened on trust alone."""
+"""Load policies that Stable-Baselines3 saved, from a zip or from the hub. They hold pickles, so trust is required."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person plays in a window: keys that are held become actions, as many times a second as the environment asks for.
+"""Play in a window: held keys become actions, at the environment's frame rate.
 
 Window, resizing and drawing are those of Gymnasium's play utility; what is played is a ``PlaySession``.
 """

@@ -1,4 +1,4 @@
-"""What keys of a window stand for: actions of a Discrete space, or directions in a Box."""
+"""Map the keys of a window to actions of a Discrete space or directions in a Box."""
 
 from __future__ import annotations
 

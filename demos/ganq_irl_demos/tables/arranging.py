@@ -1,4 +1,4 @@
-"""Rows of a table in the order in which they happened, and what contradicts itself in them.
+"""Put the rows of a table in order, and find contradictions in them.
 
 Every reader of a table comes through here, so that no format lets a transition through that never happened.
 """

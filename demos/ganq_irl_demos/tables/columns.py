@@ -1,4 +1,4 @@
-"""Columns of a table as numbers, also where flags, numbers and episodes are written as words."""
+"""Convert cells of a table to numbers, also flags, numbers and episodes that are written as words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of transitions, block after block, cut into trajectories; an episode may span any number of blocks."""
+"""Cut rows of transitions into trajectories, block by block; an episode may span any number of blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spaces for files that carry none: what was asked for, or else boxes (or a count of actions) that hold the numbers."""
+"""Guess the spaces of files that carry none from their numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies between a row of a table and the next one: an end, a gap, a contradiction, or one step of an episode."""
+"""Classify what lies between consecutive rows of a table: a step, the end of an episode, a gap or a contradiction."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ FLAGS = ("terminated", "truncated", "dones")
 CLOCKS = ("step", "timestamp")
 
 TOLERANCE = 1e-5
-"""Differences between a next observation and the observation after it that rounding may make, relative to the values."""
+"""Relative difference between a next observation and the following observation that rounding may cause."""
 
 LONGEST = 1.5
-"""A row that comes after more than this many usual differences of a clock has lost the rows before it."""
+"""A larger difference of a clock, in usual differences, means that rows are missing."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What is known of a whole table and decides where its episodes are cut.
+    """Rules for cutting a table into episodes, found in a pass over all of it.
 
     Attributes:
         usual: clock -> its usual difference between a row and the next; a longer one is a gap.
@@ -39,7 +39,7 @@ def rows_in(block: Block) -> int:
 
 
 def telling(block: Block, before: Block | None) -> Block:
-    """The fields that tell where episodes end, with the last row of the block ``before`` in front, if there was one."""
+    """Return the fields that tell where episodes end, preceded by the last row of the block ``before``, if any."""
     told = {name: array for name, array in block.items() if name not in ("actions", "rewards")}
     if not next_names(block):
         told = {name: array for name, array in told.items() if name in (*FLAGS, *CLOCKS, "episode")} or told
@@ -97,7 +97,7 @@ def same_rows(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def gaps(block: Block, usual: Mapping[str, float]) -> np.ndarray:
-    """``(rows - 1,)`` bool: whether rows are missing between a row and the next, as a clock has it."""
+    """``(rows - 1,)`` bool: whether rows are missing between a row and the next, according to a clock."""
     missing = np.zeros(rows_in(block) - 1, bool)
     for name, difference in usual.items():
         passed = np.diff(block[name].astype(np.float64))
@@ -106,7 +106,7 @@ def gaps(block: Block, usual: Mapping[str, float]) -> np.ndarray:
 
 
 def usual_differences(block: Block) -> dict[str, float]:
-    """For each clock the usual difference between a row and the next; none for a clock that keeps no even time."""
+    """Return each clock's usual difference between consecutive rows; irregular clocks are left out."""
     inside = ~marked_ends(block)
     usual = {}
     for name in CLOCKS:
@@ -118,5 +118,5 @@ def usual_differences(block: Block) -> dict[str, float]:
 
 
 def number(value: np.generic) -> str:
-    """A step or an episode for a message: tables of text hold 5 as 5.0."""
+    """Format a step or an episode for a message: tables of text hold 5 as 5.0."""
     return f"{value.item():.12g}"

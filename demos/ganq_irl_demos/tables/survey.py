@@ -1,4 +1,4 @@
-"""One pass over the rows of a table, which finds where its columns contradict each other.
+"""Find contradictions between the columns of a table in one pass over its rows.
 
 Inside an episode the next observation of a row is the observation of the next row. Where an episode ends, a flag says so.
 """
@@ -28,23 +28,23 @@ from ganq_irl_demos.tables.joints import (
 )
 
 SHIFTS = (-1, 1, -2, 2)
-"""Rows by which a column may have slipped."""
+"""Rows by which a column may be shifted."""
 
 SHIFTED = 0.8
-"""A larger share of the contradictions that one shift explains is no coincidence."""
+"""Share of the contradictions that one shift must explain to be reported."""
 
 
 @dataclass
 class Survey:
-    """What is odd about a table.
+    """Irregularities found in a table.
 
     Attributes:
-        out_of_order: first row that does not come where its episode and step say, counted from 0, or None.
-        counts: kind of oddity -> how often.
-        places: kind of oddity -> where first.
+        out_of_order: first row that is out of order by its episode and step, counted from 0, or None.
+        counts: kind of irregularity -> number of rows.
+        places: kind of irregularity -> first place.
         shifts: rows that a column has slipped by -> contradictions that this explains.
         marks_every_end: whether the flags can mark any end, and mark at least one.
-        expects_marks: whether ends are to be marked by more than next observations that lead elsewhere.
+        expects_marks: whether some column is expected to mark ends.
     """
 
     out_of_order: int | None = None
@@ -62,7 +62,7 @@ class Survey:
             self.places.setdefault(kind, _place(block, int(rows[0]), first_row))
 
     def remarks(self, *, noted: bool) -> Iterator[str]:
-        """A sentence for each kind of oddity; of those that ganq-irl itself may write, none where it did (``noted``)."""
+        """Yield a sentence for each kind of irregularity; ganq-irl's own files (``noted``) may have some of them."""
         if self.counts["gap"]:
             yield self._sentence("gap", "rows are missing after {}; the episode was cut there")
         if self.counts["jump"] and self.expects_marks:
@@ -94,7 +94,7 @@ class Survey:
 
 
 def survey(blocks: Iterator[Block], rules: Rules, source: str) -> Survey:
-    """Look through the rows once, a block at a time; at the first row out of order the rest is left.
+    """Survey the rows once, a block at a time, up to the first row that is out of order.
 
     Raises:
         DemoFormatError: steps that go back without an episode column, or next observations that have slipped by a row.
@@ -163,7 +163,7 @@ def _refuse_shift(found: Survey, source: str) -> None:
 
 
 class _Seen:
-    """Which episodes there were, to notice rows that come out of order."""
+    """The episodes seen so far, to detect rows that are out of order."""
 
     def __init__(self) -> None:
         self._episodes: set[float] = set()

@@ -1,4 +1,4 @@
-"""Tables with a row for each transition: which column is what, where episodes end, and which spaces the values live in."""
+"""Read and write episodes as tables with a row for each transition."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _BRACKETED = re.compile(r"^(?P<base>.+)\[(?P<index>[0-9]{1,9})\]$")
 
 
 def find_columns(names: list[str], asked: Mapping[str, tuple[str, ...]], source: str) -> dict[str, list[str]]:
-    """Which columns hold which field.
+    """Return the columns of each field.
 
     A field is one column (``obs``), several numbered ones (``obs_0``, ``obs_1``, ...), or one for each key of a Dict
     observation (``obs.camera``, ``obs.speed``). ``asked`` names them where they are called something else; ``x*`` stands for
