@@ -217,10 +217,10 @@ class FakeAdversary:
         """All batches seen."""
         return [*self.priced, *itertools.chain(*self.fakes)]
 
-    def complete(self, batch):
+    def add_log_probs(self, batch):
         return batch
 
-    def drawn_from(self, batch):
+    def encode_pool(self, batch):
         return batch
 
     def train(self, sample_fakes, progress_remaining):

@@ -81,7 +81,7 @@ class AbsorbingValue:
             self._n_pending += target_moves(self.generator, self._counted)
         self._counted = target_clock(self.generator)
 
-    def beyond(self, dones: Tensor) -> Tensor:
+    def terminal_bonus(self, dones: Tensor) -> Tensor:
         """γ V(s_a) where an episode terminated and 0 elsewhere, ``(batch,)``."""
         return self.generator.gamma * self.value * dones
 

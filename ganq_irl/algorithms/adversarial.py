@@ -118,10 +118,10 @@ class AdversarialImitation(GeneratorImitation):
 
     @property
     def _needs_log_probs(self) -> bool:
-        return self.learner.discriminator.states_log_ratio
+        return self.learner.discriminator.outputs_log_ratio
 
     def _load(self, demonstrations: Any, discriminator: BaseDiscriminator) -> tuple[Batch, str]:
-        seen = {*discriminator.encoder.fields, *(["actions"] if discriminator.states_log_ratio else [])}
+        seen = {*discriminator.encoder.fields, *(["actions"] if discriminator.outputs_log_ratio else [])}
         loaded = demonstrations_for(self.generator, demonstrations, [name for name in OPTIONAL_FIELDS if name in seen])
         batch = loaded.to_batch(self.generator.device)
         space = self.generator.observation_space
@@ -168,7 +168,7 @@ class AdversarialImitation(GeneratorImitation):
             self._update(n_updates, sample_fakes)
 
     def _update(self, n_updates: int, sample_fakes: SampleFakes) -> None:
-        demonstrations = self.drawn_from(self.complete(self._demonstrations))
+        demonstrations = self.encode_pool(self.add_log_probs(self._demonstrations))
         rounds = []
         for number, fake in enumerate(sample_fakes(n_updates, self.settings.batch_size), start=1):
             sides = demonstrations[self._sampler.draw(self.settings.batch_size)], fake
@@ -176,11 +176,11 @@ class AdversarialImitation(GeneratorImitation):
             rounds.append(self.learner.update(*learned, measures=number == n_updates))
         self._log({key: torch.stack([metrics[key] for metrics in rounds if key in metrics]).mean() for key in rounds[-1]})
 
-    def complete(self, batch: Batch) -> Batch:
+    def add_log_probs(self, batch: Batch) -> Batch:
         """A batch that a round draws from, with log π where giving it to all rows costs less than to those drawn."""
         return self._with_log_probs(batch) if self._draws_all(batch) else batch
 
-    def drawn_from(self, batch: Batch) -> Batch | Encoded:
+    def encode_pool(self, batch: Batch) -> Batch | Encoded:
         """The rows that a round draws from: encoded, where doing so to all costs less than to those drawn.
 
         Images stay as they are until they are drawn, since encoded they take four times the room.

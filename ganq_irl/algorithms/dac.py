@@ -141,7 +141,7 @@ class DAC(AdversarialImitation):
 
     # Absorbing states: three places where an episode's end is more than an end.
 
-    def drawn_from(self, batch: Batch) -> Batch:
+    def encode_pool(self, batch: Batch) -> Batch:
         """The rows as they are: what is learned from the ends among those drawn is decided when they are drawn."""
         return batch
 
@@ -150,7 +150,7 @@ class DAC(AdversarialImitation):
 
     def _reward_of(self, batch: Batch) -> Tensor:
         rewards = super()._reward_of(batch)
-        return rewards if self.absorbing is None else rewards + self.absorbing.beyond(batch.dones)
+        return rewards if self.absorbing is None else rewards + self.absorbing.terminal_bonus(batch.dones)
 
     def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:
         """One round of discriminator updates; the absorbing state's value then follows the generator's targets."""

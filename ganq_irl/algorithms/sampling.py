@@ -14,26 +14,26 @@ class EpochSampler:
     A batch larger than the data repeats rows, each as often as any other give or take one.
     """
 
-    def __init__(self, n_rows: int, generator: torch.Generator) -> None:
-        self.n_rows, self.generator = n_rows, generator
-        self._left = torch.empty(0, dtype=torch.long, device=generator.device)
+    def __init__(self, n_rows: int, rng: torch.Generator) -> None:
+        self.n_rows, self.rng = n_rows, rng
+        self._left = torch.empty(0, dtype=torch.long, device=rng.device)
 
     def draw(self, batch_size: int) -> torch.Tensor:
         """``(batch_size,)`` indices."""
         while len(self._left) < batch_size:
-            epoch = torch.randperm(self.n_rows, generator=self.generator, device=self.generator.device)
+            epoch = torch.randperm(self.n_rows, generator=self.rng, device=self.rng.device)
             # An epoch's remainder is dropped where a whole batch fits into one epoch: no row twice in a batch.
             self._left = epoch if self.n_rows >= batch_size else torch.cat([self._left, epoch])
         drawn, self._left = self._left[:batch_size], self._left[batch_size:]
         return drawn
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """What is left of the present epoch; the generator's state is the owner's to save."""
+        """What is left of the present epoch; the random state is the owner's to save."""
         return {"left": self._left}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Restore the present epoch."""
-        self._left = state["left"].to(self.generator.device)
+        self._left = state["left"].to(self.rng.device)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ class DiscriminatorLearner:
     Args:
         discriminator: the networks; architecture stabilizers edit them in place.
         reference: real data that sets the encoder's statistics and the reference batch of virtual batch normalization. If
-            it is not available yet, pass it to ``refer_to`` before the first update.
+            it is not available yet, pass it to ``fit_reference`` before the first update.
         loss: a name in ``LOSSES`` or an instance.
         stabilizers: names, ``{"name": ..., setting: value}``, or instances. Their hooks run in this order. They are attached
             in the order of ``attach_rank``, so that stabilizers that copy or track parameters see the final networks.
@@ -63,15 +63,15 @@ class DiscriminatorLearner:
         self._parameters = list(discriminator.parameters())  # collected once: walking the modules costs as much as a layer
         self.optimizer = torch.optim.Adam(self._parameters, lr=learning_rate, betas=betas, fused=True)
         device = discriminator.encoder.mean.device
-        self.generator = torch.Generator(device).manual_seed(seed)
+        self.rng = torch.Generator(device).manual_seed(seed)
         self.n_updates = 0
         self._last: tuple[Batch, Encoded] | None = None  # the latest fake return samples and their encoding
 
-    def refer_to(self, reference: Batch) -> None:
+    def fit_reference(self, reference: Batch) -> None:
         """Set the real data, if they were not available at construction."""
         encoded = self._fitted(reference)
         for stabilizer in self._attached():
-            stabilizer.refer_to(self.discriminator, encoded)
+            stabilizer.fit_reference(self.discriminator, encoded)
 
     def _fitted(self, reference: Batch) -> Encoded:
         """Fit the encoder to ``reference`` and return its encoded rows."""
@@ -87,7 +87,7 @@ class DiscriminatorLearner:
             ConfigurationError: the discriminator is shaped and the batch has no log π(a|s).
             IncompatibleSpaces: the batch does not fit the encoder's spaces.
         """
-        if self.discriminator.states_log_ratio and batch.log_probs is None:
+        if self.discriminator.outputs_log_ratio and batch.log_probs is None:
             raise ConfigurationError(
                 f"the {name} batch has no log_probs, and a shaped discriminator scores f - log π(a|s); "
                 "fill in log_probs with the generator's current policy, for both sides"
@@ -108,7 +108,7 @@ class DiscriminatorLearner:
         real_rows, fake_rows = self._encode_sides(real, fake)
         self._last = (fake, fake_rows) if isinstance(fake, Batch) and fake.returns is not None else None
         for stabilizer in self._attached():
-            real_rows, fake_rows = stabilizer.on_batch(real_rows, fake_rows, self.generator)
+            real_rows, fake_rows = stabilizer.on_batch(real_rows, fake_rows, self.rng)
 
         # Both sides and all penalties share spectrally normalized weights and D's output at (s, a): compute these once.
         with parametrize.cached(), discriminator.reading_once():
@@ -123,7 +123,7 @@ class DiscriminatorLearner:
                 metrics |= discriminator_metrics(self.loss, real_scores, fake_scores)
             learns = all(stabilizer.allows_step(metrics) for stabilizer in self._attached())
             if learns:
-                step = Step(discriminator, self.loss, real_rows, fake_rows, real_scores, fake_scores, self.generator)
+                step = Step(discriminator, self.loss, real_rows, fake_rows, real_scores, fake_scores, self.rng)
                 metrics |= self._differentiate(loss, step)
         if learns:  # outside the caches, which hold only for the parameters before the step
             metrics |= self._descend()
@@ -172,7 +172,7 @@ class DiscriminatorLearner:
         return self._in_terms_of_loss(self.discriminator.score(rows))
 
     def _in_terms_of_loss(self, scores: Tensor) -> Tensor:
-        return self.loss.score_of(scores) if self.discriminator.states_log_ratio else scores
+        return self.loss.score_of(scores) if self.discriminator.outputs_log_ratio else scores
 
     def _differentiate(self, loss: Tensor, step: Step) -> dict[str, Tensor]:
         """Compute the gradient of the loss with all penalties. Return the penalties as metrics."""
@@ -228,7 +228,7 @@ class DiscriminatorLearner:
             "discriminator": dict(self.discriminator.state_dict()),
             "stabilizers": dict(self.stabilizers.state_dict()),
             "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
+            "generator": self.rng.get_state(),
             "n_updates": self.n_updates,
         }
 
@@ -238,7 +238,7 @@ class DiscriminatorLearner:
         self.stabilizers.load_state_dict(state["stabilizers"], strict)
         # Adam keeps the tensors that it loads; copy them, so that two learners never share moments.
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-        self.generator.set_state(state["generator"].cpu())
+        self.rng.set_state(state["generator"].cpu())
         self.n_updates = state["n_updates"]
 
     def _attached(self) -> list[Stabilizer]:

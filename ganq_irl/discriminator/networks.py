@@ -97,13 +97,13 @@ class BaseDiscriminator(nn.Module, ABC):
 
     Attributes:
         encoder: the input of the score.
-        states_log_ratio: whether the score is log p_real / p_fake by construction, whatever the loss.
+        outputs_log_ratio: whether the score is log p_real / p_fake by construction, whatever the loss.
         architecture: specs of the stabilizers that changed the networks, in order, to rebuild a saved discriminator.
         is_fixed: whether the scores never change; see ``fix``.
     """
 
     encoder: InputEncoder
-    states_log_ratio: ClassVar[bool] = False
+    outputs_log_ratio: ClassVar[bool] = False
     is_fixed = False
 
     def __init__(self, encoder: InputEncoder, hidden_sizes: Sequence[int], activation: str) -> None:
@@ -197,7 +197,7 @@ class ShapedDiscriminator(BaseDiscriminator):
         activation: a name in ``ACTIVATIONS``.
     """
 
-    states_log_ratio = True
+    outputs_log_ratio = True
 
     def __init__(
         self,

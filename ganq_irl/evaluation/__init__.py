@@ -18,7 +18,7 @@ from ganq_irl.evaluation.statistics import (
     length_bias_warning,
     mean_interval,
     normalized_score,
-    summarize,
+    summarize_episodes,
 )
 from ganq_irl.evaluation.values import ValueCheck, check_values
 
@@ -45,5 +45,5 @@ __all__ = [
     "performance_profile",
     "probability_of_improvement",
     "random_returns",
-    "summarize",
+    "summarize_episodes",
 ]

@@ -46,7 +46,9 @@ class Evaluation:
         return asdict(self)
 
 
-def summarize(episodes: EpisodeStatistics, *, seed: int, references: tuple[float, float] | None = None) -> Evaluation:
+def summarize_episodes(
+    episodes: EpisodeStatistics, *, seed: int, references: tuple[float, float] | None = None
+) -> Evaluation:
     """Summarize episodes.
 
     Args:

@@ -17,10 +17,10 @@ SampleFakes = Callable[[int, int], Iterator[Batch | Encoded]]
 class Adversary(Protocol):
     """The discriminator's side of the game, as the generator's callbacks see it."""
 
-    def complete(self, batch: Batch) -> Batch:
+    def add_log_probs(self, batch: Batch) -> Batch:
         """The rollout that a round will draw from, with the log π of its actions where that is needed."""
 
-    def drawn_from(self, batch: Batch) -> Batch | Encoded:
+    def encode_pool(self, batch: Batch) -> Batch | Encoded:
         """The rows that a round's updates draw from, encoded where that is worth doing for all of them at once."""
 
     def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:

@@ -129,7 +129,7 @@ class NStepReplayBuffer(_SB3):
 
     def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: Any) -> None:
         """Store a transition of each environment; a trajectory that it does not continue counts as cut by a time limit."""
-        before = newest_position(self)
+        before = latest_position(self)
         super().add(obs, next_obs, action, reward, done, infos)
         mark_cut(self, before)
 
@@ -177,7 +177,7 @@ def powers(gamma: float, number: int) -> np.ndarray:
     return gamma ** np.arange(number, dtype=np.float32)
 
 
-def newest_position(buffer: Any) -> int | None:
+def latest_position(buffer: Any) -> int | None:
     """Where the newest transitions lie, or None in an empty buffer."""
     return buffer.pos - 1 if buffer.size() else None
 

@@ -27,9 +27,9 @@ from ganq_irl.generators.n_step import (
     NStepDictReplayBuffer,
     NStepReplayBuffer,
     Windows,
+    latest_position,
     mark_cut,
     n_step_samples,
-    newest_position,
     powers,
 )
 from ganq_irl.generators.replay_rows import TRANSITION, DeviceCopy, normalized, stored_rows, terminations
@@ -79,7 +79,7 @@ class RelabelledNStepReplayBuffer(_Relabelled):
 
     def add(self, *args: Any, **kwargs: Any) -> None:
         """Store a transition of each environment; SB3's own buffer does not mark where ``learn`` left off."""
-        before = newest_position(self)
+        before = latest_position(self)
         super().add(*args, **kwargs)
         mark_cut(self, before)
 
@@ -154,14 +154,14 @@ class OffPolicyCallback(BaseCallback):
     Args:
         adversary: the discriminator's side.
         batch_size: nothing is trained before the buffer holds as many transitions.
-        generator: random state of the draws.
+        rng: random state of the draws.
     """
 
     model: OffPolicyAlgorithm
 
-    def __init__(self, adversary: Adversary, batch_size: int, generator: np.random.Generator) -> None:
+    def __init__(self, adversary: Adversary, batch_size: int, rng: np.random.Generator) -> None:
         super().__init__()
-        self.adversary, self.batch_size, self.generator = adversary, batch_size, generator
+        self.adversary, self.batch_size, self.rng = adversary, batch_size, rng
 
     def _on_step(self) -> bool:
         return True
@@ -177,11 +177,11 @@ class OffPolicyCallback(BaseCallback):
         buffer = self.model.replay_buffer
         assert buffer is not None
         for _ in range(n_batches):
-            rows = self.generator.choice(buffer.size() * buffer.n_envs, batch_size, replace=False, shuffle=False)
+            rows = self.rng.choice(buffer.size() * buffer.n_envs, batch_size, replace=False, shuffle=False)
             yield _gather(buffer, rows // buffer.n_envs, rows % buffer.n_envs)
 
 
-def newest_rewards(model: BaseAlgorithm, n: int) -> np.ndarray:
+def latest_rewards(model: BaseAlgorithm, n: int) -> np.ndarray:
     """Rewards of the newest transitions as the generator learns from them, with no random draw.
 
     Args:
@@ -195,14 +195,14 @@ def newest_rewards(model: BaseAlgorithm, n: int) -> np.ndarray:
     buffer: Any = getattr(model, "replay_buffer", None)
     if buffer is None:
         return np.asarray(model.rollout_buffer.rewards).ravel()  # type: ignore[attr-defined]
-    steps = newest_steps(buffer, n)
+    steps = latest_indices(buffer, n)
     if not isinstance(buffer, _Relabelled) or not len(steps):
         return buffer.rewards[steps].ravel()
     envs = np.arange(buffer.n_envs)
     return buffer.price(_gather(buffer, np.repeat(steps, len(envs)), np.tile(envs, len(steps)))).cpu().numpy()
 
 
-def newest_steps(buffer: ReplayBuffer, n: int) -> np.ndarray:
+def latest_indices(buffer: ReplayBuffer, n: int) -> np.ndarray:
     """Where a replay buffer holds the newest ``n`` steps of each environment, or all that there are, the newest first."""
     return (buffer.pos - 1 - np.arange(min(n, buffer.size()))) % buffer.buffer_size
 

@@ -24,7 +24,7 @@ class OnPolicyCallback(BaseCallback):
         adversary: the discriminator's side.
         recorder: outermost wrapper of the generator's environment.
         values: PopArt of the value head, or None.
-        generator: random state of the fakes' order.
+        rng: random state of the fakes' order.
     """
 
     model: OnPolicyAlgorithm
@@ -34,10 +34,10 @@ class OnPolicyCallback(BaseCallback):
         adversary: Adversary,
         recorder: TransitionRecorder,
         values: ValueNormalizer | None,
-        generator: torch.Generator,
+        rng: torch.Generator,
     ) -> None:
         super().__init__()
-        self.adversary, self.recorder, self.value_normalizer, self.generator = adversary, recorder, values, generator
+        self.adversary, self.recorder, self.value_normalizer, self.rng = adversary, recorder, values, rng
 
     def _on_step(self) -> bool:
         return True
@@ -54,11 +54,11 @@ class OnPolicyCallback(BaseCallback):
             self.value_normalizer.end_update()
 
     def _on_rollout_end(self) -> None:
-        rollout = self.adversary.complete(self.recorder.transitions(self.model.device))
-        fakes = self.adversary.drawn_from(rollout)
+        rollout = self.adversary.add_log_probs(self.recorder.transitions(self.model.device))
+        fakes = self.adversary.encode_pool(rollout)
 
         def sample_fakes(n_batches: int, batch_size: int) -> Iterator[Batch | Encoded]:
-            for rows in distinct_rows(len(fakes), n_batches, batch_size, self.generator):
+            for rows in distinct_rows(len(fakes), n_batches, batch_size, self.rng):
                 yield fakes[rows]
 
         self.adversary.train(sample_fakes, progress_remaining(self.model))
@@ -75,11 +75,11 @@ class OnPolicyCallback(BaseCallback):
             buffer.returns = normalizer.standardize(buffer.returns).astype(np.float32)
 
 
-def distinct_rows(n_rows: int, n_batches: int, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+def distinct_rows(n_rows: int, n_batches: int, batch_size: int, rng: torch.Generator) -> Iterator[torch.Tensor]:
     """Index tensors of ``batch_size`` rows; no row twice in a batch, nor in an epoch of ``n_rows // batch_size`` batches."""
     per_epoch = n_rows // batch_size
     for batch in range(n_batches):
         position = batch % per_epoch
         if position == 0:
-            order = torch.randperm(n_rows, generator=generator, device=generator.device)
+            order = torch.randperm(n_rows, generator=rng, device=rng.device)
         yield order[position * batch_size : (position + 1) * batch_size]

@@ -14,7 +14,7 @@ from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.spaces import in_layout_of
 from ganq_irl.types import Batch, mapped
 
-Rows = np.ndarray | dict[str, np.ndarray]
+ArrayObs = np.ndarray | dict[str, np.ndarray]
 
 
 class TransitionRecorder(VecEnvWrapper):
@@ -39,11 +39,11 @@ class TransitionRecorder(VecEnvWrapper):
 
     def clear(self) -> None:
         """Forget the transitions kept."""
-        self._observations: list[Rows] = []
+        self._observations: list[ArrayObs] = []
         self._actions: list[np.ndarray] = []
-        self._next_observations: list[Rows] = []
+        self._next_observations: list[ArrayObs] = []
         self._terminated: list[np.ndarray] = []
-        self._last: Rows | None = None
+        self._last: ArrayObs | None = None
 
     def reset(self) -> VecEnvObs:
         """Reset the environment; what was kept stays."""
@@ -79,7 +79,7 @@ class TransitionRecorder(VecEnvWrapper):
         self._terminated.append(terminated)
         self._last = current
 
-    def _raw(self, observations: Any) -> Rows:
+    def _raw(self, observations: Any) -> ArrayObs:
         if self._normalize is None:
             return observations
         return in_layout_of(self.observation_space, self._normalize.get_original_obs())
@@ -106,7 +106,7 @@ class TransitionRecorder(VecEnvWrapper):
         )
 
 
-def _assign(rows: Rows, index: int, value: Any) -> None:
+def _assign(rows: ArrayObs, index: int, value: Any) -> None:
     if isinstance(rows, dict):
         for key, array in rows.items():
             array[index] = value[key]

@@ -20,19 +20,19 @@ def noise_grid(n: int = N_GRID) -> Tensor:
     return torch.special.ndtri((torch.arange(n) + 0.5) / n)
 
 
-def normal_noise(n: int, generator: torch.Generator) -> Tensor:
+def normal_noise(n: int, rng: torch.Generator) -> Tensor:
     """Independent draws of the standard normal distribution, ``(n,)``."""
-    return torch.randn(n, generator=generator, device=generator.device)
+    return torch.randn(n, generator=rng, device=rng.device)
 
 
-def stratified_noise(n: int, generator: torch.Generator) -> Tensor:
+def stratified_noise(n: int, rng: torch.Generator) -> Tensor:
     """A draw from each n-th of the standard normal distribution, ``(n,)`` in rising order.
 
     Any one of them, chosen at random, is standard normal; together they cover the law as evenly as n draws can, so that a
     minibatch's mean over samples scatters less.
     """
-    within = torch.rand(n, generator=generator, device=generator.device)
-    levels = (torch.arange(n, device=generator.device) + within) / n
+    within = torch.rand(n, generator=rng, device=rng.device)
+    levels = (torch.arange(n, device=rng.device) + within) / n
     return torch.special.ndtri(levels.clamp(_SMALLEST, 1 - _SMALLEST))  # 0 and 1 are infinitely far
 
 

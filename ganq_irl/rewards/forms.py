@@ -85,7 +85,7 @@ class RewardForm:
 def log_ratio(discriminator: BaseDiscriminator, loss: Loss, encoded: Encoded) -> Tensor:
     """Return log p_real / p_fake, ``(batch,)``: the score of a shaped discriminator, otherwise as the loss computes it."""
     scores = discriminator.score(encoded)
-    return scores if discriminator.states_log_ratio else loss.log_ratio(scores)
+    return scores if discriminator.outputs_log_ratio else loss.log_ratio(scores)
 
 
 def _fairl(log_ratios: Tensor) -> Tensor:

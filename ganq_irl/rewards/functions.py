@@ -36,7 +36,7 @@ class RewardFunction(Protocol):
         ...
 
 
-class Rows(NamedTuple):
+class RewardInputs(NamedTuple):
     """Transitions as tensors with a batch axis.
 
     Attributes:
@@ -58,7 +58,7 @@ class Rows(NamedTuple):
         return rewards[0] if self.is_single else rewards
 
 
-def batched(space: spaces.Space, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> Rows:
+def batched(space: spaces.Space, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> RewardInputs:
     """Convert a batch of transitions, or a single one, from arrays, tensors or lists to tensors.
 
     Args:
@@ -84,7 +84,7 @@ def batched(space: spaces.Space, observations: Any, actions: Any, next_observati
             f"observations, actions, next observations and dones have shapes {shapes}; expected a single transition, or the "
             f"same number of each, with observations of {space}"
         )
-    return Rows(rows[0], rows[1], rows[2], rows[3], is_single)
+    return RewardInputs(rows[0], rows[1], rows[2], rows[3], is_single)
 
 
 def is_tensor(value: Any) -> bool:

@@ -127,7 +127,7 @@ class RewardModel:
         Raises:
             ConfigurationError: the loss gives no probability, or AIRL's log π is missing.
         """
-        states_it = self.discriminator.states_log_ratio
+        states_it = self.discriminator.outputs_log_ratio
         if not (states_it or self.loss.has_log_ratio):
             raise ConfigurationError(f"a discriminator trained with the loss {self.loss.name!r} gives no probabilities")
         if states_it and batch.log_probs is None:

@@ -31,7 +31,7 @@ class Cloning:
         self.demonstrations: Demonstrations | None = demonstrations
         options = dict(config.bc)
         self.n_updates = options.pop("n_updates", DEFAULT_UPDATES)
-        self.learner = BC(
+        self.bc = BC(
             demonstrations.observation_space,
             demonstrations.action_space,
             demonstrations,
@@ -39,7 +39,7 @@ class Cloning:
             device=config.device,
             **options,
         )
-        describe_policy(self.learner.policy)
+        describe_policy(self.bc.policy)
 
     def learn(
         self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
@@ -48,12 +48,12 @@ class Cloning:
         store = CheckpointStore(folder / CHECKPOINTS, self.config.keep_checkpoints)
         store.clean()
         with Interrupts() as interrupts:
-            epochs = _Epochs(self.learner, folder, store, self.config.checkpoint_every, interrupts, checkpoint)
+            epochs = _Epochs(self.bc, folder, store, self.config.checkpoint_every, interrupts, checkpoint)
             if checkpoint is not None:
                 epochs.restore(checkpoint)
-            left = self.n_updates - self.learner.n_updates_done
+            left = self.n_updates - self.bc.n_updates_done
             try:
-                self.learner.train(left, progress_bar=progress_bar, on_epoch_end=epochs.ended)
+                self.bc.train(left, progress_bar=progress_bar, on_epoch_end=epochs.ended)
             except (ValueError, RuntimeError):
                 epochs.check()  # networks that are no numbers any more fail in many ways
                 raise
@@ -61,11 +61,11 @@ class Cloning:
 
     def save(self, folder: Path) -> None:
         """Write ``policy/``."""
-        save_policy(self.learner.policy, folder / POLICY)
+        save_policy(self.bc.policy, folder / POLICY)
 
     def policy(self) -> StoredPolicy:
         """The policy as it acts now."""
-        return acting_policy(self.learner.policy)
+        return acting_policy(self.bc.policy)
 
     def reward_sign(self) -> RewardSign | None:
         """None: no reward is learned."""
@@ -73,7 +73,7 @@ class Cloning:
 
     def steps_done(self) -> int:
         """Updates so far."""
-        return self.learner.n_updates_done
+        return self.bc.n_updates_done
 
 
 class _Epochs:
@@ -81,19 +81,19 @@ class _Epochs:
 
     def __init__(
         self,
-        learner: BC,
+        bc: BC,
         folder: Path,
         store: CheckpointStore,
         every: int,
         interrupts: Interrupts,
         latest: Checkpoint | None,
     ) -> None:
-        self.learner, self.folder, self.store = learner, folder, store
+        self.bc, self.folder, self.store = bc, folder, store
         self.every, self.interrupts, self.latest = every, interrupts, latest
         self._begun = 0 if latest is None else latest.step
 
     def ended(self) -> None:
-        done = self.learner.n_updates_done
+        done = self.bc.n_updates_done
         if self.interrupts.requested is not None:
             self._stop()
         if self.every and done // self.every > self._begun // self.every:
@@ -107,10 +107,10 @@ class _Epochs:
             TrainingDiverged: naming it, the update, and the last good checkpoint.
         """
         try:
-            require_finite(self.learner.policy)
+            require_finite(self.bc.policy)
         except TrainingDiverged as error:
             last = f"the last good checkpoint is {self.latest.folder}" if self.latest else f"{self.folder} holds none yet"
-            raise TrainingDiverged(f"diverged at update {self.learner.n_updates_done}: {error}; {last}") from error
+            raise TrainingDiverged(f"diverged at update {self.bc.n_updates_done}: {error}; {last}") from error
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint.
@@ -120,14 +120,14 @@ class _Epochs:
         """
         state = checkpoint.state()
         try:
-            self.learner.load_state_dict(state["cloning"])
+            self.bc.load_state_dict(state["cloning"])
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise StorageError(f"{checkpoint.folder} does not fit what config.toml describes: {error!r}") from error
 
     def _save(self) -> None:
         self.check()  # so that every checkpoint is a good one
-        state = {"cloning": self.learner.state_dict()}
-        self.latest = self.store.save({"step": self.learner.n_updates_done, "evaluation": None}, state, b"")
+        state = {"cloning": self.bc.state_dict()}
+        self.latest = self.store.save({"step": self.bc.n_updates_done, "evaluation": None}, state, b"")
 
     def _stop(self) -> None:
         self._save()

@@ -18,7 +18,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from ganq_irl.errors import EnvironmentFailed, GanqIrlError, TrainingDiverged
 from ganq_irl.evaluation.statistics import SHORTENED
 from ganq_irl.generators.finite import FiniteObservations
-from ganq_irl.generators.off_policy import newest_rewards
+from ganq_irl.generators.off_policy import latest_rewards
 from ganq_irl.runs.tensorboard import NEWEST
 
 _log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ def _last_good(folder: Path, checkpoints: Any) -> str:
     return f"the last good checkpoint is {good.folder}" if good is not None else f"{folder} holds no checkpoint yet"
 
 
-class DiscriminatorWatch(BaseCallback):
+class DiscriminatorMonitor(BaseCallback):
     """Log a warning when a discriminator has won or has given up, with what to try."""
 
     def __init__(self) -> None:
@@ -214,7 +214,7 @@ LATE, STUCK = 0.5, 0.5
 """Shares: of the steps, after which a policy is no beginner; of the demonstrations' length, which it should pass by then."""
 
 
-class EndsWatch(BaseCallback):
+class EarlyTerminationMonitor(BaseCallback):
     """Log a warning when a policy whose rewards are negative has learned to end its episodes.
 
     An end is worth 0. Where a discriminator finds the policy out, most rewards are negative, and the shortest episode is
@@ -246,7 +246,7 @@ class EndsWatch(BaseCallback):
         is_stuck = self.num_timesteps >= self._late and length <= STUCK * self._shown
         if not has_fallen and not is_stuck:
             return
-        reward = float(newest_rewards(self.model, NEWEST).mean())
+        reward = float(latest_rewards(self.model, NEWEST).mean())
         if reward < 0:
             self._report(length, reward)
 

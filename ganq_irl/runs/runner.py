@@ -18,7 +18,7 @@ from stable_baselines3.common.utils import get_device
 from ganq_irl import budget
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, RunDirectoryError
-from ganq_irl.evaluation import Evaluation, early_end_warning, evaluate_returns, length_bias_warning, summarize
+from ganq_irl.evaluation import Evaluation, early_end_warning, evaluate_returns, length_bias_warning, summarize_episodes
 from ganq_irl.files import locked, require_vacant
 from ganq_irl.generators.policy_store import StoredPolicy
 from ganq_irl.runs.checkpoints import Checkpoint, CheckpointStore
@@ -34,7 +34,7 @@ from ganq_irl.runs.directory import (
     write_json,
 )
 from ganq_irl.runs.kept_warnings import KeptWarnings, keeping_warnings
-from ganq_irl.runs.training import Learner, build_learner
+from ganq_irl.runs.training import Trainable, build_trainable
 from ganq_irl.runs.validation import check_config
 from ganq_irl.runs.yardstick import Yardstick, measure_yardstick, references_for
 
@@ -87,10 +87,10 @@ def run_experiment(
     folder = Path(out) if out is not None else default_folder(config)
     require_vacant(folder)
     with keeping_warnings() as kept:
-        learner = build_learner(config)
+        trainable = build_trainable(config)
         with locked(folder):
             require_vacant(folder)  # another process may have begun while this one was building
-            return _trained(folder, config, learner, kept, progress_bar, callback)
+            return _trained(folder, config, trainable, kept, progress_bar, callback)
 
 
 def resume_experiment(
@@ -132,8 +132,8 @@ def resume_experiment(
             raise ConfigurationError(f"--timesteps {timesteps}: {run.folder} has gone {done} steps already; give more")
         if run.info.get("versions", {}) != versions():
             _log.warning("%s began with other versions of its packages: it goes on, but not bit for bit", run.folder)
-        learner = build_learner(check_config(config))
-        return _trained(run.folder, config, learner, kept, progress_bar, callback, (run.info, checkpoint))
+        trainable = build_trainable(check_config(config))
+        return _trained(run.folder, config, trainable, kept, progress_bar, callback, (run.info, checkpoint))
 
 
 def _longer(config: ExperimentConfig, timesteps: int) -> ExperimentConfig:
@@ -156,30 +156,30 @@ def _longer(config: ExperimentConfig, timesteps: int) -> ExperimentConfig:
 def _trained(
     folder: Path,
     config: ExperimentConfig,
-    learner: Learner,
+    trainable: Trainable,
     kept: KeptWarnings,
     progress_bar: bool,
     callback: BaseCallback | None,
     resumed: tuple[Mapping[str, Any], Checkpoint] | None = None,
 ) -> RunResult:
     info, checkpoint = resumed or (None, None)
-    kept.step = learner.steps_done
+    kept.step = trainable.steps_done
     with recording_run(folder, config, str(get_device(config.device)), info) as found:
         seconds = found["seconds"]
         kept.entries[:0] = _earlier_warnings(info)
         found["warnings"] = kept.entries
         try:
             with _timed(seconds, "train"):
-                learner.learn(folder, progress_bar, callback, checkpoint)
+                trainable.learn(folder, progress_bar, callback, checkpoint)
         except KeyboardInterrupt:
-            learner.save(folder)
+            trainable.save(folder)
             raise
-        learner.save(folder)
+        trainable.save(folder)
         with _timed(seconds, "evaluate"):
-            shown = learner.demonstrations
+            shown = trainable.demonstrations
             yardstick = None if shown is None else measure_yardstick(config, shown)
-            evaluation, lengths = evaluate_run_policy(config, learner.policy(), yardstick=yardstick)
-        warning = _warning(learner, evaluation, lengths)
+            evaluation, lengths = evaluate_run_policy(config, trainable.policy(), yardstick=yardstick)
+        warning = _warning(trainable, evaluation, lengths)
         if warning is not None:
             kept.add(warning, "episode lengths")
         found |= {"yardstick": None if yardstick is None else yardstick.to_json(), "normalized": evaluation.normalized}
@@ -211,11 +211,11 @@ def evaluate_run_policy(
     episodes = config.evaluation.episodes if episodes is None else episodes
     seed = config.evaluation.seed if seed is None else seed
     statistics = evaluate_returns(policy, config.env, episodes, seed=seed, env_kwargs=config.env_kwargs)
-    return summarize(statistics, seed=seed, references=references_for(config, yardstick)), statistics.lengths
+    return summarize_episodes(statistics, seed=seed, references=references_for(config, yardstick)), statistics.lengths
 
 
-def _warning(learner: Learner, evaluation: Evaluation, lengths: np.ndarray) -> str | None:
-    sign, demonstrations = learner.reward_sign(), learner.demonstrations
+def _warning(trainable: Trainable, evaluation: Evaluation, lengths: np.ndarray) -> str | None:
+    sign, demonstrations = trainable.reward_sign(), trainable.demonstrations
     if sign is None or demonstrations is None:
         return None
     shown = np.array([len(trajectory) for trajectory in demonstrations])

@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HParam, Logger, TensorBoardOutputFormat
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from ganq_irl.generators.off_policy import newest_rewards, newest_steps
+from ganq_irl.generators.off_policy import latest_indices, latest_rewards
 from ganq_irl.runs.config import ExperimentConfig, flat
 from ganq_irl.runs.films import Film
 
@@ -49,7 +49,7 @@ class Histograms(BaseCallback):
         self._next = (self.num_timesteps // self.every + 1) * self.every
         record_histogram(self.logger, "rollout/actions", newest_actions(self.model))
         if self.has_rewards:
-            record_histogram(self.logger, "rollout/rewards", newest_rewards(self.model, NEWEST))
+            record_histogram(self.logger, "rollout/rewards", latest_rewards(self.model, NEWEST))
 
     def state_dict(self) -> dict[str, int]:
         """When the next ones are due."""
@@ -65,7 +65,7 @@ def newest_actions(model: BaseAlgorithm) -> np.ndarray:
     buffer: Any = getattr(model, "replay_buffer", None)
     if buffer is None:
         return np.asarray(model.rollout_buffer.actions).ravel()  # type: ignore[attr-defined]
-    return buffer.actions[newest_steps(buffer, NEWEST)].ravel()
+    return buffer.actions[latest_indices(buffer, NEWEST)].ravel()
 
 
 def record_histogram(logger: Logger, name: str, values: np.ndarray) -> None:

@@ -25,7 +25,13 @@ from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
 from ganq_irl.runs.envs import make_training_env, probe_env, time_limit
 from ganq_irl.runs.interrupts import Interrupts
-from ganq_irl.runs.monitor import DiscriminatorWatch, EndsWatch, FiniteGuard, explaining_divergence, require_finite
+from ganq_irl.runs.monitor import (
+    DiscriminatorMonitor,
+    EarlyTerminationMonitor,
+    FiniteGuard,
+    explaining_divergence,
+    require_finite,
+)
 from ganq_irl.runs.rewards import load_reward
 from ganq_irl.runs.tensorboard import Histograms, record_settings
 from ganq_irl.runs.validation import ADVERSARIAL, acting_generator, table_of
@@ -34,7 +40,7 @@ if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
 
 
-class Learner(Protocol):
+class Trainable(Protocol):
     """A run's object of training.
 
     Attributes:
@@ -64,7 +70,7 @@ class Learner(Protocol):
         ...
 
 
-def build_learner(config: ExperimentConfig) -> Learner:
+def build_trainable(config: ExperimentConfig) -> Trainable:
     """Build all that a run needs, without writing anything.
 
     Raises:
@@ -100,7 +106,7 @@ def demonstrations_of(config: ExperimentConfig) -> Demonstrations:
     }
     horizon = time_limit(env)
     env.close()
-    # what is needed the learner knows
+    # the algorithm knows what it needs
     demonstrations = load_demonstrations(config.demos, **expected, columns=config.columns, needs=())
     require_valid(demonstrations, **expected, max_episode_steps=horizon)
     if config.n_trajectories is None:
@@ -142,7 +148,10 @@ class _Training:
         given = [FiniteGuard(self.imitator), self.average, callback, histograms]
         callbacks: list[BaseCallback] = [each for each in given if each is not None]
         if isinstance(self.imitator, AdversarialImitation) and config.control != "frozen":
-            callbacks += [DiscriminatorWatch(), EndsWatch(list(map(len, self.demonstrations or ())), config.timesteps)]
+            callbacks += [
+                DiscriminatorMonitor(),
+                EarlyTerminationMonitor(list(map(len, self.demonstrations or ())), config.timesteps),
+            ]
         if config.evaluation.every:
             callbacks.append(
                 PeriodicEvaluation(config, self.policy, folder / BEST_POLICY if config.evaluation.keep_best else None)

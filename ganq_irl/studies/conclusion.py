@@ -12,7 +12,7 @@ from ganq_irl.studies.estimates import Comparison, compare_results
 from ganq_irl.studies.execute import load_grid
 from ganq_irl.studies.grid import make_cells
 from ganq_irl.studies.results import Result, read_results, write_results
-from ganq_irl.studies.tables import duel_record, row_record, to_markdown, write_tables
+from ganq_irl.studies.tables import pair_record, row_record, to_markdown, write_tables
 from ganq_irl.studies.verdict import write_verdict
 
 BOOTSTRAP_SEED = 0
@@ -51,7 +51,7 @@ class Conclusion:
         return {
             "out": str(self.folder),
             "table": [row_record(row) for row in self.comparison.rows],
-            "improvement": [duel_record(duel) for duel in self.comparison.duels],
+            "improvement": [pair_record(pair) for pair in self.comparison.pairs],
             "verdict": self.verdict,
             "failures": self.failures,
             "files": [str(path) for path in self.files],

@@ -75,7 +75,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Duel:
+class PairwiseComparison:
     """Chance that a run of one contender ends above a run of another in the same environment.
 
     Attributes:
@@ -97,11 +97,11 @@ class Comparison:
 
     Attributes:
         rows: contest after contest; in each the environments, and ``ALL`` last where there are several.
-        duels: pairs within a contest, per environment and over all.
+        pairs: pairs within a contest, per environment and over all.
     """
 
     rows: list[Row]
-    duels: list[Duel]
+    pairs: list[PairwiseComparison]
 
 
 def compare_results(results: Sequence[Result], rng: np.random.Generator, *, n_resamples: int = 5_000) -> Comparison:
@@ -115,13 +115,13 @@ def compare_results(results: Sequence[Result], rng: np.random.Generator, *, n_re
     groups = by_contender(results)
     envs = list(dict.fromkeys(result.cell.env for result in results))
     places = [*envs, ALL] if len(envs) > 1 else envs
-    rows, duels = [], []
+    rows, pairs = [], []
     for contest in contests(groups):
         entrants = [contender for contender in groups if contender.contest == contest]
         for env in places:
             rows += [_row(contender, env, groups[contender], rng, n_resamples) for contender in entrants]
-            duels += _duels(entrants, env, groups)
-    return Comparison(rows, duels)
+            pairs += _pairs(entrants, env, groups)
+    return Comparison(rows, pairs)
 
 
 def by_contender(results: Iterable[Result]) -> dict[Contender, list[Result]]:
@@ -170,11 +170,11 @@ def _row(contender: Contender, env: str, results: list[Result], rng: np.random.G
     )
 
 
-def _duels(entrants: list[Contender], env: str, groups: dict[Contender, list[Result]]) -> list[Duel]:
+def _pairs(entrants: list[Contender], env: str, groups: dict[Contender, list[Result]]) -> list[PairwiseComparison]:
     """Pairs that have a task in common. Only order matters here, so that returns need no common scale."""
     scores = {contender: scores_of(groups[contender], lambda result: result.mean_return, env) for contender in entrants}
     return [
-        Duel(first, second, env, probability_of_improvement(scores[first], scores[second]))
+        PairwiseComparison(first, second, env, probability_of_improvement(scores[first], scores[second]))
         for first, second in combinations(entrants, 2)
         if scores[first].by_task.keys() & scores[second].by_task.keys()
     ]

@@ -90,18 +90,18 @@ def draw_profiles(data: Values) -> Figure | None:
 
 def draw_improvement(data: Values) -> Figure | None:
     """Probability that a run of the one ends above a run of the other, over all environments where there are several."""
-    duels = [duel for duel in data["duels"] if duel["pooled"]] or data["duels"]
-    if not duels:
+    pairs = [pair for pair in data["pairs"] if pair["pooled"]] or data["pairs"]
+    if not pairs:
         return None
-    names = [f"{_label(data, duel['first'])} above {_label(data, duel['second'])}" for duel in duels]
-    if len(_distinct(duel["env"] for duel in duels)) > 1:
-        names = [f"{name}, {duel['env']}" for name, duel in zip(names, duels, strict=True)]
-    figure = Figure(figsize=(6, 0.6 + 0.26 * len(duels)), layout="constrained")
-    axes, heights = figure.add_subplot(), np.arange(len(duels))[::-1]
-    for height, duel in zip(heights, duels, strict=True):
-        color = _style(data, duel["first"])["color"]
-        axes.plot([duel["low"], duel["high"]], [height, height], color=color)
-        axes.plot(duel["value"], height, "o", color=color)
+    names = [f"{_label(data, pair['first'])} above {_label(data, pair['second'])}" for pair in pairs]
+    if len(_distinct(pair["env"] for pair in pairs)) > 1:
+        names = [f"{name}, {pair['env']}" for name, pair in zip(names, pairs, strict=True)]
+    figure = Figure(figsize=(6, 0.6 + 0.26 * len(pairs)), layout="constrained")
+    axes, heights = figure.add_subplot(), np.arange(len(pairs))[::-1]
+    for height, pair in zip(heights, pairs, strict=True):
+        color = _style(data, pair["first"])["color"]
+        axes.plot([pair["low"], pair["high"]], [height, height], color=color)
+        axes.plot(pair["value"], height, "o", color=color)
     axes.axvline(0.5, color="gray", linewidth=0.8)
     axes.set(yticks=heights, yticklabels=names, xlim=(-0.02, 1.02), xlabel="probability of improvement")
     return figure

@@ -11,7 +11,7 @@ from ganq_irl.evaluation import Scores, interquartile_mean, performance_profile
 from ganq_irl.evaluation.pictures import STEPS, read_progress
 from ganq_irl.runs.directory import PROGRESS
 from ganq_irl.studies.conclusion import BOOTSTRAP_SEED, Conclusion
-from ganq_irl.studies.estimates import ALL, Contender, Duel, by_contender, scores_of
+from ganq_irl.studies.estimates import ALL, Contender, PairwiseComparison, by_contender, scores_of
 from ganq_irl.studies.results import DONE, Curve, Result
 
 Values = dict[str, Any]
@@ -40,7 +40,7 @@ def chart_data(conclusion: Conclusion) -> Values:
         "curves": [part for contender, results in groups.items() for part in _curves(index[contender], results, rng)],
         "levels": [part for contender, results in groups.items() for part in _levels(index[contender], results)],
         "profiles": [part for contender, results in groups.items() for part in _profiles(index[contender], results)],
-        "duels": [_duel(duel, index) for duel in conclusion.comparison.duels],
+        "pairs": [_pair(pair, index) for pair in conclusion.comparison.pairs],
         "health": [part for contender, results in groups.items() for part in _health(conclusion, index[contender], results)],
     }
 
@@ -99,11 +99,11 @@ def _profiles(index: int, results: Sequence[Result]) -> list[Values]:
     return [{"contender": index, "x": profile.thresholds.tolist(), "y": profile.shares.tolist(), **values}]
 
 
-def _duel(duel: Duel, index: Mapping[Contender, int]) -> Values:
-    assert duel.probability.interval is not None
-    low, high = duel.probability.interval
-    pair = {"first": index[duel.first], "second": index[duel.second], "env": duel.env, "pooled": duel.env == ALL}
-    return pair | {"value": duel.probability.value, "low": low, "high": high}
+def _pair(pair: PairwiseComparison, index: Mapping[Contender, int]) -> Values:
+    assert pair.probability.interval is not None
+    low, high = pair.probability.interval
+    named = {"first": index[pair.first], "second": index[pair.second], "env": pair.env, "pooled": pair.env == ALL}
+    return named | {"value": pair.probability.value, "low": low, "high": high}
 
 
 def _health(conclusion: Conclusion, index: int, results: Sequence[Result]) -> list[Values]:

@@ -18,7 +18,7 @@ import gymnasium as gym
 import numpy as np
 
 from ganq_irl.environments.true_rewards import pendulum_reward
-from ganq_irl.evaluation import EpisodeStatistics, Evaluation, summarize
+from ganq_irl.evaluation import EpisodeStatistics, Evaluation, summarize_episodes
 from ganq_irl.evaluation.pictures import STEPS, read_progress
 from ganq_irl.files import replace_file, require_vacant
 from ganq_irl.rewards import RewardModel
@@ -142,7 +142,7 @@ def _summarize(trajectories: Sequence[Trajectory]) -> Evaluation:
     returns = np.array([trajectory.episode_return for trajectory in trajectories])
     lengths = np.array([len(trajectory) for trajectory in trajectories])
     seed = trajectories[0].seed or 0
-    return summarize(EpisodeStatistics(returns, lengths), seed=seed, references=reference_returns(ENV))
+    return summarize_episodes(EpisodeStatistics(returns, lengths), seed=seed, references=reference_returns(ENV))
 
 
 def _random_play() -> Demonstrations:

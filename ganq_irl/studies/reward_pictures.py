@@ -64,7 +64,7 @@ def undrawable(stored: StoredReward, transitions: Mapping[str, Transitions]) -> 
     absent = [name for name in ("policy", "demonstrations") if name not in transitions]
     if not isinstance(reward, RewardModel):
         reasons[CALIBRATION_PICTURE] = "it is of a discriminator, and this reward has none"
-    elif reward.discriminator.states_log_ratio:
+    elif reward.discriminator.outputs_log_ratio:
         reasons[CALIBRATION_PICTURE] = "AIRL's probabilities need the policy that the reward was trained with"
     elif not reward.loss.has_log_ratio:
         reasons[CALIBRATION_PICTURE] = f"scores under the loss {reward.loss.name!r} are no probabilities"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganq_irl.errors import ConfigurationError, RunDirectoryError, nearest
-from ganq_irl.evaluation import EpisodeStatistics, Evaluation, evaluate_returns, random_returns, summarize
+from ganq_irl.evaluation import EpisodeStatistics, Evaluation, evaluate_returns, random_returns, summarize_episodes
 from ganq_irl.files import require_plain
 from ganq_irl.generators.factory import GENERATORS
 from ganq_irl.rewards.wrappers import check_fits
@@ -200,7 +200,7 @@ def normalized(statistics: Mapping[str, EpisodeStatistics], seed: int) -> dict[s
     """Evaluations on the scale from random, 0, to what the true reward gave, 1; without one if that is no better."""
     random, true = (float(statistics[name].returns.mean()) for name in (RANDOM, TRUE))
     references = (random, true) if true > random else None
-    return {name: summarize(episodes, seed=seed, references=references) for name, episodes in statistics.items()}
+    return {name: summarize_episodes(episodes, seed=seed, references=references) for name, episodes in statistics.items()}
 
 
 def _default_folder(source: Run, to: str, seed: int) -> Path:

@@ -8,11 +8,11 @@ from typing import Any
 
 from ganq_irl.evaluation import Estimate
 from ganq_irl.files import replace_file
-from ganq_irl.studies.estimates import Comparison, Duel, Row, contests
+from ganq_irl.studies.estimates import Comparison, PairwiseComparison, Row, contests
 from ganq_irl.studies.results import to_csv
 from ganq_irl.studies.verdict import contest_name, describe
 
-TABLE_CSV, DUELS_CSV = "table.csv", "improvement.csv"
+TABLE_CSV, PAIRS_CSV = "table.csv", "improvement.csv"
 TABLE_MARKDOWN, TABLE_LATEX = "table.md", "table.tex"
 NOTE = (
     "Interquartile mean over runs [95 % interval]; normalised: random 0, expert 1; area: mean height of the learning curve."
@@ -82,12 +82,12 @@ def row_record(row: Row) -> dict[str, Any]:
     return record | {"runs": row.runs, "failed": row.failed, "missing": row.missing}
 
 
-def duel_record(duel: Duel) -> dict[str, Any]:
-    """A duel as plain values."""
-    first, second = duel.first, duel.second
-    record: dict[str, Any] = {"protocol": first.protocol, "env": duel.env, "n_demos": first.n_demos}
-    record |= {"first": first.name, "second": second.name, **_bounds("probability", duel.probability)}
-    return record | {"runs": duel.probability.runs, "failed": duel.probability.failed}
+def pair_record(pair: PairwiseComparison) -> dict[str, Any]:
+    """A pair as plain values."""
+    first, second = pair.first, pair.second
+    record: dict[str, Any] = {"protocol": first.protocol, "env": pair.env, "n_demos": first.n_demos}
+    record |= {"first": first.name, "second": second.name, **_bounds("probability", pair.probability)}
+    return record | {"runs": pair.probability.runs, "failed": pair.probability.failed}
 
 
 def _bounds(name: str, estimate: Estimate | None) -> dict[str, float | None]:
@@ -101,7 +101,7 @@ def write_tables(folder: Path, comparison: Comparison, verdict: Sequence[str]) -
         TABLE_MARKDOWN: to_markdown(comparison, verdict),
         TABLE_CSV: to_csv([row_record(row) for row in comparison.rows]),
         TABLE_LATEX: to_latex(comparison),
-        DUELS_CSV: to_csv([duel_record(duel) for duel in comparison.duels]),
+        PAIRS_CSV: to_csv([pair_record(pair) for pair in comparison.pairs]),
     }
     for name, content in contents.items():
         replace_file(folder / name, content.encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ganq_irl.evaluation import Estimate
-from ganq_irl.studies.estimates import ALL, Comparison, Contender, Duel, Row, contests
+from ganq_irl.studies.estimates import ALL, Comparison, Contender, PairwiseComparison, Row, contests
 from ganq_irl.studies.methods import PROTOCOLS
 
 FEW_RUNS = 5
@@ -17,9 +17,9 @@ def write_verdict(comparison: Comparison) -> list[str]:
     sentences: list[str] = []
     for contest in contests(row.contender for row in comparison.rows):
         rows = [row for row in comparison.rows if row.contender.contest == contest]
-        duels = [duel for duel in comparison.duels if duel.first.contest == contest]
+        pairs = [pair for pair in comparison.pairs if pair.first.contest == contest]
         for env in _places(rows):
-            sentences.append(" ".join(_findings(contest, env, [row for row in rows if row.env == env], duels)))
+            sentences.append(" ".join(_findings(contest, env, [row for row in rows if row.env == env], pairs)))
     return [*sentences, *_limits(comparison)]
 
 
@@ -35,7 +35,7 @@ def contest_name(contest: tuple[str, int | None]) -> str:
     return protocol if n_demos is None else f"{protocol}, {n_demos} demonstration{'s' if n_demos != 1 else ''}"
 
 
-def _findings(contest: tuple[str, int | None], env: str, rows: list[Row], duels: list[Duel]) -> list[str]:
+def _findings(contest: tuple[str, int | None], env: str, rows: list[Row], pairs: list[PairwiseComparison]) -> list[str]:
     place = f"{contest_name(contest).capitalize()}, {env}"
     levels = {index: level for index, row in enumerate(rows) if (level := _level(row)) is not None}
     if not levels:
@@ -44,9 +44,9 @@ def _findings(contest: tuple[str, int | None], env: str, rows: list[Row], duels:
     best, *others = [rows[index] for index in levels if levels[index] == max(levels.values())]
     if others:
         names = ", ".join(row.contender.name for row in (best, *others))
-        return [f"{place}: {names} are level, at {_reached(best)}.", *_against_control(scored, duels)]
+        return [f"{place}: {names} are level, at {_reached(best)}.", *_against_control(scored, pairs)]
     highest = f"{place}: {best.contender.name} is highest, at {_reached(best)}."
-    return [highest, *_standing(best, scored, duels), *_against_control(scored, duels)]
+    return [highest, *_standing(best, scored, pairs), *_against_control(scored, pairs)]
 
 
 def _level(row: Row) -> float | None:
@@ -72,11 +72,11 @@ def describe(estimate: Estimate) -> str:
     return f"{estimate.value:.3g} [{low:.3g}, {high:.3g}]"
 
 
-def chance(duels: Sequence[Duel], env: str, first: Contender, second: Contender) -> Estimate | None:
-    """Chance that ``first`` ends above ``second``, whichever way round the duel is kept."""
-    for duel in duels:
-        if duel.env == env and {duel.first, duel.second} == {first, second}:
-            return duel.probability if duel.first == first else mirrored(duel.probability)
+def chance(pairs: Sequence[PairwiseComparison], env: str, first: Contender, second: Contender) -> Estimate | None:
+    """Chance that ``first`` ends above ``second``, whichever way round the pair is kept."""
+    for pair in pairs:
+        if pair.env == env and {pair.first, pair.second} == {first, second}:
+            return pair.probability if pair.first == first else mirrored(pair.probability)
     return None
 
 
@@ -87,11 +87,11 @@ def mirrored(probability: Estimate) -> Estimate:
     return Estimate(1 - probability.value, (1 - high, 1 - low), probability.runs, probability.failed)
 
 
-def _standing(best: Row, rows: Sequence[Row], duels: Sequence[Duel]) -> list[str]:
+def _standing(best: Row, rows: Sequence[Row], pairs: Sequence[PairwiseComparison]) -> list[str]:
     beaten: list[str] = []
     open_: list[str] = []
     for row in rows:
-        probability = chance(duels, best.env, best.contender, row.contender)
+        probability = chance(pairs, best.env, best.contender, row.contender)
         if row is best or probability is None:
             continue
         assert probability.interval is not None
@@ -105,12 +105,12 @@ def _standing(best: Row, rows: Sequence[Row], duels: Sequence[Duel]) -> list[str
     return sentences
 
 
-def _against_control(rows: Sequence[Row], duels: Sequence[Duel]) -> list[str]:
+def _against_control(rows: Sequence[Row], pairs: Sequence[PairwiseComparison]) -> list[str]:
     sentences = []
     for control in (row for row in rows if row.contender.is_control):
         unproven = []
         for row in rows:
-            probability = chance(duels, row.env, row.contender, control.contender)
+            probability = chance(pairs, row.env, row.contender, control.contender)
             if row.contender.is_control or probability is None:
                 continue
             assert probability.interval is not None
@@ -151,7 +151,7 @@ def _limits(comparison: Comparison) -> list[str]:
         )
     if any(row.normalized is None for row in rows if row.runs):
         limits.append("Where the returns of random and expert play are unknown, scores are not normalised.")
-    n_duels = len(comparison.duels)
+    n_duels = len(comparison.pairs)
     if n_duels > 1:
         limits.append(
             f"Each interval is a 95 % interval by itself: of {n_duels} chances about {max(1, round(0.05 * n_duels))} may "

@@ -15,7 +15,7 @@ from ganq_irl.accelerated.ppo import FastPPO
 from ganq_irl.accelerated.ppo.heads import head_of
 from ganq_irl.accelerated.ppo.networks import Mlp
 from ganq_irl.accelerated.ppo.support import actor_modules
-from ganq_irl.accelerated.ppo.update import Epoch, Loss, Minibatch, Updater
+from ganq_irl.accelerated.ppo.update import Epoch, Minibatch, PPOLoss, Updater
 from ganq_irl.generators.schedules import LinearSchedule
 from tests.scripted import SpacesEnv, WalkEnv, flat, vec_env
 
@@ -209,7 +209,7 @@ def test_the_gradient_is_autograds(action_space, activation, clip_range_vf):
     torch.manual_seed(0)
     for parameter in policy.parameters():
         nn.init.normal_(parameter, std=0.7)
-    n, loss = 40, Loss(clip_range=0.2, clip_range_vf=clip_range_vf, ent_coef=0.3, vf_coef=0.6)
+    n, loss = 40, PPOLoss(clip_range=0.2, clip_range_vf=clip_range_vf, ent_coef=0.3, vf_coef=0.6)
     is_discrete = isinstance(action_space, spaces.Discrete)
     actions = (torch.randint(4, (n, 1)) if is_discrete else torch.randn(n, 3)).double()
     observations, advantages, returns = (torch.randn(shape).double() for shape in ((n, 5), n, n))

@@ -77,7 +77,7 @@ def step_taken(model, sampled=None):
     """
     sampled = model._sample(16) if sampled is None else sampled
     batch = sampled[0]
-    noise = torch.randn(model.n_samples, generator=clone(model.learner.generator))
+    noise = torch.randn(model.n_samples, generator=clone(model.learner.rng))
     with torch.no_grad():
         means, _ = model.q_net.samples(batch.observations, batch.actions, noise)
     calls = []

@@ -128,7 +128,7 @@ def test_the_value_follows_the_targets_by_their_own_bootstrap():
         assert value.value == pytest.approx(reward / (1 - gamma) * (1 - (1 - tau * (1 - gamma)) ** n_moves))
     assert value.value == pytest.approx(-20, rel=0.02)
     value.follow(reward)
-    assert value.beyond(torch.tensor([0.0, 1.0])).tolist() == pytest.approx([0, 0.9 * value.value])
+    assert value.terminal_bonus(torch.tensor([0.0, 1.0])).tolist() == pytest.approx([0, 0.9 * value.value])
 
 
 def test_a_hard_copy_is_a_step_of_value_iteration():

@@ -54,7 +54,7 @@ def test_the_fake_is_the_sample_of_the_action_taken(mode):
     model = filled(mode)
     sampled = model._sample(16)
     batch, noise = sampled[0], torch.randn(model.n_samples, generator=torch.Generator().manual_seed(0))
-    model.learner.generator.manual_seed(0)
+    model.learner.rng.manual_seed(0)
     with torch.no_grad():
         every = model.q_net.distribution(batch.observations, noise)  # (batch, n_actions, n_samples)
     _, _, _, fakes = step_taken(model, sampled)

@@ -153,7 +153,7 @@ def test_bellman_samples_by_hand(n_steps):
     model = collected(small(counting_env(), n_steps=n_steps, gamma=GAMMA), 100)
     sampled = model._sample(64)
     batch, rewards, discounts = sampled
-    seen, noise = set(), torch.randn(model.n_samples, generator=clone(model.learner.generator))
+    seen, noise = set(), torch.randn(model.n_samples, generator=clone(model.learner.rng))
     with torch.no_grad():
         following = model.q_net_target.greedy_samples(batch.next_observations, noise)
     _, _, targets, _ = step_taken(model, sampled)

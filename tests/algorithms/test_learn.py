@@ -338,9 +338,9 @@ def test_log_pi_is_given_to_all_rows_at_once_where_that_is_less_work(n_updates, 
 def test_a_round_whose_rows_are_encoded_once_learns_the_same(algorithm, monkeypatch):
     """To the bit: which rows are drawn, and what each of them becomes, is what it was."""
     once = imitator(algorithm, generator("ppo"), n_updates=8).learn(128)
-    assert isinstance(once.drawn_from(once.complete(once._demonstrations)), Encoded)
+    assert isinstance(once.encode_pool(once.add_log_probs(once._demonstrations)), Encoded)
     each = imitator(algorithm, generator("ppo"), n_updates=8)
-    monkeypatch.setattr(each, "drawn_from", lambda batch: batch)
+    monkeypatch.setattr(each, "encode_pool", lambda batch: batch)
     each.learn(128)
     assert torch.equal(flat(once.learner.discriminator), flat(each.learner.discriminator))
     assert torch.equal(flat(once.generator.policy), flat(each.generator.policy))

@@ -37,10 +37,10 @@ def test_an_epoch_holds_every_row(n_rows, batch_size):
 def test_draws_are_its_generators_and_continue_from_a_saved_state():
     first, again, other = sampler(10), sampler(10), sampler(10, seed=1)
     assert torch.equal(first.draw(4), again.draw(4))
-    state, generator_state = first.state_dict(), first.generator.get_state()
+    state, rng_state = first.state_dict(), first.rng.get_state()
     expected = [first.draw(4) for _ in range(3)]
     other.load_state_dict(state)
-    other.generator.set_state(generator_state)
+    other.rng.set_state(rng_state)
     assert all(torch.equal(one, other.draw(4)) for one in expected)
 
 

@@ -53,7 +53,7 @@ def test_a_grid_its_tables_and_one_more_seed(request_file, tmp_path, monkeypatch
     assert first.exit_code == 0, first.stderr
     content = json.loads(first.stdout)
     assert [(row["method"], row["runs"]) for row in content["table"]] == [("dqn", 1), ("bc", 1), ("gail", 1)]
-    assert [(duel["first"], duel["second"]) for duel in content["improvement"]] == [("bc", "gail")]
+    assert [(pair["first"], pair["second"]) for pair in content["improvement"]] == [("bc", "gail")]
     assert content["failures"] == {}
     trained = (out / "cells/CartPole-v1/dqn/seed0/run.json").stat().st_mtime_ns
     more = CliRunner().invoke(main, ["compare", "--out", str(out), "--seeds", "2", "--algos", "dqn,bc"])

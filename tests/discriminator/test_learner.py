@@ -260,7 +260,7 @@ def test_what_came_late_is_as_good_as_what_was_there():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         late = DiscriminatorLearner(toy_discriminator(), stabilizers=["virtual-batch-norm"])
-    late.refer_to(batch)
+    late.fit_reference(batch)
     for name, value in early.discriminator.state_dict().items():
         assert torch.equal(value, late.discriminator.state_dict()[name]), name
 

@@ -119,7 +119,7 @@ def test_a_reward_may_see_the_next_state_in_any_order_of_columns():
 def test_a_plain_score_ignores_log_probabilities():
     discriminator, batch = toy_discriminator("plain"), toy_batch()
     assert torch.equal(discriminator(batch), discriminator(replace(batch, log_probs=None)))
-    assert not discriminator.states_log_ratio
+    assert not discriminator.outputs_log_ratio
 
 
 @pytest.mark.parametrize("hidden", [(), (5,), (4, 3)])

@@ -200,7 +200,7 @@ def test_learns_with_every_stabiliser_and_continues_bit_by_bit(kind, name):
     def learner(seed):
         loss = "bce" if STABILIZERS[name].needs_log_ratio else "wasserstein"
         built = DiscriminatorLearner(critic(kind, seed=seed), loss=loss, stabilizers=[name], seed=seed)
-        built.refer_to(batch(kind, n=64, seed=seed))
+        built.fit_reference(batch(kind, n=64, seed=seed))
         return built
 
     def step(one, seed):

@@ -69,7 +69,7 @@ def test_r1_looks_at_real_rows_and_r2_at_fake_ones():
         score = lambda rows: (rows.features**2).sum(dim=1) / 2  # noqa: E731  # ‖∇‖² = ‖x‖²
         learner.discriminator.score = score
         real, fake = encoded(3, 5**-0.5), encoded(3, (4 / 5) ** 0.5)
-        step = Step(learner.discriminator, learner.loss, real, fake, score(real), score(fake), learner.generator)
+        step = Step(learner.discriminator, learner.loss, real, fake, score(real), score(fake), learner.rng)
         assert stabilizer.penalty(step).item() == pytest.approx(expected, rel=1e-5)
 
 

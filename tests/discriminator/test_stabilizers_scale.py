@@ -73,5 +73,5 @@ def test_what_comes_before_others_is_the_scale():
 
 def test_data_that_come_later_are_scaled_so_too():
     learner = learner_of(None)
-    learner.refer_to(transitions(still()))
+    learner.fit_reference(transitions(still()))
     assert learner.discriminator.encoder.std[0].item() == pytest.approx(0.19, rel=1e-5)

@@ -13,7 +13,7 @@ from ganq_irl.evaluation import (
     length_bias_warning,
     mean_interval,
     normalized_score,
-    summarize,
+    summarize_episodes,
 )
 
 values = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=50).map(np.array)
@@ -42,14 +42,14 @@ def test_interval_covers_as_often_as_it_says():
 def test_degenerate_cases():
     assert mean_interval(np.array([4.0])) is None
     assert mean_interval(np.full(5, 4.0)) == (4.0, 4.0)
-    one = summarize(EpisodeStatistics(np.array([4.0]), np.array([10])), seed=3)
+    one = summarize_episodes(EpisodeStatistics(np.array([4.0]), np.array([10])), seed=3)
     assert (one.std_return, one.interval, one.normalized) == (None, None, None)
     assert json.loads(json.dumps(one.to_json(), allow_nan=False))["mean_return"] == 4.0
 
 
 def test_summary():
     episodes = EpisodeStatistics(np.array([-200.0, -100.0]), np.array([200, 100]))
-    summary = summarize(episodes, seed=3, references=(-1250.0, -150.0))
+    summary = summarize_episodes(episodes, seed=3, references=(-1250.0, -150.0))
     assert (summary.mean_return, summary.episodes, summary.mean_length) == (-150.0, 2, 150.0)
     assert summary.normalized == 1.0
     assert summary.std_return == pytest.approx(math.sqrt(5000))

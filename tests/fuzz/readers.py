@@ -197,10 +197,10 @@ def seal_checkpoint(folder: Path) -> None:
 
 @cache
 def _learner(name: str) -> Any:
-    from ganq_irl.runs.training import build_learner
+    from ganq_irl.runs.training import build_trainable
     from tests.resume_examples import tiny_config
 
-    return build_learner(tiny_config(name))
+    return build_trainable(tiny_config(name))
 
 
 def _read_checkpoint(path: Path) -> None:

@@ -19,7 +19,7 @@ from ganq_irl.runs.checkpoints.environments import (
     simulator_states,
     wrapper_states,
 )
-from ganq_irl.runs.checkpoints.plain import NotPlain, pack, unpack
+from ganq_irl.runs.checkpoints.plain import NotPlain, from_plain, to_plain
 from ganq_irl.runs.checkpoints.random_states import load_random_states, random_states
 from ganq_irl.storage import flatten_state, unflatten_state
 
@@ -40,7 +40,7 @@ NESTED = st.recursive(
 
 
 def stored(value):
-    return unpack(unflatten_state(*flatten_state(pack(value))))
+    return from_plain(unflatten_state(*flatten_state(to_plain(value))))
 
 
 def same(a, b):
@@ -91,7 +91,7 @@ def test_what_is_not_plain_is_refused(value):
         closed = [value]
         value = lambda: closed  # noqa: E731
     with pytest.raises(NotPlain):
-        pack(value)
+        to_plain(value)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_is_not_plain_is_refused(value):
 )
 def test_malformed_values_are_refused(value):
     with pytest.raises(StorageError):
-        unpack(value)
+        from_plain(value)
 
 
 def test_global_random_states_go_on():

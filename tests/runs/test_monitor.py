@@ -13,7 +13,7 @@ from ganq_irl.algorithms import AdversarialImitation
 from ganq_irl.errors import TrainingDiverged
 from ganq_irl.runs import load_run, run_experiment
 from ganq_irl.runs.checkpoints import read_checkpoint
-from ganq_irl.runs.monitor import HORIZON, HORIZON_OFF_POLICY, DiscriminatorWatch, EndsWatch
+from ganq_irl.runs.monitor import HORIZON, HORIZON_OFF_POLICY, DiscriminatorMonitor, EarlyTerminationMonitor
 from tests.resume_examples import record_demos, tiny_config
 from tests.scripted import generator
 
@@ -175,7 +175,7 @@ class Model:
 
 
 def watched(caplog, accuracies, model=None, entropy=None):
-    watch = DiscriminatorWatch()
+    watch = DiscriminatorMonitor()
     watch.init_callback(model or Model())
     with caplog.at_level(logging.WARNING):
         for real, fake in accuracies:
@@ -237,7 +237,7 @@ def test_what_wavers_is_reported_once_and_what_comes_back_again(caplog):
 def test_it_remembers_across_a_checkpoint(caplog):
     watch, _ = watched(caplog, [(1.0, 1.0)] * 30)
     caplog.clear()
-    again = DiscriminatorWatch()
+    again = DiscriminatorMonitor()
     again.load_state_dict(watch.state_dict())
     again.init_callback(Model())
     again.logger.record("discriminator/real_accuracy", 1.0)
@@ -248,7 +248,7 @@ def test_it_remembers_across_a_checkpoint(caplog):
 
 def test_it_remembers_doubt_across_a_checkpoint(caplog):
     watch, _ = watched(caplog, [(1.0, 1.0)] * 30, entropy=0.62)
-    again = DiscriminatorWatch()
+    again = DiscriminatorMonitor()
     again.load_state_dict(watch.state_dict())
     again.init_callback(Model())
     for name, value in {"real_accuracy": 1.0, "fake_accuracy": 1.0, "entropy": 0.0}.items():
@@ -283,7 +283,7 @@ class Rewarded:
 
 def ends_watched(caplog, rounds, shown=(1000, 1000)):
     """What is said where each round is a hundred episodes of one length at one mean reward."""
-    model, watch = Rewarded(), EndsWatch(shown, timesteps=10)
+    model, watch = Rewarded(), EarlyTerminationMonitor(shown, timesteps=10)
     watch.init_callback(model)
     with caplog.at_level(logging.WARNING):
         for round_, (length, reward) in enumerate(rounds, 1):
@@ -328,7 +328,7 @@ def test_episodes_that_fall_short_of_the_demonstrations_are_reported(rounds, mes
 
 
 def test_nothing_is_said_of_too_few_episodes(caplog):
-    model, watch = Rewarded(), EndsWatch([1000], timesteps=10)
+    model, watch = Rewarded(), EarlyTerminationMonitor([1000], timesteps=10)
     watch.init_callback(model)
     for length in (20, 6):
         model.ep_info_buffer.extend({"l": length} for _ in range(30))
@@ -339,7 +339,7 @@ def test_nothing_is_said_of_too_few_episodes(caplog):
 
 def test_the_watch_of_ends_goes_on_from_its_state(caplog):
     watch, _ = ends_watched(caplog, [(20, -1.0)])
-    again, model = EndsWatch([1000], timesteps=10), Rewarded()
+    again, model = EarlyTerminationMonitor([1000], timesteps=10), Rewarded()
     again.load_state_dict(watch.state_dict())
     again.init_callback(model)
     model.ep_info_buffer.extend({"l": 6} for _ in range(100))
@@ -351,7 +351,7 @@ def test_the_watch_of_ends_goes_on_from_its_state(caplog):
 def test_a_run_watches_its_ends(demos, tmp_path, caplog, monkeypatch):
     for name in ("FALLEN", "SHORTENED"):
         monkeypatch.setattr(f"ganq_irl.runs.monitor.{name}", np.inf)
-    monkeypatch.setattr("ganq_irl.runs.monitor.newest_rewards", lambda *_: np.full(3, -1.0))
+    monkeypatch.setattr("ganq_irl.runs.monitor.latest_rewards", lambda *_: np.full(3, -1.0))
     for control, n_reports in (("frozen", 0), ("none", 1)):
         config = tiny_config("gail", "fast-ppo", demos, control=control, timesteps=4096)
         with caplog.at_level(logging.WARNING):

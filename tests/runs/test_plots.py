@@ -7,7 +7,7 @@ from ganq_irl.errors import RunDirectoryError
 from ganq_irl.evaluation import evaluate_returns
 from ganq_irl.runs import load_run, resolve_config, run_experiment
 from ganq_irl.runs.plots import check_run_values, discount_of, draw_run
-from ganq_irl.runs.training import build_learner
+from ganq_irl.runs.training import build_trainable
 
 DQN = {"learning_starts": 100, "buffer_size": 1000, "policy_kwargs": {"net_arch": [8]}}
 
@@ -53,7 +53,7 @@ def test_an_actor_and_a_learned_reward_have_no_values_to_compare(run):
     learned = dataclasses.replace(run.config, algo="gail", generator="dqn", demos="cartpole")
     assert check_run_values(learned, run.policy("cpu")) is None
     ppo = config(algo="ppo", generator_kwargs={})
-    assert check_run_values(ppo, build_learner(ppo).policy()) is None
+    assert check_run_values(ppo, build_trainable(ppo).policy()) is None
 
 
 def test_a_run_without_a_log_is_answered(run, tmp_path):

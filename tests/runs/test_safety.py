@@ -21,7 +21,7 @@ from ganq_irl.generators.policy_store import load_policy
 from ganq_irl.rewards import RewardModel
 from ganq_irl.runs import load_run, resume_experiment
 from ganq_irl.runs.checkpoints import CheckpointStore, files, read_checkpoint
-from ganq_irl.runs.checkpoints.plain import unpack
+from ganq_irl.runs.checkpoints.plain import from_plain
 from ganq_irl.runs.rewards import load_reward
 from ganq_irl.storage import _checksum
 from ganq_irl.studies.execute import load_grid, run_grid
@@ -392,9 +392,9 @@ def test_a_checkpoint_counts_before_it_takes_memory(run):
         checkpoint.progress()
     state = checkpoint.state()["training"]["algorithm"]
     with read_limit("500"), pytest.raises(ReadLimitExceeded, match="the checkpoint would unpack to"):
-        unpack(state)
+        from_plain(state)
     with read_limit("10M") as limit:
-        held = unpack(state)
+        held = from_plain(state)
         assert limit.taken
         del held
         assert limit.taken == 0

@@ -47,7 +47,7 @@ def test_only_those_that_are_shown_the_same_meet():
         runs("dqn", BAD),
         *(runs(name, GOOD, n_demos=n) for name in ("bc", "gail") for n in (1, 4)),
     )
-    pairs = {(duel.first.label, duel.second.label) for duel in comparison.duels}
+    pairs = {(pair.first.label, pair.second.label) for pair in comparison.pairs}
     assert pairs == {("gan-q", "dqn"), ("bc, n=1", "gail, n=1"), ("bc, n=4", "gail, n=4")}
 
 

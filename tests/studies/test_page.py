@@ -62,15 +62,15 @@ def test_figures_show_every_method_in_its_protocol_and_colour(folder):
     assert len(set(colors.values())) == len(colors)
     profiles = {line.get_label(): line.get_color() for axes in draw_profiles(data).axes for line in axes.lines}
     assert profiles == colors
-    duels = [label.get_text() for label in draw_improvement(data).axes[0].get_yticklabels()]
-    assert len(duels) == len(data["duels"])
-    assert "gan-q above dqn" in duels
+    pairs = [label.get_text() for label in draw_improvement(data).axes[0].get_yticklabels()]
+    assert len(pairs) == len(data["pairs"])
+    assert "gan-q above dqn" in pairs
 
 
 def test_figures_that_the_results_have_nothing_for_are_left_out(folder, tmp_path):
     conclusion = conclude(folder)
     unfinished = dataclasses.replace(
-        conclusion, results=[], comparison=dataclasses.replace(conclusion.comparison, rows=[], duels=[])
+        conclusion, results=[], comparison=dataclasses.replace(conclusion.comparison, rows=[], pairs=[])
     )
     assert write_figures(unfinished, tmp_path) == []
     (tmp_path / "file").touch()
@@ -176,7 +176,7 @@ def test_the_charts_data(page):
         assert all(low <= y <= high for low, y, high in zip(curve["low"], curve["y"], curve["high"], strict=True))
     assert [labels[level["contender"]] for level in data["levels"]] == ["bc, n=1"]
     assert len(data["profiles"]) == 5
-    assert len(data["duels"]) == 1 + 3
+    assert len(data["pairs"]) == 1 + 3
     assert {labels[line["contender"]] for line in data["health"]} >= {"gail, n=1"}
 
 

@@ -67,12 +67,12 @@ def test_made_up_results_with_failures_gaps_and_strange_names(tmp_path):
         [result("bc", 0, status="not run", n_demos=4)],
         runs("gan-q", [-1, 0], env="Acrobot-v1"),
     )
-    markdown, csv_file, latex, duels = write_tables(tmp_path, comparison, ["A finding."])
+    markdown, csv_file, latex, pairs = write_tables(tmp_path, comparison, ["A finding."])
     shown = check_agreement(markdown.read_text(), latex.read_text(), csv_file.read_text())
     assert ("CartPole-v1", "gail, n_envs=a|b_c & 5%") in {row[:2] for row in shown}
-    for record, duel in zip(csv.DictReader(io.StringIO(duels.read_text())), comparison.duels, strict=True):
-        assert (record["first"], record["second"]) == (duel.first.name, duel.second.name)
-        assert float(record["probability"]) == duel.probability.value
+    for record, pair in zip(csv.DictReader(io.StringIO(pairs.read_text())), comparison.pairs, strict=True):
+        assert (record["first"], record["second"]) == (pair.first.name, pair.second.name)
+        assert float(record["probability"]) == pair.probability.value
 
 
 def test_a_grid_and_its_page(tmp_path):

@@ -35,9 +35,9 @@ class Policy(Protocol):
 class RandomPolicy:
     """Uniformly random actions (as ``action_space.sample`` draws them) for one environment, with ``.predict``."""
 
-    def __init__(self, action_space: spaces.Space, generator: np.random.Generator) -> None:
+    def __init__(self, action_space: spaces.Space, rng: np.random.Generator) -> None:
         self.action_space = copy.deepcopy(action_space)  # seeding the environment's own would change its exploration
-        self.action_space.seed(int(generator.integers(2**31)))
+        self.action_space.seed(int(rng.integers(2**31)))
 
     def predict(
         self,
@@ -50,9 +50,9 @@ class RandomPolicy:
         return self.action_space.sample(), None
 
 
-def random_policy(action_space: spaces.Space, generator: np.random.Generator) -> RandomPolicy:
+def random_policy(action_space: spaces.Space, rng: np.random.Generator) -> RandomPolicy:
     """Return the random policy, the 0 of a normalised score."""
-    return RandomPolicy(action_space, generator)
+    return RandomPolicy(action_space, rng)
 
 
 class FunctionPolicy:
@@ -94,7 +94,7 @@ class AlteredPolicy:
     Args:
         policy: the policy to alter.
         action_space: of the environment.
-        generator: random state of the draws.
+        rng: random state of the draws.
         noise: share of actions drawn at random; for Box actions, deviation of Gaussian noise relative to half the range.
         random_share: share of episodes of uniformly random actions.
 
@@ -106,7 +106,7 @@ class AlteredPolicy:
         self,
         policy: Policy,
         action_space: spaces.Space,
-        generator: np.random.Generator,
+        rng: np.random.Generator,
         *,
         noise: float = 0.0,
         random_share: float = 0.0,
@@ -116,9 +116,9 @@ class AlteredPolicy:
             raise ConfigurationError(f"noise {noise} and random share {random_share}: expected numbers from 0 to 1")
         if noise and isinstance(action_space, spaces.Box) and not action_space.is_bounded():
             raise ConfigurationError(f"noise is relative to the range of actions, and {action_space} has none")
-        self.policy, self.action_space, self.generator = policy, action_space, generator
+        self.policy, self.action_space, self.rng = policy, action_space, rng
         self.noise, self.random_share = noise, random_share
-        self.chance = RandomPolicy(action_space, generator)
+        self.chance = RandomPolicy(action_space, rng)
         self.algorithm = f"{getattr(policy, 'algorithm', type(policy).__name__)} (noise {noise}, random {random_share})"
         self._at_random = False
 
@@ -127,14 +127,14 @@ class AlteredPolicy:
     ) -> tuple[Any, Any]:
         """The policy's action, altered, and its state."""
         if episode_start is not None and bool(np.any(episode_start)):
-            self._at_random = bool(self.generator.random() < self.random_share)
+            self._at_random = bool(self.rng.random() < self.random_share)
         action, state = self.policy.predict(observation, state, episode_start, deterministic)
         if self._at_random:
             return self.chance.predict(observation)[0], state
         if self.noise and isinstance(self.action_space, spaces.Box):
             half = (self.action_space.high - self.action_space.low) / 2
-            return action + self.generator.normal(size=half.shape) * half * self.noise, state
-        if self.noise and self.generator.random() < self.noise:
+            return action + self.rng.normal(size=half.shape) * half * self.noise, state
+        if self.noise and self.rng.random() < self.noise:
             return self.chance.predict(observation)[0], state
         return action, state
 
@@ -145,11 +145,11 @@ class MixedPolicy:
     Args:
         policies: at least one.
         action_space: of the environment.
-        generator: random state of the draws.
+        rng: random state of the draws.
     """
 
-    def __init__(self, policies: Sequence[Policy], action_space: spaces.Space, generator: np.random.Generator) -> None:
-        self.policies, self.action_space, self.generator = list(policies), action_space, generator
+    def __init__(self, policies: Sequence[Policy], action_space: spaces.Space, rng: np.random.Generator) -> None:
+        self.policies, self.action_space, self.rng = list(policies), action_space, rng
         self.algorithm = " or ".join(getattr(one, "algorithm", type(one).__name__) for one in policies)
         self._acting = self.policies[0]
 
@@ -158,7 +158,7 @@ class MixedPolicy:
     ) -> tuple[Any, Any]:
         """The action and state of the policy that this episode was given to."""
         if episode_start is not None and bool(np.any(episode_start)):
-            self._acting = self.policies[int(self.generator.integers(len(self.policies)))]
+            self._acting = self.policies[int(self.rng.integers(len(self.policies)))]
         return self._acting.predict(observation, state, episode_start, deterministic)
 
 
@@ -185,7 +185,7 @@ def policy_function(name: str) -> Callable[[Any], Any]:
     return function
 
 
-def subsample(demos: Demonstrations, every: int, generator: np.random.Generator) -> Demonstrations:
+def subsample(demos: Demonstrations, every: int, rng: np.random.Generator) -> Demonstrations:
     """Every ``every``-th transition of each episode, from a random start, each as a trajectory of one step.
 
     GAIL's experiments (Ho & Ermon, 2016, section 6) thin out their experts so, with 20.
@@ -198,7 +198,7 @@ def subsample(demos: Demonstrations, every: int, generator: np.random.Generator)
     kept = [
         _one_step(trajectory, step)
         for trajectory in demos
-        for step in range(int(generator.integers(min(every, max(len(trajectory), 1)))), len(trajectory), every)
+        for step in range(int(rng.integers(min(every, max(len(trajectory), 1)))), len(trajectory), every)
     ]
     noted = {"subsampled": {"every": every, "episodes": len(demos)}}
     return replace(demos, trajectories=tuple(kept), provenance={**demos.provenance, **noted})

@@ -109,7 +109,7 @@ class FastUpdate:
         return self._td_weight * (clipped * (errors - 0.5 * clipped)).mean(), self._td_weight / len(errors) * clipped
 
     def _step_critic(self, real: np.ndarray, fake: np.ndarray, judges: bool) -> tuple[Judgement | None, float]:
-        weights = torch.rand(real.T.shape, generator=self._learner.generator).numpy().T
+        weights = torch.rand(real.T.shape, generator=self._learner.rng).numpy().T
         between = fake + weights * (real - fake)
         judgement = self._critic.backward(real, fake, between, self._of_critic.gradients, judges=judges)
         return judgement, self._of_critic.step()

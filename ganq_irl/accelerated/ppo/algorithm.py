@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from ganq_irl.accelerated.ppo.rollout import FrozenPolicy, Timeout, store_step
 from ganq_irl.accelerated.ppo.support import why_not_fast
-from ganq_irl.accelerated.ppo.update import Epoch, Loss, Metrics, Updater, approx_kl
+from ganq_irl.accelerated.ppo.update import Epoch, Metrics, PPOLoss, Updater, approx_kl
 from ganq_irl.errors import TrainingDiverged
 
 _log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class FastPPO(PPO):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         progress, clip_range_vf = self._current_progress_remaining, self.clip_range_vf
-        loss = Loss(
+        loss = PPOLoss(
             clip_range=self.clip_range(progress),  # type: ignore[operator]  # SB3 makes schedules of both
             clip_range_vf=None if clip_range_vf is None else clip_range_vf(progress),  # type: ignore[operator]
             ent_coef=self.ent_coef,
@@ -133,7 +133,7 @@ class FastPPO(PPO):
         self._check_finite()
         self._record(loss, epochs)
 
-    def _run_epochs(self, loss: Loss) -> list[Metrics]:
+    def _run_epochs(self, loss: PPOLoss) -> list[Metrics]:
         updater, epochs = Updater(self.policy, loss, self.max_grad_norm), []
         for number in range(self.n_epochs):
             epoch = Epoch.draw(self.rollout_buffer, self.batch_size, self.normalize_advantage)
@@ -165,7 +165,7 @@ class FastPPO(PPO):
                 "or look for rewards that are too large or not finite"
             )
 
-    def _record(self, loss: Loss, epochs: list[Metrics]) -> None:
+    def _record(self, loss: PPOLoss, epochs: list[Metrics]) -> None:
         """SB3's keys in SB3's order."""
         means = Metrics(*(torch.cat(metric).mean() for metric in zip(*epochs, strict=True)))
         buffer, record = self.rollout_buffer, self.logger.record

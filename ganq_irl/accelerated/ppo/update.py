@@ -41,7 +41,7 @@ class Metrics(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Loss:
+class PPOLoss:
     """L = policy loss + ent_coef · entropy loss + vf_coef · value loss (Schulman et al., 2017, equations 7 and 9)."""
 
     clip_range: float
@@ -122,7 +122,7 @@ class Epoch:
             self.n_seen += len(fields[0])
             yield Minibatch(*fields)
 
-    def metrics(self, loss: Loss) -> Metrics:
+    def metrics(self, loss: PPOLoss) -> Metrics:
         """Of the minibatches that were seen."""
         rows = Minibatch(*(field[: self.n_seen] for field in self.rows))
         ratio = rows.log_ratio.exp()
@@ -145,7 +145,7 @@ class Updater:
         max_grad_norm: bound on the gradient's norm.
     """
 
-    def __init__(self, policy: ActorCriticPolicy, loss: Loss, max_grad_norm: float) -> None:
+    def __init__(self, policy: ActorCriticPolicy, loss: PPOLoss, max_grad_norm: float) -> None:
         self._actor, self._critic, self._head = Mlp(actor_modules(policy)), Mlp(critic_modules(policy)), head_of(policy)
         self._optimizer, self._gradient = policy.optimizer, gradients_in_one_vector(policy.parameters())
         self._loss, self._max_grad_norm = loss, max_grad_norm

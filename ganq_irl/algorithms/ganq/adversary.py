@@ -44,7 +44,7 @@ class ReturnAdversary:
             The learner's metrics before the step, and the generator's loss, a scalar.
         """
         if self.learner.n_updates == 0:
-            self.learner.refer_to(replace(batch, returns=torch.zeros_like(targets)))
+            self.learner.fit_reference(replace(batch, returns=torch.zeros_like(targets)))
         real, fake = self._as_seen(batch, targets, means.detach(), samples)
         metrics = self.learner.update(real, fake, measures=measures)
         return metrics, self.learner.generator_loss(fake)

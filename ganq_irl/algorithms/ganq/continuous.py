@@ -183,7 +183,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
 
     @property
     def _noise_generator(self) -> torch.Generator:
-        return self.adversaries[0].learner.generator
+        return self.adversaries[0].learner.rng
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Take ``gradient_steps`` steps of critics and generators, and every ``policy_delay``-th time one of the actor."""

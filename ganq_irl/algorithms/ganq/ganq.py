@@ -240,7 +240,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
 
     def draw_noise(self) -> Tensor:
         """Draw the noise of one minibatch, ``(n_samples,)``."""
-        return NOISE[self.noise](self.n_samples, self.learner.generator)
+        return NOISE[self.noise](self.n_samples, self.learner.rng)
 
     def _sample(self, batch_size: int) -> Sampled:
         batch, rewards, discounts = super()._sample(batch_size)

@@ -96,7 +96,7 @@ class VirtualBatchNormalization(Architecture):
         network.reference = rows.to(weight.device)
         _insert_after_hidden(network, lambda width: VirtualBatchNorm(width, self.n_reference))
 
-    def refer_to(self, discriminator: BaseDiscriminator, reference: Encoded) -> None:
+    def fit_reference(self, discriminator: BaseDiscriminator, reference: Encoded) -> None:
         """Set the reference rows to rows of ``reference``."""
         for network, parts in discriminator.networks().items():
             network.reference = _spread(_known(reference, parts), self.n_reference).clone()

@@ -25,7 +25,7 @@ class Step:
     fake: Encoded
     real_scores: Tensor  # (batch,), attached
     fake_scores: Tensor
-    generator: torch.Generator
+    rng: torch.Generator
 
 
 @dataclass(eq=False)
@@ -68,10 +68,10 @@ class Stabilizer(nn.Module):
     def attach(self, discriminator: BaseDiscriminator, reference: Encoded | None) -> None:
         """Allocate state or edit the networks. ``reference`` is real data, or None when loading."""
 
-    def refer_to(self, discriminator: BaseDiscriminator, reference: Encoded) -> None:
+    def fit_reference(self, discriminator: BaseDiscriminator, reference: Encoded) -> None:
         """Set what depends on real data, if the data arrive after ``attach``."""
 
-    def on_batch(self, real: Encoded, fake: Encoded, generator: torch.Generator) -> tuple[Encoded, Encoded]:
+    def on_batch(self, real: Encoded, fake: Encoded, rng: torch.Generator) -> tuple[Encoded, Encoded]:
         """Change the rows before they are scored."""
         return real, fake
 

@@ -40,14 +40,14 @@ class InstanceNoise(Stabilizer):
         self.register_buffer("noisy", noisy)
         self.register_buffer("updates", torch.zeros((), dtype=torch.long, device=encoder.mean.device))
 
-    def on_batch(self, real: Encoded, fake: Encoded, generator: torch.Generator) -> tuple[Encoded, Encoded]:
+    def on_batch(self, real: Encoded, fake: Encoded, rng: torch.Generator) -> tuple[Encoded, Encoded]:
         """Add the noise to both sides."""
         remaining = (1 - self.updates / self.n_anneal).clamp_min(0) if self.n_anneal else 1.0
         self.updates += 1
-        return self._perturb(real, remaining, generator), self._perturb(fake, remaining, generator)
+        return self._perturb(real, remaining, rng), self._perturb(fake, remaining, rng)
 
-    def _perturb(self, side: Encoded, remaining: Tensor | float, generator: torch.Generator) -> Encoded:
-        noise = torch.randn(side.samples.shape, generator=generator, device=side.samples.device)
+    def _perturb(self, side: Encoded, remaining: Tensor | float, rng: torch.Generator) -> Encoded:
+        noise = torch.randn(side.samples.shape, generator=rng, device=side.samples.device)
         mask = self.noisy if side.returns is None else 1.0
         return side.with_samples(side.samples + self.std * remaining * mask * noise)
 
@@ -85,17 +85,17 @@ class FakeReplay(Stabilizer):
         self.register_buffer("returns", torch.zeros(self.size, n_returns, device=device))
         self.register_buffer("stored", torch.zeros((), dtype=torch.long, device=device))
 
-    def on_batch(self, real: Encoded, fake: Encoded, generator: torch.Generator) -> tuple[Encoded, Encoded]:
+    def on_batch(self, real: Encoded, fake: Encoded, rng: torch.Generator) -> tuple[Encoded, Encoded]:
         """Replace a random part of the fake rows by stored ones, then store the new rows in place of random old ones."""
         available = int(self.stored)
-        mixed = self._mix(fake, available, generator) if available else fake
-        self._store(fake, available, generator)
+        mixed = self._mix(fake, available, rng) if available else fake
+        self._store(fake, available, rng)
         return real, mixed
 
-    def _mix(self, fake: Encoded, available: int, generator: torch.Generator) -> Encoded:
+    def _mix(self, fake: Encoded, available: int, rng: torch.Generator) -> Encoded:
         n_old = round(self.fraction * len(fake))
-        keep = torch.randperm(len(fake), generator=generator, device=fake.dones.device)[n_old:]
-        old = torch.randint(available, (n_old,), generator=generator, device=fake.dones.device)
+        keep = torch.randperm(len(fake), generator=rng, device=fake.dones.device)[n_old:]
+        old = torch.randint(available, (n_old,), generator=rng, device=fake.dones.device)
         returns = None if fake.returns is None else torch.cat([fake.returns[keep], self.returns[old]])
         return Encoded(
             torch.cat([fake.features[keep], self.features[old]]),
@@ -104,11 +104,11 @@ class FakeReplay(Stabilizer):
             returns,
         )
 
-    def _store(self, fake: Encoded, available: int, generator: torch.Generator) -> None:
+    def _store(self, fake: Encoded, available: int, rng: torch.Generator) -> None:
         n_appended = min(self.size - available, len(fake))
         n_overwriting = min(len(fake) - n_appended, available)
         appended = torch.arange(available, available + n_appended, device=fake.dones.device)
-        overwritten = torch.randperm(max(available, 1), generator=generator, device=fake.dones.device)[:n_overwriting]
+        overwritten = torch.randperm(max(available, 1), generator=rng, device=fake.dones.device)[:n_overwriting]
         rows = torch.cat([appended, overwritten])
         self.features[rows] = fake.features[: len(rows)]
         self.dones[rows] = fake.dones[: len(rows)]

@@ -46,9 +46,9 @@ class InformationConstraint(Stabilizer):
         self.register_buffer("beta", torch.tensor(float(self.initial), device=device))
         self.register_buffer("information", torch.zeros((), device=device))
 
-    def on_batch(self, real: Encoded, fake: Encoded, generator: torch.Generator) -> tuple[Encoded, Encoded]:
+    def on_batch(self, real: Encoded, fake: Encoded, rng: torch.Generator) -> tuple[Encoded, Encoded]:
         """Draw the noise for the codes of both sides."""
-        return _noisy(real, generator), _noisy(fake, generator)
+        return _noisy(real, rng), _noisy(fake, rng)
 
     def penalty(self, step: Step) -> Tensor:
         """Return β (information - capacity)."""
@@ -64,5 +64,5 @@ class InformationConstraint(Stabilizer):
         self.beta.copy_((self.beta + self.rate * (self.information - self.capacity)).clamp_min(0))
 
 
-def _noisy(side: Encoded, generator: torch.Generator) -> Encoded:
-    return replace(side, noise=torch.randn(len(side), generator=generator, device=side.features.device))
+def _noisy(side: Encoded, rng: torch.Generator) -> Encoded:
+    return replace(side, noise=torch.randn(len(side), generator=rng, device=side.features.device))

@@ -36,8 +36,8 @@ class GradientPenalty(Penalty):
 
     def penalty(self, step: Step) -> Tensor:
         """Return the weighted penalty."""
-        weights = torch.rand(step.fake_scores.shape, generator=step.generator, device=step.fake_scores.device)
-        real = pair(step.real, step.fake, step.generator)
+        weights = torch.rand(step.fake_scores.shape, generator=step.rng, device=step.fake_scores.device)
+        real = pair(step.real, step.fake, step.rng)
         value = gradient_penalty(step.discriminator.gradient_norms, real, step.fake, weights, self.center)
         return self.weight * value
 

@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper,
 
 from ganq_irl.errors import StorageError
 from ganq_irl.rewards.wrappers import VecRewardWrapper
-from ganq_irl.runs.checkpoints.plain import NotPlain, pack, unpack
+from ganq_irl.runs.checkpoints.plain import NotPlain, from_plain, to_plain
 
 # What of a wrapper decides anything later; the rest is settings, which it was built with.
 _LAYERS: dict[type, tuple[str, ...]] = {
@@ -126,12 +126,12 @@ class _Memory:
 def _layer_state(layer: Any, memory: _Memory | None = None) -> dict[str, Any]:
     name = type(layer).__name__
     if hasattr(type(layer), "state_dict") and hasattr(type(layer), "load_state_dict"):
-        return {"layer": name, "own": pack(layer.state_dict())}
+        return {"layer": name, "own": to_plain(layer.state_dict())}
     if isinstance(layer, VecNormalize):
         return {"layer": name, "statistics": _normalizer_state(layer)}
     known = _LAYERS.get(type(layer))
     if known is not None:
-        return {"layer": name, "attributes": {key: pack(getattr(layer, key)) for key in known}}
+        return {"layer": name, "attributes": {key: to_plain(getattr(layer, key)) for key in known}}
     if isinstance(layer, VecEnvWrapper):
         raise NotPlain(f"a {name}, of which it is unknown what it remembers")
     return {"layer": name, **_attributes(layer, memory or _Memory())}
@@ -150,7 +150,7 @@ def _attributes(env: Any, memory: _Memory) -> dict[str, Any]:
             continue
         try:
             memory.check(key, value)
-            attributes[key] = pack(value)
+            attributes[key] = to_plain(value)
         except NotPlain as error:
             raise NotPlain(f"{type(env).__name__}.{key}: {error}") from error
     return {"attributes": attributes, "spaces": generators}
@@ -158,7 +158,7 @@ def _attributes(env: Any, memory: _Memory) -> dict[str, Any]:
 
 def _load_layer(layer: Any, state: dict[str, Any]) -> None:
     if "own" in state:
-        layer.load_state_dict(unpack(state["own"]))
+        layer.load_state_dict(from_plain(state["own"]))
         return
     if "statistics" in state:
         _load_normalizer(layer, state["statistics"])
@@ -167,7 +167,7 @@ def _load_layer(layer: Any, state: dict[str, Any]) -> None:
     for key, value in state["attributes"].items():
         if key.startswith("__") or callable(getattr(type(layer), key, None)):
             raise StorageError(f"the checkpoint would replace {type(layer).__name__}.{key}, which is no data")
-        present[key] = unpack(value, present.get(key))
+        present[key] = from_plain(value, present.get(key))
     for key, generators in state.get("spaces", {}).items():
         if isinstance(present.get(key), spaces.Space):
             load_space_generators(present[key], generators)
@@ -176,17 +176,17 @@ def _load_layer(layer: Any, state: dict[str, Any]) -> None:
 def _normalizer_state(venv: VecNormalize) -> dict[str, Any]:
     return {
         "running": {key: _running(rms) for key, rms in _running_statistics(venv)},
-        **{key: pack(getattr(venv, key)) for key in _STATISTICS if key in vars(venv)},
+        **{key: to_plain(getattr(venv, key)) for key in _STATISTICS if key in vars(venv)},
     }
 
 
 def _load_normalizer(venv: VecNormalize, state: dict[str, Any]) -> None:
     for key, rms in _running_statistics(venv):
-        saved = unpack(state["running"][key])
+        saved = from_plain(state["running"][key])
         rms.mean, rms.var, rms.count = saved["mean"], saved["var"], saved["count"]
     for key in _STATISTICS:
         if key in state:
-            setattr(venv, key, unpack(state[key]))
+            setattr(venv, key, from_plain(state[key]))
 
 
 def _running_statistics(venv: VecNormalize) -> Iterator[tuple[str, RunningMeanStd]]:
@@ -197,7 +197,7 @@ def _running_statistics(venv: VecNormalize) -> Iterator[tuple[str, RunningMeanSt
 
 
 def _running(rms: RunningMeanStd) -> dict[str, Any]:
-    return {"mean": pack(np.asarray(rms.mean)), "var": pack(np.asarray(rms.var)), "count": pack(rms.count)}
+    return {"mean": to_plain(np.asarray(rms.mean)), "var": to_plain(np.asarray(rms.var)), "count": to_plain(rms.count)}
 
 
 def space_generators(space: spaces.Space) -> dict[str, Any]:
@@ -205,14 +205,14 @@ def space_generators(space: spaces.Space) -> dict[str, Any]:
     parts = _parts(space)
     own = space._np_random
     return {
-        "own": None if own is None else pack(own),
+        "own": None if own is None else to_plain(own),
         "parts": {key: space_generators(part) for key, part in parts.items()},
     }
 
 
 def load_space_generators(space: spaces.Space, state: Mapping[str, Any]) -> None:
     """Restore what ``space_generators`` gave."""
-    space._np_random = unpack(state["own"])
+    space._np_random = from_plain(state["own"])
     for key, part in _parts(space).items():
         load_space_generators(part, state["parts"][key])
 

@@ -36,7 +36,7 @@ class NotPlain(ValueError):
     """A value that plain data cannot describe."""
 
 
-def pack(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """The value as nested dicts, lists, tuples, tensors and JSON scalars; arrays are not copied.
 
     Raises:
@@ -48,13 +48,13 @@ def pack(value: Any) -> Any:
         case Tensor():
             return value.detach()
         case np.generic():  # before float: numpy's float64 is one
-            return {SCALAR: pack(np.asarray(value))}
+            return {SCALAR: to_plain(np.asarray(value))}
         case int() | float() if type(value) in (int, float):
             return value
         case np.ndarray():
             return _pack_array(value)
         case np.random.Generator():
-            return {GENERATOR: type(value.bit_generator).__name__, "state": pack(value.bit_generator.state)}
+            return {GENERATOR: type(value.bit_generator).__name__, "state": to_plain(value.bit_generator.state)}
         case list() | tuple() if type(value) in (list, tuple):
             return _pack_list(value)
         case Mapping() if type(value) in (dict, OrderedDict):
@@ -87,21 +87,21 @@ def _pack_list(values: list | tuple) -> Any:
         if marker == FLOATS or (marker == INTEGERS and all(abs(value) < 2**63 for value in values)):
             dtype = torch.float64 if marker == FLOATS else torch.int64
             return {marker: torch.tensor(values, dtype=dtype), "tuple": isinstance(values, tuple)}
-    return type(values)(pack(value) for value in values)
+    return type(values)(to_plain(value) for value in values)
 
 
 def _pack_dict(values: Mapping[Any, Any]) -> dict[Any, Any]:
     for key in values:
         if type(key) not in (str, int) or key in _RESERVED:
             raise NotPlain(f"the key {key!r}")
-    return {key: pack(value) for key, value in values.items()}
+    return {key: to_plain(value) for key, value in values.items()}
 
 
-def unpack(value: Any, present: Any = None) -> Any:
-    """The inverse of ``pack``, in memory of its own, which counts while it lives; constants are taken from ``present``.
+def from_plain(value: Any, present: Any = None) -> Any:
+    """The inverse of ``to_plain``, in memory of its own, which counts while it lives; constants are taken from ``present``.
 
     Args:
-        value: what ``pack`` gave.
+        value: what ``to_plain`` gave.
         present: the value that is to be replaced, built alike.
 
     Raises:
@@ -114,23 +114,23 @@ def unpack(value: Any, present: Any = None) -> Any:
         case {"<array>": str(dtype), "shape": tuple(shape), "bytes": Tensor() as raw}:
             return _unpack_array(dtype, shape, raw)
         case {"<scalar>": inner}:
-            return unpack(inner)[()]
+            return from_plain(inner)[()]
         case {"<floats>": Tensor() as numbers, "tuple": bool(is_tuple)}:
             return _unpack_numbers(numbers, is_tuple)
         case {"<integers>": Tensor() as numbers, "tuple": bool(is_tuple)}:
             return _unpack_numbers(numbers, is_tuple)
         case {"<generator>": str(name), "state": state} if name in _BIT_GENERATORS:
             bit_generator = getattr(np.random, name)()
-            set_bit_generator(bit_generator, unpack(state))
+            set_bit_generator(bit_generator, from_plain(state))
             return np.random.Generator(bit_generator)
         case Tensor():
             return _own(value)
         case dict():
             known = present if isinstance(present, Mapping) else {}
-            return {key: unpack(entry, known.get(key)) for key, entry in value.items()}
+            return {key: from_plain(entry, known.get(key)) for key, entry in value.items()}
         case list() | tuple():
             same = isinstance(present, list | tuple) and len(present) == len(value)
-            return type(value)(unpack(entry, present[i] if same else None) for i, entry in enumerate(value))
+            return type(value)(from_plain(entry, present[i] if same else None) for i, entry in enumerate(value))
     return value
 
 

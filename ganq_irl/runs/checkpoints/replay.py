@@ -10,7 +10,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 
 from ganq_irl.errors import StorageError
 from ganq_irl.generators.replay_views import stored_in
-from ganq_irl.runs.checkpoints.plain import pack, unpack
+from ganq_irl.runs.checkpoints.plain import from_plain, to_plain
 
 CHUNK_BYTES = 64 * 2**20
 """Largest piece of an array that is written, hashed or read at once."""
@@ -25,7 +25,7 @@ def replay_state(buffer: ReplayBuffer) -> dict[str, Any]:
         "pos": buffer.pos,
         "full": buffer.full,
         "size": size,
-        "arrays": {name: [pack(rows) for rows in _chunks(array[:size])] for name, array in _arrays(buffer)},
+        "arrays": {name: [to_plain(rows) for rows in _chunks(array[:size])] for name, array in _arrays(buffer)},
     }
 
 
@@ -41,7 +41,7 @@ def load_replay_state(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
     for name, array in arrays.items():
         row = 0
         for chunk in state["arrays"][name]:
-            rows = unpack(chunk)
+            rows = from_plain(chunk)
             if rows.dtype != array.dtype or rows.shape[1:] != array.shape[1:] or row + len(rows) > len(array):
                 raise StorageError(
                     f"the checkpoint's {name} are {rows.shape} of {rows.dtype} from row {row}, which does not fit a "

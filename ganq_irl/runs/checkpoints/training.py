@@ -26,7 +26,7 @@ from ganq_irl.runs.checkpoints.environments import (
     space_generators,
     wrapper_states,
 )
-from ganq_irl.runs.checkpoints.plain import NotPlain, pack, unpack
+from ganq_irl.runs.checkpoints.plain import NotPlain, from_plain, to_plain
 from ganq_irl.runs.checkpoints.replay import load_replay_state, replay_state
 
 _SDE = ("exploration_mat", "exploration_matrices")
@@ -48,12 +48,12 @@ def training_state(model: BaseAlgorithm, imitator: Any | None, callbacks: Sequen
     buffer = getattr(model, "replay_buffer", None)
     assert model.env is not None
     return {
-        "algorithm": pack(_as_dicts(state)),
-        "attributes": {name: pack(value) for name, value in attributes.items()},
-        "histories": {name: pack(value) for name, value in histories.items()},
+        "algorithm": to_plain(_as_dicts(state)),
+        "attributes": {name: to_plain(value) for name, value in attributes.items()},
+        "histories": {name: to_plain(value) for name, value in histories.items()},
         "nanoseconds": time.time_ns() - model.start_time,
-        "noise": [pack(vars(noise).get("noise_prev")) for noise in _noises(model)],
-        "exploration": {name: pack(getattr(_distribution(model), name, None)) for name in _SDE},
+        "noise": [to_plain(vars(noise).get("noise_prev")) for noise in _noises(model)],
+        "exploration": {name: to_plain(getattr(_distribution(model), name, None)) for name in _SDE},
         "spaces": [space_generators(space) for space in (model.action_space, model.observation_space)],
         "replay": None if buffer is None else replay_state(buffer),
         "wrappers": wrapper_states(model.env),
@@ -79,22 +79,22 @@ def load_training_state(
 
 
 def _load(model: BaseAlgorithm, imitator: Any | None, callbacks: Sequence[BaseCallback], state: dict[str, Any]) -> None:
-    algorithm = unpack(state["algorithm"])
+    algorithm = from_plain(state["algorithm"])
     if imitator is not None:
         imitator._load_state_dict(algorithm)
     else:
         load_generator_state(model, algorithm["generator"])
     attributes, histories = (
-        {name: unpack(value) for name, value in state[key].items()} for key in ("attributes", "histories")
+        {name: from_plain(value) for name, value in state[key].items()} for key in ("attributes", "histories")
     )
     load_collection_state(model, attributes, histories)
     model.start_time = time.time_ns() - state["nanoseconds"]
     for noise, value in zip(_noises(model), state["noise"], strict=True):
         if value is not None:
-            noise.noise_prev = unpack(value)
+            noise.noise_prev = from_plain(value)
     for name, value in state["exploration"].items():
         if name in _SDE and value is not None:
-            setattr(_distribution(model), name, unpack(value))
+            setattr(_distribution(model), name, from_plain(value))
     for space, generators in zip((model.action_space, model.observation_space), state["spaces"], strict=True):
         load_space_generators(space, generators)
     buffer = getattr(model, "replay_buffer", None)
@@ -111,7 +111,7 @@ def logger_state(logger: Logger) -> dict[str, Any]:
     values = {}
     for key, value in logger.name_to_value.items():
         try:
-            values[key] = pack(value)
+            values[key] = to_plain(value)
         except NotPlain:
             continue
     return {
@@ -129,12 +129,12 @@ def load_logger_state(logger: Logger, state: dict[str, Any]) -> None:
         (logger.name_to_excluded, "excluded"),
     ):
         present.clear()
-        present.update(unpack(state[key]))
+        present.update(from_plain(state[key]))
 
 
 def _callback_state(callback: BaseCallback) -> dict[str, Any]:
     own = callback.state_dict() if hasattr(callback, "state_dict") else None
-    return {"kind": type(callback).__name__, "n_calls": callback.n_calls, "own": pack(own)}
+    return {"kind": type(callback).__name__, "n_calls": callback.n_calls, "own": to_plain(own)}
 
 
 def _load_callbacks(callbacks: Sequence[BaseCallback], states: list[dict[str, Any]]) -> None:
@@ -147,7 +147,7 @@ def _load_callbacks(callbacks: Sequence[BaseCallback], states: list[dict[str, An
         left.remove(state)
         callback.n_calls = state["n_calls"]
         if hasattr(callback, "load_state_dict"):
-            callback.load_state_dict(unpack(state["own"]))
+            callback.load_state_dict(from_plain(state["own"]))
 
 
 def _noises(model: BaseAlgorithm) -> list[Any]:
