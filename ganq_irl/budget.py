@@ -1,13 +1,13 @@
-"""How much memory the files that one command reads may take together.
+"""Limit the memory that all files read by one command may take together.
 
-A small file can unpack to any size: zeros compress a thousandfold, a fill value takes no room at all, and a hundred episodes
-can be one and the same. So every reader asks the budget of the command before it allocates. The budget counts arrays for as
-long as they live, and the room that the next step needs besides them, copies included.
+A small file can unpack to any size: zeros compress a thousandfold, a fill value takes no space, and a hundred episodes can
+be the same one. Every reader therefore asks the command's budget before it allocates memory. The budget counts arrays for
+as long as they live, and the additional memory that the next step needs, including copies.
 
-Unless the user sets a limit, what is read may take ``FREE`` bytes, or ``RATIO`` times the size of the files where that is
-more, but never more than ``LIMIT``. Floats seldom compress to less than half and images of games to less than a thirtieth,
-so a ratio of 100 leaves room for genuine data. ``LIMIT`` is what a laptop can spare. Larger sets belong in an ``.npz`` that
-is not compressed: it is mapped from the disk, and not counted.
+Unless the user sets a limit, the data may take ``FREE`` bytes, or ``RATIO`` times the size of the files if that is more,
+but never more than ``LIMIT``. Floats rarely compress to less than half and game images to less than a thirtieth, so a ratio
+of 100 leaves room for genuine data. ``LIMIT`` fits a laptop. Store larger data sets in an uncompressed ``.npz``: it is
+memory-mapped and not counted.
 """
 
 from __future__ import annotations
@@ -38,52 +38,52 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class Budget:
-    """Bytes that are taken, and the files that they came from.
+    """Counts bytes in memory and the files that they came from.
 
     Args:
-        limit: bytes that may be taken, whatever the size of the files; None for the rule of this module.
+        limit: maximum number of bytes, whatever the size of the files; None for the rule of this module.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         self.given = limit
         self.taken = 0
-        self._files: dict[object, int] = {}  # the same file counts once, under whatever name
+        self._files: dict[object, int] = {}  # a file counts once, whatever its name
         self._sources: set[str] = set()
         self._held: dict[int, weakref.ref[object]] = {}
 
     @property
     def packed(self) -> int:
-        """Bytes of the files that were read."""
+        """Size of the files that were read, in bytes."""
         return sum(self._files.values())
 
     @property
     def limit(self) -> int:
-        """Bytes that may be taken."""
+        """Maximum number of bytes in memory."""
         return self.given if self.given is not None else min(LIMIT, max(FREE, RATIO * self.packed))
 
     def add_source(self, source: str | os.PathLike[str]) -> None:
-        """Count the size of a file, or of all files in a folder; anything else counts nothing."""
+        """Add the size of a file, or of all files in a folder. Anything else counts as 0."""
         name = os.fspath(source)
         if name in self._sources:
             return
         self._sources.add(name)
-        with contextlib.suppress(OSError, ValueError):  # whoever opens it says so
+        with contextlib.suppress(OSError, ValueError):  # opening it raises the error
             path = Path(name)
             for file in path.rglob("*") if path.is_dir() else (path,):
                 found = file.stat()
                 self._files[found.st_dev, found.st_ino] = found.st_size if file.is_file() else 0
 
     def check(self, size: int, source: object) -> None:
-        """Raise unless ``size`` bytes may be allocated besides those that are taken.
+        """Check that ``size`` more bytes may be allocated.
 
         Raises:
-            ReadLimitExceeded: naming the source, the limit, and how to raise it.
+            ReadLimitExceeded: they may not; the message names the source, the limit, and how to raise it.
         """
         if self.taken + size > self.limit:
             raise self._exceeded(size, self.limit, source)
 
     def check_stream(self, size: int, source: object) -> None:
-        """Raise where a file that is read piece by piece has given more bytes than its size can explain.
+        """Check that a file read in pieces has not produced more bytes than its size can explain.
 
         Raises:
             ReadLimitExceeded: as ``check``.
@@ -93,7 +93,7 @@ class Budget:
             raise self._exceeded(size, limit, source)
 
     def take(self, size: int, source: object) -> None:
-        """Count ``size`` bytes for good.
+        """Count ``size`` bytes permanently.
 
         Raises:
             ReadLimitExceeded: as ``check``.
@@ -102,7 +102,7 @@ class Budget:
         self.taken += size
 
     def hold(self, arrays: Iterable[np.ndarray], source: object) -> None:
-        """Count the memory behind arrays for as long as it lives; views of one array and maps of files cost nothing more.
+        """Count the memory of arrays for as long as it lives. Views and memory-mapped files cost nothing.
 
         Raises:
             ReadLimitExceeded: as ``check``.
@@ -113,7 +113,7 @@ class Budget:
                 self.hold_object(owner, owner.nbytes, source)
 
     def hold_object(self, thing: object, size: int, source: object) -> None:
-        """Count ``size`` bytes, once, for as long as an object lives.
+        """Count ``size`` bytes once, for as long as an object lives.
 
         Raises:
             ReadLimitExceeded: as ``check``.
@@ -129,7 +129,7 @@ class Budget:
     def _exceeded(self, size: int, limit: int, source: object) -> ReadLimitExceeded:
         rule = "" if self.given is not None else f" from {in_words(self.packed)} of files"
         before = f" besides {in_words(self.taken)} read before" if self.taken > FREE // 100 else ""
-        gib = -(-(self.taken + size) >> 29)  # twice of what is known to be needed
+        gib = -(-(self.taken + size) >> 29)  # twice the known need
         wanted = f"{max(1, gib)}G"
         return ReadLimitExceeded(
             f"{source} would unpack to {in_words(size)} of memory{before}, more than the {in_words(limit)} that one command "
@@ -138,7 +138,7 @@ class Budget:
 
 
 def _owner(array: np.ndarray) -> np.ndarray | None:
-    """The array that a view is a view of; None where it is mapped from a file."""
+    """Return the array that owns a view's memory, or None if it is mapped from a file."""
     import numpy as np
 
     while isinstance(array.base, np.ndarray):
@@ -150,7 +150,7 @@ _current: ContextVar[Budget | None] = ContextVar("ganq_irl_budget", default=None
 
 
 def current() -> Budget:
-    """The budget of the command; outside of one, a new budget."""
+    """Return the budget of the current command, or a new one."""
     return _current.get() or Budget(_from_environment())
 
 
@@ -164,10 +164,10 @@ def _in_force(budget: Budget) -> Iterator[Budget]:
 
 
 def convert(array: np.ndarray, dtype: np.dtype | type) -> np.ndarray:
-    """Return an array in another dtype. While files are read, the copy counts for as long as it lives.
+    """Return an array in another dtype. While files are read, the budget counts the copy for as long as it lives.
 
     Raises:
-        ReadLimitExceeded: there is no room for the copy.
+        ReadLimitExceeded: the copy exceeds the budget.
     """
     import numpy as np
 
@@ -182,24 +182,24 @@ def convert(array: np.ndarray, dtype: np.dtype | type) -> np.ndarray:
 
 
 def shared() -> contextlib.AbstractContextManager[Budget]:
-    """Let everything that is read inside share one budget: that of the command, or outside of one a new one."""
+    """Return a context in which all reads share one budget: that of the command, or a new one."""
     return _in_force(current())
 
 
 def unlimited() -> contextlib.AbstractContextManager[Budget]:
-    """Lift the limit inside, for objects that are in memory already."""
+    """Return a context without a limit, for objects that are already in memory."""
     return _in_force(Budget(sys.maxsize))
 
 
 @contextlib.contextmanager
 def read_limit(limit: int | str | None = None) -> Iterator[Budget]:
-    """Begin a new budget, for everything that is read inside, also by processes that are started there.
+    """Start a new budget for all reads inside, also by child processes.
 
     Args:
-        limit: bytes, or text such as ``"32G"``; None leaves ``GANQ_IRL_READ_LIMIT`` in force, or the default rule.
+        limit: bytes, or text such as ``"32G"``; None for ``GANQ_IRL_READ_LIMIT`` or the default rule.
 
     Raises:
-        ConfigurationError: the limit is no number of bytes.
+        ConfigurationError: the limit is not a number of bytes.
     """
     before = os.environ.get(VARIABLE)
     size = _from_environment() if limit is None else parse_size(limit)
@@ -215,22 +215,22 @@ def read_limit(limit: int | str | None = None) -> Iterator[Budget]:
 
 
 def parse_size(text: int | str) -> int:
-    """Bytes from a number or a text.
+    """Return the number of bytes given by a number or text.
 
     >>> parse_size("32G") == 32 * 2**30
     True
 
     Raises:
-        ConfigurationError: it is neither.
+        ConfigurationError: it is not a number of bytes.
     """
     match = re.fullmatch(r"([0-9]{1,15})\s*([KMGT]?)(?:i?B)?", str(text).strip(), re.IGNORECASE)
     if match is None:
-        raise ConfigurationError(f"a limit of {str(text)[:40]!r}: expected a number of bytes, such as 32G or 500M")
+        raise ConfigurationError(f"given a limit of {str(text)[:40]!r}; expected a number of bytes, such as 32G or 500M")
     return int(match[1]) * _UNITS[match[2].upper()]
 
 
 def in_words(size: int) -> str:
-    """Bytes as a person reads them.
+    """Format a number of bytes for people.
 
     >>> in_words(3 * 2**29)
     '1.5 GiB'

@@ -1,4 +1,4 @@
-"""What every episode must be, whoever plays it: finite in what it shows, and finite in length."""
+"""Rules for every episode, whoever plays it: finite numbers and finite length."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ganq_irl.errors import EnvironmentFailed
 _log = logging.getLogger(__name__)
 
 MAX_EPISODE_STEPS = 1000
-"""Steps after which an episode is truncated where its environment declares no time limit."""
+"""Steps after which an episode is truncated if its environment declares no time limit."""
 
 
 class BoundedEpisodes(gym.Wrapper):
-    """Truncates episodes after ``MAX_EPISODE_STEPS`` steps, and logs a warning when that happens first."""
+    """Truncate episodes after ``MAX_EPISODE_STEPS`` steps, with a warning the first time."""
 
     def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
         self._steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As the environment's."""
+        """Reset the environment and the step counter."""
         self._steps = 0
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """As the environment's, with an end of the episode where it would have none."""
+        """Take a step; truncate the episode at the limit."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._steps += 1
         if self._steps >= MAX_EPISODE_STEPS and not terminated and not truncated:
@@ -42,21 +42,21 @@ class BoundedEpisodes(gym.Wrapper):
 
 
 def bounded(env: gym.Env) -> gym.Env:
-    """The environment itself where it declares a time limit; otherwise with episodes of ``MAX_EPISODE_STEPS`` at most."""
+    """Return the environment, limited to ``MAX_EPISODE_STEPS`` steps per episode if it declares no time limit."""
     declared = env.spec is not None and env.spec.max_episode_steps is not None
     return env if declared or _has_time_limit(env) else BoundedEpisodes(env)
 
 
 def require_finite(observation: Any, env: gym.Env | str, when: str) -> None:
-    """Raise where an observation holds NaN or infinity.
+    """Check that an observation contains no NaN or infinity.
 
     Args:
         observation: an array, a dict of arrays, or a batch of either.
-        env: where it comes from, or the name of that.
-        when: for the message, such as "at step 7".
+        env: the environment or its name, for the message.
+        when: time for the message, such as "at step 7".
 
     Raises:
-        EnvironmentFailed: naming the environment, the step and the field.
+        EnvironmentFailed: it does; the message names the environment, the step and the field.
     """
     parts = observation.items() if isinstance(observation, Mapping) else [("", observation)]
     for key, value in parts:
@@ -65,20 +65,20 @@ def require_finite(observation: Any, env: gym.Env | str, when: str) -> None:
             name = env if isinstance(env, str) else env_name(env)
             field = f"observations.{key}" if key else "observations"
             raise EnvironmentFailed(
-                f"{name} gave {array[~np.isfinite(array)].flat[0]} in {field} {when}; expected finite numbers: look at its "
+                f"{name} gave {array[~np.isfinite(array)].flat[0]} in {field} {when}; expected finite numbers: check its "
                 "reset() and step()"
             )
 
 
 def env_name(env: gym.Env) -> str:
-    """Its Gymnasium id, or its class where it was not registered."""
+    """Return the Gymnasium id of an environment, or its class name if it is not registered."""
     return env.spec.id if env.spec is not None else type(env.unwrapped).__name__
 
 
 @functools.cache
 def _warn_of_no_limit(name: str) -> None:
     _log.warning(
-        "%s declares no time limit, and an episode went on: it was truncated after %d steps; set another limit with "
+        "%s declares no time limit, so an episode was truncated after %d steps; set another limit with "
         "--max-episode-steps N (from Python: gym.make(..., max_episode_steps=N))",
         name,
         MAX_EPISODE_STEPS,

@@ -1,6 +1,6 @@
-"""Errors that a user can cause and can mend.
+"""Errors that users can cause and fix.
 
-Every message says what was given, what was expected and what to do next. Each class is also a ``ValueError``.
+Every message says what was given, what was expected and what to do next. All classes are subclasses of ``ValueError``.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from pathlib import Path
 
 
 class GanqIrlError(ValueError):
-    """Base class of every error that the toolkit raises for a user's mistake."""
+    """Base class for errors caused by a user's mistake."""
 
 
 class IncompatibleSpaces(GanqIrlError):
-    """Demonstrations, environment, policy or discriminator disagree about observations or actions."""
+    """Demonstrations, environment, policy or discriminator have different observation or action spaces."""
 
 
 class DemoFormatError(GanqIrlError):
-    """A demonstration file cannot be read: not the format it claims to be, truncated, or altered."""
+    """A demonstration file cannot be read: it has another format, or is truncated or altered."""
 
 
 class InvalidDemonstrations(GanqIrlError):
-    """Demonstrations were read, but their content breaks a rule (NaN, action outside the space, ...)."""
+    """Demonstrations were read, but their content is invalid (NaN, action outside the space, ...)."""
 
 
 class ConfigurationError(GanqIrlError):
-    """A setting is unknown, or settings contradict each other."""
+    """A setting is unknown or invalid, or settings contradict each other."""
 
 
 class UnsupportedGenerator(GanqIrlError):
@@ -37,7 +37,7 @@ class UnsupportedGenerator(GanqIrlError):
 
 
 class MissingDependency(GanqIrlError):
-    """An optional package is needed for what was asked."""
+    """The request needs an optional package that is not installed."""
 
 
 class RunDirectoryError(GanqIrlError):
@@ -45,13 +45,13 @@ class RunDirectoryError(GanqIrlError):
 
 
 class StorageError(GanqIrlError):
-    """A saved artefact (reward, policy, checkpoint) is missing, truncated, altered or of a newer schema."""
+    """A saved artifact (reward, policy, checkpoint) is missing, truncated or altered, or has another schema."""
 
 
 class ReadLimitExceeded(DemoFormatError, StorageError):
-    """What a file unpacks to would take more memory than one command may read (``ganq_irl.budget``).
+    """Unpacking a file would take more memory than one command may use (``ganq_irl.budget``).
 
-    Demonstrations and saved artefacts raise it alike, so that it is an error of both kinds.
+    Both demonstrations and saved artifacts can raise it, so it is a subclass of both errors.
     """
 
 
@@ -60,19 +60,19 @@ class CheckpointFailed(GanqIrlError):
 
 
 class EnvironmentFailed(GanqIrlError):
-    """An environment gave a number that is not finite."""
+    """An environment returned a number that is not finite."""
 
 
 class WorkerLost(GanqIrlError):
-    """A worker process died in the middle of a task."""
+    """A worker process died during a task."""
 
 
 class TrainingDiverged(GanqIrlError):
-    """A loss, score or parameter stopped being finite."""
+    """A loss, score or parameter is no longer finite."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Half a sentence that helps after an unknown name: the closest known one, and all of them.
+    """Return a hint for an unknown name: the closest known name, and all known names.
 
     >>> nearest("gial", ["gail", "airl"])
     "did you mean 'gail'? Known: airl, gail"
@@ -84,9 +84,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Text as it may go to a terminal: control characters in it, but for line ends and tabs, are spelled out.
+    r"""Escape control characters, except line ends and tabs, so that text is safe to print on a terminal.
 
-    A name or a note from a stranger's file could otherwise move the cursor, colour what follows, or rename the window.
+    Text from an untrusted file could otherwise move the cursor, change colors, or rename the window.
 
     >>> print(printable("a \x1b[31mred\x1b[0m name"))
     a \x1b[31mred\x1b[0m name
@@ -97,10 +97,10 @@ def printable(text: str) -> str:
 
 
 def usable_path(path: str | os.PathLike[str]) -> Path:
-    """A path that a file system can be asked for, whether or not anything is there.
+    """Return a path that a file system accepts, whether or not it exists.
 
     Raises:
-        ConfigurationError: a name in it is too long or holds a NUL character, or it lies below a file.
+        ConfigurationError: a name is too long or contains a NUL character, or the path lies below a file.
     """
     try:
         os.stat(path)
@@ -109,7 +109,7 @@ def usable_path(path: str | os.PathLike[str]) -> Path:
         raise ConfigurationError(f"{above} is a file, so nothing can lie below it; give another path") from error
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:
-            return Path(path)  # missing or closed to us: whoever opens it says so
+            return Path(path)  # missing or not permitted: opening it raises the error
         given = os.fspath(path)
         what = f"too long for a file ({len(given)} characters)" if isinstance(error, OSError) else "with a NUL character"
         raise ConfigurationError(

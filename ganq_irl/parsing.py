@@ -1,4 +1,4 @@
-"""JSON and TOML from strangers, parsed once their text has shown that it is worth the memory and the time."""
+"""Parse untrusted JSON and TOML, after checking that parsing will not take too much memory or time."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ganq_irl import budget
 from ganq_irl.errors import ConfigurationError
 
 NODE_BYTES = 128
-"""Memory that a value takes; a mark of JSON (bracket, comma, colon) stands for one."""
+"""Memory of a value, in bytes; each JSON mark (bracket, comma, colon) counts as a value."""
 
 CELL_BYTES = 128
-"""Memory of a cell of a table as a text in a dict."""
+"""Memory of a table cell as text in a dict, in bytes."""
 
 MOST_STEPS = 2 * 10**6
-"""Steps from table to table that the keys of a TOML file may ask for; each part of a key is looked up from the top."""
+"""Maximum number of table lookups for the keys of a TOML file; every part of a key is looked up from the top."""
 
 _MARKS = (b"[", b"{", b",", b":")
 _NUMBER = re.compile(r"(?<![\w.\"'-])[+-]?[0-9_]++\.[0-9_]++(?:[eE][+-]?[0-9_]++)?(?=[\s,\]}]|$)")
 
 
 def json_cost(text: str | bytes) -> int:
-    """Bytes that parsing takes at most, the text itself and its decoded forms included."""
+    """Return an upper bound on the bytes that parsing takes, including the text and its decoded forms."""
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     widest = 3 if raw.isascii() else 9
     return NODE_BYTES * (1 + sum(map(raw.count, _MARKS))) + widest * len(raw)
@@ -34,8 +34,8 @@ def parse_json(text: str | bytes, source: object) -> Any:
     """Parse JSON.
 
     Raises:
-        ReadLimitExceeded: it would take more memory than may be read.
-        ValueError: it is no JSON.
+        ReadLimitExceeded: it would take more memory than allowed.
+        ValueError: it is not JSON.
         RecursionError: it is nested too deeply.
     """
     budget.current().check(json_cost(text), source)
@@ -46,7 +46,7 @@ def parse_toml(text: str, source: object) -> dict[str, Any]:
     """Parse TOML.
 
     Raises:
-        ConfigurationError: it is no TOML, or its keys are nested deeper than anything here is.
+        ConfigurationError: it is not TOML, or its keys are nested too deeply.
     """
     depth = steps = 0
     for number, line in enumerate(text.split("\n"), 1):
@@ -58,8 +58,8 @@ def parse_toml(text: str, source: object) -> dict[str, Any]:
         steps += (1 + dots) * (depth + dots)
         if steps > MOST_STEPS:
             raise ConfigurationError(
-                f"{source} is not read beyond line {number}: keys with this many dots would take too long; expected a few "
-                "levels of tables, and long lists on several lines"
+                f"{source} is not read beyond line {number}: keys with so many dots would take too long to parse; use a few "
+                "levels of tables, and split long lists over several lines"
             )
     try:
         return tomllib.loads(text)
@@ -68,10 +68,10 @@ def parse_toml(text: str, source: object) -> dict[str, Any]:
 
 
 def check_table(text: str | bytes, source: object) -> None:
-    """Raise unless a table of comma-separated text may be read into memory, each row with every column of the header.
+    """Check that a table of comma-separated text may be read into memory.
 
     Raises:
-        ReadLimitExceeded: it would take more memory than may be read.
+        ReadLimitExceeded: it would take more memory than allowed.
     """
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     columns = 1 + raw.partition(b"\n")[0].count(b",")

@@ -1,7 +1,7 @@
-"""Which algorithm trains in which spaces, and what to say where it does not.
+"""Which algorithms train in which spaces, and why others do not.
 
-Every check asks ``why_not``: the command line before anything is built, the constructors in Python, and ``demos check``.
-The rules are those of Stable-Baselines3, whose networks and buffers all algorithms share; ``docs/spaces.md`` lists them.
+All checks call ``why_not``: the command line before it builds anything, the constructors in Python, and ``demos check``. The
+rules are those of Stable-Baselines3, whose networks and buffers all algorithms use; ``docs/spaces.md`` lists them.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ ACTION_KINDS: tuple[type[spaces.Space], ...] = (spaces.Box, spaces.Discrete, spa
 
 @dataclass(frozen=True)
 class Traits:
-    """What decides where a generator can train.
+    """Properties of a generator that decide where it can train.
 
     Attributes:
-        acts_in: kinds of action space that it acts in.
-        replays: whether it learns from a replay buffer. Stable-Baselines3 scales continuous actions to [-1, 1] for those.
-        has_log_prob: whether log π(a|s) is known, as AIRL needs it.
+        acts_in: kinds of action space that it supports.
+        replays: whether it learns from a replay buffer; Stable-Baselines3 then scales continuous actions to [-1, 1].
+        has_log_prob: whether log π(a|s) is known, which AIRL needs.
     """
 
     acts_in: tuple[type[spaces.Space], ...] = ACTION_KINDS
@@ -50,19 +50,19 @@ TRAITS: dict[str, Traits] = {
     "gan-q": _VALUES,
     "gan-q-continuous": _DETERMINISTIC,
 }
-"""By the generator's name; ``register_generator`` adds to it."""
+"""Traits by generator name; ``register_generator`` adds to them."""
 
 IMITATION = ("gail", "airl", "fairl", "dac", "wail", "vail", "gaifo", "sqil", "iq-learn", "bc")
 REPLAYING = ("dac", "sqil", "iq-learn")
-"""Imitation that needs a generator with a replay buffer."""
+"""Imitation algorithms that need a generator with a replay buffer."""
 DEFAULT_GENERATOR = "fast-ppo"
-"""What is trained where nothing is named, on policy: Stable-Baselines3's PPO to rounding, in half the time or less."""
+"""Default on-policy generator: equals Stable-Baselines3's PPO up to rounding, in half the time or less."""
 _SOFT_LEARNERS = ("sac", "dqn")
-"""Whose update IQ-Learn replaces."""
+"""Generators whose critic update IQ-Learn can replace."""
 
 
 def default_generator(algo: str, action_space: spaces.Space) -> str:
-    """The generator that an imitation algorithm trains where none is named."""
+    """Return the default generator of an imitation algorithm."""
     if algo not in REPLAYING:
         return DEFAULT_GENERATOR
     return "dqn" if isinstance(action_space, spaces.Discrete) else "sac"
@@ -75,11 +75,11 @@ def check_trains(
     generator: str | None = None,
     traits: Traits | None = None,
 ) -> None:
-    """Raise the sentence of ``why_not``, if there is one.
+    """Check that an algorithm trains in these spaces; see ``why_not``.
 
     Raises:
         IncompatibleSpaces: the algorithm cannot train in these spaces.
-        UnsupportedGenerator: the algorithm cannot train this generator in any.
+        UnsupportedGenerator: the algorithm cannot train this generator in any spaces.
     """
     reason = why_not(algo, observation_space, action_space, generator, traits)
     if reason is None:
@@ -97,14 +97,14 @@ def why_not(
     generator: str | None = None,
     traits: Traits | None = None,
 ) -> str | None:
-    """One sentence on why an algorithm cannot train in these spaces and what can; None where it trains.
+    """Return one sentence on why an algorithm cannot train in these spaces and what can, or None if it can.
 
     Args:
         algo: name of an imitation algorithm, or of a generator that learns from the environment's reward.
-        observation_space: the environment's.
-        action_space: the environment's.
-        generator: that an imitation algorithm trains; by default ``default_generator``.
-        traits: of a generator that has no name in ``TRAITS``.
+        observation_space: observation space of the environment.
+        action_space: action space of the environment.
+        generator: generator of an imitation algorithm; by default ``default_generator``.
+        traits: traits of a generator that is not in ``TRAITS``.
     """
     never = _why_never(observation_space, action_space)
     if never is not None or algo == "bc":
@@ -116,12 +116,12 @@ def why_not(
 
 
 def trained_by(observation_space: spaces.Space, action_space: spaces.Space) -> list[str]:
-    """Imitation algorithms that train in these spaces with one of the generators, in a fixed order."""
+    """Return the imitation algorithms that train in these spaces with some generator, in a fixed order."""
     return [algo for algo in IMITATION if _ways(algo, observation_space, action_space)]
 
 
 def _why_never(observation_space: spaces.Space, action_space: spaces.Space) -> str | None:
-    """The first reason that no algorithm gets around."""
+    """Return the first reason that applies to all algorithms, or None."""
     named = (("observations", observation_space), ("actions", action_space))
     return next((reason for what, space in named for reason in _of_any_algorithm(what, space)), None)
 
@@ -134,7 +134,7 @@ def _of_any_algorithm(what: str, space: spaces.Space) -> Iterator[str]:
         return
     leaves = space.spaces.items() if isinstance(space, spaces.Dict) else [("", space)]
     if not leaves:
-        yield f"{what} of an empty Dict hold nothing to learn from; add a space to it in a {wrapper}"
+        yield f"{what} of an empty Dict contain nothing to learn from; add a space in a {wrapper}"
     for key, leaf in leaves:
         name = f"{what} under the key {key!r}, {_shown(leaf)}," if isinstance(space, spaces.Dict) else _of(what, leaf)
         yield from _of_any_leaf(name, leaf, wrapper)
@@ -144,31 +144,31 @@ def _of_any_algorithm(what: str, space: spaces.Space) -> Iterator[str]:
 
 def _of_any_leaf(name: str, space: spaces.Space, wrapper: str) -> Iterator[str]:
     if np.any(getattr(space, "start", 0)):
-        yield f"{name} do not start at 0, where Stable-Baselines3 begins to count; shift them in a {wrapper}"
+        yield f"{name} do not start at 0, as Stable-Baselines3 requires; shift them in a {wrapper}"
     if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim != 1:
-        yield f"{name} have {space.nvec.ndim} axes, and Stable-Baselines3 takes one; flatten them in a {wrapper}"
+        yield f"{name} have {space.nvec.ndim} axes, and Stable-Baselines3 supports one; flatten them in a {wrapper}"
     if 0 in (space.shape or ()):
-        yield f"{name} hold no numbers; leave them out, or give them values in a {wrapper}"
+        yield f"{name} contain no numbers; leave them out, or add values in a {wrapper}"
 
 
 def _of_any_actions(space: spaces.Space, wrapper: str) -> Iterator[str]:
     if isinstance(space, spaces.MultiBinary) and len(space.shape) != 1:
         yield (
-            f"{_of('actions', space)} have {len(space.shape)} axes, and Stable-Baselines3 takes one; "
+            f"{_of('actions', space)} have {len(space.shape)} axes, and Stable-Baselines3 supports one; "
             f"flatten them in a {wrapper}"
         )
     if isinstance(space, spaces.Box) and np.dtype(space.dtype).kind != "f":
         yield (
-            f"{_of('actions', space)} are whole numbers, and policies act in a Box with fractions; "
+            f"{_of('actions', space)} are integers, and policies output fractions in a Box; "
             f"use a MultiDiscrete space, or a float Box that a {wrapper} rounds"
         )
 
 
 def _why_no_generator(algo: str, name: str, traits: Traits) -> str | None:
     if algo == "iq-learn" and name not in _SOFT_LEARNERS:
-        return f"iq-learn replaces how the critic of sac or dqn learns, and {name} learns in another way"
+        return f"iq-learn replaces the critic update of sac or dqn, and {name} has another"
     if algo in REPLAYING and not traits.replays:
-        return f"{algo} learns from a replay buffer, and {name} keeps none"
+        return f"{algo} learns from a replay buffer, and {name} has none"
     if algo == "airl" and not traits.has_log_prob:
         return f"airl needs log π(a|s), and {name}'s policy has none"
     return None
@@ -193,7 +193,7 @@ def _why_no_actions(name: str, traits: Traits, space: spaces.Space) -> str | Non
 
 
 def _instead(algo: str, name: str, traits: Traits, observation_space: spaces.Space, action_space: spaces.Space) -> str:
-    """What does train in these spaces: the same algorithm with another generator, or else another algorithm."""
+    """Return what trains in these spaces: the same algorithm with another generator, or another algorithm."""
     ways = _ways(algo, observation_space, action_space)
     if algo not in IMITATION:
         return f"use {_one_of(ways)}" if ways else "bc clones demonstrations there, or bound the actions in a wrapper"
@@ -204,7 +204,7 @@ def _instead(algo: str, name: str, traits: Traits, observation_space: spaces.Spa
 
 
 def _ways(algo: str, observation_space: spaces.Space, action_space: spaces.Space) -> list[str]:
-    """Generators with which an algorithm trains; for one that is a generator itself, all that train in its place."""
+    """Return the generators with which an algorithm trains; for a generator, all that train in its place."""
     if _why_never(observation_space, action_space) is not None:
         return []
     if algo == "bc":
@@ -221,7 +221,7 @@ def _of(what: str, space: spaces.Space) -> str:
 
 
 def _shown(space: spaces.Space) -> str:
-    """A space on one line, cut where it is long."""
+    """Format a space on one line of at most 100 characters."""
     text = " ".join(str(space).split())
     return text if len(text) <= 100 else f"{text[:97]}..."
 

@@ -1,4 +1,4 @@
-"""Gymnasium spaces as JSON, so that files carry them without pickling, and compared with a sentence."""
+"""Gymnasium spaces as JSON, so that files need no pickling, and comparisons of spaces."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from gymnasium import spaces
 from ganq_irl.errors import IncompatibleSpaces, StorageError
 
 MAX_SIZE = 2**24
-"""Numbers in one observation or action that is read from a file; more is taken for a damaged or hostile one."""
+"""Maximum number of values in an observation or action of a file; more indicates a damaged or hostile file."""
 
 _LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
 def unsupported_space(what: str, space: spaces.Space) -> str | None:
-    """A sentence on why no demonstrations can hold such observations or actions; None where they can.
+    """Return a sentence on why demonstrations do not support such observations or actions, or None if they do.
 
     Args:
         what: "observations" or "actions".
-        space: the space of them.
+        space: their space.
     """
     leaves = list(space.spaces.values()) if isinstance(space, spaces.Dict) else [space]
     if isinstance(space, spaces.Dict) and (what == "actions" or any(isinstance(leaf, spaces.Dict) for leaf in leaves)):
         kind = "a Dict of actions" if what == "actions" else "a Dict inside a Dict"
         return f"{what}: {kind} is not supported; flatten it in a wrapper, such as gymnasium.wrappers.FlattenObservation"
     if isinstance(space, spaces.Dict) and not all(isinstance(key, str) for key in space.spaces):
-        return f"{what}: the keys {list(space.spaces)} of a Dict are not all text; rename them in a wrapper"
+        return f"{what}: the keys {list(space.spaces)} of a Dict are not all strings; rename them in a wrapper"
     for leaf in leaves:
         if not isinstance(leaf, _LEAVES):
             return f"{what}: {_refusal_of(leaf)}"
@@ -37,16 +37,16 @@ def unsupported_space(what: str, space: spaces.Space) -> str | None:
 
 
 def has_scalars(space: spaces.Space) -> bool:
-    """Whether a Box without axes is among the observations: Stable-Baselines3's networks and buffers expect one at least."""
+    """Return whether a space contains a Box without axes, which Stable-Baselines3 does not support."""
     leaves = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
     return any(isinstance(leaf, spaces.Box) and leaf.shape == () for leaf in leaves)
 
 
 def check_supported(observation_space: spaces.Space, action_space: spaces.Space) -> None:
-    """Raise the sentence of ``unsupported_space`` for observations or actions, if there is one.
+    """Check that demonstrations support these spaces; see ``unsupported_space``.
 
     Raises:
-        IncompatibleSpaces: no demonstrations can hold them.
+        IncompatibleSpaces: they do not.
     """
     for what, space in (("observations", observation_space), ("actions", action_space)):
         if (reason := unsupported_space(what, space)) is not None:
@@ -54,9 +54,9 @@ def check_supported(observation_space: spaces.Space, action_space: spaces.Space)
 
 
 def space_to_json(space: spaces.Space) -> dict[str, Any]:
-    """Describe a Box, Discrete, MultiDiscrete, MultiBinary or Dict space by JSON values.
+    """Describe a Box, Discrete, MultiDiscrete, MultiBinary or Dict space in JSON.
 
-    Bounds that are one number everywhere are written as that number; infinities as the strings "inf" and "-inf".
+    Bounds that are the same everywhere become one number; infinities become the strings "inf" and "-inf".
 
     Raises:
         IncompatibleSpaces: for any other kind of space.
@@ -90,7 +90,7 @@ def space_from_json(description: dict[str, Any]) -> spaces.Space:
     """
     try:
         if _size(description) > MAX_SIZE:
-            raise StorageError(f"a space of {_size(description)} numbers, expected at most {MAX_SIZE}")
+            raise StorageError(f"given a space of {_size(description)} numbers; expected at most {MAX_SIZE}")
         kind = description["type"]
         if kind == "Box":
             shape, dtype = tuple(description["shape"]), np.dtype(description["dtype"])
@@ -104,7 +104,7 @@ def space_from_json(description: dict[str, Any]) -> spaces.Space:
         if kind == "MultiBinary":
             return spaces.MultiBinary(description["n"])
         if kind == "Dict":
-            # Ordered, since gymnasium sorts other mappings, and a policy joins its inputs in the order of the keys.
+            # Ordered: gymnasium sorts other mappings, and a policy concatenates its inputs in the order of the keys.
             return spaces.Dict(OrderedDict((key, space_from_json(value)) for key, value in description["spaces"].items()))
     except (KeyError, TypeError, ValueError, AssertionError, AttributeError, ArithmeticError, RecursionError) as error:
         if isinstance(error, StorageError):
@@ -114,23 +114,23 @@ def space_from_json(description: dict[str, Any]) -> spaces.Space:
 
 
 def check_same_space(given: spaces.Space, expected: spaces.Space, what: str) -> None:
-    """Raise unless two spaces hold the same values: kind, shape and counts (bounds may differ).
+    """Check that two spaces have the same kind, shape and counts; bounds may differ.
 
     Raises:
-        IncompatibleSpaces: naming ``what`` and both spaces.
+        IncompatibleSpaces: they differ; the message names ``what`` and both spaces.
     """
     if _signature(given) != _signature(expected):
         raise IncompatibleSpaces(f"{what}: given {given}, expected {expected}")
 
 
 def in_layout_of(space: spaces.Space, observations: Any) -> Any:
-    """Transpose images, channels last to first, where ``space`` has them so and the observations do not.
+    """Transpose images from channels last to channels first if ``space`` has channels first.
 
-    SB3 transposes images for its policies; environments and demonstrations keep them as they were recorded.
+    SB3 transposes images for its policies; environments and demonstrations keep the original layout.
 
     Args:
-        space: one observation's, in the layout that is wanted.
-        observations: a batch, ``(batch, *shape)`` arrays or tensors, or a dict of them.
+        space: observation space in the wanted layout.
+        observations: a batch of arrays or tensors ``(batch, *shape)``, or a dict of them.
     """
     if isinstance(space, spaces.Dict):
         return {key: in_layout_of(space.spaces[key], observations[key]) for key in space.spaces}
@@ -142,7 +142,7 @@ def in_layout_of(space: spaces.Space, observations: Any) -> Any:
 
 
 def space_in_layout_of(space: spaces.Space, given: spaces.Space) -> spaces.Space:
-    """``given`` with its images channels first, where that makes them ``space``'s."""
+    """Return ``given`` with images transposed to channels first, where that gives the images of ``space``."""
     if isinstance(space, spaces.Dict) and isinstance(given, spaces.Dict) and space.spaces.keys() == given.spaces.keys():
         return spaces.Dict({key: space_in_layout_of(space.spaces[key], value) for key, value in given.spaces.items()})
     shape = given.shape or ()
@@ -158,7 +158,7 @@ def _refusal_of(space: spaces.Space) -> str:
 
 
 def _size(description: dict[str, Any]) -> int:
-    """Numbers that a description declares; looked at before any of them is allocated."""
+    """Return the number of values that a description declares, before any memory is allocated."""
     kind = description["type"]
     if kind == "Dict":
         return sum(map(_size, description["spaces"].values()))

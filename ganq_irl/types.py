@@ -1,4 +1,4 @@
-"""The one batch type that every room passes on."""
+"""The batch type that all packages share."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Observations = Tensor | dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """Transitions on one device, time and environment axes already merged into ``batch``.
+    """Transitions on one device, with time and environment axes merged into ``batch``.
 
     Attributes:
-        observations: raw (not normalised) observations, ``(batch, *observation_shape)`` or a dict of them.
-        actions: *executed* actions as the environment takes them (clipped, unscaled), ``(batch, *action_shape)``;
-            ``(batch,)`` of integers for a Discrete space.
-        next_observations: observation after the action; at an episode's end the terminal one, never the reset's.
+        observations: raw (not normalized) observations, ``(batch, *observation_shape)`` or a dict of them.
+        actions: *executed* actions as the environment takes them (clipped, unscaled), ``(batch, *action_shape)``, or
+            integers ``(batch,)`` for a Discrete space.
+        next_observations: observations after the action; at the end of an episode the terminal one, never that of the reset.
         dones: ``(batch,)`` float32, 1 only for true termination; a time limit is not termination.
         returns: ``(batch,)`` or ``(batch, n_returns)`` return samples x of each (s, a), for the GAN-Q critic.
         log_probs: ``(batch,)`` log π(a|s) of the generator's current policy, for AIRL.
-        absorbing: ``(batch,)`` float32, 1 where the row is the absorbing state's transition to itself, which is all that is
-            known of it; None where no row is.
+        absorbing: ``(batch,)`` float32, 1 if the row is the transition of the absorbing state to itself, whose other fields
+            have no meaning; None if there are no such rows.
     """
 
     observations: Observations
@@ -43,41 +43,41 @@ class Batch:
 
     @property
     def device(self) -> torch.device:
-        """Device that the tensors lie on."""
+        """Device of the tensors."""
         return self.dones.device
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
-        """A batch with ``function`` applied to every tensor that is present."""
+        """Apply ``function`` to every tensor of the batch."""
         values: dict[str, Any] = {field.name: mapped(function, getattr(self, field.name)) for field in fields(self)}
         return Batch(**values)
 
     def __getitem__(self, index: Tensor | slice) -> Batch:
-        """Rows chosen by an index tensor or a slice."""
+        """Select rows by an index tensor or a slice."""
         return self.map(lambda tensor: tensor[index])
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on ``device``."""
+        """Move the batch to ``device``."""
         return self.map(lambda tensor: tensor.to(device))
 
     def minibatches(self, size: int) -> Iterator[Batch]:
-        """Consecutive slices of at most ``size`` rows."""
+        """Iterate over consecutive slices of at most ``size`` rows."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
     @staticmethod
     def cat(batches: Sequence[Batch]) -> Batch:
-        """Concatenate batches along the batch axis; a field absent in one must be absent in all."""
+        """Concatenate batches; a field must be present in all of them or in none."""
         joined: dict[str, Any] = {f.name: cat([getattr(batch, f.name) for batch in batches]) for f in fields(Batch)}
         return Batch(**joined)
 
 
 def shares_condition(one: Batch, other: Batch) -> bool:
-    """Whether two batches are the same but for their returns: not equal, the very same tensors."""
+    """Return whether two batches share the same tensor objects, except for their returns."""
     return all(getattr(one, f.name) is getattr(other, f.name) for f in fields(Batch) if f.name != "returns")
 
 
 def mapped(function: Callable[[Any], Any], value: Any) -> Any:
-    """``function`` of a tensor or array, or of each in a dict of them; None stays None."""
+    """Apply ``function`` to a tensor or array, or to each value of a dict; None stays None."""
     if value is None:
         return None
     if isinstance(value, dict):
@@ -86,7 +86,7 @@ def mapped(function: Callable[[Any], Any], value: Any) -> Any:
 
 
 def cat(values: Sequence[Any]) -> Any:
-    """Tensors, or dicts of them, joined along the batch axis; None where all are None."""
+    """Concatenate tensors, or dicts of tensors, along the batch axis; return None if all are None."""
     if values[0] is None:
         assert all(value is None for value in values), "a field is absent in some batches and present in others"
         return None

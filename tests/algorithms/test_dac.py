@@ -46,7 +46,7 @@ def test_the_reward_is_the_discriminators_logit():
 
 
 def test_an_on_policy_generator_is_refused_before_anything_is_loaded():
-    with pytest.raises(UnsupportedGenerator, match=r"ppo keeps none; use sac, td3, .* as its generator, or gail with ppo"):
+    with pytest.raises(UnsupportedGenerator, match=r"ppo has none; use sac, td3, .* as its generator, or gail with ppo"):
         DAC(generator("ppo"), "no such demonstrations")
 
 

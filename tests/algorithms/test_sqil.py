@@ -195,7 +195,7 @@ def test_it_imitates_in_a_task_that_shows_it():
 
 @pytest.mark.parametrize("name", ["ppo", "a2c", "trpo"])
 def test_on_policy_generators_are_refused(name):
-    with pytest.raises(UnsupportedGenerator, match=r"sqil learns from a replay buffer, and .* keeps none; use") as error:
+    with pytest.raises(UnsupportedGenerator, match=r"sqil learns from a replay buffer, and .* has none; use") as error:
         SQIL(generator(name), demonstrations_for(name))
     assert "\n" not in str(error.value)
 

@@ -71,7 +71,7 @@ def test_settings_of_its_own_and_of_the_algorithm_behind(call):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("dac --demos pendulum --generator ppo", "dac learns from a replay buffer, and ppo keeps none"),
+        ("dac --demos pendulum --generator ppo", "dac learns from a replay buffer, and ppo has none"),
         (
             "dac --demos pendulum --generator dqn",
             "(1,), float32); use sac, td3, ddpg or gan-q-continuous as its generator",

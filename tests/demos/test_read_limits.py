@@ -63,7 +63,7 @@ def test_a_toml_table_of_sets_shares_a_budget(tmp_path):
     with read_limit("20M"), pytest.raises(ReadLimitExceeded):
         load_demonstrations(tmp_path / "sets.toml", **SPACES)
     (tmp_path / "deep.toml").write_text("a." * 16_000 + "a = 1")
-    with pytest.raises(ValueError, match="keys with this many dots"):
+    with pytest.raises(ValueError, match="keys with so many dots"):
         load_demonstrations(tmp_path / "deep.toml", **SPACES)
 
 
