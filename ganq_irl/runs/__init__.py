@@ -1,6 +1,10 @@
-"""From settings to a run directory: configuration, presets, training, evaluation, and reading a run back.
+"""One run: from settings to a run directory, and back.
 
-The names below are imported when first used, so that a process that trains nothing starts fast.
+The order of a run: ``config`` and ``presets`` give the settings, ``resolve`` combines them, ``validation`` checks them,
+``training`` builds the environments, demonstrations and algorithm, ``runner`` trains and evaluates, ``directory`` and
+``checkpoints`` write and read the files. ``callbacks``, ``monitor``, ``divergence`` and ``tensorboard`` act while it learns.
+
+The names below are imported on first use, so that a process that trains nothing starts fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run does while it learns: a progress bar, and evaluations under the environment's own reward."""
+"""Callbacks of a run: the progress bar, and evaluations under the environment's own reward."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tqdm import tqdm
 from ganq_irl.evaluation import evaluate_returns
 from ganq_irl.generators.policy_store import StoredPolicy, save_policy
 from ganq_irl.runs.config import ExperimentConfig
-from ganq_irl.runs.films import film_policy, make_drawable
-from ganq_irl.runs.tensorboard import record_histogram, write_film
+from ganq_irl.runs.tensorboard import record_histogram, write_video
+from ganq_irl.runs.video import make_rendered_env, record_policy_video
 
 
 class ProgressBar(BaseCallback):
-    """Move a bar, which its owner closes, and show the mean true return of the last episodes on it."""
+    """Callback that advances a progress bar and shows the mean true return of the last episodes."""
 
     def __init__(self, bar: tqdm) -> None:
         super().__init__()
@@ -36,10 +36,15 @@ class ProgressBar(BaseCallback):
 
 
 class PeriodicEvaluation(BaseCallback):
-    """Evaluate every so many steps, on the same initial states each time; results go to the run's logger.
+    """Callback that evaluates the policy at regular intervals, from the same initial states each time.
 
-    SB3's EvalCallback continues its environment's random state instead, so that successive evaluations differ in their
-    initial states, and needs an environment wrapped as the training one is.
+    SB3's EvalCallback instead continues the random state of its environment, so that evaluations differ in their initial
+    states, and it needs an evaluation environment wrapped like the training one.
+
+    Args:
+        config: the run's settings.
+        policy: returns the current policy.
+        best_folder: where to save the best policy; None saves none.
     """
 
     def __init__(
@@ -72,21 +77,21 @@ class PeriodicEvaluation(BaseCallback):
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.dump(self.num_timesteps)
         if config.evaluation.video:
-            self._film(policy)
+            self._record_video(policy)
         if self.best_folder is not None and mean > self.best:
             save_policy(policy, self.best_folder)
         self.best, self.last = max(self.best, mean), mean
 
-    def _film(self, policy: StoredPolicy) -> None:
-        env = make_drawable(self.config.env, self.config.env_kwargs)
-        film = film_policy(policy, env, self.config.evaluation.seed)
+    def _record_video(self, policy: StoredPolicy) -> None:
+        env = make_rendered_env(self.config.env, self.config.env_kwargs)
+        video = record_policy_video(policy, env, self.config.evaluation.seed)
         env.close()
-        write_film(self.logger, "eval/episode", film, self.num_timesteps)
+        write_video(self.logger, "eval/episode", video, self.num_timesteps)
 
     def state_dict(self) -> dict[str, Any]:
-        """When the next evaluation is due, and what the last and the best one found."""
+        """Return the step of the next evaluation, and the last and the best result."""
         return {"best": self.best, "last": self.last, "next": self._next}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore ``state_dict``."""
         self.best, self.last, self._next = state["best"], state["last"], state["next"]

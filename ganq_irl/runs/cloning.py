@@ -1,4 +1,4 @@
-"""A run of behavioural cloning: no environment, no generator, and checkpoints between epochs."""
+"""Train behavioural cloning: without environment or generator, with checkpoints between epochs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, descri
 from ganq_irl.runs.checkpoints import Checkpoint, CheckpointStore
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.directory import CHECKPOINTS, POLICY
+from ganq_irl.runs.divergence import require_finite
 from ganq_irl.runs.interrupts import Interrupted, Interrupts
-from ganq_irl.runs.monitor import require_finite
 from ganq_irl.runs.validation import DEFAULT_UPDATES
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Cloning:
-    """Behavioural cloning of demonstrations, as its settings say."""
+    """Behavioural cloning, as the run's ``Trainable``."""
 
     def __init__(self, config: ExperimentConfig, demonstrations: Demonstrations | None) -> None:
         assert demonstrations is not None
@@ -44,7 +44,7 @@ class Cloning:
     def learn(
         self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
     ) -> None:
-        """Take the updates that are left; between epochs, checkpoints are made and interrupts heeded."""
+        """Run the remaining updates; save checkpoints and check for interrupts between epochs."""
         store = CheckpointStore(folder / CHECKPOINTS, self.config.keep_checkpoints)
         store.clean()
         with Interrupts() as interrupts:
@@ -55,7 +55,7 @@ class Cloning:
             try:
                 self.bc.train(left, progress_bar=progress_bar, on_epoch_end=epochs.ended)
             except (ValueError, RuntimeError):
-                epochs.check()  # networks that are no numbers any more fail in many ways
+                epochs.check()  # NaN parameters cause many kinds of errors
                 raise
             epochs.check()
 
@@ -64,20 +64,20 @@ class Cloning:
         save_policy(self.bc.policy, folder / POLICY)
 
     def policy(self) -> StoredPolicy:
-        """The policy as it acts now."""
+        """Return the current policy."""
         return acting_policy(self.bc.policy)
 
     def reward_sign(self) -> RewardSign | None:
-        """None: no reward is learned."""
+        """Return None: no reward is learned."""
         return None
 
     def steps_done(self) -> int:
-        """Updates so far."""
+        """Return the number of updates so far."""
         return self.bc.n_updates_done
 
 
 class _Epochs:
-    """What happens between epochs. There no gradient is pending, and the next order of batches is not drawn yet."""
+    """Checkpoints and interrupts between epochs, when no gradient is pending and the next batch order is not drawn yet."""
 
     def __init__(
         self,
@@ -101,10 +101,10 @@ class _Epochs:
         self._begun = done
 
     def check(self) -> None:
-        """Raise where a parameter is no number any more.
+        """Check that all parameters are finite.
 
         Raises:
-            TrainingDiverged: naming it, the update, and the last good checkpoint.
+            TrainingDiverged: one is not; the message names it, the update, and the last good checkpoint.
         """
         try:
             require_finite(self.bc.policy)
@@ -113,10 +113,10 @@ class _Epochs:
             raise TrainingDiverged(f"diverged at update {self.bc.n_updates_done}: {error}; {last}") from error
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint.
+        """Restore a checkpoint.
 
         Raises:
-            StorageError: it is of another run.
+            StorageError: it belongs to another run.
         """
         state = checkpoint.state()
         try:
@@ -125,7 +125,7 @@ class _Epochs:
             raise StorageError(f"{checkpoint.folder} does not fit what config.toml describes: {error!r}") from error
 
     def _save(self) -> None:
-        self.check()  # so that every checkpoint is a good one
+        self.check()  # never save NaN
         state = {"cloning": self.bc.state_dict()}
         self.latest = self.store.save({"step": self.bc.n_updates_done, "evaluation": None}, state, b"")
 

@@ -1,4 +1,4 @@
-"""Every setting of a run as one value, checked by type, written to TOML and read back."""
+"""The settings of a run: one frozen dataclass, parsed with type checks, written to TOML and read back."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ganq_irl.errors import ConfigurationError, nearest
 
 Config = TypeVar("Config")
 _TOO_LARGE = 2**32
-"""Seeds beyond it are refused by numpy, and as many steps or episodes would never end."""
+"""Upper bound of whole numbers: numpy refuses larger seeds, and so many steps or episodes would never end."""
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """How the true return is measured.
+    """How to measure the true return.
 
     Attributes:
-        episodes: episodes of each evaluation.
-        every: environment steps between evaluations during training; 0 evaluates at the end alone.
-        seed: reset seed of the first episode, the same for all runs, so that they meet the same initial states.
-        keep_best: keep the policy of the best evaluation during training as ``policy_best/``; it needs ``every``. The
-            true return chooses it, so it is an oracle's choice where that return is meant to be unknown.
-        video: write a film of one episode to TensorBoard at each evaluation during training.
+        episodes: episodes per evaluation.
+        every: environment steps between evaluations during training; 0 evaluates only at the end.
+        seed: reset seed of the first episode; the same for all runs, so that all start from the same states.
+        keep_best: save the policy of the best evaluation during training as ``policy_best/``; needs ``every``. The true
+            return selects it, so this uses information that an imitation learner is not supposed to have.
+        video: write a video of one episode to TensorBoard at each evaluation during training.
     """
 
     episodes: int = 20
@@ -42,34 +42,34 @@ class ExperimentConfig:
     """Settings of a training run.
 
     Attributes:
-        algo: an imitation algorithm (gail, dac, bc, ...), or a generator under the environment's reward (ppo, ...).
+        algo: an imitation algorithm (gail, dac, bc, ...), or an RL algorithm trained on a reward (ppo, ...).
         env: Gymnasium id.
-        demos: name of shipped demonstrations, or a file of them.
-        columns: of a table of demonstrations: field -> its column, or a list of them.
-        n_trajectories: number of trajectories drawn from them with ``seed``; all of them where absent.
-        generator: SB3 algorithm that an imitation algorithm trains; fast-ppo by default, for dac, sqil and iq-learn sac or,
-            where actions are discrete, dqn.
-        reward: a run, or a folder of a recovered reward, that pays the generator instead of the environment.
-        timesteps: environment steps; bc counts updates instead, ``bc.n_updates``.
-        seed: seeds environments, networks, the draw of trajectories, and everything else of the run.
+        demos: name of shipped demonstrations, or a file.
+        columns: for a table of demonstrations: field -> its column, or a list of columns.
+        n_trajectories: number of trajectories to draw with ``seed``; all by default.
+        generator: SB3 algorithm that an imitation algorithm trains. Default: fast-ppo; for dac, sqil and iq-learn sac, or
+            dqn if actions are discrete.
+        reward: a run or a folder with a recovered reward, which replaces the environment's reward.
+        timesteps: environment steps; bc counts updates instead, see ``bc.n_updates``.
+        seed: seed of environments, networks, the draw of trajectories, and everything else in the run.
         device: auto, cpu or cuda.
-        n_envs: environments that are stepped together.
-        normalize_observations: running mean and deviation of observations for the policy (VecNormalize).
-        average_rate: of the exponential moving average of the policy, a round, that is evaluated and kept; 1 is the policy
-            itself.
-        control: ``frozen`` keeps the discriminator at its random initial weights, to see what imitation adds.
-        checkpoint_every: environment steps (bc: updates) between checkpoints; 0 makes one only when the run is interrupted.
-        keep_checkpoints: checkpoints kept: the last ones, beside the best evaluated.
-        exact_checkpoints: in simulators whose state cannot be saved (Box2D, MuJoCo), cut the episodes under way at every
-            checkpoint, so that a resumed run equals one that was never stopped. It changes training; without it a checkpoint
-            does not, and a resumed run begins new episodes.
+        n_envs: number of environments that are stepped together.
+        normalize_observations: normalise the policy's observations by their running mean and deviation (VecNormalize).
+        average_rate: rate per round of the exponential moving average of the policy that is evaluated and saved; 1 is the
+            policy itself.
+        control: ``frozen`` keeps the discriminator at its random initial weights, to show what imitation adds.
+        checkpoint_every: environment steps (bc: updates) between checkpoints; 0 saves one only when the run is interrupted.
+        keep_checkpoints: number of latest checkpoints to keep, besides the best evaluated one.
+        exact_checkpoints: for simulators whose state cannot be saved (Box2D, MuJoCo): cut the current episodes at every
+            checkpoint, so that a resumed run equals an uninterrupted one. This changes training. Without it checkpoints do
+            not change training, and a resumed run begins new episodes.
         preset: preset whose settings are included, or "none".
-        env_kwargs: keywords of the environment.
-        generator_kwargs: keywords of the SB3 algorithm.
-        adversary: keywords of GAIL, AIRL or another adversarial algorithm.
-        imitation: keywords of SQIL or IQ-Learn.
-        bc: keywords of BC.
-        evaluation: how the true return is measured.
+        env_kwargs: keyword arguments of the environment.
+        generator_kwargs: keyword arguments of the SB3 algorithm.
+        adversary: keyword arguments of GAIL, AIRL or another adversarial algorithm.
+        imitation: keyword arguments of SQIL or IQ-Learn.
+        bc: keyword arguments of BC.
+        evaluation: how to measure the true return.
     """
 
     algo: str
@@ -97,8 +97,11 @@ class ExperimentConfig:
     columns: dict[str, Any] = field(default_factory=dict)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
+    is_checked = False
+    """Whether ``check_config`` returned this object. Not a field, so that ``dataclasses.replace`` resets it."""
+
     def to_toml(self) -> str:
-        """The settings as TOML, complete: a run from this text needs no preset and repeats the run."""
+        """Return all settings as TOML; training from this text needs no preset and repeats the run."""
         settings = without_none(dataclasses.asdict(self)) | {"preset": "none"}
         note = "" if self.preset == "none" else f'# The settings of the preset "{self.preset}" are included.\n'
         return note + tomli_w.dumps(settings)
@@ -135,7 +138,7 @@ def _parse(value: Any, hint: Any, name: str) -> Any:
     if get_origin(hint) is dict:
         return dict(_expect(value, isinstance(value, Mapping), name, "a table"))
     if hint is int:
-        # 1e5 is a float in TOML, and a usual way of writing a number of steps.
+        # 1e5 is a float in TOML, but a common way to write a number of steps
         whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
         return int(_expect(value, whole and abs(value) < _TOO_LARGE, name, "a whole number below 2^32"))
     if hint is float:
@@ -149,29 +152,40 @@ def _expect(value: Any, holds: bool, name: str, expected: str) -> Any:
     return value
 
 
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one table, their keys joined by dots."""
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one table with dotted keys."""
     found: dict[str, Any] = {}
     for key, value in settings.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        found |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return found
 
 
 def without_none(value: Any) -> Any:
-    """Nested settings without those that are None, which TOML cannot hold."""
+    """Return nested settings without those that are None, which TOML cannot represent."""
     if isinstance(value, Mapping):
         return {key: without_none(entry) for key, entry in value.items() if entry is not None}
     return value
 
 
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """Return a value as nested tables under a dotted key.
+
+    >>> nested("generator_kwargs.gamma", 0.97)
+    {'generator_kwargs': {'gamma': 0.97}}
+    """
+    for name in reversed(key.split(".")):
+        value = {name.strip(): value}
+    return value
+
+
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """``below`` overridden by ``above``, tables key by key.
+    """Return ``below`` overridden by ``above``; tables are merged key by key.
 
     >>> merged({"a": {"x": 1, "y": 2}}, {"a": {"x": 3}})
     {'a': {'x': 3, 'y': 2}}
     """
     result = dict(below)
     for key, value in above.items():
-        nested = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = merged(result[key], value) if nested else value
+        are_tables = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if are_tables else value
     return result

@@ -1,7 +1,7 @@
-"""A run on disk.
+"""The run directory: read a run, and write ``config.toml`` and ``run.json``.
 
-``config.toml``, ``run.json``, ``progress.csv``, TensorBoard events, ``policy/``, ``reward/``, ``evaluation.json``,
-``checkpoints/``. While a run is trained its process holds ``.lock``.
+It holds ``config.toml``, ``run.json``, ``progress.csv``, TensorBoard events, ``policy/``, ``reward/``, ``evaluation.json``
+and ``checkpoints/``. While a run trains, its process holds the lock ``.lock``.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _PACKAGES = ("ganq-irl", "torch", "stable-baselines3", "sb3-contrib", "gymnasium
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory that was read.
+    """A run that was read from disk.
 
     Attributes:
-        folder: the directory.
-        config: its resolved settings.
-        info: what ``run.json`` holds: status, versions, seeds, device, timings.
+        folder: the run directory.
+        config: the resolved settings.
+        info: content of ``run.json``: status, versions, seeds, device, timings.
     """
 
     folder: Path
@@ -45,11 +45,11 @@ class Run:
     info: dict[str, Any]
 
     def policy(self, device: torch.device | str = "auto") -> StoredPolicy:
-        """The policy that the run ended with.
+        """Return the final policy.
 
         Raises:
-            RunDirectoryError: the run has not saved one.
-            StorageError: it is damaged.
+            RunDirectoryError: the run has not saved a policy.
+            StorageError: the policy is damaged.
         """
         if not (self.folder / POLICY).is_dir():
             raise RunDirectoryError(
@@ -62,9 +62,9 @@ def load_run(folder: Path | str) -> Run:
     """Read a run directory.
 
     Raises:
-        RunDirectoryError: it is not one, or its ``run.json`` is damaged.
-        StorageError: something in it is no regular file or folder.
-        ConfigurationError: its ``config.toml`` is damaged, or no folder can have that name.
+        RunDirectoryError: the folder is not a run directory, or its ``run.json`` is damaged.
+        StorageError: it holds something other than regular files and folders.
+        ConfigurationError: its ``config.toml`` is damaged, or the name is not a valid path.
     """
     folder = usable_path(folder)
     for name in (CONFIG, INFO):
@@ -83,8 +83,12 @@ def load_run(folder: Path | str) -> Run:
 
 
 def default_folder(config: ExperimentConfig) -> Path:
-    """``runs/<algo>-<env>-<seed>``, with ``-1``, ``-2``, ... after it where that is taken."""
-    name = f"{config.algo}-{env_family(config.env).lower()}-{config.seed}"
+    """Return ``runs/<algo>-<env>-<seed>``, with a number after it if that is taken."""
+    return unused_folder(f"{config.algo}-{env_family(config.env).lower()}-{config.seed}")
+
+
+def unused_folder(name: str) -> Path:
+    """Return the first of ``runs/<name>``, ``runs/<name>-1``, ``runs/<name>-2``, ... that does not exist."""
     candidates = (Path("runs") / (name if i == 0 else f"{name}-{i}") for i in count())
     return next(folder for folder in candidates if not folder.exists())
 
@@ -93,22 +97,22 @@ def default_folder(config: ExperimentConfig) -> Path:
 def recording_run(
     folder: Path, config: ExperimentConfig, device: str, resumed: Mapping[str, Any] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Write ``config.toml``, and ``run.json`` as it stands before, while and after the block runs.
+    """Write ``config.toml``, and keep the status in ``run.json`` up to date while the block runs.
 
     Args:
         folder: the run directory.
         config: the settings.
-        device: that the run computes on.
-        resumed: ``run.json`` of the run that is gone on with.
+        device: the device that the run computes on.
+        resumed: ``run.json`` of the run that is resumed.
 
     Yields:
-        A dict whose entries end up in ``run.json``; ``seconds`` in it is for timings.
+        A dict that is merged into ``run.json`` at the end; its ``seconds`` takes timings.
     """
     found: dict[str, Any] = {"seconds": {}}
     info = {"status": "running", "started": _now(), "preset": config.preset, "seed": config.seed, "device": device}
     info |= {"threads": torch.get_num_threads(), "versions": versions()}
     made_folder(folder)
-    if resumed is None or load_run(folder).config != config:  # a resumed run may have been given another end
+    if resumed is None or load_run(folder).config != config:  # a resumed run may have a new number of steps
         replace_file(folder / CONFIG, config.to_toml().encode())
     if resumed is not None:
         before = resumed.get("resumed", [])
@@ -125,12 +129,12 @@ def recording_run(
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically."""
+    """Write a JSON file atomically."""
     replace_file(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide what a run computes."""
+    """Return the versions of Python and of the packages that affect what a run computes."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""Environments of a run: found, made and wrapped, with every failure of Gymnasium turned into a sentence."""
+"""Make the environments of a run, and turn Gymnasium's failures into messages for the user."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from ganq_irl.rewards import RewardFunction, VecRewardWrapper
 from ganq_irl.spaces import check_supported
 
 _HISTORY = 100
-"""Episodes that an environment's monitor remembers, as many as SB3 averages over."""
+"""Episodes that an environment's monitor remembers: as many as SB3 averages over."""
 _EXTRAS = {"box2d": "box2d", "mujoco": "mujoco"}
 
 
 def draw_off_screen() -> None:
-    """Let SDL, with which Gymnasium draws, draw into memory where there is no display; it complains on stderr otherwise."""
+    """Make SDL, which Gymnasium draws with, draw into memory if there is no display; otherwise it warns on stderr."""
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.Env:
-    """Make one environment.
+    """Make one environment, to look at its spaces and metadata or to step it.
 
     Raises:
-        ConfigurationError: it is unknown, or does not take these keywords.
-        MissingDependency: the simulator behind it is not installed.
-        IncompatibleSpaces: its spaces are of a kind that is not supported.
+        ConfigurationError: the id is unknown, or the environment does not take these keywords.
+        MissingDependency: its simulator is not installed.
+        IncompatibleSpaces: its spaces are not supported.
     """
     check_env(env_id)
     if (env_kwargs or {}).get("render_mode") == "rgb_array":
@@ -48,7 +48,7 @@ def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.E
         raise MissingDependency(f"{env_id} needs a package that is missing: {error}{advice}") from error
     except Exception as error:
         if not env_kwargs and not isinstance(error, TypeError | gym.error.Error):
-            raise  # a fault of the environment's own
+            raise  # a bug in the environment
         raise ConfigurationError(f"{env_id} cannot be made with env_kwargs {dict(env_kwargs or {})}: {error}") from error
     try:
         if env_kwargs:
@@ -61,9 +61,9 @@ def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.E
 
 
 def time_limit(env: gym.Env) -> int | None:
-    """Steps that a demonstration of the environment may have: its declared limit, or a longer one that it was made with.
+    """Return the most steps that a demonstration may have: the registered limit, or a longer one given as a keyword.
 
-    A shorter one bounds a run alone: longer demonstrations are as good as before.
+    A shorter limit applies to the run alone: longer demonstrations remain valid.
     """
     if env.spec is None:
         return None
@@ -73,10 +73,10 @@ def time_limit(env: gym.Env) -> int | None:
 
 
 def _try_out(env: gym.Env, env_id: str, env_kwargs: Mapping[str, Any]) -> None:
-    """Raise unless the environment resets and steps: many keep a keyword of the wrong type until they use it.
+    """Reset and step the environment once, since many use a keyword of the wrong type only then.
 
     Raises:
-        ConfigurationError: it does not, or has no such render mode, which Gymnasium lets pass.
+        ConfigurationError: the step fails, or the render mode is unknown, which Gymnasium does not check.
     """
     modes = env.metadata.get("render_modes", [])
     mode = env_kwargs.get("render_mode")
@@ -85,7 +85,7 @@ def _try_out(env: gym.Env, env_id: str, env_kwargs: Mapping[str, Any]) -> None:
             f"env_kwargs.render_mode: given {mode!r}; {env_id} has {', '.join(map(repr, modes)) or 'no render modes'}"
         )
     if mode == "human":
-        return  # a step would open a window
+        return  # stepping would open a window
     try:
         env.reset(seed=0)
         env.step(env.action_space.sample())
@@ -94,7 +94,7 @@ def _try_out(env: gym.Env, env_id: str, env_kwargs: Mapping[str, Any]) -> None:
             f"{env_id} fails in its first step with env_kwargs {dict(env_kwargs)} ({type(error).__name__}: {error})"
         ) from error
     except Exception:
-        return  # it may be due to the random action; where it is not, training meets it again
+        return  # the random action may be the cause; if not, training meets the error again
 
 
 def make_training_env(
@@ -106,13 +106,12 @@ def make_training_env(
     normalize_observations: bool = False,
     reward: RewardFunction | None = None,
 ) -> VecEnv:
-    """Monitored environments in one process, seeded ``seed``, ``seed + 1``, ...
+    """Make monitored environments in one process, seeded ``seed``, ``seed + 1``, ...
 
-    ``normalize_observations`` wraps them in VecNormalize and leaves rewards as they are: a learned reward
-    is priced elsewhere. ``reward`` pays instead of the environments' own, which their monitors still report.
+    ``normalize_observations`` wraps them in VecNormalize, which leaves rewards as they are. ``reward`` replaces the
+    environment's reward, which the monitors still report.
     """
-    probe_env(env_id, env_kwargs).close()
-    # by a function: given an id, SB3 asks every environment to draw images, at which those that cannot have Gymnasium warn
+    # given an id instead of a function, SB3 asks for a render mode, and Gymnasium warns if an environment has none
     make = partial(gym.make, env_id, **(env_kwargs or {}))
     env: VecEnv = make_vec_env(make, n_envs, seed=seed, wrapper_class=_with_bounded_history)
     if reward is not None:
@@ -121,7 +120,7 @@ def make_training_env(
 
 
 def _with_bounded_history(monitor: gym.Env) -> gym.Env:
-    """SB3's Monitor keeps a row of every episode that it ever saw, which nothing reads and a long run would pay for."""
+    """Bound the lists of SB3's Monitor, which keep every episode: nothing reads them, and they grow over a long run."""
     for name in ("episode_returns", "episode_lengths", "episode_times"):
         setattr(monitor, name, deque(getattr(monitor, name), maxlen=_HISTORY))
     return monitor

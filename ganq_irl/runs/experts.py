@@ -1,4 +1,4 @@
-"""Experts: which algorithm trains one where, and demonstrations recorded from a run."""
+"""Experts: the settings that train one, and demonstrations recorded from a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganq_irl.spaces import check_same_space
 if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
 
-# The continuing Acrobot has Acrobot's dynamics and goal, so the expert of the one is the expert of the other.
+# ContinuingAcrobot has Acrobot's dynamics and goal, so an expert for one is an expert for the other.
 _TRAINED_ON = {"ganq_irl/ContinuingAcrobot-v0": "Acrobot-v1"}
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP as a request to stop at the next moment at which a checkpoint can be made."""
+"""Turn Ctrl-C, SIGTERM and SIGHUP into a request to stop at the next point where a checkpoint can be saved."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ import time
 from typing import Any, Self
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""SIGHUP comes when a terminal closes, such as that of an SSH session; Windows has none."""
+"""SIGHUP arrives when a terminal closes, for example that of an SSH session; Windows has none."""
 
 _log = logging.getLogger(__name__)
 
 _ONE_REQUEST = 0.5
-"""Seconds in which several signals count as one: a stop often reaches a process twice, through its group and its parent."""
+"""Seconds in which several signals count as one, since a process often gets one from its group and one from its parent."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was asked to stop, and did so in order; the message says where it left off."""
+    """Training stopped on request after saving a checkpoint; the message says where."""
 
 
 class Interrupts:
-    """While it is entered, in the main thread, the first signal is noted and a second one interrupts at once.
+    """Context manager that records the first signal; a second one interrupts at once.
 
-    A signal that whoever started the process has it ignore stays ignored, as with nohup. A second SIGHUP changes nothing.
+    It acts in the main thread only. Signals that the process was started to ignore, as with nohup, stay ignored. A second
+    SIGHUP changes nothing.
 
     Attributes:
-        requested: name of the signal that was noted, or None.
+        requested: name of the first signal, or None.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        """Begin to note signals."""
+        """Install the signal handlers."""
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 before = signal.getsignal(number)
@@ -46,7 +47,7 @@ class Interrupts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give signals back."""
+        """Restore the previous signal handlers."""
         for number, before in self._before.items():
             signal.signal(number, before)
         self._before = {}
@@ -54,7 +55,7 @@ class Interrupts:
     def _note(self, number: int, _frame: Any) -> None:
         name = signal.Signals(number).name
         if self.requested is not None:
-            # A terminal that closes sends SIGHUP, and its shell once more.
+            # a closing terminal sends SIGHUP, and its shell sends another
             if name == "SIGHUP" or time.monotonic() - self._requested_at < _ONE_REQUEST:
                 return
             raise KeyboardInterrupt(f"interrupted at once by a second {name}")

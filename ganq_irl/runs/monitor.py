@@ -1,40 +1,31 @@
-"""What watches a run as it learns, ends it where a number is not finite, and reports a game that is no longer played."""
+"""Callbacks that watch training and warn, with advice, when it has gone wrong in a way that no number shows."""
 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from ganq_irl.errors import EnvironmentFailed, GanqIrlError, TrainingDiverged
 from ganq_irl.evaluation.statistics import SHORTENED
-from ganq_irl.generators.finite import FiniteObservations
 from ganq_irl.generators.off_policy import latest_rewards
 from ganq_irl.runs.tensorboard import NEWEST
 
 _log = logging.getLogger(__name__)
 
-PARAMETERS_EVERY = 1000
-"""Environment steps between looks at all parameters and gradients; losses and rewards are always looked at."""
-
 WON, GIVEN_UP = 0.99, 0.525
-"""Mean accuracy of both sides, averaged over about a horizon of rounds, from which, and up to which, it is reported."""
+"""Mean accuracy over both sides, averaged over the horizon: at or above the first the discriminator has won, at or below the
+second it has given up."""
 BACK_BELOW, BACK_ABOVE = 0.97, 0.55
-"""Where the report counts as settled, so that the next one is news."""
+"""Accuracy at which a reported state counts as over, so that the next one is reported again."""
 SURE = np.log(2) / 2
-"""Mean entropy of D in nats, half of a coin's, below which a discriminator that is right is also sure of itself. One that a
-penalty holds is right about a random policy, too, but says by how much: that score teaches."""
+"""Entropy of D in nats (half of a fair coin's) below which an accurate discriminator is saturated. A regularised
+discriminator can be accurate without being saturated, and then its score still teaches."""
 HORIZON, HORIZON_OFF_POLICY = 10, 500
-"""Rounds. Off-policy a round is one update or none, and after ten of them no discriminator knows anything."""
+"""Rounds that accuracy is averaged over. An off-policy round is at most one update, so ten of them say nothing."""
 
 _ADVICE = {
     "won": "it tells demonstrations from the policy almost without error or doubt, so that its score says little about what "
@@ -46,107 +37,8 @@ _ADVICE = {
 }
 
 
-class FiniteGuard(FiniteObservations):
-    """End the run where an observation, a loss, a gradient, a reward or a parameter is no longer finite.
-
-    Args:
-        imitator: the imitation algorithm around the model, if there is one.
-    """
-
-    def __init__(self, imitator: Any | None = None) -> None:
-        super().__init__()
-        self.imitator, self._next = imitator, 0
-
-    def _on_step(self) -> bool:
-        super()._on_step()
-        rewards = self.locals["rewards"]
-        if not np.isfinite(rewards).all():
-            raise TrainingDiverged(f"the environment's reward is {rewards[~np.isfinite(rewards)][0]}; look at its step()")
-        return True
-
-    def _on_rollout_start(self) -> None:
-        for key, value in self.logger.name_to_value.items():
-            if "loss" in key and isinstance(value, int | float | np.floating) and not math.isfinite(value):
-                check_finite(self.model, self.imitator)  # what it comes from says more
-                raise TrainingDiverged(f"the loss {key} is {value}; {_REMEDY}")
-        if self.num_timesteps >= self._next:
-            check_finite(self.model, self.imitator)
-            self._next = self.num_timesteps + PARAMETERS_EVERY
-
-
-_REMEDY = "lower the learning rate, or clip gradients"
-
-
-def check_finite(model: BaseAlgorithm, imitator: Any | None = None) -> None:
-    """Look at every parameter of policy and discriminator, and at the last gradient of each.
-
-    Raises:
-        TrainingDiverged: naming the first that is not finite, gradients first.
-    """
-    learner = getattr(imitator, "learner", None) or getattr(model, "learner", None)
-    networks = {"policy": model.policy} | ({"discriminator": learner.discriminator} if learner is not None else {})
-    for owner, network in networks.items():
-        parameters = list(network.named_parameters())
-        for kind, tensors in (
-            ("gradient", [(name, parameter.grad) for name, parameter in parameters]),
-            ("parameter", parameters),
-        ):
-            for name, tensor in tensors:
-                if tensor is not None and not torch.isfinite(tensor).all():
-                    raise TrainingDiverged(f"the {owner}'s {kind} {name} is not finite; {_REMEDY}")
-
-
-def require_finite(policy: torch.nn.Module) -> None:
-    """Look at every parameter of a policy.
-
-    Raises:
-        TrainingDiverged: naming the first that is not finite.
-    """
-    for name, parameter in policy.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise TrainingDiverged(f"the policy's parameter {name} is not finite; {_REMEDY}")
-
-
-@contextmanager
-def explaining_divergence(model: BaseAlgorithm, imitator: Any | None, folder: Path, checkpoints: Any) -> Iterator[None]:
-    """Say of a divergence at which step it was, and which checkpoint is the last good one.
-
-    Networks that are no longer finite fail in many ways, some of them far from the cause: those are divergences too.
-
-    Args:
-        model: what learns.
-        imitator: the imitation algorithm around it.
-        folder: the run directory.
-        checkpoints: the callback that makes them.
-    """
-    try:
-        yield
-    except TrainingDiverged as error:
-        raise TrainingDiverged(_explained(str(error), model, folder, checkpoints)) from error
-    except (ValueError, RuntimeError) as error:
-        is_environment = isinstance(error, EnvironmentFailed)  # which a policy that is not finite makes fail as well
-        if isinstance(error, GanqIrlError) and not is_environment:
-            raise
-        try:
-            check_finite(model, imitator)
-        except TrainingDiverged as divergence:
-            raise TrainingDiverged(_explained(str(divergence), model, folder, checkpoints)) from error
-        if is_environment:
-            raise EnvironmentFailed(f"{error}; {_last_good(folder, checkpoints)}") from error
-        raise
-
-
-def _explained(message: str, model: BaseAlgorithm, folder: Path, checkpoints: Any) -> str:
-    return f"diverged at step {model.num_timesteps}: {message}; {_last_good(folder, checkpoints)}"
-
-
-def _last_good(folder: Path, checkpoints: Any) -> str:
-    good = checkpoints.latest
-    return f"the last good checkpoint is {good.folder}" if good is not None else f"{folder} holds no checkpoint yet"
-
-
 class DiscriminatorMonitor(BaseCallback):
-    """Log a warning when a discriminator has won or has given up, with what to try."""
+    """Callback that warns when the discriminator has won or has given up, and says what to try."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,7 +52,7 @@ class DiscriminatorMonitor(BaseCallback):
         sides = [values.get(f"discriminator/{side}_accuracy") for side in ("real", "fake")]
         if None in sides:
             return
-        entropy = values.get("discriminator/entropy", 0.0)  # a loss without a log-ratio has none, and accuracy decides alone
+        entropy = values.get("discriminator/entropy", 0.0)  # 0 for a loss without a log-ratio: accuracy decides alone
         self._rounds += 1
         weight = 1 / min(self._rounds, self._horizon)
         self._accuracy += weight * (float(np.mean(sides)) - self._accuracy)  # type: ignore[arg-type]
@@ -194,7 +86,7 @@ class DiscriminatorMonitor(BaseCallback):
         self._reported = verdict
 
     def state_dict(self) -> dict[str, Any]:
-        """What it remembers."""
+        """Return the state that a checkpoint saves."""
         return {
             "accuracy": self._accuracy,
             "entropy": self._entropy,
@@ -203,27 +95,28 @@ class DiscriminatorMonitor(BaseCallback):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore it."""
+        """Restore ``state_dict``."""
         self._accuracy, self._rounds, self._reported = state["accuracy"], state["rounds"], state["reported"]
-        self._entropy = state.get("entropy", 0.0)  # checkpoints of before have none
+        self._entropy = state.get("entropy", 0.0)  # absent in old checkpoints
 
 
 FALLEN = 0.5
-"""Share of the longest episodes so far to which those of a policy fall that learns to end them; means over SB3's window."""
+"""Episodes count as shortened below this fraction of the longest mean so far; means are over SB3's window of episodes."""
 LATE, STUCK = 0.5, 0.5
-"""Shares: of the steps, after which a policy is no beginner; of the demonstrations' length, which it should pass by then."""
+"""After the fraction ``LATE`` of all steps, episodes still below the fraction ``STUCK`` of the demonstrations' length are
+reported."""
 
 
 class EarlyTerminationMonitor(BaseCallback):
-    """Log a warning when a policy whose rewards are negative has learned to end its episodes.
+    """Callback that warns when a policy with negative rewards has learned to end its episodes early.
 
-    An end is worth 0. Where a discriminator finds the policy out, most rewards are negative, and the shortest episode is
-    then the best one: a fall at the first step, however little it looks like the demonstrations. Early in training short
-    episodes mean nothing: they are reported once they have become shorter, or are still short after half of the steps.
+    Termination is worth 0. When a discriminator recognises the policy, most rewards are negative, and the shortest episode
+    has the highest return, however little it looks like the demonstrations. Short episodes early in training are normal, so
+    they are reported only if episodes have become shorter, or are still short after half of the steps.
 
     Args:
         demonstration_lengths: steps of each demonstration.
-        timesteps: of the run.
+        timesteps: environment steps of the run.
     """
 
     def __init__(self, demonstration_lengths: Sequence[int], timesteps: int) -> None:
@@ -239,7 +132,7 @@ class EarlyTerminationMonitor(BaseCallback):
         episodes = self.model.ep_info_buffer
         if self._reported or not episodes or len(episodes) < (episodes.maxlen or 1) or episodes[-1] is self._newest:
             return
-        self._newest = episodes[-1]  # off-policy a collection is one step, and most of them end no episode
+        self._newest = episodes[-1]  # most off-policy rollouts are one step and end no episode
         length = float(np.mean([episode["l"] for episode in episodes]))
         self._longest = max(self._longest, length)
         has_fallen = length <= min(SHORTENED * self._shown, FALLEN * self._longest)
@@ -265,9 +158,9 @@ class EarlyTerminationMonitor(BaseCallback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """What it remembers."""
+        """Return the state that a checkpoint saves."""
         return {"longest": self._longest, "reported": self._reported}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore it."""
+        """Restore ``state_dict``."""
         self._longest, self._reported = state["longest"], state["reported"]

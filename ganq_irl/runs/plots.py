@@ -1,4 +1,4 @@
-"""The three plots of a run: loss, score, and, for a value learner, predicted against true Q."""
+"""Plots of a run: loss, score, and for value-based algorithms predicted against true Q."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOSS_PICTURE, SCORE_PICTURE, VALUES_PICTURE = "loss.png", "score.png", "values.p
 
 
 def discount_of(config: ExperimentConfig) -> float:
-    """The discount that a run's generator learns with: its setting, or its algorithm's default."""
+    """Return the discount of a run's generator: its setting, or its algorithm's default."""
     default = inspect.signature(generator_class(config.algo).__init__).parameters["gamma"].default
     return float(config.generator_kwargs.get("gamma", default))
 
@@ -26,16 +26,16 @@ def discount_of(config: ExperimentConfig) -> float:
 def check_run_values(
     config: ExperimentConfig, policy: StoredPolicy, *, episodes: int | None = None, seed: int | None = None
 ) -> ValueCheck | None:
-    """Predicted against true Q of a run's policy in its environment.
+    """Compare the predicted Q of a run's policy with Monte Carlo returns in its environment.
 
     Args:
         config: the run's settings.
-        policy: its policy.
-        episodes: instead of ``config.evaluation.episodes``.
-        seed: instead of ``config.evaluation.seed``.
+        policy: the run's policy.
+        episodes: overrides ``config.evaluation.episodes``.
+        seed: overrides ``config.evaluation.seed``.
 
     Returns:
-        None where there is nothing to compare: an actor without values of actions, or values of a learned reward.
+        None if there is nothing to compare: the policy has no Q-values, or its Q-values are of a learned reward.
 
     Raises:
         ConfigurationError: no return is known, see ``monte_carlo_returns``.
@@ -54,15 +54,15 @@ def check_run_values(
 
 
 def draw_run(run: Run, folder: Path, values: ValueCheck | None) -> list[Path]:
-    """Write ``loss.png``, ``score.png`` and, where there are values, ``values.png``; a picture of that name is replaced.
+    """Write ``loss.png``, ``score.png`` and, if there are values, ``values.png``; existing files are replaced.
 
     Args:
         run: the run.
-        folder: made where it is missing.
-        values: what ``check_run_values`` gave.
+        folder: created if missing.
+        values: the result of ``check_run_values``.
 
     Returns:
-        The pictures written.
+        The files written.
 
     Raises:
         RunDirectoryError: the run logged no loss or no score.

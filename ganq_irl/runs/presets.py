@@ -1,4 +1,4 @@
-"""Presets: settings that are known to work, chosen by name or by what is trained where."""
+"""Presets: tested settings, selected by name or by algorithm, environment and generator."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ganq_irl.runs.config import merged
 NONE = "none"
 _NOT_SETTINGS = ("algo", "env", "generator", "expert")
 _ALIKE = {"ppo", "fast-ppo"}
-"""Algorithms that take the same settings and learn the same from them: a preset of one fits the other."""
+"""Algorithms that take the same settings and learn the same from them, so that their presets are interchangeable."""
 
 
 @cache
 def load_presets() -> dict[str, dict[str, Any]]:
-    """All presets by name: settings, their bases' included, and the algo, env family and generator that they are for."""
+    """Return all presets by name, with the settings of their bases, and the algo, env family and generator they are for."""
     written = tomllib.loads((files("ganq_irl.runs") / "presets.toml").read_text(encoding="utf-8"))
     return {name: _with_base(name, written) for name in written}
 
 
 def preset_named(name: str) -> dict[str, Any]:
-    """One of ``load_presets``.
+    """Return a preset by name.
 
     Raises:
-        ConfigurationError: there is none of that name.
+        ConfigurationError: the name is unknown.
     """
     if name not in load_presets():
         raise ConfigurationError(f"unknown preset {name!r}; {nearest(name, [*load_presets(), NONE])}")
@@ -42,7 +42,7 @@ def _with_base(name: str, written: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def env_family(env_id: str) -> str:
-    """An environment id without namespace and version.
+    """Return an environment id without namespace and version.
 
     >>> env_family("ganq_irl/ContinuingAcrobot-v0")
     'ContinuingAcrobot'
@@ -51,13 +51,13 @@ def env_family(env_id: str) -> str:
 
 
 def choose_preset(name: str | None, algo: str, env: str, generator: str | None) -> tuple[str, dict[str, Any]]:
-    """A preset's name and its settings: the one asked for, else the one for this algorithm, environment and generator.
+    """Return the name and settings of the given preset, or of the one that fits algorithm, environment and generator.
 
     Args:
-        name: a preset, "none", or None to look for one that matches.
+        name: a preset, "none", or None to look for one that fits.
         algo: algorithm of the run.
         env: environment id of the run.
-        generator: generator asked for, or None where it was left open.
+        generator: the generator, or None if it was not given.
 
     Returns:
         (name, settings), or ("none", {}).
@@ -86,12 +86,12 @@ def _fits(of_preset: str | None, asked: str | None) -> bool:
 
 
 def _is_only_alike(preset: dict[str, Any], algo: str, generator: str | None) -> bool:
-    """Whether a preset that fits is for another name than the one asked for."""
+    """Return whether a preset fits only because its algorithm or generator takes the same settings."""
     return preset["algo"] != algo or generator not in (None, preset.get("generator"))
 
 
 def alike(first: str | None, second: str | None) -> bool:
-    """Whether two algorithms take the same settings.
+    """Return whether two algorithms take the same settings.
 
     >>> alike("ppo", "fast-ppo"), alike("ppo", "a2c")
     (True, False)

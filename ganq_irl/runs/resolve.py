@@ -1,4 +1,4 @@
-"""From a file, ``--set`` and flags to one checked configuration."""
+"""Resolve a file, ``--set`` assignments and command-line flags into one checked configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.files import read_toml
 from ganq_irl.parsing import parse_toml
-from ganq_irl.runs.config import ExperimentConfig, merged, parse_config
+from ganq_irl.runs.config import ExperimentConfig, merged, nested, parse_config
 from ganq_irl.runs.presets import choose_preset
 from ganq_irl.runs.validation import check_config, defaults_for, known_algorithm, shipped_env
 
@@ -17,12 +17,12 @@ from ganq_irl.runs.validation import check_config, defaults_for, known_algorithm
 def resolve_config(
     flags: Mapping[str, Any], *, assignments: Iterable[str] = (), file: Path | str | None = None
 ) -> ExperimentConfig:
-    """Put the sources of settings together: flags over ``--set`` over file over preset over defaults.
+    """Combine the sources of settings: flags over ``--set`` over file over preset over defaults.
 
-    Tables are merged key by key. Where no preset is named, one that fits algorithm, environment and generator is taken.
+    Tables are merged key by key. If no preset is named, one that fits the algorithm, environment and generator is used.
 
     Args:
-        flags: nested settings; those that are None were not given.
+        flags: nested settings; None means not given.
         assignments: ``dotted.key=value`` with a TOML value; anything that is not TOML is taken as a string.
         file: a TOML file.
 
@@ -30,11 +30,8 @@ def resolve_config(
         ConfigurationError: a setting is unknown, missing, of the wrong type, or contradicts another.
         IncompatibleSpaces: the algorithm cannot act in the environment.
     """
-    given = read_toml(Path(file)) if file is not None else {}
-    for assignment in assignments:
-        given = merged(given, parse_assignment(assignment))
-    given = merged(given, {key: value for key, value in flags.items() if value is not None})
-    for name in ("algo", "env", "demos", "generator", "preset"):  # by which the rest is chosen
+    given = gather_settings(flags, assignments, file)
+    for name in ("algo", "env", "demos", "generator", "preset"):  # these choose the defaults of the others
         if not isinstance(given.get(name), str | None):
             raise ConfigurationError(f"{name}: given {given[name]!r}; expected a string")
     algo = known_algorithm(given.get("algo"))
@@ -45,8 +42,18 @@ def resolve_config(
     return check_config(config)
 
 
+def gather_settings(
+    flags: Mapping[str, Any], assignments: Iterable[str] = (), file: Path | str | None = None
+) -> dict[str, Any]:
+    """Return what a request sets explicitly: flags that are not None over ``--set`` assignments over a TOML file."""
+    given = read_toml(Path(file)) if file is not None else {}
+    for assignment in assignments:
+        given = merged(given, parse_assignment(assignment))
+    return merged(given, {key: value for key, value in flags.items() if value is not None})
+
+
 def parse_assignment(text: str) -> dict[str, Any]:
-    """``a.b=value`` as nested tables.
+    """Parse ``a.b=value`` into nested tables.
 
     >>> parse_assignment("generator_kwargs.learning_rate=1e-3")
     {'generator_kwargs': {'learning_rate': 0.001}}
@@ -55,20 +62,16 @@ def parse_assignment(text: str) -> dict[str, Any]:
         ConfigurationError: there is no ``=``, or part of the key is empty.
     """
     key, separator, value = text.partition("=")
-    names = [name.strip() for name in key.split(".")]
-    if not separator or not all(names):
+    if not separator or not all(name.strip() for name in key.split(".")):
         raise ConfigurationError(f"--set {text!r}: expected key=value, such as generator_kwargs.gamma=0.97")
-    nested = toml_value(value.strip())
-    for name in reversed(names):
-        nested = {name: nested}
-    return nested
+    return nested(key, toml_value(value.strip()))
 
 
 def toml_value(text: str) -> Any:
-    """A value as TOML reads it, or the text itself where it is not TOML.
+    """Parse a TOML value; return the text itself if it is not TOML.
 
     Raises:
-        ConfigurationError: a list or a table that is not TOML, such as one of JSON; as a text it would fail far from here.
+        ConfigurationError: the text looks like a list or a table but is not TOML, such as JSON.
     """
     try:
         document = parse_toml(f"value = {text}", "the value")

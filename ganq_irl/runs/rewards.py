@@ -1,4 +1,4 @@
-"""Recovered rewards of runs: found, loaded, described, and retrained on."""
+"""Recovered rewards of runs: find, load and describe them, and train a new policy on them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class StoredReward:
     """A recovered reward that was read from disk.
 
     Attributes:
-        name: what it was asked for by.
-        folder: where the reward lies.
+        name: the path that the user gave.
+        folder: the folder of the reward.
         reward: the reward.
-        provenance: JSON that says where it comes from.
-        run: the run that recovered it; None where the folder lies by itself.
+        provenance: JSON values that say where the reward comes from.
+        run: the run that recovered it; None for a folder outside of a run.
     """
 
     name: str
@@ -41,7 +41,7 @@ class StoredReward:
 
     @property
     def env(self) -> str | None:
-        """The environment that it was learned in, where that is known."""
+        """The environment that the reward was learned in, if known."""
         if self.run is not None:
             return self.run.config.env
         told = self.provenance.get("env")
@@ -49,12 +49,12 @@ class StoredReward:
 
 
 def reward_folder(path: Path | str) -> Path:
-    """The folder of the reward that a run, or the folder itself, means.
+    """Return the folder of a reward, given a run or the folder itself.
 
     Raises:
-        ConfigurationError: no folder can have that name.
-        RunDirectoryError: there is none.
-        StorageError: something in the run, or in the folder, is no regular file or folder.
+        ConfigurationError: the name is not a valid path.
+        RunDirectoryError: there is no reward.
+        StorageError: the run or the folder holds something other than regular files and folders.
     """
     path = usable_path(path)
     if (path / REWARD / CONFIG_FILE).is_file():
@@ -72,7 +72,7 @@ def load_reward(path: Path | str, device: torch.device | str = "cpu") -> RewardM
 
     Args:
         path: a run directory, or the folder of a reward.
-        device: to put it on.
+        device: device of the reward.
 
     Raises:
         RunDirectoryError: there is no reward.
@@ -84,7 +84,7 @@ def load_reward(path: Path | str, device: torch.device | str = "cpu") -> RewardM
 
 
 def read_reward(path: Path | str) -> StoredReward:
-    """Read a recovered reward and, where it lies in one, its run.
+    """Read a recovered reward and, if it is part of one, its run.
 
     Raises:
         RunDirectoryError: there is no reward.
@@ -97,10 +97,10 @@ def read_reward(path: Path | str) -> StoredReward:
 
 
 def load_exportable(path: Path | str) -> RewardModel:
-    """A reward that can be exported.
+    """Read a reward that can be exported.
 
     Raises:
-        ConfigurationError: it is made of a policy's values, which exporters do not take.
+        ConfigurationError: the reward is IQ-Learn's, which is made of a policy's Q-values.
         RunDirectoryError: there is no reward.
         StorageError: it is damaged.
     """
@@ -111,7 +111,7 @@ def load_exportable(path: Path | str) -> RewardModel:
 
 
 def describe_reward(stored: StoredReward) -> dict[str, Any]:
-    """What a reward is and where it comes from, as JSON."""
+    """Describe a reward and its origin as JSON values."""
     reward = stored.reward
     return {
         "reward": str(stored.folder),
@@ -124,15 +124,15 @@ def describe_reward(stored: StoredReward) -> dict[str, Any]:
 
 
 def retraining_config(path: Path | str, flags: Mapping[str, Any], assignments: Iterable[str] = ()) -> ExperimentConfig:
-    """Settings that train a fresh policy on a reward; environment, generator and length are the run's where not given.
+    """Return settings that train a new policy on a reward; environment, generator and length default to the run's.
 
     Args:
         path: a run directory, or the folder of a reward.
-        flags: settings that are not None come first.
+        flags: settings; those that are not None take precedence.
         assignments: ``dotted.key=value``.
 
     Raises:
-        ConfigurationError: a folder by itself, and no environment given; or settings that do not fit.
+        ConfigurationError: the environment is unknown and not given, or settings do not fit together.
     """
     given = {key: value for key, value in flags.items() if value is not None}
     stored = read_reward(path)
@@ -157,7 +157,7 @@ def retraining_config(path: Path | str, flags: Mapping[str, Any], assignments: I
 
 
 def env_kwargs_of(stored: StoredReward, env: str | None) -> Mapping[str, Any] | None:
-    """Keywords that the reward's run made its environment with, unless another is asked for."""
+    """Return the environment keywords of the reward's run, or None for another environment."""
     if stored.run is None or env not in (None, stored.env):
         return None
     return stored.run.config.env_kwargs

@@ -1,4 +1,4 @@
-"""One run: settings -> environment -> demonstrations -> generator -> algorithm -> one ``learn()`` -> run directory."""
+"""Run an experiment: check the settings, build the algorithm, train, save and evaluate; and resume it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from ganq_irl.runs.directory import (
     versions,
     write_json,
 )
-from ganq_irl.runs.kept_warnings import KeptWarnings, keeping_warnings
 from ganq_irl.runs.training import Trainable, build_trainable
 from ganq_irl.runs.validation import check_config
+from ganq_irl.runs.warning_log import WarningLog, logging_warnings
 from ganq_irl.runs.yardstick import Yardstick, measure_yardstick, references_for
 
 _log = logging.getLogger(__name__)
@@ -43,14 +43,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run ended with.
+    """Result of a run.
 
     Attributes:
         folder: the run directory.
-        config: its resolved settings.
+        config: the resolved settings.
         evaluation: the true return of the final policy.
-        warning: sentences on what could explain the score other than imitation, or None.
-        yardstick: return and length of the demonstrations and of random actions; None for a run without demonstrations.
+        warning: what could explain the score other than imitation, or None.
+        yardstick: return and length of the demonstrations and of random actions; None without demonstrations.
     """
 
     folder: Path
@@ -69,14 +69,14 @@ def run_experiment(
 ) -> RunResult:
     """Train, save and evaluate.
 
-    Nothing is written before everything that the settings ask for has been built, so that a wrong request leaves nothing.
-    An interrupted run keeps the policy that it had, and is gone on with by ``resume_experiment``.
+    Nothing is written before everything has been built, so that a wrong request leaves no files. An interrupted run saves
+    its policy and a checkpoint, from which ``resume_experiment`` continues.
 
     Args:
         config: the settings.
-        out: run directory; a new ``runs/<algo>-<env>-<seed>`` where absent.
-        progress_bar: show one on stderr.
-        callback: an SB3 callback of your own, called at every environment step (not by BC, which takes none).
+        out: run directory; a new ``runs/<algo>-<env>-<seed>`` by default.
+        progress_bar: show a progress bar on stderr.
+        callback: your own SB3 callback, called at every environment step (not by BC, which takes no steps).
 
     Raises:
         RunDirectoryError: ``out`` is not empty, or another process is training in it.
@@ -86,11 +86,11 @@ def run_experiment(
     config = check_config(config)
     folder = Path(out) if out is not None else default_folder(config)
     require_vacant(folder)
-    with keeping_warnings() as kept:
+    with logging_warnings() as warnings:
         trainable = build_trainable(config)
         with locked(folder):
-            require_vacant(folder)  # another process may have begun while this one was building
-            return _trained(folder, config, trainable, kept, progress_bar, callback)
+            require_vacant(folder)  # another process may have started here meanwhile
+            return _trained(folder, config, trainable, warnings, progress_bar, callback)
 
 
 def resume_experiment(
@@ -100,23 +100,24 @@ def resume_experiment(
     progress_bar: bool = True,
     callback: BaseCallback | None = None,
 ) -> RunResult:
-    """Go on with a run from its newest checkpoint that is whole, to the end that its settings ask for.
+    """Continue a run from its newest intact checkpoint.
 
-    On a CPU, with the versions that began it, the run ends as if it had never stopped, bit for bit. In simulators whose
-    state cannot be saved this needs ``exact_checkpoints``.
+    On a CPU and with the same package versions, the result equals that of an uninterrupted run, bit for bit. For simulators
+    whose state cannot be saved this needs ``exact_checkpoints``.
 
     Args:
         folder: the run directory.
-        timesteps: a new end, in environment steps from the beginning of the run, which may be finished. Schedules are those
-            of a run of this length, so that a rate that had decayed rises again; without schedules the run ends as one that
-            was asked for so many steps at first.
-        progress_bar: show one on stderr.
-        callback: as in ``run_experiment``; the checkpoint gives it the state that it had.
+        timesteps: a new total number of environment steps; the run may be finished. Schedules are stretched to the new
+            length, so that a rate that had decayed rises again. Without schedules the run equals one that was given this
+            number from the start.
+        progress_bar: show a progress bar on stderr.
+        callback: as in ``run_experiment``; its state is restored from the checkpoint.
 
     Raises:
-        RunDirectoryError: it is none, its run is finished, it holds no checkpoint, or another process is training in it.
-        ConfigurationError: the run has gone as far as ``timesteps`` already, or counts updates.
-        GanqIrlError: settings, demonstrations or environment are no longer what they were.
+        RunDirectoryError: the folder is not a run, the run is finished, there is no intact checkpoint, or another process
+            is training in it.
+        ConfigurationError: the run has already done ``timesteps`` steps, or counts updates.
+        GanqIrlError: settings, demonstrations or environment have changed.
     """
     run = load_run(folder)
     is_finished = run.info.get("status") == "finished"
@@ -125,7 +126,7 @@ def resume_experiment(
             f"{run.folder} is finished; give --timesteps N to go on, or train another with --config {run.folder / CONFIG}"
         )
     config = run.config if timesteps is None else _longer(run.config, timesteps)
-    with locked(run.folder), keeping_warnings() as kept, budget.shared():
+    with locked(run.folder), logging_warnings() as warnings, budget.shared():
         checkpoint = CheckpointStore(run.folder / CHECKPOINTS).newest()
         done = run.config.timesteps if is_finished else checkpoint.step
         if timesteps is not None and timesteps <= (done or 0):
@@ -133,7 +134,7 @@ def resume_experiment(
         if run.info.get("versions", {}) != versions():
             _log.warning("%s began with other versions of its packages: it goes on, but not bit for bit", run.folder)
         trainable = build_trainable(check_config(config))
-        return _trained(run.folder, config, trainable, kept, progress_bar, callback, (run.info, checkpoint))
+        return _trained(run.folder, config, trainable, warnings, progress_bar, callback, (run.info, checkpoint))
 
 
 def _longer(config: ExperimentConfig, timesteps: int) -> ExperimentConfig:
@@ -157,17 +158,17 @@ def _trained(
     folder: Path,
     config: ExperimentConfig,
     trainable: Trainable,
-    kept: KeptWarnings,
+    warnings: WarningLog,
     progress_bar: bool,
     callback: BaseCallback | None,
     resumed: tuple[Mapping[str, Any], Checkpoint] | None = None,
 ) -> RunResult:
     info, checkpoint = resumed or (None, None)
-    kept.step = trainable.steps_done
+    warnings.step = trainable.steps_done
     with recording_run(folder, config, str(get_device(config.device)), info) as found:
         seconds = found["seconds"]
-        kept.entries[:0] = _earlier_warnings(info)
-        found["warnings"] = kept.entries
+        warnings.entries[:0] = _earlier_warnings(info)
+        found["warnings"] = warnings.entries
         try:
             with _timed(seconds, "train"):
                 trainable.learn(folder, progress_bar, callback, checkpoint)
@@ -181,7 +182,7 @@ def _trained(
             evaluation, lengths = evaluate_run_policy(config, trainable.policy(), yardstick=yardstick)
         warning = _warning(trainable, evaluation, lengths)
         if warning is not None:
-            kept.add(warning, "episode lengths")
+            warnings.add(warning, "episode lengths")
         found |= {"yardstick": None if yardstick is None else yardstick.to_json(), "normalized": evaluation.normalized}
         write_json(folder / EVALUATION, evaluation.to_json() | {"warning": warning})
     return RunResult(folder, config, evaluation, warning, yardstick)
@@ -195,19 +196,19 @@ def evaluate_run_policy(
     seed: int | None = None,
     yardstick: Yardstick | None = None,
 ) -> tuple[Evaluation, np.ndarray]:
-    """Evaluate a policy in a run's environment, normalised where the catalog or a yardstick says by what.
+    """Evaluate a policy in a run's environment, normalised if the catalog or the yardstick has reference returns.
 
     Args:
         config: the run's settings.
-        policy: what to evaluate.
-        episodes: instead of ``config.evaluation.episodes``.
-        seed: instead of ``config.evaluation.seed``.
-        yardstick: of the run.
+        policy: the policy to evaluate.
+        episodes: overrides ``config.evaluation.episodes``.
+        seed: overrides ``config.evaluation.seed``.
+        yardstick: the run's returns of demonstrations and random actions.
 
     Returns:
         The evaluation, and the episodes' lengths.
     """
-    check_env(config.env)  # one that Gymnasium knows: from "module:Id" it would import whatever the settings name
+    check_env(config.env)  # only registered ids: for "module:Id" Gymnasium would import any module that the settings name
     episodes = config.evaluation.episodes if episodes is None else episodes
     seed = config.evaluation.seed if seed is None else seed
     statistics = evaluate_returns(policy, config.env, episodes, seed=seed, env_kwargs=config.env_kwargs)
@@ -227,7 +228,7 @@ def _warning(trainable: Trainable, evaluation: Evaluation, lengths: np.ndarray) 
 
 
 def _earlier_warnings(info: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Those that a run had before it was resumed."""
+    """Return the warnings from before the run was resumed."""
     earlier = (info or {}).get("warnings")
     return [entry for entry in earlier if isinstance(entry, dict)] if isinstance(earlier, list) else []
 

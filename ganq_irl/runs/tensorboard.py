@@ -1,4 +1,4 @@
-"""What a run shows in TensorBoard beside its scalars: settings, histograms of what was done and paid, and films."""
+"""TensorBoard beyond scalars: settings, histograms of actions and rewards, and videos."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from stable_baselines3.common.logger import HParam, Logger, TensorBoardOutputFor
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from ganq_irl.generators.off_policy import latest_indices, latest_rewards
-from ganq_irl.runs.config import ExperimentConfig, flat
-from ganq_irl.runs.films import Film
+from ganq_irl.runs.config import ExperimentConfig, flatten
+from ganq_irl.runs.video import Video
 
 TENSORBOARD_ONLY = ("csv", "json", "log", "stdout")
-"""Outputs of SB3's logger from which histograms are left out."""
+"""Outputs of SB3's logger that get no histograms."""
 NEWEST = 2048
 TIMES = 50
-"""Histograms during a run."""
+"""Number of histograms during a run."""
 _METRICS = ("rollout/ep_rew_mean", "eval/mean_reward")
 
 
 class Histograms(BaseCallback):
-    """Record the newest actions, and the rewards that are learned from, as histograms: fifty times a run.
+    """Callback that records histograms of the latest actions and rewards, ``TIMES`` times a run.
 
-    Nothing is drawn at random for them, so that a run is the same with and without.
+    It draws no random numbers, so that it does not change the run.
 
     Args:
-        timesteps: of the run.
-        has_rewards: whether the generator learns from one reward a transition, as all but SQIL and IQ-Learn do.
+        timesteps: environment steps of the run.
+        has_rewards: whether the generator learns from one reward per transition, as with all but SQIL and IQ-Learn.
     """
 
     def __init__(self, timesteps: int, *, has_rewards: bool = True) -> None:
@@ -52,16 +52,16 @@ class Histograms(BaseCallback):
             record_histogram(self.logger, "rollout/rewards", latest_rewards(self.model, NEWEST))
 
     def state_dict(self) -> dict[str, int]:
-        """When the next ones are due."""
+        """Return the step of the next histograms."""
         return {"next": self._next}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from there."""
+        """Restore ``state_dict``."""
         self._next = state["next"]
 
 
 def newest_actions(model: BaseAlgorithm) -> np.ndarray:
-    """Actions as the generator's buffer holds them: those of the last rollout, or the newest in replay, flat."""
+    """Return the actions of the last rollout, or the latest in the replay buffer, flattened."""
     buffer: Any = getattr(model, "replay_buffer", None)
     if buffer is None:
         return np.asarray(model.rollout_buffer.actions).ravel()  # type: ignore[attr-defined]
@@ -69,28 +69,28 @@ def newest_actions(model: BaseAlgorithm) -> np.ndarray:
 
 
 def record_histogram(logger: Logger, name: str, values: np.ndarray) -> None:
-    """Give values to the logger, of which TensorBoard makes a histogram, and which other outputs do not see."""
+    """Record a histogram of the finite values, for TensorBoard only."""
     values = values[np.isfinite(values)]
     if values.size:
-        # Of arrays older releases of SB3 make no histogram.
+        # older releases of SB3 make histograms of tensors only
         logger.record(name, torch.as_tensor(values), exclude=TENSORBOARD_ONLY)
 
 
 def record_settings(logger: Logger, config: ExperimentConfig) -> None:
-    """Write a run's settings to TensorBoard's table of hyperparameters, beside its returns."""
-    plain = {key: _plain(value) for key, value in flat(dataclasses.asdict(config)).items()}
+    """Write a run's settings to TensorBoard's table of hyperparameters."""
+    plain = {key: _plain(value) for key, value in flatten(dataclasses.asdict(config)).items()}
     settings = HParam(plain, dict.fromkeys(_METRICS, 0.0))
     for output in _tensorboards(logger):
         output.write({"hparams": settings}, {"hparams": ()})
 
 
-def write_film(logger: Logger, name: str, film: Film, step: int) -> None:
-    """Write a film to TensorBoard, which shows GIFs among its images.
+def write_video(logger: Logger, name: str, video: Video, step: int) -> None:
+    """Write a video to TensorBoard as a GIF image.
 
-    SB3's ``Video`` would be encoded by moviepy, of which torch knows old releases only.
+    SB3's ``Video`` uses moviepy, of which torch supports only old releases.
     """
-    width, height = film.frames[0].size
-    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=film.to_gif())
+    width, height = video.frames[0].size
+    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=video.to_gif())
     for output in _tensorboards(logger):
         assert output.writer.file_writer is not None
         output.writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), step)

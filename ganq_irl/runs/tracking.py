@@ -1,4 +1,4 @@
-"""A run watched in Weights & Biases, through its own integration with SB3: everything that TensorBoard is told."""
+"""Track a run in Weights & Biases, through its SB3 integration, which copies everything from TensorBoard."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from ganq_irl.runs.validation import check_config
 
 
 class WandbRun:
-    """A run in Weights & Biases that has begun.
+    """A started run in Weights & Biases.
 
     Attributes:
-        callback: to be given to ``run_experiment``.
+        callback: pass it to ``run_experiment``.
     """
 
     def __init__(self, run: Any, callback: BaseCallback) -> None:
         self._run, self.callback = run, callback
 
     def conclude(self, result: RunResult) -> None:
-        """Put the final evaluation into the run's summary."""
+        """Write the final evaluation to the run's summary."""
         evaluation = result.evaluation
         self._run.summary.update({"final/mean_return": evaluation.mean_return, "final/normalized": evaluation.normalized})
 
 
 @contextmanager
-def watched_by_wandb(project: str, config: ExperimentConfig, folder: Path) -> Iterator[WandbRun]:
-    """Begin a run in Weights & Biases, and end it with the block: as failed where that raises.
+def wandb_run(project: str, config: ExperimentConfig, folder: Path) -> Iterator[WandbRun]:
+    """Start a run in Weights & Biases and finish it after the block, as failed if the block raises.
 
-    It reads TensorBoard's events as they are written (``sync_tensorboard``). Its own environment variables hold, such as
-    ``WANDB_MODE=offline``.
+    It reads TensorBoard's events as they are written (``sync_tensorboard``). Environment variables such as
+    ``WANDB_MODE=offline`` work as usual.
 
     Args:
-        project: where the run goes.
-        config: the settings, shown beside the run; wrong ones begin none.
-        folder: the run directory, whose name the run gets.
+        project: name of the project.
+        config: the settings, checked before the run starts.
+        folder: the run directory, which gives the run its name.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: wandb is not installed.
         GanqIrlError: the settings are wrong.
     """
     try:
@@ -56,7 +56,7 @@ def watched_by_wandb(project: str, config: ExperimentConfig, folder: Path) -> It
             "Weights & Biases is not installed; install it with: pip install 'ganq-irl[wandb]'"
         ) from error
     settings = dataclasses.asdict(check_config(config))
-    # Before any TensorBoard writer is made, since those are what it watches.
+    # wandb must start before any TensorBoard writer is created, since it patches the writer
     try:
         run = wandb.init(project=project, name=folder.name, config=settings, sync_tensorboard=True)
     except wandb.errors.Error as error:

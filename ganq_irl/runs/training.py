@@ -19,19 +19,14 @@ from ganq_irl.generators.policy_average import PolicyAverage
 from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
 from ganq_irl.progress import make_progress_bar
 from ganq_irl.runs.callbacks import PeriodicEvaluation, ProgressBar
-from ganq_irl.runs.checkpoints import Checkpoint, Checkpointing, CheckpointStore, Parts, open_log
+from ganq_irl.runs.checkpoints import Checkpoint, Checkpointing, CheckpointStore, RunParts, open_log
 from ganq_irl.runs.cloning import Cloning
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
+from ganq_irl.runs.divergence import FiniteGuard, explaining_divergence, require_finite
 from ganq_irl.runs.envs import make_training_env, probe_env, time_limit
 from ganq_irl.runs.interrupts import Interrupts
-from ganq_irl.runs.monitor import (
-    DiscriminatorMonitor,
-    EarlyTerminationMonitor,
-    FiniteGuard,
-    explaining_divergence,
-    require_finite,
-)
+from ganq_irl.runs.monitor import DiscriminatorMonitor, EarlyTerminationMonitor
 from ganq_irl.runs.rewards import load_reward
 from ganq_irl.runs.tensorboard import Histograms, record_settings
 from ganq_irl.runs.validation import ADVERSARIAL, acting_generator, table_of
@@ -181,7 +176,7 @@ class _Training:
         def make_envs() -> VecEnv:
             return make_training_env(config.env, config.n_envs, seed=config.seed, env_kwargs=config.env_kwargs)
 
-        parts = Parts(folder, self.imitator, tuple(callbacks), make_envs, config.seed, config.exact_checkpoints)
+        parts = RunParts(folder, self.imitator, tuple(callbacks), make_envs, config.seed, config.exact_checkpoints)
         store = CheckpointStore(folder / CHECKPOINTS, config.keep_checkpoints)
         store.clean()
         return Checkpointing(parts, store, config.checkpoint_every, interrupts, checkpoint)

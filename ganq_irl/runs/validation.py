@@ -1,4 +1,4 @@
-"""Contradictions between settings, each answered in a sentence before anything is built or written."""
+"""Check the settings of a run before anything is built or written, and fill in defaults that depend on each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ganq_irl.generators.factory import GENERATORS, generator_options
 from ganq_irl.generators.options import checked_keywords, type_hints_of
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.envs import probe_env
-from ganq_irl.runs.films import make_drawable
+from ganq_irl.runs.video import make_rendered_env
 from ganq_irl.space_matrix import IMITATION, REPLAYING, check_trains, default_generator
 from ganq_irl.storage import usable_device
 
@@ -22,11 +22,11 @@ OFF_POLICY = ("sac", "td3", "ddpg", "dqn", "qrdqn")
 DEFAULT_TIMESTEPS = 100_000
 DEFAULT_UPDATES = 10_000
 MOST_ENVS = 10_000
-"""Environments that one process may step together."""
+"""Most environments in one process."""
 
 
 def known_algorithm(algo: Any) -> str:
-    """The algorithm's name, if there is one of that name.
+    """Return the name of an algorithm.
 
     Raises:
         ConfigurationError: it is missing or unknown.
@@ -39,10 +39,10 @@ def known_algorithm(algo: Any) -> str:
 
 
 def defaults_for(algo: str, generator: str | None) -> dict[str, Any]:
-    """Settings that depend on what is trained, where nothing else is said.
+    """Return the default settings that depend on the algorithm.
 
-    How long to train: environment steps, or updates of cloning. And how much experience an off-policy generator
-    gathers first: SB3's 100 transitions are fewer than a discriminator's batch.
+    These are the length of training, and ``learning_starts`` of off-policy generators: SB3's 100 transitions are fewer than
+    a discriminator's batch.
     """
     if algo == "bc":
         return {"bc": {"n_updates": DEFAULT_UPDATES}}
@@ -51,10 +51,10 @@ def defaults_for(algo: str, generator: str | None) -> dict[str, Any]:
 
 
 def shipped_env(demos: str | None) -> str:
-    """The environment of shipped demonstrations, for a run that names only those.
+    """Return the environment of shipped demonstrations, for a request that names only the demonstrations.
 
     Raises:
-        ConfigurationError: there are none of that name.
+        ConfigurationError: no demonstrations of that name are shipped.
     """
     from ganq_irl_demos.catalog import catalog
 
@@ -65,7 +65,7 @@ def shipped_env(demos: str | None) -> str:
 
 
 def check_config(config: ExperimentConfig) -> ExperimentConfig:
-    """The configuration with its generator filled in, if its settings agree.
+    """Check a configuration and fill in its generator. A configuration that was returned from here is not checked again.
 
     Raises:
         ConfigurationError: settings contradict each other, or a keyword is unknown to the algorithm that takes it.
@@ -73,6 +73,8 @@ def check_config(config: ExperimentConfig) -> ExperimentConfig:
         UnsupportedGenerator: the algorithm cannot train this generator.
         MissingDependency: the algorithm or the environment needs a package that is not installed.
     """
+    if config.is_checked:
+        return config
     known_algorithm(config.algo)
     _check_numbers(config)
     usable_device(config.device)
@@ -85,11 +87,12 @@ def check_config(config: ExperimentConfig) -> ExperimentConfig:
         config = dataclasses.replace(config, generator=default_generator(config.algo, action_space))
     config = _check_keywords(config)
     check_trains(config.algo, observation_space, action_space, config.generator)
+    object.__setattr__(config, "is_checked", True)  # the dataclass is frozen
     return config
 
 
 def acting_generator(config: ExperimentConfig) -> str | None:
-    """Name of the SB3 algorithm that a run trains, or None for BC."""
+    """Return the name of the SB3 algorithm that a run trains, or None for BC."""
     return config.generator if config.algo in ALGORITHMS else None if config.algo == "bc" else config.algo
 
 
@@ -124,7 +127,7 @@ def _check_numbers(config: ExperimentConfig) -> None:
 
 
 def _check_roles(config: ExperimentConfig) -> None:
-    """Settings that only some algorithms have a use for."""
+    """Refuse settings that the algorithm does not use."""
     algo, imitation, adversarial = config.algo, config.algo in IMITATION, config.algo in ADVERSARIAL
     if imitation and config.demos is None:
         raise ConfigurationError(f"{algo} needs demonstrations: give --demos NAME-or-FILE{_shipped_for(config.env)}")
@@ -164,12 +167,12 @@ def _check_roles(config: ExperimentConfig) -> None:
         )
     if config.evaluation.video:
         if config.evaluation.every == 0:
-            raise ConfigurationError("evaluation.video films evaluations during training; set evaluation.every as well")
-        make_drawable(config.env, config.env_kwargs).close()  # said now, not at the first evaluation
+            raise ConfigurationError("evaluation.video records evaluations during training; set evaluation.every as well")
+        make_rendered_env(config.env, config.env_kwargs).close()  # fail now instead of at the first evaluation
 
 
 def _check_keywords(config: ExperimentConfig) -> ExperimentConfig:
-    """The configuration, if its algorithm takes the keywords and their values, which are made integers where they count."""
+    """Check the keywords of the generator and of the imitation algorithm; return the configuration with parsed values."""
     generator = acting_generator(config)
     if generator is not None:
         _require_known("generator_kwargs", config.generator_kwargs, generator_options(generator), generator)
@@ -177,7 +180,7 @@ def _check_keywords(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def _check_table(config: ExperimentConfig) -> ExperimentConfig:
-    """The configuration, if its table fits the imitation algorithm."""
+    """Check the table of the imitation algorithm; return the configuration with parsed values."""
     table, hints = table_of(config.algo), table_hints(config.algo)
     given = getattr(config, table)
     _require_known(table, given, hints, config.algo)
@@ -191,7 +194,7 @@ def _check_table(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def table_hints(algo: str) -> dict[str, Any]:
-    """Type hints of what the table of an imitation algorithm may hold: its settings, but for those that the run gives."""
+    """Return the type hints of an imitation algorithm's table: its settings, without those that the run provides."""
     if algo == "bc":
         hints = {**type_hints_of(BC), "n_updates": type_hints_of(BC.train)["n_updates"]}
         given = {"self", "observation_space", "action_space", "demonstrations", "policy", "seed", "device"}
@@ -201,7 +204,7 @@ def table_hints(algo: str) -> dict[str, Any]:
 
 
 def table_of(algo: str) -> str:
-    """Name of the table that holds the settings of an imitation algorithm."""
+    """Return the name of the table with the settings of an imitation algorithm."""
     return "bc" if algo == "bc" else "adversary" if algo in ADVERSARIAL else "imitation"
 
 

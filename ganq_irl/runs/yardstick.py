@@ -1,4 +1,4 @@
-"""What the return of a run's policy is measured against: its demonstrations, and random actions."""
+"""Reference returns for a run's policy: those of its demonstrations and of random actions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Play:
-    """Episodes in a few numbers.
+    """Summary of a set of episodes.
 
     Attributes:
-        episodes: how many.
-        mean_return: their mean return; None where rewards are unknown.
-        mean_length: their mean number of steps.
+        episodes: number of episodes.
+        mean_return: mean return; None if rewards are unknown.
+        mean_length: mean number of steps.
     """
 
     episodes: int
@@ -32,18 +32,18 @@ class Play:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """The demonstrations that a run learned from, and random actions in its environment."""
+    """Summaries of the demonstrations that a run learned from, and of random actions in its environment."""
 
     demonstrations: Play
     random: Play
 
     def to_json(self) -> dict[str, Any]:
-        """Both as JSON values."""
+        """Return both as JSON values."""
         return asdict(self)
 
 
 def measure_yardstick(config: ExperimentConfig, demonstrations: Demonstrations) -> Yardstick:
-    """Summarise demonstrations, and play as many random episodes as an evaluation has, from its initial states."""
+    """Summarise the demonstrations, and as many episodes of random actions as an evaluation has."""
     evaluation = config.evaluation
     random = random_returns(config.env, evaluation.episodes, seed=evaluation.seed, env_kwargs=config.env_kwargs)
     lengths = [len(trajectory) for trajectory in demonstrations]
@@ -51,7 +51,7 @@ def measure_yardstick(config: ExperimentConfig, demonstrations: Demonstrations) 
 
 
 def yardstick_of(info: Mapping[str, Any]) -> Yardstick | None:
-    """The yardstick that a ``run.json`` holds; None where it holds none that can be read."""
+    """Read the yardstick from the content of a ``run.json``; None if there is none or it is malformed."""
     match info.get("yardstick"):
         case {"demonstrations": dict(shown), "random": dict(random)}:
             try:
@@ -62,10 +62,10 @@ def yardstick_of(info: Mapping[str, Any]) -> Yardstick | None:
 
 
 def references_for(config: ExperimentConfig, yardstick: Yardstick | None) -> tuple[float, float] | None:
-    """Mean returns that a normalised score calls 0 and 1.
+    """Return the mean returns that a normalised score maps to 0 and 1, or None if unknown.
 
-    Those of the catalog, where it knows the environment and no keyword changes it; else those of random actions and of the
-    demonstrations, where the latter are known to be better.
+    They come from the catalog if it has the environment and no keywords change it, else from random actions and the
+    demonstrations if the latter are known to be better.
     """
     from ganq_irl_demos.catalog import catalog, reference_returns
 

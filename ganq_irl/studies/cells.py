@@ -1,4 +1,4 @@
-"""One cell of a grid on disk: trained, gone on with, recorded as failed, or found finished."""
+"""Run one cell of a grid: train or resume it, record a failure, and tell whether it is finished."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from ganq_irl import budget
 from ganq_irl.errors import ConfigurationError, GanqIrlError, StorageError
 from ganq_irl.files import read_json
 from ganq_irl.runs.checkpoints import CheckpointStore
-from ganq_irl.runs.config import ExperimentConfig, flat, parse_config
+from ganq_irl.runs.config import ExperimentConfig, flatten, parse_config
 from ganq_irl.runs.directory import CHECKPOINTS, EVALUATION, INFO, load_run, versions, write_json
 from ganq_irl.runs.runner import resume_experiment, run_experiment
 from ganq_irl.studies.workers import run_tasks
 
 FAILED = "failed.json"
 SECONDS = "time/seconds"
-"""Column of ``progress.csv``: wall time since training began, evaluations included."""
+"""Column of ``progress.csv``: wall time since training began, including evaluations."""
 
 Outcome = tuple[Path, str | None]
-"""A run directory, and why its run failed, or None."""
+"""A run directory, and the error of its run, or None."""
 
 _log = logging.getLogger(__name__)
 
 
 def run_locally(runs: Mapping[Path, ExperimentConfig], n_workers: int) -> Iterator[Outcome]:
-    """Run cells in worker processes, yielding each outcome as it comes.
+    """Run cells in worker processes and yield each outcome when it is known.
 
     Args:
         runs: run directory -> settings.
-        n_workers: processes at a time.
+        n_workers: number of processes.
     """
     tasks = {folder: partial(run_cell, folder, config) for folder, config in runs.items()}
     with closing(run_tasks(tasks, n_workers)) as outcomes:
@@ -50,7 +50,7 @@ def run_locally(runs: Mapping[Path, ExperimentConfig], n_workers: int) -> Iterat
 
 
 class _WallTime(BaseCallback):
-    """Log the seconds since training began beside every evaluation; what was trained before a kill counts."""
+    """Callback that logs the wall time since training began; time before a resume counts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,11 +67,11 @@ class _WallTime(BaseCallback):
         return self.before + time.perf_counter() - self._start
 
     def state_dict(self) -> dict[str, float]:
-        """Seconds of training that a checkpoint holds."""
+        """Return the seconds of training so far."""
         return {"seconds": self._seconds()}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Count on from there."""
+        """Restore ``state_dict``."""
         self.before = state["seconds"]
 
 
@@ -79,31 +79,31 @@ class _WallTime(BaseCallback):
 def run_cell(folder: Path, config: ExperimentConfig) -> str | None:
     """Train and evaluate one cell in this process.
 
-    What an earlier start left in its folder is gone on with from the last good checkpoint, bit for bit, if there is one of
-    the same settings and versions; otherwise it is deleted. A finished cell keeps no checkpoints.
+    An interrupted run with an intact checkpoint and the same settings and versions is resumed, bit for bit; anything else
+    in the folder is deleted. Checkpoints are deleted at the end.
 
     Returns:
-        None, or why it failed, which ``failed.json`` then says as well: one cell's failure is a result of the grid.
+        None, or the error, which is also written to ``failed.json``: a failed cell is a result of the grid.
     """
     try:
-        if not _go_on(folder, config):
+        if not _resume(folder, config):
             shutil.rmtree(folder, ignore_errors=True)
             run_experiment(config, folder, progress_bar=False, callback=_WallTime())
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     except Exception as error:
-        # A sentence of ours stands for itself; anything else keeps its class, for whoever has to look for the reason.
+        # our own messages are complete; other errors need their class to be understood
         message = str(error) if isinstance(error, GanqIrlError) else f"{type(error).__name__}: {error}"
         record_failure(folder, message)
         return message
     return None
 
 
-def _go_on(folder: Path, config: ExperimentConfig) -> bool:
-    """Continue a run that was cut off, where that ends as the run from its seed would; whether it did."""
+def _resume(folder: Path, config: ExperimentConfig) -> bool:
+    """Resume an interrupted run if the result equals that of a run from its seed; return whether it did."""
     try:
         run = load_run(folder)
         CheckpointStore(folder / CHECKPOINTS).newest()
-    except GanqIrlError:  # nothing there, killed while it was written, or no checkpoint that is whole
+    except GanqIrlError:  # no run, killed while it was written, or no intact checkpoint
         return False
     if run.config != _as_stored(config) or run.info.get("versions") != versions() or run.info.get("status") == "finished":
         return False
@@ -127,7 +127,7 @@ def record_failure(folder: Path, message: str) -> None:
 
 
 def failure(folder: Path) -> str | None:
-    """What ``failed.json`` says; None where there is none."""
+    """Return the error in ``failed.json``, or None if there is none."""
     try:
         content = read_json(folder / FAILED)
     except StorageError:
@@ -136,18 +136,18 @@ def failure(folder: Path) -> str | None:
 
 
 def is_finished(folder: Path, config: ExperimentConfig) -> bool:
-    """Whether the cell's run ended well.
+    """Return whether a cell's run is finished and has not failed.
 
     Raises:
-        ConfigurationError: it did, but with other settings than the grid asks for now.
+        ConfigurationError: it is finished, but has other settings than the grid.
     """
     try:
         run = load_run(folder)
-    except GanqIrlError:  # nothing there yet, or killed while it was written
+    except GanqIrlError:  # no run yet, or killed while it was written
         return False
     if run.info.get("status") != "finished" or not (folder / EVALUATION).is_file() or (folder / FAILED).is_file():
         return False
-    # Where the reward of another cell lies moves with the grid; which cell's it is follows from the cell's own path.
+    # the stored path of another cell's reward changes when the grid is moved; the cell's own path determines which it is
     if dataclasses.replace(run.config, reward=config.reward) != _as_stored(config):
         raise ConfigurationError(
             f"{folder} was trained with other settings than this grid asks for ({_difference(run.config, config)}); "
@@ -161,7 +161,7 @@ def _as_stored(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def _difference(stored: ExperimentConfig, wanted: ExperimentConfig) -> str:
-    """The first setting that differs."""
-    found, asked = flat(dataclasses.asdict(stored)), flat(dataclasses.asdict(_as_stored(wanted)))
+    """Return a description of the first setting that differs."""
+    found, asked = flatten(dataclasses.asdict(stored)), flatten(dataclasses.asdict(_as_stored(wanted)))
     key = next(key for key in sorted(found.keys() | asked.keys()) if found.get(key) != asked.get(key))
     return f"{key}: {found.get(key)!r} there, {asked.get(key)!r} here"

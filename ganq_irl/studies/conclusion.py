@@ -1,4 +1,4 @@
-"""Conclude from whatever cells a grid has."""
+"""Read a grid's results, estimate, and write the tables."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ganq_irl.studies.tables import pair_record, row_record, to_markdown, write_
 from ganq_irl.studies.verdict import write_verdict
 
 BOOTSTRAP_SEED = 0
-"""Seed of the bootstrap: the same results give the same intervals."""
+"""Seed of the bootstrap, so that the same results give the same intervals."""
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What the cells of a grid show.
+    """Results, estimates and verdict of a grid.
 
     Attributes:
-        folder: of the grid.
-        results: of every cell.
+        folder: the grid's folder.
+        results: the result of every cell.
         comparison: estimates with intervals.
-        verdict: what they support, and what they do not.
-        files: tables that were written.
+        verdict: sentences on what the estimates support and what they do not.
+        files: the tables that were written.
     """
 
     folder: Path
@@ -39,15 +39,15 @@ class Conclusion:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Label of each cell that failed or is damaged -> why."""
+        """Label of each cell that failed or is damaged -> the reason."""
         return {result.cell.label: result.error for result in self.results if result.error}
 
     def text(self) -> str:
-        """The tables and the verdict as Markdown, and where the files are."""
+        """Return the tables and the verdict as Markdown, and the paths of the files."""
         return f"{to_markdown(self.comparison, self.verdict)}\n{', '.join(map(str, self.files))}"
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as plain values."""
+        """Return everything as JSON values."""
         return {
             "out": str(self.folder),
             "table": [row_record(row) for row in self.comparison.rows],
@@ -62,7 +62,7 @@ def conclude(folder: Path | str) -> Conclusion:
     """Read all cells of a grid, finished or not, and write its tables.
 
     Raises:
-        GanqIrlError: the folder is no grid's, or is damaged.
+        GanqIrlError: the folder does not hold a grid, or is damaged.
     """
     folder = Path(folder)
     results = read_results(folder, make_cells(load_grid(folder)))

@@ -1,4 +1,4 @@
-"""From the results of a grid's cells to estimates with intervals, method by method and pair by pair."""
+"""Estimates with confidence intervals from the results of a grid, for each method and each pair of methods."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ALL = "all environments"
 
 @dataclass(frozen=True)
 class Contender:
-    """A method as it stands in a table: with its variation, under a protocol, for a number of demonstrations.
+    """A method in a table: with its variation, protocol and number of demonstrations.
 
     Attributes:
         protocol: one of ``PROTOCOLS``.
-        n_demos: number of demonstrations; None where it sees none.
+        n_demos: number of demonstrations; None for methods without demonstrations.
         method: name of the method.
-        variation: its varied settings; "" where nothing varies.
-        is_control: whether its discriminator never learns.
+        variation: the varied settings; "" if nothing varies.
+        is_control: whether its discriminator is frozen.
     """
 
     protocol: str
@@ -35,7 +35,7 @@ class Contender:
 
     @property
     def contest(self) -> tuple[str, int | None]:
-        """Those that are shown the same compete with one another."""
+        """Protocol and number of demonstrations: only methods that see the same are compared."""
         return self.protocol, self.n_demos
 
     @property
@@ -45,23 +45,23 @@ class Contender:
 
     @property
     def label(self) -> str:
-        """Name, and number of demonstrations n."""
+        """Name and number of demonstrations."""
         return self.name if self.n_demos is None else f"{self.name}, n={self.n_demos}"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One contender in one environment, or in all of them.
+    """A row of a table: one contender in one environment, or in all.
 
     Attributes:
-        contender: who.
+        contender: the contender.
         env: Gymnasium id, or ``ALL``.
-        final: interquartile mean of the final policies' returns; None for ``ALL``, whose returns are on different scales.
-        normalized: the same between random (0) and expert (1); None where those are unknown.
-        area: mean height of the learning curves between random and expert; None as well where there are no curves.
-        runs: runs that ended well.
-        failed: runs that failed.
-        missing: runs that are still to be done.
+        final: interquartile mean of the final returns; None for ``ALL``, since returns have different scales.
+        normalized: the same with random play as 0 and the expert as 1; None if those are unknown.
+        area: normalised mean height of the learning curves; None if there are no curves.
+        runs: number of runs that are done.
+        failed: number of runs that failed.
+        missing: number of runs that have not run yet.
     """
 
     contender: Contender
@@ -76,13 +76,13 @@ class Row:
 
 @dataclass(frozen=True)
 class PairwiseComparison:
-    """Chance that a run of one contender ends above a run of another in the same environment.
+    """Probability that a run of one contender has a higher final return than a run of another.
 
     Attributes:
-        first: one.
-        second: the other, of the same contest.
-        env: Gymnasium id, or ``ALL``, where it is the mean over environments.
-        probability: that ``first`` ends above ``second``.
+        first: one contender.
+        second: another one of the same contest.
+        env: Gymnasium id, or ``ALL`` for the mean over environments.
+        probability: probability that ``first`` ends above ``second``.
     """
 
     first: Contender
@@ -93,11 +93,11 @@ class PairwiseComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that tables, verdict and report show.
+    """The estimates behind tables, verdict and report.
 
     Attributes:
-        rows: contest after contest; in each the environments, and ``ALL`` last where there are several.
-        pairs: pairs within a contest, per environment and over all.
+        rows: rows by contest and environment; with several environments, ``ALL`` is last.
+        pairs: comparisons within each contest, per environment and over all.
     """
 
     rows: list[Row]
@@ -105,12 +105,12 @@ class Comparison:
 
 
 def compare_results(results: Sequence[Result], rng: np.random.Generator, *, n_resamples: int = 5_000) -> Comparison:
-    """Estimate what each contender reaches, and how often it beats the others.
+    """Estimate the scores of each contender and the probability of improvement of each pair.
 
     Args:
-        results: of all cells of a grid.
+        results: the results of all cells of a grid.
         rng: draws the bootstrap resamples.
-        n_resamples: of each interval.
+        n_resamples: number of resamples for each interval.
     """
     groups = by_contender(results)
     envs = list(dict.fromkeys(result.cell.env for result in results))
@@ -125,7 +125,7 @@ def compare_results(results: Sequence[Result], rng: np.random.Generator, *, n_re
 
 
 def by_contender(results: Iterable[Result]) -> dict[Contender, list[Result]]:
-    """Results by who produced them, protocol after protocol."""
+    """Group results by contender, ordered by protocol and number of demonstrations."""
     groups: dict[Contender, list[Result]] = {}
     for result in results:
         cell = result.cell
@@ -136,12 +136,12 @@ def by_contender(results: Iterable[Result]) -> dict[Contender, list[Result]]:
 
 
 def contests(contenders: Iterable[Contender]) -> list[tuple[str, int | None]]:
-    """The contests that there are, in the contenders' order."""
+    """Return the distinct contests in the order of the contenders."""
     return list(dict.fromkeys(contender.contest for contender in contenders))
 
 
 def scores_of(results: Sequence[Result], value: Callable[[Result], float | None], env: str = ALL) -> Scores:
-    """One number a finished run, by environment; runs without that number are left out."""
+    """Return one number per finished run, by environment; runs without that number are left out."""
     chosen = [result for result in results if env in (ALL, result.cell.env)]
     by_task: dict[str, list[float]] = {}
     for result in chosen:
@@ -171,7 +171,7 @@ def _row(contender: Contender, env: str, results: list[Result], rng: np.random.G
 
 
 def _pairs(entrants: list[Contender], env: str, groups: dict[Contender, list[Result]]) -> list[PairwiseComparison]:
-    """Pairs that have a task in common. Only order matters here, so that returns need no common scale."""
+    """Compare all pairs that share an environment. Only the order of returns matters, so they need no common scale."""
     scores = {contender: scores_of(groups[contender], lambda result: result.mean_return, env) for contender in entrants}
     return [
         PairwiseComparison(first, second, env, probability_of_improvement(scores[first], scores[second]))

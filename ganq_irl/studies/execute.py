@@ -1,4 +1,4 @@
-"""A grid in a folder: every start runs what is not finished yet."""
+"""Run a grid in a folder: each start runs the cells that are not finished."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Engine = Callable[[Mapping[Path, ExperimentConfig]], Iterator[Outcome]]
 
 @dataclass(frozen=True)
 class GridRun:
-    """What one start of a grid did.
+    """Result of one start of a grid.
 
     Attributes:
-        folder: of the grid.
+        folder: the grid's folder.
         cells: all cells of the grid.
-        n_run: cells that this start ran.
-        failures: label of a cell that failed in this start -> why.
+        n_run: number of cells that this start ran.
+        failures: label of each cell that failed in this start -> its error.
     """
 
     folder: Path
@@ -38,18 +38,18 @@ class GridRun:
 
 
 def run_grid(grid: GridConfig, folder: Path | str, *, engine: Engine | None = None, jobs: int = 1) -> GridRun:
-    """Run the cells that are not finished: those of a grid that was killed, those that failed, those of a new seed.
+    """Run the cells that are not finished: those of a killed grid, those that failed, and those of new seeds.
 
-    A wrong request leaves nothing. A cell that fails is recorded and does not stop the others.
+    A wrong request writes nothing. A cell that fails is recorded and does not stop the others.
 
     Args:
-        grid: the request; it takes the place of the one that the folder holds.
+        grid: the request, which replaces the one in the folder.
         folder: a new or empty folder, or that of a grid.
-        engine: runs the cells; worker processes of this machine where absent.
-        jobs: number of those.
+        engine: runs the cells; worker processes on this machine by default.
+        jobs: number of worker processes.
 
     Raises:
-        GanqIrlError: a setting is wrong, the folder is no grid's, or another process is running it.
+        GanqIrlError: a setting is wrong, the folder does not hold a grid, or another process is running it.
     """
     folder = require_plain(usable_path(folder))
     _require_grid_or_vacant(folder)
@@ -62,12 +62,12 @@ def run_grid(grid: GridConfig, folder: Path | str, *, engine: Engine | None = No
     return GridRun(folder, cells, len(todo), failures)
 
 
-def held_request(folder: Path | str) -> Path | None:
-    """The file with the request of a folder that holds one.
+def stored_request(folder: Path | str) -> Path | None:
+    """Return the path of a folder's request, or None if it has none.
 
     Raises:
-        ConfigurationError: no folder can have that name.
-        StorageError: something in it is no regular file or folder.
+        ConfigurationError: the name is not a valid path.
+        StorageError: the folder holds something other than regular files and folders.
     """
     path = usable_path(folder) / GRID_FILE
     if not path.is_file():
@@ -77,23 +77,23 @@ def held_request(folder: Path | str) -> Path | None:
 
 
 def load_grid(folder: Path | str) -> GridConfig:
-    """The request of a grid's folder.
+    """Read the request of a grid's folder.
 
     Raises:
-        RunDirectoryError: it is not one.
-        StorageError: something in it is no regular file or folder.
-        ConfigurationError: its ``grid.toml`` is damaged, or no folder can have that name.
+        RunDirectoryError: the folder does not hold a grid.
+        StorageError: it holds something other than regular files and folders.
+        ConfigurationError: its ``grid.toml`` is damaged, or the name is not a valid path.
     """
-    path = held_request(folder)
+    path = stored_request(folder)
     if path is None:
         raise RunDirectoryError(f"{folder} holds no {GRID_FILE}; give a folder that `ganq-irl compare` wrote")
     return parse_grid(read_toml(path))
 
 
 def _run(todo: Mapping[Path, Cell], total: int, engine: Engine) -> dict[str, str]:
-    """Cells that learn from the reward of others come after all of those."""
+    """Run cells under a progress bar; return the errors by label."""
     failures: dict[str, str] = {}
-    # The bar counts from what is finished, so that the time left is that of what is left.
+    # starting at the finished cells makes the estimate of the remaining time right
     with (
         make_progress_bar(total=total, initial=total - len(todo), desc="cells", unit="cell") as bar,
         closing(_outcomes(todo, engine)) as outcomes,
@@ -108,6 +108,7 @@ def _run(todo: Mapping[Path, Cell], total: int, engine: Engine) -> dict[str, str
 
 
 def _outcomes(todo: Mapping[Path, Cell], engine: Engine) -> Generator[Outcome, None, None]:
+    """Run cells that learn from a recovered reward after those that recover one."""
     free = {path: cell.config for path, cell in todo.items() if cell.source is None}
     if free:
         yield from engine(free)
@@ -127,7 +128,7 @@ def _outcomes(todo: Mapping[Path, Cell], engine: Engine) -> Generator[Outcome, N
 
 
 def _root(path: Path, cell: Cell) -> Path:
-    """The grid's folder, from a cell's."""
+    """Return the grid's folder, given that of a cell."""
     return path.parents[len(cell.path.parts) - 1]
 
 
@@ -139,7 +140,7 @@ def _require_grid_or_vacant(folder: Path) -> None:
 
 
 def _check_demonstrations(cells: list[Cell]) -> None:
-    """Too few trajectories for the largest number asked for are an error of the request, not of one cell."""
+    """Refuse a request for more trajectories than there are, before any cell fails for it."""
     from ganq_irl_demos import load_demonstrations
 
     largest: dict[tuple[str, str], int] = {}

@@ -1,4 +1,4 @@
-"""The cells of a grid: one run each, with its settings and its place in the grid's folder."""
+"""The cells of a grid: each is one run, with its settings and its folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ganq_irl.studies.variations import Choice, choices, fitted
 
 CELLS = "cells"
 EVALUATIONS = 20
-"""Evaluations during each run, where nothing else is said."""
+"""Default number of evaluations during each run."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Cell:
     """One run of a grid.
 
     Attributes:
-        method: what is trained.
+        method: the method.
         env: Gymnasium id.
-        n_demos: number of demonstrations; None for a method that sees none.
-        varied: setting -> its value as a label, for what is varied.
-        seed: of the run.
-        config: its settings, resolved; ``reward``, where there is one, is relative to the grid's folder.
-        source: the cell whose recovered reward it learns from, and so waits for; None for most.
+        n_demos: number of demonstrations; None for a method without demonstrations.
+        varied: varied setting -> its value as a label.
+        seed: seed of the run.
+        config: the resolved settings; ``reward``, if set, is relative to the grid's folder.
+        source: the cell whose recovered reward it learns from, which must finish first; None for most.
     """
 
     method: Method
@@ -46,7 +46,7 @@ class Cell:
 
     @property
     def variation(self) -> str:
-        """The varied settings as one label; "" where nothing varies."""
+        """The varied settings as one label; "" if nothing varies."""
         return ", ".join(f"{key}={value}" for key, value in self.varied.items())
 
     @property
@@ -61,17 +61,17 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """How it is named in messages."""
+        """Its name in messages."""
         demos = f", {self.n_demos} demonstrations" if self.n_demos is not None else ""
         variation = f", {self.variation}" if self.variation else ""
         return f"{self.method.name} on {self.env}{demos}{variation}, seed {self.seed}"
 
 
 def make_cells(grid: GridConfig) -> list[Cell]:
-    """The cells of a grid: seed after seed, so that an unfinished grid holds every method.
+    """Return the cells of a grid, seed by seed, so that an unfinished grid covers every method.
 
-    A method that does not have a varied setting runs once, as it is. Methods that see no demonstrations run once for all
-    numbers of them.
+    A method without the varied setting runs once, unchanged. A method without demonstrations runs once for all numbers of
+    demonstrations.
 
     Raises:
         ConfigurationError: a setting is unknown, or contradicts another.
@@ -91,7 +91,7 @@ def _with_seed(cell: Cell, seed: int) -> Cell:
 
 
 def _sourced(cells: list[Cell]) -> list[Cell]:
-    """Give each cell that learns from another's reward the one that is varied as it is, or not varied at all."""
+    """Set the source of each cell that learns from another's reward: the one with the same variation, else with none."""
     index = {(cell.method.name, cell.env, cell.n_demos, cell.seed, cell.variation): cell for cell in cells}
     found = []
     for cell in cells:
@@ -111,7 +111,7 @@ def _first_seed(grid: GridConfig, method: Method, env: str) -> list[Cell]:
     cells = []
     for n_demos in grid.n_demos if method.protocol == DEMONSTRATIONS_ONLY else (None,):
         base = _base_settings(grid, method, env, n_demos)
-        _resolved(base, method)  # what is wrong without any variation is said without one
+        _resolved(base, method)  # report errors of the base settings without a variation
         varied = [axis for axis in choices(grid.vary).values() if any(_fits(base, choice) for choice in axis)]
         for chosen in itertools.product(*varied):
             settings = base
@@ -126,7 +126,9 @@ def _first_seed(grid: GridConfig, method: Method, env: str) -> list[Cell]:
 
 def _base_settings(grid: GridConfig, method: Method, env: str, n_demos: int | None) -> dict[str, Any]:
     settings = merged({"device": "cpu"}, grid.shared)
-    for name in dict.fromkeys((replace(method, control=None).name, method.name)):  # a control has what it is a control of
+    for name in dict.fromkeys(
+        (replace(method, control=None).name, method.name)
+    ):  # a control shares the settings of its method
         settings = merged(settings, grid.methods.get(name, {}))
     timesteps = timesteps_for(env, settings.pop("timesteps", None))
     if not method.counts_steps:
@@ -153,12 +155,12 @@ def _resolved(settings: Mapping[str, Any], method: Method) -> ExperimentConfig:
 
 
 def _fits(base: dict[str, Any], choice: Choice) -> bool:
-    """Whether a method has the setting, and takes the value."""
+    """Return whether a method has the setting and accepts the value."""
     return any(_refusal(merged(base, alternative)) is None for alternative in choice.alternatives())
 
 
 def _with_choice(base: dict[str, Any], choice: Choice) -> dict[str, Any]:
-    """The settings with a choice in the first form that the method takes; in the last where it takes none."""
+    """Return the settings with a choice in the first form that the method accepts, else in the last."""
     candidates = [merged(base, alternative) for alternative in choice.alternatives()]
     chosen = next((settings for settings in candidates if _refusal(settings) is None), candidates[-1])
     return base if choice.keeps_default else chosen
@@ -173,7 +175,7 @@ def _refusal(settings: Mapping[str, Any]) -> ConfigurationError | None:
 
 
 def _explain_unused(grid: GridConfig, key: str) -> None:
-    """Raise what the first method says to the setting that no method takes."""
+    """Raise an error about a setting that no method accepts, with the reason of the first method."""
     method, env = parse_method(grid.algos[0]), grid.env[0]
     base = _base_settings(grid, method, env, grid.n_demos[0] if method.imitates else None)
     refusal = _refusal(_with_choice(base, choices(grid.vary)[key][0]))
@@ -181,14 +183,14 @@ def _explain_unused(grid: GridConfig, key: str) -> None:
 
 
 def demonstrations_for(env: str, demos: Any = None) -> str:
-    """The demonstrations of an environment: those given for it, else the shipped ones.
+    """Return the demonstrations of an environment: the given ones, else the shipped ones.
 
     Args:
         env: Gymnasium id.
-        demos: a name or file, a table from environment to one, or None.
+        demos: a name or file, a table from environments to names or files, or None.
 
     Raises:
-        ConfigurationError: there are none.
+        ConfigurationError: no demonstrations are given or shipped.
     """
     from ganq_irl_demos.catalog import catalog, same_environment
 
@@ -206,16 +208,16 @@ def demonstrations_for(env: str, demos: Any = None) -> str:
 
 
 def timesteps_for(env: str, timesteps: Any = None) -> Any:
-    """Environment steps of each run in ``env``: a number for all environments, or a table from environment to one.
+    """Return the environment steps of each run in ``env``, given a number or a table from environments to numbers.
 
     Returns:
-        The number, or None where the table has no such environment: a preset's own then.
+        The number, or None if the table lacks the environment, so that the preset decides.
     """
     return timesteps.get(env) if isinstance(timesteps, Mapping) else timesteps
 
 
 def slug(text: str) -> str:
-    """A name for a folder, with a checksum after it where it is long or lost more than a few signs.
+    """Return a folder name for a text; a checksum is appended if the text is long or characters were merged.
 
     >>> slug("gail:frozen"), slug("CartPole-v1")
     ('gail-frozen', 'CartPole-v1')

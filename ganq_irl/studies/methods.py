@@ -1,4 +1,4 @@
-"""What a grid compares: a name such as ``gail+gan-q`` or ``gail:frozen``, and the protocol that it belongs to."""
+"""Methods of a grid: names such as ``gail+gan-q`` or ``gail:frozen``, and the protocol that each belongs to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ganq_irl.space_matrix import IMITATION
 
 REWARD_KNOWN, DEMONSTRATIONS_ONLY = "reward known", "demonstrations only"
 PROTOCOLS = (REWARD_KNOWN, DEMONSTRATIONS_ONLY)
-"""What a method is shown. Scores of different protocols answer different questions and stand in different tables."""
+"""What a method sees. Scores of different protocols answer different questions and are in separate tables."""
 
 _PATTERN = re.compile(r"(?P<algo>[^+:@]+)(\+(?P<generator>[^+:@]+))?(:(?P<control>[^+:@]+))?(@(?P<source>[^:@]+))?")
 
@@ -24,9 +24,9 @@ class Method:
 
     Attributes:
         algo: algorithm, as on the command line.
-        generator: the generator inside it, where the name says one.
-        control: "frozen" for the control whose discriminator never learns, else None.
-        source: the imitating method whose recovered reward it learns from, instead of the environment's.
+        generator: the generator, if the name gives one.
+        control: "frozen" for the control with a frozen discriminator, else None.
+        source: the imitation method whose recovered reward replaces the environment's, if any.
     """
 
     algo: str
@@ -43,33 +43,33 @@ class Method:
 
     @property
     def imitates(self) -> bool:
-        """Whether demonstrations are what it is trained on."""
+        """Whether it learns from demonstrations."""
         return self.algo in IMITATION
 
     @property
     def protocol(self) -> str:
-        """The one of ``PROTOCOLS`` that it belongs to."""
+        """Its protocol, one of ``PROTOCOLS``."""
         return DEMONSTRATIONS_ONLY if self.imitates or self.source else REWARD_KNOWN
 
     @property
     def counts_steps(self) -> bool:
-        """Whether it acts in the environment as it learns; behavioural cloning does not."""
+        """Whether it takes environment steps while it learns; behavioural cloning does not."""
         return self.algo != "bc"
 
     def settings(self) -> dict[str, Any]:
-        """Its part of a run's settings."""
+        """Return the settings of a run that the name determines."""
         chosen = {"algo": self.algo, "generator": self.generator, "control": self.control}
         return {key: value for key, value in chosen.items() if value is not None}
 
 
 def parse_method(text: str) -> Method:
-    """Read ``ALGO[+GENERATOR][:CONTROL]`` or ``ALGO@SOURCE``.
+    """Parse ``ALGO[+GENERATOR][:CONTROL]`` or ``ALGO@SOURCE``.
 
     >>> parse_method("gail+gan-q:frozen")
     Method(algo='gail', generator='gan-q', control='frozen', source=None)
 
     Raises:
-        ConfigurationError: it is not of that form, or names an algorithm or a generator that is unknown.
+        ConfigurationError: the form is wrong, or the algorithm or generator is unknown.
     """
     match = _PATTERN.fullmatch(text)
     if match is None:

@@ -1,33 +1,38 @@
-"""The main job, seen to work: imitate an expert of Pendulum, recover its reward, and compare with what could mislead.
+"""The quickstart: imitate a Pendulum expert, recover its reward, and compare both with controls.
 
-Pendulum's episodes all last 200 steps, so that no survival bonus explains a score; the frozen control shows what a random
-discriminator is worth, and behavioural cloning what the demonstrations alone are. GAN-Q stands beside the imitators: the
-same discriminator package, shown the true reward instead of demonstrations.
+All Pendulum episodes last 200 steps, so a survival bonus cannot explain a score. The frozen control shows what a random
+discriminator achieves, and behavioural cloning what the demonstrations achieve by themselves. GAN-Q runs beside the
+imitators: it uses the same discriminator package, but sees the true reward instead of demonstrations.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
-from itertools import count
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.environments.true_rewards import pendulum_reward
 from ganq_irl.evaluation import EpisodeStatistics, Evaluation, summarize_episodes
 from ganq_irl.evaluation.pictures import STEPS, read_progress
 from ganq_irl.files import replace_file, require_vacant
+from ganq_irl.progress import make_progress_bar
 from ganq_irl.rewards import RewardModel
 from ganq_irl.runs.config import EvaluationConfig, ExperimentConfig, merged
-from ganq_irl.runs.directory import PROGRESS, REWARD, load_run, versions, write_json
+from ganq_irl.runs.directory import PROGRESS, REWARD, load_run, unused_folder, versions, write_json
 from ganq_irl.runs.resolve import resolve_config
+from ganq_irl.runs.runner import RunResult, run_experiment
 from ganq_irl.space_matrix import IMITATION
-from ganq_irl.studies.parallel import run_all
 from ganq_irl.studies.quickstart_pictures import draw_returns, draw_rewards, pendulum_grid
+from ganq_irl.studies.workers import report, run_tasks
 from ganq_irl_demos import (
     Demonstrations,
     Trajectory,
@@ -50,20 +55,23 @@ _RUNS: dict[str, dict[str, Any]] = {
     "GAN-Q": {"algo": "gan-q-continuous", "timesteps": 10_000, "evaluation": {"every": 1_000}},
 }
 _LONGEST = "GAN-Q"
-"""Started first, so that nothing is waited for alone."""
+"""The longest run, which starts first so that it does not end alone."""
 _RECOVERED = ("AIRL", "GAIL")
+_N_WORKERS = 2
+_REPORT_EVERY = 500  # environment steps
+_UPDATE_IN_STEPS = 5  # an update of BC takes about as long as five environment steps
 
 
 @dataclass(frozen=True)
 class QuickstartResult:
-    """What the quickstart found.
+    """Results of the quickstart.
 
     Attributes:
-        folder: where runs, tables and pictures are.
-        scores: true return by who acted, from expert to random.
+        folder: holds runs, tables and pictures.
+        scores: name of each policy, from expert to random -> its true return.
         correlations: Pearson correlation of each recovered reward with the true one, over the transitions of the
             demonstrations and of random actions.
-        seconds: how long it took.
+        seconds: wall time.
     """
 
     folder: Path
@@ -72,7 +80,7 @@ class QuickstartResult:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, with the versions that computed it."""
+        """Return everything as JSON values, with the package versions."""
         return {
             "scores": {name: score.to_json() for name, score in self.scores.items()},
             "reward_correlation": self.correlations,
@@ -81,7 +89,7 @@ class QuickstartResult:
         }
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The table of scores as text, header first."""
+        """Return the table of scores as text, header first."""
         header = ("", "mean return", "95 % interval", "normalised")
         return [header, *((name, *_cells(score)) for name, score in self.scores.items())]
 
@@ -94,31 +102,31 @@ def run_quickstart(
     demos: str = "pendulum",
     timesteps: int | None = None,
 ) -> QuickstartResult:
-    """Train GAIL, AIRL, the frozen control, BC and GAN-Q side by side, evaluate them, and draw what came out.
+    """Train GAIL, AIRL, the frozen control, BC and GAN-Q side by side, evaluate them, and draw the results.
 
     Args:
-        out: an empty or new folder; ``runs/quickstart-<seed>`` where absent.
-        seed: of every run.
-        device: "auto" is the CPU here, which is faster for networks this small.
+        out: an empty or new folder; ``runs/quickstart-<seed>`` by default.
+        seed: seed of every run.
+        device: "auto" means the CPU here, which is faster for such small networks.
         demos: demonstrations of Pendulum-v1, with rewards.
-        timesteps: environment steps of each run but BC's; by default those of the presets, and 10 000 of GAN-Q.
+        timesteps: environment steps of every run except BC; by default those of the presets, and 10 000 for GAN-Q.
 
     Raises:
         RunDirectoryError: ``out`` is not empty.
         GanqIrlError: the demonstrations cannot be used.
     """
     start = time.perf_counter()
-    folder = Path(out) if out is not None else _default_folder(seed)
+    folder = Path(out) if out is not None else unused_folder(f"quickstart-{seed}")
     require_vacant(folder)
     expert = load_demonstrations(demos, env_id=ENV)
-    expert.select(N_TRAJECTORIES)  # too few are refused before any process starts
+    expert.select(N_TRAJECTORIES)  # refuse too few before any process starts
     device = "cpu" if device == "auto" else device
     configs = {name: _config(settings, demos, seed, device, timesteps) for name, settings in _RUNS.items()}
     folders = {name: folder / name.replace(" ", "-").lower() for name in configs}
-    results = run_all({folders[name]: configs[name] for name in sorted(configs, key=lambda name: name != _LONGEST)})
+    results = _run_all({folders[name]: configs[name] for name in sorted(configs, key=lambda name: name != _LONGEST)})
     random = _random_play()
     scores = {name: results[folders[name]].evaluation for name in configs}
-    scores = {"expert": _summarize(expert), **scores, "random": _summarize(random)}
+    scores = {"expert": _evaluation_of(expert), **scores, "random": _evaluation_of(random)}
     correlations = {
         name: reward_correlation(RewardModel.load(folders[name] / REWARD), [*expert, *random]) for name in _RECOVERED
     }
@@ -127,6 +135,46 @@ def run_quickstart(
     write_json(folder / "results.json", result.to_json())
     replace_file(folder / "results.md", _markdown(result).encode())
     return result
+
+
+def _run_all(configs: Mapping[Path, ExperimentConfig]) -> dict[Path, RunResult]:
+    """Run experiments in worker processes under one progress bar, in the given order; the first error stops all."""
+    tasks = {folder: partial(_run, config, folder) for folder, config in configs.items()}
+    results = {}
+    with (
+        make_progress_bar(total=sum(map(_length, configs.values())), unit="step", unit_scale=True) as bar,
+        closing(run_tasks(tasks, min(_N_WORKERS, os.cpu_count() or 1), bar.update)) as outcomes,
+    ):
+        for folder, outcome in outcomes:
+            results[folder] = outcome.result()
+        bar.update((bar.total or 0) - bar.n)
+    return results
+
+
+def _run(config: ExperimentConfig, folder: Path) -> RunResult:
+    result = run_experiment(config, folder, progress_bar=False, callback=_ReportProgress(_length(config)))
+    if config.timesteps is None:
+        report(_length(config))
+    return result
+
+
+def _length(config: ExperimentConfig) -> int:
+    return config.timesteps if config.timesteps is not None else config.bc["n_updates"] * _UPDATE_IN_STEPS
+
+
+class _ReportProgress(BaseCallback):
+    """Callback that reports environment steps to the process with the progress bar."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self._length, self._reported = length, 0
+
+    def _on_step(self) -> bool:
+        done = min(self.num_timesteps, self._length)  # SB3 ends with a whole rollout
+        if done - self._reported >= _REPORT_EVERY:
+            report(done - self._reported)
+            self._reported = done
+        return True
 
 
 def _config(settings: dict[str, Any], demos: str, seed: int, device: str, timesteps: int | None) -> ExperimentConfig:
@@ -138,7 +186,7 @@ def _config(settings: dict[str, Any], demos: str, seed: int, device: str, timest
     return resolve_config(merged(shared, settings) | ({} if timesteps is None else {"timesteps": timesteps}))
 
 
-def _summarize(trajectories: Sequence[Trajectory]) -> Evaluation:
+def _evaluation_of(trajectories: Sequence[Trajectory]) -> Evaluation:
     returns = np.array([trajectory.episode_return for trajectory in trajectories])
     lengths = np.array([len(trajectory) for trajectory in trajectories])
     seed = trajectories[0].seed or 0
@@ -152,7 +200,7 @@ def _random_play() -> Demonstrations:
 
 
 def _draw(folder: Path, folders: dict[str, Path], scores: dict[str, Evaluation], expert: Demonstrations) -> None:
-    """Write both pictures."""
+    """Write both pictures of the quickstart."""
     curves = {name: learning_curve(path) for name, path in folders.items()}
     levels: dict[str, float] = {name: scores[name].mean_return for name in ("expert", "BC", "random")}
     draw_returns(folder / "returns.png", {name: curve for name, curve in curves.items() if len(curve)}, levels)
@@ -165,7 +213,7 @@ def _draw(folder: Path, folders: dict[str, Path], scores: dict[str, Evaluation],
 
 
 def reward_correlation(model: RewardModel, trajectories: Sequence[Trajectory]) -> float:
-    """Pearson correlation of a recovered reward with the recorded one over all transitions of ``trajectories``."""
+    """Return the Pearson correlation of a recovered reward with the recorded one over all transitions."""
     states = [np.asarray(trajectory.observations) for trajectory in trajectories]
     observations, next_observations = np.concatenate([s[:-1] for s in states]), np.concatenate([s[1:] for s in states])
     actions, true = (np.concatenate([getattr(one, name) for one in trajectories]) for name in ("actions", "rewards"))
@@ -174,7 +222,7 @@ def reward_correlation(model: RewardModel, trajectories: Sequence[Trajectory]) -
 
 
 def learning_curve(run: Path) -> np.ndarray:
-    """The evaluations on a run's way: ``(n, 2)``, environment steps and mean true return."""
+    """Return the evaluations during a run: ``(n, 2)``, environment steps and mean true return."""
     columns = read_progress(run / PROGRESS) if (run / PROGRESS).is_file() else {}
     returns = columns.get("eval/mean_reward", np.empty(0))
     shown = np.isfinite(returns)
@@ -197,8 +245,3 @@ def _markdown(result: QuickstartResult) -> str:
         f"{CORRELATION}: {rewards}.\n\n"
         "![returns](returns.png)\n\n![reward](reward.png)\n"
     )
-
-
-def _default_folder(seed: int) -> Path:
-    names = (Path("runs") / (f"quickstart-{seed}" if i == 0 else f"quickstart-{seed}-{i}") for i in count())
-    return next(path for path in names if not path.exists())

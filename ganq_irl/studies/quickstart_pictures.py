@@ -1,4 +1,4 @@
-"""The quickstart's two pictures: true return over training, and recovered rewards beside the true one."""
+"""The two pictures of the quickstart: true return during training, and recovered rewards next to the true one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _LINES = {"expert": ("black", "--"), "BC": (COLORS["BC"], "-."), "random": ("gra
 
 
 def pendulum_grid() -> np.ndarray:
-    """Observations (cos θ, sin θ, θ') over all angles and velocities: ``(GRID², 3)`` float32, velocities slowest."""
+    """Return observations (cos θ, sin θ, θ') over all angles and velocities: ``(GRID², 3)`` float32, angles vary fastest."""
     angle, velocity = np.meshgrid(np.linspace(-np.pi, np.pi, GRID), np.linspace(-8, 8, GRID))
     return np.stack([np.cos(angle), np.sin(angle), velocity], axis=-1).reshape(-1, 3).astype(np.float32)
 
 
 def draw_returns(path: Path, curves: Mapping[str, np.ndarray], levels: Mapping[str, float]) -> None:
-    """Draw curves of ``(steps, return)`` rows, and horizontal lines."""
+    """Draw learning curves, ``(n, 2)`` of steps and return, and horizontal lines at the given levels."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for name, curve in curves.items():
@@ -40,7 +40,7 @@ def draw_rewards(path: Path, recovered: Mapping[str, tuple[np.ndarray, np.ndarra
     """Draw the true reward and each recovered one over angle and velocity.
 
     Args:
-        path: picture to write.
+        path: the file to write.
         recovered: name -> recovered and true reward on ``pendulum_grid()``, for the actions of that run's policy.
         visited: observations of the demonstrations, ``(n, 3)``, drawn as dots.
     """

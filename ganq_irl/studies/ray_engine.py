@@ -1,4 +1,4 @@
-"""The cells of a grid on a Ray cluster: resume, failures and results are those of every engine."""
+"""Run the cells of a grid on a Ray cluster. Resuming, failures and results work as with local processes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ganq_irl.studies.execute import Engine
 
 
 def ray_engine(gpus_per_run: float = 0.0) -> Engine:
-    """An engine that sends each run to a Ray cluster: the one that is there, else one that it starts on this machine.
+    """Return an engine that sends each run to a running Ray cluster, or to one that it starts on this machine.
 
-    Runs write to the grid's folder themselves, so that every node has to see it, at the same path.
+    Runs write to the grid's folder, so every node must see it at the same path.
 
     Args:
-        gpus_per_run: GPUs that each run reserves, a part of one or several; runs use them with ``--device cuda``.
+        gpus_per_run: GPUs that each run reserves, possibly a fraction; runs use them with ``--device cuda``.
 
     Raises:
         MissingDependency: Ray is not installed.
@@ -29,7 +29,7 @@ def ray_engine(gpus_per_run: float = 0.0) -> Engine:
     ray = connected_ray()
 
     def engine(runs: Mapping[Path, ExperimentConfig]) -> Iterator[Outcome]:
-        # A run whose process died is a failed cell like any other; the next start tries it again.
+        # a run whose process died is a failed cell, which the next start runs again
         submit = submitter(ray, gpus_per_run)
         waiting = {submit(partial(run_cell, folder.resolve(), config)): folder for folder, config in runs.items()}
         try:
@@ -45,7 +45,7 @@ def ray_engine(gpus_per_run: float = 0.0) -> Engine:
 
 
 def connected_ray() -> Any:
-    """Ray, connected until this process ends: to the cluster that ``ray start --head`` made, or to one that it starts here.
+    """Return Ray, connected to the cluster of ``ray start --head`` or to a new one on this machine.
 
     Raises:
         MissingDependency: it is not installed.
@@ -63,8 +63,8 @@ def connected_ray() -> Any:
 
 
 def submitter(ray: Any, gpus_per_run: float) -> Callable[[Callable[[], Any]], Any]:
-    """Return a function that starts a task on the cluster, and returns Ray's reference to its result."""
-    # Ray puts the working folder first on the path of its workers, where a stranger's ``queue.py`` may lie.
+    """Return a function that starts a task on the cluster and returns Ray's reference to the result."""
+    # Ray puts the working folder first on the path of its workers, where it could shadow modules such as ``queue``
     working_folder = os.getcwd()
     is_ours = working_folder in map(os.path.abspath, sys.path)
     reserved = ray.remote(num_cpus=1, num_gpus=gpus_per_run, max_retries=0)
@@ -74,7 +74,7 @@ def submitter(ray: Any, gpus_per_run: float) -> Callable[[Callable[[], Any]], An
 
 def _worker(unwanted: str | None) -> Callable[[list[Any]], Any]:
     def work(task: list[Any]) -> Any:
-        """Ray sends this function by value and the task by reference, so that nothing is imported before the first lines."""
+        """Run a task. Ray sends this function by value and the task by reference, so nothing is imported before line one."""
         import sys
 
         sys.path[:] = [folder for folder in sys.path if folder != unwanted]

@@ -1,4 +1,4 @@
-"""What the cells of a grid came to, read from their run directories into two tables."""
+"""Read the results of a grid's cells from their run directories, and write them as two CSV tables."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ DONE, FAILED, MISSING = "done", "failed", "not run"
 
 @dataclass(frozen=True)
 class Curve:
-    """Evaluations during one run, under the environment's own reward.
+    """Learning curve of one run: its evaluations during training.
 
     Attributes:
         steps: environment steps, ``(n,)``.
-        seconds: wall time since training began, evaluations included, ``(n,)``.
-        returns: mean return, ``(n,)``.
+        seconds: wall time since training began, including evaluations, ``(n,)``.
+        returns: mean true return, ``(n,)``.
     """
 
     steps: np.ndarray
@@ -41,19 +41,19 @@ class Curve:
 
 @dataclass(frozen=True)
 class Result:
-    """What one cell came to.
+    """Result of one cell. All fields from ``mean_return`` on are None unless the run is done.
 
     Attributes:
         cell: the cell.
         status: ``DONE``, ``FAILED`` or ``MISSING``.
         error: why it failed, or "".
-        mean_return: of the final policy; None unless done, as all below.
-        normalized: 0 for the random policy, 1 for the expert; None as well where those are unknown.
-        area: mean height of its learning curve; None as well where it has none, as behavioural cloning.
-        normalized_area: the same between random and expert.
-        episodes: of the final evaluation.
+        mean_return: mean true return of the final policy.
+        normalized: the same with random play as 0 and the expert as 1; None if those are unknown.
+        area: mean height of the learning curve; None for behavioural cloning, which has no curve.
+        normalized_area: the same, normalised.
+        episodes: episodes of the final evaluation.
         train_seconds: wall time of training.
-        curve: its evaluations during training; empty where it has none.
+        curve: the learning curve; None for behavioural cloning.
     """
 
     cell: Cell
@@ -69,8 +69,18 @@ class Result:
 
 
 def read_results(folder: Path, cells: Sequence[Cell]) -> list[Result]:
-    """Results of cells, in their order; one whose files are damaged, or of other settings, counts as failed and says why."""
+    """Read the results of cells, in order. A cell with damaged files or other settings counts as failed, with the reason."""
     return [_read(folder / cell.path, cell) for cell in cells]
+
+
+def first_finished_runs(results: Sequence[Result]) -> list[Result]:
+    """Return the first finished run of each method and variation in each environment."""
+    first: dict[tuple[str, str, int | None, str], Result] = {}
+    for result in results:
+        cell = result.cell
+        if result.status == DONE:
+            first.setdefault((cell.env, cell.method.name, cell.n_demos, cell.variation), result)
+    return list(first.values())
 
 
 def _read(folder: Path, cell: Cell) -> Result:
@@ -81,7 +91,7 @@ def _read(folder: Path, cell: Cell) -> Result:
         if is_finished(folder, cell.config):
             return _finished(folder, cell)
         if (folder / EVALUATION).is_file():
-            load_run(folder)  # says what is wrong with a run that was evaluated
+            load_run(folder)  # raises if an evaluated run is damaged
         return Result(cell, MISSING)
     except ConfigurationError as error:
         return Result(cell, FAILED, str(error))
@@ -125,14 +135,14 @@ def _read_curve(folder: Path) -> Curve | None:
 
 
 def write_results(folder: Path, results: Sequence[Result]) -> tuple[Path, Path]:
-    """Write ``results.csv``, one row an evaluation, and ``final.csv``, one row a cell."""
+    """Write ``results.csv`` with one row per evaluation and ``final.csv`` with one row per cell."""
     replace_file(folder / RESULTS_FILE, to_csv(_evaluation_rows(results)).encode())
     replace_file(folder / FINAL_FILE, to_csv([_final_row(result) for result in results]).encode())
     return folder / RESULTS_FILE, folder / FINAL_FILE
 
 
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows with the same keys as CSV; None is an empty field."""
+    """Return rows with the same keys as CSV; None becomes an empty field."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""Rewards of runs beside each other and beside the environment's own: EPIC, and correlations on what is visited."""
+"""Compare recovered rewards with each other and with the true one: EPIC, and correlations on visited transitions."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ganq_irl.runs.envs import probe_env
 from ganq_irl.runs.rewards import StoredReward, env_kwargs_of, read_reward
 from ganq_irl.types import Batch
 
-DISCOUNT = 0.99  # of EPIC, where nothing else is said
+DISCOUNT = 0.99  # default discount of EPIC
 TRUE = "true"
 
 
 @dataclass(frozen=True)
 class Transitions:
-    """Transitions of one origin, with the environment's own rewards.
+    """Transitions of one policy, with the environment's rewards.
 
     Attributes:
         batch: the transitions.
-        rewards: what the environment paid, ``(n,)``; None where that was not recorded.
-        first_length: how many of the first rows are the first episode.
+        rewards: the environment's rewards, ``(n,)``; None if they were not recorded.
+        first_length: length of the first episode, which comes first.
     """
 
     batch: Batch
@@ -39,13 +39,13 @@ class Transitions:
 
 
 def gather_transitions(stored: StoredReward, env: str | None, *, episodes: int, seed: int) -> dict[str, Transitions]:
-    """Transitions of the run's policy, of its demonstrations, and of random actions, as far as there are such.
+    """Collect transitions of random actions and, if the reward has a run, of its policy and demonstrations.
 
     Args:
         stored: the reward.
-        env: environment to play in, where it is not the run's own.
-        episodes: of the policy, and of random actions.
-        seed: of the first episode of each.
+        env: environment to run in; that of the reward by default.
+        episodes: number of episodes of the policy, and of random actions.
+        seed: seed of the first episode of each.
 
     Raises:
         ConfigurationError: the environment is not known.
@@ -82,7 +82,7 @@ def _transitions(episodes: Any) -> Transitions:
 
 
 def known_reward(env: str, env_kwargs: Mapping[str, Any] | None = None) -> RewardFunction | None:
-    """The environment's own reward as a function, where its formula is known."""
+    """Return the environment's reward as a function, or None if its formula is not known."""
     environment = probe_env(env, env_kwargs)
     formula = true_formula(environment)
     environment.close()
@@ -92,7 +92,7 @@ def known_reward(env: str, env_kwargs: Mapping[str, Any] | None = None) -> Rewar
 def compare_stored(
     paths: Sequence[Path | str], env: str | None, *, episodes: int, discount: float = DISCOUNT, seed: int = 0
 ) -> dict[str, Any]:
-    """``compare_rewards`` of rewards on disk, on what the first one's run, its demonstrations and random actions visit.
+    """Call ``compare_rewards`` with rewards on disk, on the transitions of the first one (see ``gather_transitions``).
 
     Raises:
         IncompatibleSpaces: the rewards are of different environments.
@@ -116,19 +116,19 @@ def compare_rewards(
     discount: float = DISCOUNT,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """EPIC between every two rewards, and correlations of each with the environment's own on each set of transitions.
+    """Compute EPIC distances between rewards, and correlations with the environment's rewards on each set of transitions.
 
-    The coverage of EPIC is all the transitions together, as many of each origin.
+    EPIC's coverage distribution takes equally many transitions from each set.
 
     Args:
-        rewards: by name.
-        transitions: by origin.
-        true: the environment's reward, compared as one more where it is known as a function.
+        rewards: rewards by name.
+        transitions: transitions by the name of their policy.
+        true: the environment's reward as a function, compared like the others; None if unknown.
         discount: γ of EPIC.
-        seed: of the draws of EPIC's coverage.
+        seed: seed of the draws for EPIC's coverage distribution.
 
     Returns:
-        JSON: ``epic`` name -> name -> distance, ``correlations`` name -> origin -> ``pearson`` and ``spearman``.
+        JSON values: ``epic`` name -> name -> distance, ``correlations`` name -> set -> ``pearson`` and ``spearman``.
     """
     rng = np.random.default_rng(seed)
     smallest = min(len(one.batch) for one in transitions.values())
@@ -141,7 +141,7 @@ def compare_rewards(
 
 
 def correlations(reward: RewardFunction, transitions: Mapping[str, Transitions]) -> dict[str, dict[str, float | None]]:
-    """Pearson and Spearman correlation with the environment's own reward, on each set whose rewards are known."""
+    """Return Pearson and Spearman correlations with the environment's rewards, on each set whose rewards are known."""
     return {name: _correlations(reward, one) for name, one in transitions.items() if one.rewards is not None}
 
 

@@ -1,4 +1,4 @@
-"""Pictures of the reward that a run recovered: what can be drawn of it, from what was visited."""
+"""Pictures of a recovered reward: map, course along an episode, and calibration."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def draw_reward(
     folder: Path,
     dimensions: tuple[int, int] = (0, 1),
 ) -> list[Path]:
-    """Write ``map.png``, ``episode.png`` and ``calibration.png``, as far as ``undrawable`` allows; a picture is replaced.
+    """Write ``map.png``, ``episode.png`` and ``calibration.png``, except those in ``undrawable``; replace old ones.
 
     Args:
         stored: the reward.
-        env: its environment, where it is not the run's.
-        transitions: what ``gather_transitions`` gave.
-        folder: made where it is missing.
-        dimensions: of the map.
+        env: its environment; that of the run by default.
+        transitions: the result of ``gather_transitions``.
+        folder: created if missing.
+        dimensions: the two observation dimensions of the map.
 
     Returns:
-        The pictures written.
+        The files written.
 
     Raises:
-        ConfigurationError: the dimensions are not of the state.
+        ConfigurationError: the observations do not have these dimensions.
     """
     draw: dict[str, Callable[[], Figure]] = {
         MAP_PICTURE: lambda: _draw_map(stored, env, transitions, dimensions),
@@ -54,7 +54,7 @@ def draw_reward(
 
 
 def undrawable(stored: StoredReward, transitions: Mapping[str, Transitions]) -> dict[str, str]:
-    """Name of each picture that this reward cannot have -> why."""
+    """Return each picture that cannot be drawn for this reward -> the reason."""
     if not transitions:
         return dict.fromkeys((MAP_PICTURE, EPISODE_PICTURE, CALIBRATION_PICTURE), "no environment is known; give --env ID")
     reasons = {}
@@ -88,7 +88,7 @@ def _draw_map(
 
 
 def _draw_episode(stored: StoredReward, transitions: Mapping[str, Transitions]) -> Figure:
-    """The first episode of the policy, or else of random actions."""
+    """Plot the first episode of the policy, or of random actions if there is no policy."""
     origin = transitions["policy" if "policy" in transitions else "random"]
     episode = origin.batch[: origin.first_length]
     rewards = {"recovered": rewards_of(stored.reward, episode)}
@@ -98,9 +98,9 @@ def _draw_episode(stored: StoredReward, transitions: Mapping[str, Transitions]) 
 
 
 def _draw_calibration(reward: Any, transitions: Mapping[str, Transitions]) -> Figure:
-    """Of a discriminator that gives probabilities by itself."""
+    """Plot the calibration of a discriminator whose score is a probability."""
     sides = [transitions[name].batch for name in ("demonstrations", "policy")]
-    n = min(map(len, sides))  # as many of either
+    n = min(map(len, sides))  # equally many of each
     sides = [side[torch.linspace(0, len(side) - 1, n).long()] for side in sides]
     said = torch.cat([reward.probability(side).cpu() for side in sides]).numpy()
     return plot_calibration(said, np.arange(2 * n) < n)

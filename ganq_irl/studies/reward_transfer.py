@@ -1,4 +1,4 @@
-"""Transfer of a recovered reward: a fresh policy trained on it where the dynamics differ (Fu et al., 2018, section 7.2)."""
+"""Transfer of a recovered reward: train a new policy on it under changed dynamics (Fu et al., 2018, section 7.2)."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _EVALUATION_EPISODES = 100
 
 @dataclass(frozen=True)
 class Transfer:
-    """What a reward is worth in a changed environment.
+    """Result of a transfer to a changed environment.
 
     Attributes:
         run: the run that recovered the reward.
-        learned_in: its environment.
-        tested_in: the changed one.
-        generator: what was trained there.
-        timesteps: for how long.
-        seed: of both trainings.
-        evaluations: true returns in the changed environment by origin: a fresh policy trained on the ``recovered`` reward,
-            one trained in the same way on the ``true`` one, the run's own policy ``moved`` as it is, and ``random`` actions.
-            Normalised to 0 for random and 1 for the true reward, unless the latter gained nothing over the former.
+        learned_in: the environment of that run.
+        tested_in: the changed environment.
+        generator: the algorithm that was trained there.
+        timesteps: environment steps of each training.
+        seed: seed of both trainings.
+        evaluations: true returns in the changed environment: of a new policy trained on the ``recovered`` reward, of one
+            trained on the ``true`` reward, of the run's own policy ``moved`` without training, and of ``random`` actions.
+            Normalised to 0 for random and 1 for the true reward, unless the latter is no better.
     """
 
     run: str
@@ -51,7 +51,7 @@ class Transfer:
     evaluations: Mapping[str, Evaluation]
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values, without the single episodes' returns."""
+        """Return the fields as JSON values, without the returns of single episodes."""
         told = {name: evaluation.to_json() for name, evaluation in self.evaluations.items()}
         for content in told.values():
             del content["returns"]
@@ -73,26 +73,26 @@ def transfer_reward(
 ) -> Transfer:
     """Train on a recovered reward and on the true one in a changed environment, and compare.
 
-    The folder holds both run directories, ``recovered`` and ``true``, and ``transfer.json``. Started again after it was
-    interrupted, it goes on: a finished training is not repeated.
+    The folder holds both run directories, ``recovered`` and ``true``, and ``transfer.json``. If it was interrupted, a new
+    call continues and does not repeat a finished training.
 
     Args:
         run: a run that recovered a reward.
-        to: Gymnasium id of the changed environment, whose spaces are those of the run's.
-        out: folder; ``runs/transfer-<algo>-<env>-<seed>`` where absent.
-        generator: what is trained. Its settings are those of its preset for the environment that the reward was learned in;
-            where there is none, those of the run's own generator if that is of the same kind.
-        timesteps: of each training; those of the settings where absent.
-        seed: of both trainings; the run's where absent.
+        to: Gymnasium id of the changed environment, with the same spaces.
+        out: folder; ``runs/transfer-<algo>-<env>-<seed>`` by default.
+        generator: the algorithm to train. Its settings are those of its preset for the environment that the reward was
+            learned in, or else those of the run's generator if that takes the same settings.
+        timesteps: environment steps of each training; those of the settings by default.
+        seed: seed of both trainings; the run's by default.
         device: cpu, cuda or auto.
-        env_kwargs: keywords of the changed environment, such as ``max_episode_steps``.
-        progress_bar: show one on stderr for each training.
-        announce: called with a few words before each training.
+        env_kwargs: keyword arguments of the changed environment, such as ``max_episode_steps``.
+        progress_bar: show a progress bar on stderr for each training.
+        announce: called with a short description before each training.
 
     Raises:
         RunDirectoryError: the run holds no reward, or ``out`` holds something else.
-        IncompatibleSpaces: the environment's spaces are not those of the reward.
-        ConfigurationError: unknown environment or generator.
+        IncompatibleSpaces: the environment's spaces differ from the reward's.
+        ConfigurationError: the environment or generator is unknown.
     """
     stored = read_reward(run)
     configs = transfer_configs(
@@ -106,7 +106,9 @@ def transfer_reward(
         policy = trained(one, folder / name, progress_bar=progress_bar).policy("cpu")
         chosen = one.evaluation
         statistics[name] = evaluate_returns(policy, to, chosen.episodes, seed=chosen.seed, env_kwargs=one.env_kwargs)
-    statistics |= moved_and_random(source, to, config.evaluation.episodes, config.evaluation.seed, config.env_kwargs)
+    statistics |= evaluate_moved_and_random(
+        source, to, config.evaluation.episodes, config.evaluation.seed, config.env_kwargs
+    )
     assert config.timesteps is not None
     result = Transfer(
         run=str(run),
@@ -131,7 +133,7 @@ def transfer_configs(
     device: str = "cpu",
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> dict[str, ExperimentConfig]:
-    """Settings of the training on the recovered reward and of that on the true one, which differ in the reward alone.
+    """Return the settings of both trainings, which differ only in the reward.
 
     Raises:
         GanqIrlError: as ``transfer_reward``.
@@ -170,10 +172,10 @@ def _settings(own: ExperimentConfig, generator: str) -> dict[str, Any]:
 
 
 def trained(config: ExperimentConfig, folder: Path, *, progress_bar: bool = False) -> Run:
-    """The finished run of these settings in a folder: read, gone on with, or trained now.
+    """Return the finished run of these settings in a folder; resume or train it if needed.
 
     Raises:
-        RunDirectoryError: the folder holds a run of other settings, or something else.
+        RunDirectoryError: the folder holds a run with other settings, or something else.
     """
     if (folder / INFO).is_file():
         run = load_run(folder)
@@ -186,10 +188,10 @@ def trained(config: ExperimentConfig, folder: Path, *, progress_bar: bool = Fals
     return load_run(folder)
 
 
-def moved_and_random(
+def evaluate_moved_and_random(
     source: Run, to: str, episodes: int, seed: int, env_kwargs: Mapping[str, Any] | None = None
 ) -> dict[str, EpisodeStatistics]:
-    """Episodes in an environment of a run's policy as it is, and of random actions."""
+    """Evaluate a run's policy without further training, and random actions, in an environment."""
     return {
         MOVED: evaluate_returns(source.policy("cpu"), to, episodes, seed=seed, env_kwargs=env_kwargs),
         RANDOM: random_returns(to, episodes, seed=seed, env_kwargs=env_kwargs),
@@ -197,7 +199,7 @@ def moved_and_random(
 
 
 def normalized(statistics: Mapping[str, EpisodeStatistics], seed: int) -> dict[str, Evaluation]:
-    """Evaluations on the scale from random, 0, to what the true reward gave, 1; without one if that is no better."""
+    """Normalise the returns to 0 for random actions and 1 for the true reward, unless the latter is no better."""
     random, true = (float(statistics[name].returns.mean()) for name in (RANDOM, TRUE))
     references = (random, true) if true > random else None
     return {name: summarize_episodes(episodes, seed=seed, references=references) for name, episodes in statistics.items()}

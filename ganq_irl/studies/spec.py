@@ -1,4 +1,4 @@
-"""The request behind a grid of runs: its axes, and the settings that its cells share."""
+"""The request of a grid: its axes, and the settings that its runs share."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import tomli_w
 
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, nearest
-from ganq_irl.files import read_toml
-from ganq_irl.runs.config import ExperimentConfig, merged, without_none
-from ganq_irl.runs.resolve import parse_assignment, toml_value
+from ganq_irl.runs.config import ExperimentConfig, without_none
+from ganq_irl.runs.resolve import gather_settings, toml_value
 from ganq_irl.studies.methods import parse_method
 
 GRID_FILE = "grid.toml"
@@ -29,17 +28,17 @@ _SHARED = {field.name for field in dataclasses.fields(ExperimentConfig)} - _SET_
 
 @dataclass(frozen=True)
 class GridConfig:
-    """Every method in every environment, for every number of demonstrations, variation and seed.
+    """A grid: every method in every environment, with every number of demonstrations, variation and seed.
 
     Attributes:
         algos: methods, see ``parse_method``.
         env: Gymnasium ids.
-        n_demos: numbers of demonstrations; they matter to methods that imitate.
-        seeds: seeds; each decides networks, environments and the draw of demonstrations.
-        vary: setting -> its values: a dotted key of a run's settings, or ``stabilizer``.
-        methods: settings of one method, by its name; those of ``gail`` hold for its control ``gail:frozen`` as well.
-        shared: settings of every run, with the keys of ``ganq-irl train``. ``demos`` and ``timesteps`` may be tables from
-            environment to demonstrations and to a number; where absent, the shipped ones and a preset's own are taken.
+        n_demos: numbers of demonstrations, for methods that imitate.
+        seeds: seeds of networks, environments and the draw of demonstrations.
+        vary: setting -> its values. A setting is a dotted key of a run's settings, or ``stabilizer``.
+        methods: name of a method -> its settings; those of ``gail`` also apply to its control ``gail:frozen``.
+        shared: settings of every run, with the keys of ``ganq-irl train``. ``demos`` and ``timesteps`` may be tables by
+            environment; they default to the shipped demonstrations and the preset's steps.
     """
 
     algos: tuple[str, ...]
@@ -51,7 +50,7 @@ class GridConfig:
     shared: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_toml(self) -> str:
-        """The request as TOML, which ``parse_grid`` reads back to the same."""
+        """Return the request as TOML, which ``parse_grid`` reads."""
         axes = {name: getattr(self, name) for name in _AXES}
         plain = {key: list(value) if isinstance(value, tuple) else value for key, value in axes.items() if value}
         plain |= {"vary": {key: list(values) for key, values in self.vary.items()}} if self.vary else {}
@@ -59,19 +58,16 @@ class GridConfig:
 
 
 def resolve_grid(flags: Mapping[str, Any], *, assignments: Iterable[str] = (), file: Path | str | None = None) -> GridConfig:
-    """Put the sources of a request together: flags over ``--set`` over file.
+    """Combine the sources of a request: flags over ``--set`` over file.
 
     Raises:
-        ConfigurationError: a key is unknown or missing, or a value is not what its key takes.
+        ConfigurationError: a key is unknown or missing, or a value is not valid for its key.
     """
-    given = read_toml(Path(file)) if file is not None else {}
-    for assignment in assignments:
-        given = merged(given, parse_assignment(assignment))
-    return parse_grid(merged(given, {key: value for key, value in flags.items() if value is not None}))
+    return parse_grid(gather_settings(flags, assignments, file))
 
 
 def parse_grid(settings: Mapping[str, Any]) -> GridConfig:
-    """Check a request's form; its settings are checked when its cells are made.
+    """Parse a request and check its form; ``make_cells`` checks the settings of the runs.
 
     Raises:
         ConfigurationError: as ``resolve_grid``.
@@ -82,7 +78,7 @@ def parse_grid(settings: Mapping[str, Any]) -> GridConfig:
     for key in _BY_ENV:
         if isinstance(settings.get(key), Mapping):
             for env in settings[key]:
-                check_env(env)  # a misspelt one would be passed over
+                check_env(env)  # a misspelt id would be ignored
     algos = tuple(parse_method(name).name for name in _strings(settings, "algos", "--algos gan-q,dqn"))
     for source in (parse_method(name).source for name in algos):
         if source is not None and source not in algos:
@@ -91,7 +87,7 @@ def parse_grid(settings: Mapping[str, Any]) -> GridConfig:
     if not isinstance(methods, Mapping) or not all(isinstance(table, Mapping) for table in methods.values()):
         raise ConfigurationError(f"methods: given {methods!r}; expected a table for each method, such as [methods.gail]")
     for name in methods:
-        parse_method(name)  # one that this grid leaves out may have settings; one that does not exist is a mistake
+        parse_method(name)  # it need not be part of this grid, but must exist
     return GridConfig(
         algos=algos,
         env=_strings(settings, "env", "--env CartPole-v1"),
@@ -104,7 +100,7 @@ def parse_grid(settings: Mapping[str, Any]) -> GridConfig:
 
 
 def parse_variation(text: str) -> dict[str, list[Any]]:
-    """``KEY=A,B`` as a setting and its values, each TOML where it is TOML and text where it is not.
+    """Parse ``KEY=A,B`` into a setting and its values; values that are not TOML are strings.
 
     >>> parse_variation("generator_kwargs.gamma=0.9,0.99")
     {'generator_kwargs.gamma': [0.9, 0.99]}
@@ -136,7 +132,7 @@ def _counts(value: Any, key: str, at_least: int) -> tuple[int, ...]:
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
-    """A number of seeds, which are then 0, 1, ...; or the seeds."""
+    """Parse a number of seeds, which become 0, 1, ..., or a list of seeds."""
     if isinstance(value, list | tuple):
         return _counts(value, "seeds", at_least=0)
     count = _counts(value, "seeds", at_least=1)[0]

@@ -12,7 +12,7 @@ from ganq_irl.studies.estimates import Comparison, PairwiseComparison, Row, cont
 from ganq_irl.studies.results import to_csv
 from ganq_irl.studies.verdict import contest_name, describe
 
-TABLE_CSV, PAIRS_CSV = "table.csv", "improvement.csv"
+TABLE_CSV, IMPROVEMENT_CSV = "table.csv", "improvement.csv"
 TABLE_MARKDOWN, TABLE_LATEX = "table.md", "table.tex"
 NOTE = (
     "Interquartile mean over runs [95 % interval]; normalised: random 0, expert 1; area: mean height of the learning curve."
@@ -22,7 +22,7 @@ _LATEX = {"\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"
 
 
 def row_cells(row: Row) -> tuple[str, ...]:
-    """A row as text, in the order of ``HEADER``."""
+    """Return a row as text, in the order of ``HEADER``."""
     estimates = (row.final, row.normalized, row.area)
     counts = (row.runs, row.failed, row.missing)
     return (row.env, row.contender.name, *map(_text, estimates), *map(str, counts))
@@ -33,7 +33,7 @@ def _text(estimate: Estimate | None) -> str:
 
 
 def to_markdown(comparison: Comparison, verdict: Sequence[str] = ()) -> str:
-    """A table a contest, and the verdict below."""
+    """Return one table per contest, followed by the verdict."""
     lines = []
     for contest in contests(row.contender for row in comparison.rows):
         rows = [row_cells(row) for row in comparison.rows if row.contender.contest == contest]
@@ -55,7 +55,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def to_latex(comparison: Comparison) -> str:
-    """A ``tabular`` a contest, with the rules of booktabs."""
+    """Return one ``tabular`` per contest, with booktabs rules."""
     parts = []
     for contest in contests(row.contender for row in comparison.rows):
         rows = [row_cells(row) for row in comparison.rows if row.contender.contest == contest]
@@ -73,7 +73,7 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 
 def row_record(row: Row) -> dict[str, Any]:
-    """A row as plain values, with bounds apart."""
+    """Return a row as plain values, with the bounds of intervals in their own fields."""
     contender = row.contender
     record: dict[str, Any] = {"protocol": contender.protocol, "env": row.env, "method": contender.method}
     record |= {"n_demos": contender.n_demos, "variation": contender.variation}
@@ -83,7 +83,7 @@ def row_record(row: Row) -> dict[str, Any]:
 
 
 def pair_record(pair: PairwiseComparison) -> dict[str, Any]:
-    """A pair as plain values."""
+    """Return a pairwise comparison as plain values."""
     first, second = pair.first, pair.second
     record: dict[str, Any] = {"protocol": first.protocol, "env": pair.env, "n_demos": first.n_demos}
     record |= {"first": first.name, "second": second.name, **_bounds("probability", pair.probability)}
@@ -101,7 +101,7 @@ def write_tables(folder: Path, comparison: Comparison, verdict: Sequence[str]) -
         TABLE_MARKDOWN: to_markdown(comparison, verdict),
         TABLE_CSV: to_csv([row_record(row) for row in comparison.rows]),
         TABLE_LATEX: to_latex(comparison),
-        PAIRS_CSV: to_csv([pair_record(pair) for pair in comparison.pairs]),
+        IMPROVEMENT_CSV: to_csv([pair_record(pair) for pair in comparison.pairs]),
     }
     for name, content in contents.items():
         replace_file(folder / name, content.encode())

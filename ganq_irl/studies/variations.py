@@ -1,4 +1,4 @@
-"""Settings that a grid varies, as changes to one run's settings."""
+"""Variations of a grid: each value of a varied setting as a change to a run's settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ganq_irl.discriminator import LOSSES
 from ganq_irl.discriminator.stabilizers import STABILIZERS
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.factory import generator_class
-from ganq_irl.runs.config import ExperimentConfig
+from ganq_irl.runs.config import ExperimentConfig, nested
 
 STABILIZER = "stabilizer"
 SURVEY = (
@@ -27,14 +27,14 @@ SURVEY = (
     "averaged-discriminator",
     "logit-entropy",
 )
-"""The rows of the table of Pfau & Vinyals (2016) that are modules here: GANs' first, then those of actor-critic methods."""
+"""The rows of the table in Pfau & Vinyals (2016) that are stabilisers here: those of GANs, then of actor-critic methods."""
 
 _GROUPS = {
     "none": (),
-    # Both normalise by a batch; the virtual one needs no batch-mates.
+    # without batch-norm, since virtual batch normalisation is there and does not depend on the rest of the batch
     "all": tuple(name for name in SURVEY if name != "batch-norm"),
 }
-_TABLES = ("adversary", "generator_kwargs")  # whose discriminator it is: the imitator's, or the value learner's own critic
+_TABLES = ("adversary", "generator_kwargs")  # of the discriminator of an imitation algorithm, and of GAN-Q's critic
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Choice:
     Attributes:
         key: the setting.
         value: its value, as given.
-        of_survey: whether it is a row of the survey's table, which a method that cannot have it goes without.
+        of_survey: whether it comes from ``stabilizer=survey``; a method that cannot use it then skips it.
     """
 
     key: str
@@ -53,24 +53,24 @@ class Choice:
 
     @property
     def label(self) -> str:
-        """How tables name the value."""
+        """The value as tables show it."""
         return _plain(self.value)
 
     @property
     def keeps_default(self) -> bool:
-        """Whether it leaves a method as it is, if the method has the setting at all."""
+        """Whether it is ``stabilizer=default``, which changes nothing."""
         return self.key == STABILIZER and self.value == "default"
 
     def alternatives(self) -> list[dict[str, Any]]:
-        """Settings that express it, of which a method takes the first that it knows."""
+        """Return settings that express it; a method uses the first that it accepts."""
         if self.key != STABILIZER:
-            return [_nested(self.key, self.value)]
-        names = [] if self.keeps_default else stabilizers_named(self.value)
+            return [nested(self.key, self.value)]
+        names = [] if self.keeps_default else parse_stabilizers(self.value)
         return [{table: {"stabilizers": names}} for table in _TABLES]
 
 
-def stabilizers_named(value: Any) -> list[Any]:
-    """``none``, ``all``, a stabiliser's name, several joined by ``+``, or a list as a run's settings hold it.
+def parse_stabilizers(value: Any) -> list[Any]:
+    """Parse ``none``, ``all``, a stabiliser's name, several joined by ``+``, or a list as in a run's settings.
 
     Raises:
         ConfigurationError: a name is unknown.
@@ -88,7 +88,7 @@ def stabilizers_named(value: Any) -> list[Any]:
 
 
 def choices(vary: Mapping[str, Sequence[Any]]) -> dict[str, list[Choice]]:
-    """The choices of each varied setting; ``stabilizer=survey`` is none, each of the survey's tricks alone, and all."""
+    """Return the choices of each setting; ``stabilizer=survey`` becomes none, each stabiliser of the survey, and all."""
     return {key: _expanded(key, values) for key, values in vary.items()}
 
 
@@ -102,10 +102,10 @@ def _expanded(key: str, values: Sequence[Any]) -> list[Choice]:
 
 
 def fitted(config: ExperimentConfig, chosen: Sequence[Choice]) -> ExperimentConfig | None:
-    """A cell's settings with its choices, as far as its discriminator's loss allows them.
+    """Return a cell's settings without stabilisers that the loss does not support, or None if nothing would be left.
 
-    A loss without log-ratios, as GAN-Q's, cannot have a stabiliser that reads them: ``all`` is then all others, and the
-    survey's table has no such row for the method. Where it was asked for by its name, the run says what is wrong.
+    A loss without log-ratios, such as GAN-Q's, does not support stabilisers that read them. ``all`` then means all others,
+    and the method skips that row of the survey. A stabiliser that was requested by name is kept, so that the run reports it.
     """
     table = "adversary" if config.algo in ALGORITHMS else "generator_kwargs"
     settings = getattr(config, table)
@@ -129,12 +129,6 @@ def _has_log_ratio(algo: str, settings: Mapping[str, Any]) -> bool:
     default = inspect.signature(constructor).parameters.get("loss")
     loss = settings.get("loss", default.default if default is not None else None)
     return loss not in LOSSES or LOSSES[loss].has_log_ratio
-
-
-def _nested(key: str, value: Any) -> dict[str, Any]:
-    for name in reversed(key.split(".")):
-        value = {name: value}
-    return value
 
 
 def _plain(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the figures of a comparison support, and what they do not, in plain words."""
+"""Put a comparison into words: what the estimates support, and what they do not."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ganq_irl.studies.estimates import ALL, Comparison, Contender, PairwiseCompa
 from ganq_irl.studies.methods import PROTOCOLS
 
 FEW_RUNS = 5
-"""Below as many runs an environment an interval of the interquartile mean covers less often than it says."""
+"""With fewer runs per environment, the interval of the interquartile mean covers the truth less often than 95 %."""
 
 
 def write_verdict(comparison: Comparison) -> list[str]:
-    """A paragraph for each contest and environment, with who wins and what the control says; then what limits all of it."""
+    """Return a paragraph per contest and environment (who is best, and the control), then the limitations."""
     sentences: list[str] = []
     for contest in contests(row.contender for row in comparison.rows):
         rows = [row for row in comparison.rows if row.contender.contest == contest]
@@ -24,13 +24,13 @@ def write_verdict(comparison: Comparison) -> list[str]:
 
 
 def _places(rows: Sequence[Row]) -> list[str]:
-    """The environments, and all of them together first."""
+    """Return the environments, with ``ALL`` first."""
     envs = list(dict.fromkeys(row.env for row in rows))
     return [ALL, *(env for env in envs if env != ALL)] if ALL in envs else envs
 
 
 def contest_name(contest: tuple[str, int | None]) -> str:
-    """``demonstrations only, 4 demonstrations``."""
+    """Return a title such as ``demonstrations only, 4 demonstrations``."""
     protocol, n_demos = contest
     return protocol if n_demos is None else f"{protocol}, {n_demos} demonstration{'s' if n_demos != 1 else ''}"
 
@@ -50,7 +50,7 @@ def _findings(contest: tuple[str, int | None], env: str, rows: list[Row], pairs:
 
 
 def _level(row: Row) -> float | None:
-    """What a place's rows are ordered by: returns in one environment, normalised ones over several."""
+    """Return what rows are ordered by: the return in one environment, the normalised return over several."""
     estimate = row.normalized if row.env == ALL else row.final
     return None if estimate is None else estimate.value
 
@@ -65,7 +65,7 @@ def _reached(row: Row) -> str:
 
 
 def describe(estimate: Estimate) -> str:
-    """A number with its interval: ``0.93 [0.88, 0.97]``."""
+    """Format a number with its interval: ``0.93 [0.88, 0.97]``."""
     if estimate.interval is None:
         return f"{estimate.value:.3g}"
     low, high = estimate.interval
@@ -73,15 +73,15 @@ def describe(estimate: Estimate) -> str:
 
 
 def chance(pairs: Sequence[PairwiseComparison], env: str, first: Contender, second: Contender) -> Estimate | None:
-    """Chance that ``first`` ends above ``second``, whichever way round the pair is kept."""
+    """Return the probability that ``first`` ends above ``second``, in whichever order the pair is stored."""
     for pair in pairs:
         if pair.env == env and {pair.first, pair.second} == {first, second}:
-            return pair.probability if pair.first == first else mirrored(pair.probability)
+            return pair.probability if pair.first == first else reversed_chance(pair.probability)
     return None
 
 
-def mirrored(probability: Estimate) -> Estimate:
-    """The chance of the other side."""
+def reversed_chance(probability: Estimate) -> Estimate:
+    """Return one minus a probability, with its interval."""
     assert probability.interval is not None
     low, high = probability.interval
     return Estimate(1 - probability.value, (1 - high, 1 - low), probability.runs, probability.failed)
@@ -151,10 +151,10 @@ def _limits(comparison: Comparison) -> list[str]:
         )
     if any(row.normalized is None for row in rows if row.runs):
         limits.append("Where the returns of random and expert play are unknown, scores are not normalised.")
-    n_duels = len(comparison.pairs)
-    if n_duels > 1:
+    n_pairs = len(comparison.pairs)
+    if n_pairs > 1:
         limits.append(
-            f"Each interval is a 95 % interval by itself: of {n_duels} chances about {max(1, round(0.05 * n_duels))} may "
+            f"Each interval is a 95 % interval by itself: of {n_pairs} chances about {max(1, round(0.05 * n_pairs))} may "
             "lie outside of theirs."
         )
     limits.append(

@@ -1,7 +1,6 @@
-"""Tasks in worker processes of one thread each: the one place where this project starts processes.
+"""Run tasks in worker processes of one thread each. All processes of this project are started here.
 
-A worker that dies takes only its own task with it. When the process that started them dies, however it does, the workers
-follow at once.
+A worker that dies loses only its current task. When the main process dies, for whatever reason, the workers exit at once.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ Result = TypeVar("Result")
 
 _CONTEXT = multiprocessing.get_context("spawn")
 _POLL = 0.2
-"""Seconds between looks at whether the user has asked to stop."""
+"""Seconds between checks for a request to stop."""
 
-# In a worker: where to say how far its task is.
+# in a worker: the connection for progress reports
 _reports: Connection | None = None
 
 
@@ -39,19 +38,19 @@ def run_tasks(
     n_workers: int,
     on_report: Callable[[Any], object] = lambda _: None,
 ) -> Generator[tuple[Key, Future[Result]], None, None]:
-    """Run tasks in worker processes, in their order, and yield each one's key and outcome as it ends.
+    """Start tasks in order in worker processes, and yield the key and outcome of each when it ends.
 
-    On Ctrl-C or SIGTERM every worker ends its run with a checkpoint; on a second one they are killed. A worker that gets
-    SIGTERM itself ends its run in the same way, and its place stays empty; one that died for another reason is replaced.
-    Closing the iterator early kills the workers.
+    On Ctrl-C or SIGTERM every worker saves a checkpoint and stops; a second signal kills the workers. A worker that gets
+    SIGTERM itself also saves a checkpoint and is not replaced; one that dies for another reason is replaced. Closing the
+    iterator early kills the workers.
 
     Args:
-        tasks: key -> a function without arguments, which ``pickle`` finds by name, such as ``partial(run, folder)``.
-        n_workers: processes at a time.
-        on_report: called here with each value that a task gives to ``report``.
+        tasks: key -> a picklable function without arguments, such as ``partial(run, folder)``.
+        n_workers: number of processes.
+        on_report: called in this process with each value that a task passes to ``report``.
 
     Raises:
-        Interrupted: this process was asked to stop, or each of the workers was.
+        Interrupted: this process, or every worker, was asked to stop.
     """
     waiting = list(tasks.items())[::-1]
     workers: list[_Worker[Key, Result]] = []
@@ -86,19 +85,19 @@ def run_tasks(
 
 
 def report(value: Any) -> None:
-    """Give a value to ``on_report`` of the process that started this worker."""
+    """Pass a value to ``on_report`` in the main process; do nothing outside of a worker."""
     if _reports is not None:
         _reports.send(("report", value))
 
 
 class _Worker(Generic[Key, Result]):
-    """A process that is given tasks one after the other.
+    """A process that runs one task after another.
 
     Attributes:
-        connection: to the process; ready when it has said something, or is gone.
-        outcome: key and future of the task that it is at, or None.
+        connection: connection to the process; readable when it has sent a message or has ended.
+        outcome: key and future of its current task, or None.
         is_gone: whether the process has ended, or is about to.
-        was_told_to_stop: whether that was because of SIGTERM.
+        was_told_to_stop: whether it ended because of SIGTERM.
     """
 
     def __init__(self) -> None:
@@ -106,18 +105,18 @@ class _Worker(Generic[Key, Result]):
         self.process = _CONTEXT.Process(target=_work, args=(theirs,), daemon=True)
         with _safe_path():
             self.process.start()
-        theirs.close()  # so that the death of the process is the end of the connection
+        theirs.close()  # so that the connection ends when the process does
         self.outcome: tuple[Key, Future[Result]] | None = None
         self.is_gone = self.was_told_to_stop = False
 
     def give(self, key: Key, task: Callable[[], Result]) -> None:
         """Start a task."""
         self.outcome = key, Future()
-        with suppress(BrokenPipeError, ConnectionResetError):  # it has just died, which ``receive`` will find
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has just died; ``receive`` reports it
             self.connection.send(task)
 
     def receive(self, on_report: Callable[[Any], object]) -> tuple[Key, Future[Result]] | None:
-        """Read what it says; key and outcome of its task if that has ended."""
+        """Read a message; return key and outcome of the task if it has ended."""
         assert self.outcome is not None
         _, future = self.outcome
         try:
@@ -147,7 +146,7 @@ class _Worker(Generic[Key, Result]):
         return WorkerLost(f"its process {reason}, perhaps for want of memory; a lower --jobs needs less")
 
     def end(self) -> None:
-        """End the process, whatever it is at."""
+        """End the process, killing it if it has a task."""
         if self.outcome is not None:
             self.process.kill()
         self.connection.close()
@@ -155,7 +154,7 @@ class _Worker(Generic[Key, Result]):
 
 
 def _end_in_order(workers: Sequence[_Worker]) -> None:
-    """Let each end its run with a checkpoint."""
+    """Let every worker save a checkpoint and stop."""
     for worker in workers:
         worker.process.terminate()
     left = {worker.connection: worker for worker in workers}
@@ -167,9 +166,9 @@ def _end_in_order(workers: Sequence[_Worker]) -> None:
 
 @contextmanager
 def _safe_path() -> Iterator[None]:
-    """Keep any Python that starts meanwhile from importing what lies in the working folder, such as ``multiprocessing.py``.
+    """Keep a starting worker from importing modules from the working folder, such as a stray ``multiprocessing.py``.
 
-    A worker starts as ``python -c``, which would look there first. It then takes over the path of this process.
+    A worker starts as ``python -c``, which puts that folder first on the path. It then takes over this process's path.
     """
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
@@ -184,11 +183,11 @@ def _safe_path() -> Iterator[None]:
 
 def _work(connection: Connection) -> None:
     global _reports
-    # Ctrl-C reaches every process of the terminal; this one is told by the first process.
+    # Ctrl-C reaches every process of the terminal; the main process tells the workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    os.environ["OMP_NUM_THREADS"] = "1"  # for torch, which is imported by the first task that needs it
-    warnings.filterwarnings("ignore", module=r"imitation\.")  # of its use of torch, which no user can change
+    os.environ["OMP_NUM_THREADS"] = "1"  # before the first task imports torch
+    warnings.filterwarnings("ignore", module=r"imitation\.")  # its deprecated use of torch, which users cannot change
     _reports = connection
     while True:
         try:
@@ -207,7 +206,7 @@ def _work(connection: Connection) -> None:
 
 
 def _portable(error: BaseException) -> BaseException:
-    """An exception that the other process can read, with its traceback as a note."""
+    """Return an exception that can be pickled, with its traceback as a note."""
     error.add_note("".join(traceback.format_exception(error)))
     try:
         ForkingPickler.loads(ForkingPickler.dumps(error))
@@ -217,7 +216,7 @@ def _portable(error: BaseException) -> BaseException:
 
 
 def _die_with_parent() -> None:
-    """End this process when the one that started it is gone: two starts of a grid must never write to one folder."""
+    """End this process when the main process is gone, so that two starts of a grid never write to the same folder."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

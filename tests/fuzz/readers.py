@@ -205,7 +205,7 @@ def _learner(name: str) -> Any:
 
 def _read_checkpoint(path: Path) -> None:
     """As a run that goes on does: everything in it is put where it belongs."""
-    from ganq_irl.runs.checkpoints import Checkpointing, CheckpointStore, Parts, open_log, read_checkpoint
+    from ganq_irl.runs.checkpoints import Checkpointing, CheckpointStore, RunParts, open_log, read_checkpoint
     from ganq_irl.runs.envs import make_training_env
     from ganq_irl.runs.interrupts import Interrupts
 
@@ -215,7 +215,7 @@ def _read_checkpoint(path: Path) -> None:
     log = open_log(path, checkpoint)
     try:
         model.set_logger(log)
-        parts = Parts(
+        parts = RunParts(
             path, None, (), lambda: make_training_env(config.env, 1, seed=0, env_kwargs=config.env_kwargs), 0, False
         )
         callback = Checkpointing(parts, CheckpointStore(path), 32, Interrupts(), checkpoint)

@@ -1,3 +1,4 @@
+import pickle
 import tomllib
 from dataclasses import replace
 
@@ -249,3 +250,18 @@ def test_a_preset_has_its_bases_settings_but_for_its_own():
     narrow = presets["airl-halfcheetah"]["generator_kwargs"]  # through two more bases
     assert narrow == base["generator_kwargs"] | {"policy_kwargs": {"log_std_init": -1.0}}
     assert not any("base" in preset for preset in presets.values())
+
+
+def test_settings_are_checked_once_and_again_when_they_change(monkeypatch):
+    config = resolve_config({"algo": "ppo", "env": "CartPole-v1"})
+
+    def refuse(_):
+        raise ConfigurationError("checked")
+
+    monkeypatch.setattr("ganq_irl.runs.validation._check_numbers", refuse)
+    assert check_config(config) is config
+    assert check_config(pickle.loads(pickle.dumps(config))) == config  # in a worker process
+    with pytest.raises(ConfigurationError, match="checked"):
+        check_config(replace(config, seed=1))
+    with pytest.raises(ConfigurationError, match="checked"):
+        check_config(ExperimentConfig("ppo", "CartPole-v1"))

@@ -9,7 +9,7 @@ import pytest
 
 from ganq_irl.errors import MissingDependency
 from ganq_irl.studies import ray_engine as module
-from ganq_irl.studies import sweep_workers
+from ganq_irl.studies import trials
 from ganq_irl.studies.cells import run_cell
 from ganq_irl.studies.conclusion import conclude
 from ganq_irl.studies.execute import run_grid
@@ -47,11 +47,12 @@ class Ray:
 
 def test_gpus_are_reserved_for_each_run(monkeypatch, tmp_path):
     ray = Ray()
-    monkeypatch.setattr(module, "connected_ray", lambda: ray)
+    for user in (module, trials):
+        monkeypatch.setattr(user, "connected_ray", lambda: ray)
     with pytest.raises(Wanted):
         list(module.ray_engine(0.25)({}))
     with pytest.raises(Wanted):
-        sweep_workers.run_sweep_on_ray(None, tmp_path, "", 1, jobs=1, seed=0, gpus_per_run=2)
+        trials.run_sweep(None, tmp_path, "", 1, engine="ray", gpus_per_run=2)
     assert ray.reserved == [{"num_cpus": 1, "num_gpus": gpus, "max_retries": 0} for gpus in (0.25, 2)]
 
 

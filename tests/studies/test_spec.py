@@ -7,7 +7,7 @@ from ganq_irl.runs.resolve import resolve_config
 from ganq_irl.studies.grid import demonstrations_for, make_cells
 from ganq_irl.studies.methods import DEMONSTRATIONS_ONLY, REWARD_KNOWN, parse_method
 from ganq_irl.studies.spec import parse_grid, parse_variation, resolve_grid
-from ganq_irl.studies.variations import SURVEY, stabilizers_named
+from ganq_irl.studies.variations import SURVEY, parse_stabilizers
 from tests.studies.grid_examples import quick_grid
 
 SMALL = {"algos": ["gan-q", "gail"], "env": "CartPole-v1", "timesteps": 1000}
@@ -170,8 +170,8 @@ def test_the_survey_of_stabilisers_over_both_kinds_of_discriminator():
     assert by_method["gan-q"]["freezing"].generator_kwargs["stabilizers"] == ["freezing"]
     assert by_method["airl"]["none"].adversary["stabilizers"] == []
     assert "stabilizers" not in by_method["airl"]["default"].adversary
-    assert by_method["airl"]["all"].adversary["stabilizers"] == stabilizers_named("all")
-    assert by_method["gan-q"]["all"].generator_kwargs["stabilizers"] == stabilizers_named("all")[:-1]
+    assert by_method["airl"]["all"].adversary["stabilizers"] == parse_stabilizers("all")
+    assert by_method["gan-q"]["all"].generator_kwargs["stabilizers"] == parse_stabilizers("all")[:-1]
 
 
 def test_a_stabiliser_that_reads_log_ratios_goes_with_a_loss_that_has_them():
@@ -183,13 +183,13 @@ def test_a_stabiliser_that_reads_log_ratios_goes_with_a_loss_that_has_them():
 
     assert stabilizers_of("gan-q", "logit-entropy") == [["logit-entropy"]]  # asked for by name: the run says what is wrong
     with_log_ratios = {"methods": {"gan-q": {"generator_kwargs": {"loss": "bce"}}}}
-    assert stabilizers_of("gan-q", "survey", **with_log_ratios)[-2:] == [["logit-entropy"], stabilizers_named("all")]
+    assert stabilizers_of("gan-q", "survey", **with_log_ratios)[-2:] == [["logit-entropy"], parse_stabilizers("all")]
 
 
 def test_stabilisers_joined_and_unknown():
-    assert stabilizers_named("spectral-norm+r1") == ["spectral-norm", "r1"]
+    assert parse_stabilizers("spectral-norm+r1") == ["spectral-norm", "r1"]
     with pytest.raises(ConfigurationError, match="did you mean 'freezing'"):
-        stabilizers_named("r1+freezin")
+        parse_stabilizers("r1+freezin")
 
 
 def test_demonstrations_of_an_environment():

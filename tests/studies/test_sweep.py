@@ -3,8 +3,10 @@ import json
 import pytest
 
 from ganq_irl.errors import ConfigurationError, RunDirectoryError
-from ganq_irl.studies import sweep
-from ganq_irl.studies.sweep import best_trial, open_study, prepare_sweep, resolve_sweep, run_trials
+from ganq_irl.files import read_toml
+from ganq_irl.studies import sweep, trials
+from ganq_irl.studies.sweep import best_trial, open_study, prepare_sweep, resolve_sweep
+from ganq_irl.studies.trials import run_trials
 from tests.studies.grid_examples import QUICK
 
 optuna = pytest.importorskip("optuna")
@@ -30,7 +32,7 @@ def test_trials_go_on_where_another_process_stopped(config, tmp_path):
     assert best["trials"] == {"complete": 3}
     assert best["score"] == max(trial.value for trial in study.trials)
     for trial in study.trials:
-        settings = sweep.read_toml(tmp_path / f"trials/{trial.number}/cells/CartPole-v1/dqn/seed0/config.toml")
+        settings = read_toml(tmp_path / f"trials/{trial.number}/cells/CartPole-v1/dqn/seed0/config.toml")
         assert settings["generator_kwargs"]["learning_rate"] == trial.params[RATE]
         arch = json.loads(trial.params["generator_kwargs.policy_kwargs.net_arch"])
         assert settings["generator_kwargs"]["policy_kwargs"]["net_arch"] == arch
@@ -55,16 +57,16 @@ def test_a_trial_below_the_median_is_given_up(config, tmp_path, monkeypatch):
 
 def test_a_trial_that_fails_does_not_stop_the_rest(config, tmp_path, monkeypatch):
     storage = str(tmp_path / "journal.log")
-    train = sweep.run_experiment
+    train = trials.run_experiment
 
     def failing(settings, folder, **keywords):
         if "trials/0" in folder.as_posix():
             raise ConfigurationError("out of luck")
         return train(settings, folder, **keywords)
 
-    monkeypatch.setattr(sweep, "run_experiment", failing)
+    monkeypatch.setattr(trials, "run_experiment", failing)
     run_trials(config, tmp_path, storage, 1)
-    with pytest.raises(ConfigurationError, match=r"no trial has ended well .*out of luck"):
+    with pytest.raises(ConfigurationError, match=r"no trial is complete .*out of luck"):
         best_trial(storage)
     run_trials(config, tmp_path, storage, 2)
     assert best_trial(storage)["trials"] == {"fail": 1, "complete": 1}

@@ -7,7 +7,7 @@ import re
 
 from ganq_irl.studies.conclusion import conclude
 from ganq_irl.studies.execute import run_grid
-from ganq_irl.studies.page import render
+from ganq_irl.studies.pages.page import render
 from ganq_irl.studies.tables import HEADER, write_tables
 from ganq_irl.studies.verdict import describe
 from tests.studies.grid_examples import InThisProcess, quick_grid

@@ -87,7 +87,7 @@ def command(
     with session.working():
         from ganq_irl.runs.config import merged
         from ganq_irl.studies.conclusion import conclude
-        from ganq_irl.studies.execute import held_request, run_grid
+        from ganq_irl.studies.execute import run_grid, stored_request
         from ganq_irl.studies.spec import parse_variation, resolve_grid
 
         flags: dict[str, Any] = {"algos": _names(algos), "env": list(env) or None, **settings}
@@ -96,7 +96,7 @@ def command(
             flags["env_kwargs"] = options.with_limit(max_episode_steps)
         for text in vary:
             flags = merged(flags, {"vary": parse_variation(text)})
-        grid = resolve_grid(flags, assignments=assignments, file=file or held_request(out))
+        grid = resolve_grid(flags, assignments=assignments, file=file or stored_request(out))
         run = run_grid(grid, out, engine=_engine(engine, gpus_per_run), jobs=jobs)
         conclusion = conclude(out)
     if as_json:

@@ -33,8 +33,8 @@ def command(folder: Path, out: Path | None, pictures: bool, videos: bool, figure
     """
     with session.working():
         from ganq_irl.studies.conclusion import conclude
-        from ganq_irl.studies.figures import write_figures
-        from ganq_irl.studies.page import write_page
+        from ganq_irl.studies.pages.figures import write_figures
+        from ganq_irl.studies.pages.page import write_page
 
         conclusion = conclude(folder)
         drawn = [] if figures is None else write_figures(conclusion, figures)

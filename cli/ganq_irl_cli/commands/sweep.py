@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -57,16 +56,12 @@ def command(
     """
     with session.working():
         from ganq_irl.studies.sweep import JOURNAL, best_trial, prepare_sweep, resolve_sweep
-        from ganq_irl.studies.sweep_workers import run_sweep_locally, run_sweep_on_ray
+        from ganq_irl.studies.trials import run_sweep
 
         config = resolve_sweep({}, assignments=assignments, file=file)
         prepare_sweep(config, out)
         storage = storage or str(out.resolve() / JOURNAL)
-        common: dict[str, Any] = {"jobs": jobs, "seed": seed or 0}
-        if engine == "ray":
-            run_sweep_on_ray(config, out, storage, trials, gpus_per_run=gpus_per_run, **common)
-        else:
-            run_sweep_locally(config, out, storage, trials, **common)
+        run_sweep(config, out, storage, trials, seed=seed or 0, jobs=jobs, engine=engine, gpus_per_run=gpus_per_run)
         best = best_trial(storage)
     if as_json:
         session.print_json({"out": str(out), **best})

@@ -135,10 +135,10 @@ def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> R
         watched = None
         if wandb is not None:
             from ganq_irl.runs.directory import default_folder
-            from ganq_irl.runs.tracking import watched_by_wandb
+            from ganq_irl.runs.tracking import wandb_run
 
             out = default_folder(config) if out is None else out
-            watched = stack.enter_context(watched_by_wandb(wandb, config, out))
+            watched = stack.enter_context(wandb_run(wandb, config, out))
         result = run_experiment(config, out, callback=None if watched is None else watched.callback)
         if watched is not None:
             watched.conclude(result)

@@ -1,6 +1,6 @@
 """Checkpoints of everything, from which training goes on bit for bit, and which nobody can make run code."""
 
-from ganq_irl.runs.checkpoints.callback import Checkpointing, Parts
+from ganq_irl.runs.checkpoints.callback import Checkpointing, RunParts
 from ganq_irl.runs.checkpoints.files import Checkpoint, read_checkpoint
 from ganq_irl.runs.checkpoints.logs import open_log
 from ganq_irl.runs.checkpoints.store import CheckpointStore
@@ -9,7 +9,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointStore",
     "Checkpointing",
-    "Parts",
+    "RunParts",
     "open_log",
     "read_checkpoint",
 ]

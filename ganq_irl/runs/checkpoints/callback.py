@@ -20,12 +20,12 @@ from ganq_irl.runs.checkpoints.plain import NotPlain
 from ganq_irl.runs.checkpoints.random_states import load_random_states, random_states
 from ganq_irl.runs.checkpoints.store import CheckpointStore
 from ganq_irl.runs.checkpoints.training import load_training_state, training_state
+from ganq_irl.runs.divergence import check_finite
 from ganq_irl.runs.interrupts import Interrupted, Interrupts
-from ganq_irl.runs.monitor import check_finite
 
 
 @dataclass(frozen=True)
-class Parts:
+class RunParts:
     """What a checkpoint is made of, beside the model that SB3 gives to callbacks.
 
     Attributes:
@@ -58,7 +58,7 @@ class Checkpointing(BaseCallback):
 
     def __init__(
         self,
-        parts: Parts,
+        parts: RunParts,
         store: CheckpointStore,
         every: int,
         interrupts: Interrupts,

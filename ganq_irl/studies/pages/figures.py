@@ -1,4 +1,4 @@
-"""The main figures of a grid as files, for papers and pages: learning curves, profiles, chances of ending higher."""
+"""The figures of a grid as PNG and PDF: learning curves, performance profiles, probabilities of improvement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter
 from ganq_irl.errors import RunDirectoryError, usable_path
 from ganq_irl.evaluation.pictures import save_figure
 from ganq_irl.studies.conclusion import Conclusion
-from ganq_irl.studies.page_data import Values, chart_data
+from ganq_irl.studies.pages.chart_data import Values, chart_data
 
 FORMATS = ("png", "pdf")
 _PANEL = (3.6, 2.9)  # inches
@@ -23,14 +23,14 @@ _DASHES = ("-", "-.", (0, (7, 3)), (0, (9, 3, 2, 3)))
 
 
 def write_figures(conclusion: Conclusion, folder: Path | str) -> list[Path]:
-    """Write what the page draws to ``folder``: ``curves``, ``profiles`` and ``improvement``, each as PNG and as PDF.
+    """Write ``curves``, ``profiles`` and ``improvement`` to ``folder``, each as PNG and as PDF.
 
     Returns:
-        The files; those of a figure that the results have nothing for are left out.
+        The files. Figures without data are left out.
 
     Raises:
         RunDirectoryError: ``folder`` is a file.
-        ConfigurationError: no folder can have that name.
+        ConfigurationError: the name is not a valid path.
     """
     folder = usable_path(folder)
     if folder.exists() and not folder.is_dir():
@@ -45,7 +45,7 @@ def write_figures(conclusion: Conclusion, folder: Path | str) -> list[Path]:
 
 
 def draw_curves(data: Values) -> Figure | None:
-    """Learning curves: a row a protocol, a column an environment; bands are of the interquartile mean over runs."""
+    """Draw learning curves, one row per protocol and one column per environment, with the band of the interquartile mean."""
     lines = [*data["curves"], *data["levels"]]
     if not lines:
         return None
@@ -64,7 +64,7 @@ def draw_curves(data: Values) -> Figure | None:
 
 
 def _draw_line(axes: Axes, data: Values, line: Values, x: Sequence[float] | None) -> None:
-    """A curve and its band over ``x``; a level where there is none, as of a method that takes no steps."""
+    """Draw a curve and its band over ``x``, or a horizontal line if ``x`` is None."""
     style = _style(data, line["contender"])
     if x is None:
         axes.axhline(line["y"], **{**style, "linestyle": "--"})
@@ -74,7 +74,7 @@ def _draw_line(axes: Axes, data: Values, line: Values, x: Sequence[float] | None
 
 
 def draw_profiles(data: Values) -> Figure | None:
-    """Performance profiles, a panel a protocol: the share of runs above each normalised score."""
+    """Draw performance profiles, one panel per protocol: the share of runs above each normalised score."""
     protocols = _protocols(data, data["profiles"])
     if not protocols:
         return None
@@ -89,7 +89,7 @@ def draw_profiles(data: Values) -> Figure | None:
 
 
 def draw_improvement(data: Values) -> Figure | None:
-    """Probability that a run of the one ends above a run of the other, over all environments where there are several."""
+    """Draw the probability that a run of one method ends above a run of another, over all environments if several."""
     pairs = [pair for pair in data["pairs"] if pair["pooled"]] or data["pairs"]
     if not pairs:
         return None
@@ -108,14 +108,14 @@ def draw_improvement(data: Values) -> Figure | None:
 
 
 def _panels(n_rows: int, n_columns: int) -> tuple[Figure, Any]:
-    """A figure and its axes, ``(n_rows, n_columns)``."""
+    """Return a figure and its axes, ``(n_rows, n_columns)``."""
     size = (_PANEL[0] * n_columns + _BESIDE, _PANEL[1] * n_rows)
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(n_rows, n_columns, squeeze=False)
 
 
 def _legend(row: Sequence[Axes]) -> None:
-    """One legend beside a row, over the lines of all of its panels."""
+    """Draw one legend beside a row, for the lines of all its panels."""
     entries: dict[Any, Any] = {}
     for axes in row:
         entries |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
@@ -123,7 +123,7 @@ def _legend(row: Sequence[Axes]) -> None:
 
 
 def _style(data: Values, contender: int) -> dict[str, Any]:
-    """Colour, name and dashes, the same in every figure; a control is dotted, and dashes tell those of one colour apart."""
+    """Return colour, label and dashes, the same in every figure; controls are dotted, and dashes separate equal colours."""
     dashes = ":" if data["contenders"][contender]["control"] else _DASHES[contender // 10 % len(_DASHES)]
     return {"color": f"C{contender % 10}", "label": _label(data, contender), "linestyle": dashes}
 

@@ -1,4 +1,4 @@
-"""What the charts of a report draw, as plain values."""
+"""The data of a report's charts, as plain values."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HEALTH = {
     "critic/real_accuracy": "accuracy on targets",
     "critic/fake_accuracy": "accuracy on samples",
 }
-"""Columns of ``progress.csv`` that tell how the discriminator fares, and what they are called."""
+"""Columns of ``progress.csv`` on the state of the discriminator -> their titles."""
 
-_RESAMPLES = 500  # of each point of a curve, where a band is all that is to be seen
+_RESAMPLES = 500  # per point of a curve; fewer than in tables, since only a band is drawn
 _PROFILE = np.linspace(-0.25, 1.25, 61)
 
 
 def chart_data(conclusion: Conclusion) -> Values:
-    """Everything that the page's script draws."""
+    """Return everything that the page's script and the figures draw."""
     groups = by_contender(conclusion.results)
     index = {contender: number for number, contender in enumerate(groups)}
     rng = np.random.default_rng(BOOTSTRAP_SEED)
@@ -57,7 +57,7 @@ def _by_env(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 
 def _curves(index: int, results: Sequence[Result], rng: np.random.Generator) -> list[Values]:
-    """One curve an environment: interquartile mean and band at every evaluation that all of its runs have."""
+    """Return one curve per environment: interquartile mean and band at each evaluation that all its runs have."""
     found = []
     for env, group in _by_env(results).items():
         curves = [result.curve for result in group if result.curve is not None and len(result.curve.steps)]
@@ -81,7 +81,7 @@ def _band(curves: Sequence[Curve], rng: np.random.Generator) -> Values:
 
 
 def _levels(index: int, results: Sequence[Result]) -> list[Values]:
-    """A method that takes no steps has no curve, but a height."""
+    """Return horizontal lines for methods that take no environment steps and so have no curve."""
     found = []
     for env, group in _by_env(results).items():
         final = [result.mean_return for result in group if result.mean_return is not None and result.curve is None]
@@ -102,12 +102,12 @@ def _profiles(index: int, results: Sequence[Result]) -> list[Values]:
 def _pair(pair: PairwiseComparison, index: Mapping[Contender, int]) -> Values:
     assert pair.probability.interval is not None
     low, high = pair.probability.interval
-    named = {"first": index[pair.first], "second": index[pair.second], "env": pair.env, "pooled": pair.env == ALL}
-    return named | {"value": pair.probability.value, "low": low, "high": high}
+    who = {"first": index[pair.first], "second": index[pair.second], "env": pair.env, "pooled": pair.env == ALL}
+    return who | {"value": pair.probability.value, "low": low, "high": high}
 
 
 def _health(conclusion: Conclusion, index: int, results: Sequence[Result]) -> list[Values]:
-    """The discriminator's figures in the first finished run of each environment: of one run, since a mean hides collapse."""
+    """Return the discriminator's metrics in the first finished run of each environment; a mean would hide a collapse."""
     found = []
     for env, group in _by_env(results).items():
         first = next((result for result in group if result.status == DONE and result.cell.method.counts_steps), None)

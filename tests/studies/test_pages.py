@@ -13,11 +13,11 @@ import pytest
 from ganq_irl.errors import ConfigurationError, RunDirectoryError
 from ganq_irl.studies.conclusion import conclude
 from ganq_irl.studies.execute import run_grid
-from ganq_irl.studies.figures import draw_curves, draw_improvement, draw_profiles, write_figures
-from ganq_irl.studies.page import embedded_json, render, write_report
-from ganq_irl.studies.page_data import chart_data
-from ganq_irl.studies.page_pictures import Picture
-from ganq_irl.studies.page_videos import Screening, Video, screenings
+from ganq_irl.studies.pages.chart_data import chart_data
+from ganq_irl.studies.pages.figures import draw_curves, draw_improvement, draw_profiles, write_figures
+from ganq_irl.studies.pages.page import embedded_json, render, write_report
+from ganq_irl.studies.pages.pictures import Picture
+from ganq_irl.studies.pages.videos import EnvVideos, Video, videos_by_env
 from ganq_irl.studies.results import FAILED, Result
 from tests.studies.grid_examples import InThisProcess, quick_grid
 
@@ -154,14 +154,14 @@ def test_what_cannot_be_drawn_is_a_sentence(folder, monkeypatch):
     def undrawable(*_):
         raise ConfigurationError("Env-v0 draws no images <here>")
 
-    monkeypatch.setattr("ganq_irl.studies.page_videos.make_drawable", undrawable)
-    (screening,) = screenings(conclusion)
+    monkeypatch.setattr("ganq_irl.studies.pages.videos.make_rendered_env", undrawable)
+    (screening,) = videos_by_env(conclusion)
     assert (screening.env, screening.videos) == ("CartPole-v1", [])
     assert "<p>Env-v0 draws no images &lt;here&gt;</p>" in render(conclusion, videos=[screening])
     monkeypatch.undo()
-    monkeypatch.setattr("ganq_irl.studies.page_videos.film_recorded", undrawable)
-    monkeypatch.setattr("ganq_irl.studies.page_videos.film_policy", undrawable)
-    (screening,) = screenings(conclusion)
+    monkeypatch.setattr("ganq_irl.studies.pages.videos.record_demonstration_video", undrawable)
+    monkeypatch.setattr("ganq_irl.studies.pages.videos.record_policy_video", undrawable)
+    (screening,) = videos_by_env(conclusion)
     assert [(video.caption, video.gif) for video in screening.videos] == [("Env-v0 draws no images <here>", "")] * 6
     Structure(render(conclusion, videos=[screening]))
 
@@ -186,7 +186,7 @@ def test_nothing_that_comes_from_outside_is_markup(folder):
     failed = Result(dataclasses.replace(conclusion.results[0].cell, varied={"x": nasty}), FAILED, error=nasty)
     changed = dataclasses.replace(conclusion, verdict=[nasty], results=[*conclusion.results, failed])
     text = render(
-        changed, [Picture(nasty, nasty, "")], [Screening(nasty, [Video(nasty, nasty, "")]), Screening(nasty, [], nasty)]
+        changed, [Picture(nasty, nasty, "")], [EnvVideos(nasty, [Video(nasty, nasty, "")]), EnvVideos(nasty, [], nasty)]
     )
     structure = Structure(text)
     assert len(structure.texts["script"]) == 2

@@ -1,4 +1,4 @@
-"""Pictures of single runs in a report: what a value learner predicts against what comes true, and recovered rewards."""
+"""Pictures of single runs in a report: predicted against true Q, and recovered rewards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ganq_irl.runs.plots import discount_of
 from ganq_irl.runs.rewards import read_reward
 from ganq_irl.studies.conclusion import Conclusion
 from ganq_irl.studies.methods import REWARD_KNOWN
-from ganq_irl.studies.results import DONE, Result
+from ganq_irl.studies.results import Result, first_finished_runs
 from ganq_irl.studies.reward_comparison import gather_transitions
 from ganq_irl.studies.reward_pictures import draw_reward
 
@@ -37,8 +37,8 @@ class Picture:
 
     Attributes:
         title: what it shows.
-        caption: of which run.
-        png: the picture as a data URI; "" where it could not be drawn, and ``caption`` says why.
+        caption: the run, or why there is no picture.
+        png: the picture as a data URI, or "".
     """
 
     title: str
@@ -47,27 +47,17 @@ class Picture:
 
 
 def run_pictures(conclusion: Conclusion) -> Iterator[Picture]:
-    """Pictures of the first finished run of each contender in each environment, as far as it has what they need."""
-    for result in first_runs(conclusion.results):
+    """Yield the pictures of the first finished run of each method in each environment."""
+    for result in first_finished_runs(conclusion.results):
         try:
             yield from _of_values(conclusion.folder, result)
             yield from _of_reward(conclusion.folder, result)
-        except GanqIrlError as error:  # says itself what is missing; the page passes it on
+        except GanqIrlError as error:  # the page shows the message
             yield Picture("Not drawn", f"{result.cell.label}: {error}", "")
 
 
-def first_runs(results: list[Result]) -> list[Result]:
-    """The first finished run of each contender in each environment."""
-    first: dict[tuple[str, str, int | None, str], Result] = {}
-    for result in results:
-        cell = result.cell
-        if result.status == DONE:
-            first.setdefault((cell.env, cell.method.name, cell.n_demos, cell.variation), result)
-    return list(first.values())
-
-
 def _of_values(folder: Path, result: Result) -> Iterator[Picture]:
-    """Values of actions are of the environment's reward only where nothing else was learned from."""
+    """Yield pictures of Q-values, which can be compared with true returns only if the run learned from the true reward."""
     cell = result.cell
     if cell.method.protocol != REWARD_KNOWN:
         return
@@ -84,9 +74,9 @@ def _of_values(folder: Path, result: Result) -> Iterator[Picture]:
 
 
 def _histograms(policy: StoredPolicy, visits: Visits) -> Figure:
-    """Samples of the predicted return beside the returns seen, over the visited pairs, a panel an action."""
+    """Plot samples of the predicted return and the observed returns of visited state-action pairs, one panel per action."""
     samples = np.asarray(policy.return_distribution(visits.observations))
-    if samples.ndim == 2:  # of the pairs themselves
+    if samples.ndim == 2:  # samples for the visited pairs only
         return plot_return_histograms({"visited pairs": samples.ravel()}, {"visited pairs": visits.returns})
     taken = visits.actions.reshape(-1).astype(int)
     samples = samples[np.arange(len(samples)), taken]  # (pairs, actions, samples) -> (pairs, samples)
@@ -111,7 +101,7 @@ def _of_reward(folder: Path, result: Result) -> Iterator[Picture]:
 
 
 def data_uri(figure: Figure) -> str:
-    """A figure as a PNG that stands in the page itself."""
+    """Return a figure as a PNG data URI."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
     return _encoded(content.getvalue())

@@ -1,4 +1,4 @@
-"""The warnings of a run, so that ``run.json`` can tell them to whoever was not there."""
+"""Collect the warnings of a run, for ``run.json``."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from typing import Any
 
 _LOGGERS = ("ganq_irl", "ganq_irl_demos")
-_MOST = 200
-"""Warnings that are kept; a library may have one for every step."""
+_MAX_ENTRIES = 200
+"""A library may warn at every step."""
 
 
-class KeptWarnings(logging.Handler):
-    """Warnings in the order in which they came.
+class WarningLog(logging.Handler):
+    """Log handler that collects warnings.
 
     Attributes:
-        entries: ``message``, ``step`` (None before training begins) and ``category`` of each.
-        step: tells how far training is.
+        entries: the warnings in order, each with ``message``, ``step`` (None before training begins) and ``category``.
+        step: returns the current step of training.
     """
 
     def __init__(self) -> None:
@@ -27,12 +27,12 @@ class KeptWarnings(logging.Handler):
         self.step: Callable[[], int | None] = lambda: None
 
     def add(self, message: str, category: str) -> None:
-        """Keep a warning."""
-        if len(self.entries) < _MOST:
+        """Add a warning."""
+        if len(self.entries) < _MAX_ENTRIES:
             self.entries.append({"message": message, "step": self.step(), "category": category})
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record of ``logging``, and let it reach the user as if this handler were not there."""
+        """Add a log record, and still show it to the user if no other handler does."""
         self.add(record.getMessage(), getattr(record, "category", record.name.rpartition(".")[2]))
         others = [handler for name in ("", *_LOGGERS) for handler in logging.getLogger(name).handlers if handler is not self]
         if not others and logging.lastResort is not None:
@@ -40,21 +40,21 @@ class KeptWarnings(logging.Handler):
 
 
 @contextmanager
-def keeping_warnings() -> Iterator[KeptWarnings]:
-    """Keep what is warned of meanwhile, by ``logging`` and by ``warnings``; it is shown as ever."""
-    kept = KeptWarnings()
+def logging_warnings() -> Iterator[WarningLog]:
+    """Collect the warnings of ``logging`` and ``warnings`` in the block; they are shown as usual."""
+    log = WarningLog()
     with warnings.catch_warnings():
         show = warnings.showwarning
 
-        def keep(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            kept.add(str(message), category.__name__)
+        def add(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            log.add(str(message), category.__name__)
             show(message, category, *place, **more)
 
-        warnings.showwarning = keep
+        warnings.showwarning = add
         for name in _LOGGERS:
-            logging.getLogger(name).addHandler(kept)
+            logging.getLogger(name).addHandler(log)
         try:
-            yield kept
+            yield log
         finally:
             for name in _LOGGERS:
-                logging.getLogger(name).removeHandler(kept)
+                logging.getLogger(name).removeHandler(log)

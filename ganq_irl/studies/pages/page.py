@@ -1,4 +1,4 @@
-"""One self-contained page about a grid: words and tables as HTML, charts as data that the page's own script draws."""
+"""A self-contained HTML page about a grid: text and tables, and data that the page's script draws as charts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ganq_irl.errors import RunDirectoryError, usable_path
 from ganq_irl.files import replace_file
 from ganq_irl.studies.conclusion import Conclusion, conclude
 from ganq_irl.studies.estimates import contests
-from ganq_irl.studies.page_data import chart_data
-from ganq_irl.studies.page_pictures import Picture, run_pictures
-from ganq_irl.studies.page_videos import Screening, Video, screenings
+from ganq_irl.studies.pages.chart_data import chart_data
+from ganq_irl.studies.pages.pictures import Picture, run_pictures
+from ganq_irl.studies.pages.videos import EnvVideos, VideoFigure, videos_by_env
 from ganq_irl.studies.results import Result
 from ganq_irl.studies.spec import GRID_FILE
 from ganq_irl.studies.tables import HEADER, NOTE, row_cells
@@ -26,53 +26,53 @@ REPORT_FILE = "report.html"
 
 
 def write_report(folder: Path | str, out: Path | str | None = None, *, pictures: bool = True, videos: bool = True) -> Path:
-    """Write the page of a grid, whatever of it is finished, and its tables.
+    """Write the page and the tables of a grid, finished or not.
 
     Args:
-        folder: of the grid.
-        out: the page; ``report.html`` in the folder where absent.
-        pictures: play episodes of single runs, for pictures of values and rewards.
-        videos: play one episode of each method in each environment, and draw it.
+        folder: the grid's folder.
+        out: the page; ``report.html`` in the folder by default.
+        pictures: run episodes for pictures of Q-values and rewards.
+        videos: record one episode of each method in each environment.
 
     Raises:
-        GanqIrlError: the folder is no grid's, or ``out`` is a folder.
+        GanqIrlError: the folder does not hold a grid, or ``out`` is a folder.
     """
     return write_page(conclude(folder), out, pictures=pictures, videos=videos)
 
 
 def write_page(conclusion: Conclusion, out: Path | str | None = None, *, pictures: bool = True, videos: bool = True) -> Path:
-    """The same, of what has been concluded already."""
+    """Write the page of a grid whose results have been read."""
     out = conclusion.folder / REPORT_FILE if out is None else usable_path(out)
     if out.is_dir():
         raise RunDirectoryError(f"{out} is a folder; give the page a name, such as {out / REPORT_FILE}")
     drawn = list(run_pictures(conclusion)) if pictures else []
-    filmed = list(screenings(conclusion)) if videos else []
-    replace_file(out, render(conclusion, drawn, filmed).encode())
+    recorded = list(videos_by_env(conclusion)) if videos else []
+    replace_file(out, render(conclusion, drawn, recorded).encode())
     return out
 
 
-def render(conclusion: Conclusion, pictures: Sequence[Picture] = (), videos: Sequence[Screening] = ()) -> str:
-    """The page as text."""
+def render(conclusion: Conclusion, pictures: Sequence[Picture] = (), videos: Sequence[EnvVideos] = ()) -> str:
+    """Return the page as text."""
     grid = (conclusion.folder / GRID_FILE).read_text(encoding="utf-8")
     parts = {
         "VERSION": escape(__version__),
         "VERDICT": _list(conclusion.verdict),
         "TABLES": _tables(conclusion),
         "PICTURES": "".join(map(_picture, pictures)) or "<p>None in this report.</p>",
-        "VIDEOS": "".join(map(_screening, videos)) or "<p>None in this report.</p>",
+        "VIDEOS": "".join(map(_env_videos, videos)) or "<p>None in this report.</p>",
         "FAILURES": _failures(conclusion.results),
         "REQUEST": escape(grid),
         "CONFIGURATIONS": _configurations(conclusion.results),
         "COMMANDS": escape(_commands(conclusion.folder)),
         "DATA": embedded_json(chart_data(conclusion)),
     }
-    template = (files("ganq_irl.studies") / "page_template.html").read_text(encoding="utf-8")
-    # In one pass, so that a part that looks like a placeholder stays as it is.
+    template = (files("ganq_irl.studies.pages") / "template.html").read_text(encoding="utf-8")
+    # in one pass, so that text that looks like a placeholder is not replaced
     return re.sub(r"%%([A-Z]+)%%", lambda match: parts[match[1]], template)
 
 
 def embedded_json(content: object) -> str:
-    """JSON that can stand in a script element: nothing in it can end the element or begin another."""
+    """Return JSON that is safe in a script element: it cannot close the element or open another."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -99,18 +99,18 @@ def _picture(picture: Picture) -> str:
     return f"<figure>{image}<figcaption><strong>{title}.</strong> {caption}</figcaption></figure>"
 
 
-def _screening(screening: Screening) -> str:
-    """Closed at first: nothing on the page moves until somebody asks for it, and closing it is the way to stop it."""
-    if not screening.videos:
-        return f"<p>{escape(screening.reason)}</p>"
-    figures = "".join(_video(screening.env, video) for video in screening.videos)
+def _env_videos(shown: EnvVideos) -> str:
+    """Return a closed ``details`` element, so that nothing on the page moves until the reader opens it."""
+    if not shown.videos:
+        return f"<p>{escape(shown.reason)}</p>"
+    figures = "".join(_video(shown.env, video) for video in shown.videos)
     return (
-        f"<details><summary>Play the episodes of {escape(screening.env)}</summary>"
+        f"<details><summary>Play the episodes of {escape(shown.env)}</summary>"
         f'<div class="charts films">{figures}</div></details>'
     )
 
 
-def _video(env: str, video: Video) -> str:
+def _video(env: str, video: VideoFigure) -> str:
     title, caption = escape(video.title), escape(video.caption)
     alternative = f"An episode of {title} in {escape(env)}: {caption}"
     image = f'<img src="{escape(video.gif)}" alt="{alternative}">' if video.gif else ""
@@ -123,7 +123,7 @@ def _failures(results: Sequence[Result]) -> str:
 
 
 def _configurations(results: Sequence[Result]) -> str:
-    """Every cell's settings; seeds share all but the seed, so that the first one's are shown and the others named."""
+    """Show the settings of each method once, with the list of its seeds, which differ in nothing else."""
     seeds: dict[tuple[str, str, int | None, str], list[Result]] = {}
     for result in results:
         cell = result.cell
@@ -140,7 +140,7 @@ def _configuration(group: Sequence[Result]) -> str:
 
 
 def _commands(folder: Path) -> str:
-    """From the request alone, which is the page's own, to every figure: no path of this machine."""
+    """Return the commands that reproduce the page from the request, without paths of this machine."""
     name = folder.resolve().name
     return (
         f"# save the request above as {GRID_FILE}\n"

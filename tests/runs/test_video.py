@@ -1,4 +1,4 @@
-"""Films of episodes: small, bounded, of the episode that they are said to be of."""
+"""Videos of episodes: bounded in size, and of the right episode."""
 
 import io
 
@@ -10,8 +10,8 @@ from gymnasium import spaces
 from PIL import Image
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.runs import films
-from ganq_irl.runs.films import MAX_BYTES, SIZE, film_policy, film_recorded, make_drawable
+from ganq_irl.runs import video
+from ganq_irl.runs.video import MAX_BYTES, SIZE, make_rendered_env, record_demonstration_video, record_policy_video
 from ganq_irl_demos import load_demonstrations
 
 
@@ -65,7 +65,7 @@ def opened(gif):
 
 
 def test_a_film_is_of_ten_frames_a_second_and_says_what_happened():
-    film = film_policy(Idle(), make_drawable("Striped-v0"), seed=3)
+    film = record_policy_video(Idle(), make_rendered_env("Striped-v0"), seed=3)
     assert len(film.frames) == 16  # of 31 states, 20 a second, every other one
     assert film.describe() == "return 60, 30 steps"
     size, n_frames, info = opened(film.to_gif())
@@ -75,13 +75,13 @@ def test_a_film_is_of_ten_frames_a_second_and_says_what_happened():
 
 
 def test_a_long_episode_is_cut_and_a_large_film_is_made_smaller():
-    film = film_policy(Idle(), make_drawable("Striped-v0", {"length": 1000}), seed=0)
+    film = record_policy_video(Idle(), make_rendered_env("Striped-v0", {"length": 1000}), seed=0)
     assert not film.is_whole
     assert film.describe() == "the first 200 steps"
     gif = film.to_gif()
     assert len(gif) <= MAX_BYTES
     size, n_frames, _ = opened(gif)
-    assert n_frames == films.SECONDS * films.FRAMES_PER_SECOND
+    assert n_frames == video.SECONDS * video.FRAMES_PER_SECOND
     assert size < film.frames[0].size
 
 
@@ -91,15 +91,15 @@ def numpys_state():
 
 def test_filming_leaves_global_random_states_alone():
     before = torch.get_rng_state(), numpys_state()
-    film_policy(Idle(), make_drawable("Striped-v0"), seed=3)
+    record_policy_video(Idle(), make_rendered_env("Striped-v0"), seed=3)
     assert torch.equal(before[0], torch.get_rng_state())
     assert (before[1] == numpys_state()).all()
 
 
 def test_a_recorded_episode_is_drawn_again():
     trajectory = load_demonstrations("cartpole")[0]
-    env = make_drawable("CartPole-v1", {"render_mode": "human"})
-    film = film_recorded(trajectory, env)
+    env = make_rendered_env("CartPole-v1", {"render_mode": "human"})
+    film = record_demonstration_video(trajectory, env)
     env.close()
     assert film.steps == len(trajectory)
     assert film.frames[0].size == (240, 160)
@@ -108,9 +108,9 @@ def test_a_recorded_episode_is_drawn_again():
 
 def test_what_cannot_be_drawn_is_said():
     with pytest.raises(ConfigurationError, match=r"Mute-v0 draws no images .*rgb_array"):
-        make_drawable("Mute-v0")
+        make_rendered_env("Mute-v0")
     with pytest.raises(ConfigurationError, match=r"cannot be drawn here \(OSError: no display\)"):
-        make_drawable("Striped-v0", {"broken": True})
+        make_rendered_env("Striped-v0", {"broken": True})
 
 
 def test_mujoco_without_a_display_is_told_what_to_set():
@@ -121,6 +121,6 @@ def test_mujoco_without_a_display_is_told_what_to_set():
     gym.register("Simulated-v0", Simulated)
     try:
         with pytest.raises(ConfigurationError, match="MUJOCO_GL=egl"):
-            make_drawable("Simulated-v0", {"broken": True})
+            make_rendered_env("Simulated-v0", {"broken": True})
     finally:
         del gym.registry["Simulated-v0"]

@@ -1,4 +1,4 @@
-"""Videos in a report: an episode of each method's first finished run, beside the expert's from the same start."""
+"""Videos in a report: an episode of each method, next to the expert's from the same initial state."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ import gymnasium as gym
 
 from ganq_irl.errors import ConfigurationError, GanqIrlError
 from ganq_irl.runs.directory import load_run
-from ganq_irl.runs.films import Film, film_policy, film_recorded, make_drawable
+from ganq_irl.runs.video import Video, make_rendered_env, record_demonstration_video, record_policy_video
 from ganq_irl.studies.conclusion import Conclusion
 from ganq_irl.studies.grid import demonstrations_for
-from ganq_irl.studies.page_pictures import first_runs
-from ganq_irl.studies.results import Result
+from ganq_irl.studies.results import Result, first_finished_runs
 from ganq_irl_demos import Trajectory, load_demonstrations
 
 EXPERT = "the expert"
 
 
 @dataclass(frozen=True)
-class Video:
-    """One episode.
+class VideoFigure:
+    """A video of one episode, as the page shows it.
 
     Attributes:
-        title: whose it is.
-        caption: what is seen, or why nothing is.
+        title: who acts.
+        caption: return and length, or why there is no video.
         gif: the video as a data URI, or "".
     """
 
@@ -38,56 +37,56 @@ class Video:
 
 
 @dataclass(frozen=True)
-class Screening:
+class EnvVideos:
     """The videos of one environment.
 
     Attributes:
         env: Gymnasium id.
-        videos: the expert's first; empty where the environment cannot be drawn.
+        videos: the expert's first; empty if the environment cannot be rendered.
         reason: why it cannot, or "".
     """
 
     env: str
-    videos: list[Video]
+    videos: list[VideoFigure]
     reason: str = ""
 
 
-def screenings(conclusion: Conclusion) -> Iterator[Screening]:
-    """Videos of all environments that have a finished run."""
+def videos_by_env(conclusion: Conclusion) -> Iterator[EnvVideos]:
+    """Yield the videos of each environment that has a finished run."""
     by_env: dict[str, list[Result]] = {}
-    for result in first_runs(conclusion.results):
+    for result in first_finished_runs(conclusion.results):
         by_env.setdefault(result.cell.env, []).append(result)
     for env_id, results in by_env.items():
         try:
-            env = make_drawable(env_id, results[0].cell.config.env_kwargs)
-        except GanqIrlError as error:  # says itself what is missing; the page passes it on
-            yield Screening(env_id, [], str(error))
+            env = make_rendered_env(env_id, results[0].cell.config.env_kwargs)
+        except GanqIrlError as error:  # the page shows the message
+            yield EnvVideos(env_id, [], str(error))
             continue
         with contextlib.closing(env):
             videos = list(_videos(conclusion.folder, results, env))
-        yield Screening(env_id, videos)
+        yield EnvVideos(env_id, videos)
 
 
-def _videos(folder: Path, results: Sequence[Result], env: gym.Env) -> Iterator[Video]:
+def _videos(folder: Path, results: Sequence[Result], env: gym.Env) -> Iterator[VideoFigure]:
     config = results[0].cell.config
     seed = config.evaluation.seed
     try:
         expert = _demonstration(results)
         assert expert.seed is not None
         seed = expert.seed
-        yield _shown(EXPERT, film_recorded(expert, env))
+        yield _figure(EXPERT, record_demonstration_video(expert, env))
     except GanqIrlError as error:
-        yield Video(EXPERT, str(error), "")
+        yield VideoFigure(EXPERT, str(error), "")
     for result in results:
         name = result.cell.label
         try:
-            yield _shown(name, film_policy(load_run(folder / result.cell.path).policy("cpu"), env, seed))
+            yield _figure(name, record_policy_video(load_run(folder / result.cell.path).policy("cpu"), env, seed))
         except GanqIrlError as error:
-            yield Video(name, str(error), "")
+            yield VideoFigure(name, str(error), "")
 
 
 def _demonstration(results: Sequence[Result]) -> Trajectory:
-    """The first demonstration that can be drawn again, of those that were learned from, else of the shipped ones."""
+    """Return the first demonstration that can be replayed, from those of the runs or else from the shipped ones."""
     env_id = results[0].cell.env
     learned = next((demos for result in results if (demos := result.cell.config.demos) is not None), None)
     demonstrations = load_demonstrations(demonstrations_for(env_id, learned), env_id=env_id, needs=())
@@ -97,5 +96,5 @@ def _demonstration(results: Sequence[Result]) -> Trajectory:
     raise ConfigurationError("the demonstrations hold no seeds or no actions, so that none can be drawn again")
 
 
-def _shown(title: str, film: Film) -> Video:
-    return Video(title, film.describe(), f"data:image/gif;base64,{base64.b64encode(film.to_gif()).decode()}")
+def _figure(title: str, video: Video) -> VideoFigure:
+    return VideoFigure(title, video.describe(), f"data:image/gif;base64,{base64.b64encode(video.to_gif()).decode()}")

@@ -1,4 +1,4 @@
-"""Short films of episodes, small enough to stand in a page: a policy's own, or one that was recorded, drawn again."""
+"""Short videos of episodes, small enough to embed in a page: of a policy, or of a recorded episode that is replayed."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ SIZE = (240, 180)
 FRAMES_PER_SECOND, SECONDS = 10, 10
 MAX_BYTES = 300_000
 _COLORS = 64
-_SMALLEST = 64  # pixels of width below which a film is not made smaller
+_SMALLEST = 64  # pixels of width; a video is not shrunk further
 
 Steps = Iterable[tuple[Any, float, bool]]
-"""Observation, reward, and whether the episode is over; the first is of the reset."""
+"""Observation, reward, and whether the episode is over; the first entry is the reset."""
 
 
 @dataclass(frozen=True)
-class Film:
+class Video:
     """Frames of an episode.
 
     Attributes:
-        frames: at most ``SIZE``, ``FRAMES_PER_SECOND`` of the environment's own time.
-        steps: environment steps that were taken.
+        frames: images of at most ``SIZE``, ``FRAMES_PER_SECOND`` per second of simulated time.
+        steps: environment steps taken.
         episode_return: sum of their rewards.
-        is_whole: whether that was the whole episode; else it is cut after ``SECONDS``.
+        is_whole: whether the episode ended within ``SECONDS``; otherwise it was cut.
     """
 
     frames: list[Image.Image]
@@ -46,13 +46,13 @@ class Film:
     is_whole: bool
 
     def describe(self) -> str:
-        """``return 23, 23 steps``."""
+        """Return a caption such as ``return 23, 23 steps``."""
         if not self.is_whole:
             return f"the first {self.steps} steps"
         return f"return {self.episode_return:.4g}, {self.steps} steps"
 
     def to_gif(self) -> bytes:
-        """An animated GIF that repeats, of at most ``MAX_BYTES``: what is larger is drawn smaller."""
+        """Return a looping animated GIF; frames are shrunk until it has at most ``MAX_BYTES``."""
         frames = self.frames
         while True:
             gif = _encoded(frames)
@@ -62,12 +62,12 @@ class Film:
             frames = [frame.resize((width * 2 // 3, max(1, height * 2 // 3))) for frame in frames]
 
 
-def make_drawable(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.Env:
-    """Make an environment that draws images, and have it draw one.
+def make_rendered_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.Env:
+    """Make an environment that renders images, and render one to be sure that it works here.
 
     Raises:
-        ConfigurationError: it cannot, here or anywhere; the message says why.
-        MissingDependency: the simulator behind it is not installed.
+        ConfigurationError: it cannot render; the message says why.
+        MissingDependency: its simulator is not installed.
     """
     keywords = {key: value for key, value in (env_kwargs or {}).items() if key != "render_mode"}
     probe = probe_env(env_id, keywords)
@@ -82,7 +82,7 @@ def make_drawable(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> g
         frame = env.render()
         if not isinstance(frame, np.ndarray):
             raise TypeError(f"it drew {type(frame).__name__}")
-    except Exception as error:  # what a graphics library raises is of no common class
+    except Exception as error:  # graphics libraries raise errors of many classes
         env.close()
         raise ConfigurationError(f"{env_id} cannot be drawn here ({type(error).__name__}: {error}){_advice(env)}") from error
     return env
@@ -94,44 +94,44 @@ def _advice(env: gym.Env) -> str:
     return "; install what its drawing needs"
 
 
-def film_policy(policy: Predictor, env: gym.Env, seed: int) -> Film:
-    """Film an episode of a policy's most likely actions.
+def record_policy_video(policy: Predictor, env: gym.Env, seed: int) -> Video:
+    """Record an episode of a policy's deterministic actions.
 
     Args:
         policy: anything with SB3's ``predict``.
-        env: of ``make_drawable``.
-        seed: of the reset; the global random states are left as they were.
+        env: an environment from ``make_rendered_env``.
+        seed: seed of the reset; torch's global random state is restored afterwards.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return _film(_played(policy, env, seed), env)
+        return _record(_play(policy, env, seed), env)
 
 
-def film_recorded(trajectory: Trajectory, env: gym.Env) -> Film:
-    """Film a recorded episode: the environment is reset to its seed and takes its actions.
+def record_demonstration_video(trajectory: Trajectory, env: gym.Env) -> Video:
+    """Replay a recorded episode, by its seed and actions, and record it.
 
     Raises:
-        ConfigurationError: it has no seed, or no actions.
+        ConfigurationError: the episode has no seed or no actions.
     """
     from ganq_irl_demos.recording.replay import replay
 
     if trajectory.seed is None or not trajectory.actions.size:
         raise ConfigurationError("the demonstrations hold no seeds or no actions, so that none can be drawn again")
-    return _film(replay(trajectory, env), env)
+    return _record(replay(trajectory, env), env)
 
 
-def _played(policy: Predictor, env: gym.Env, seed: int) -> Iterator[tuple[Any, float, bool]]:
+def _play(policy: Predictor, env: gym.Env, seed: int) -> Iterator[tuple[Any, float, bool]]:
     observation, _ = env.reset(seed=seed)
     yield observation, 0.0, False
     is_over = False
     while not is_over:
         action, _ = policy.predict(observation, deterministic=True)
-        observation, reward, terminated, truncated, _ = env.step(np.asarray(action)[()])  # a Discrete one as a scalar
+        observation, reward, terminated, truncated, _ = env.step(np.asarray(action)[()])  # a Discrete action as a scalar
         is_over = terminated or truncated
         yield observation, float(reward), is_over
 
 
-def _film(steps: Steps, env: gym.Env) -> Film:
+def _record(steps: Steps, env: gym.Env) -> Video:
     stride = max(1, round((env.metadata.get("render_fps") or 30) / FRAMES_PER_SECOND))
     frames: list[Image.Image] = []
     total, taken = 0.0, 0
@@ -139,9 +139,9 @@ def _film(steps: Steps, env: gym.Env) -> Film:
         total += reward
         if taken % stride == 0:
             if len(frames) == FRAMES_PER_SECOND * SECONDS:
-                return Film(frames, taken, total, is_whole=False)
+                return Video(frames, taken, total, is_whole=False)
             frames.append(_frame(env))
-    return Film(frames, taken, total, is_whole=True)
+    return Video(frames, taken, total, is_whole=True)
 
 
 def _frame(env: gym.Env) -> Image.Image:
@@ -160,7 +160,7 @@ def _encoded(frames: list[Image.Image]) -> bytes:
 
 
 def _palette(frames: list[Image.Image]) -> Image.Image:
-    """The colours of frames from the whole film, since what moves may be out of sight in the first."""
+    """Return a palette over frames from the whole video, since the first may lack the colours of what moves later."""
     chosen = frames[:: max(1, len(frames) // 4)]
     width, height = frames[0].size
     strip = Image.new("RGB", (width, height * len(chosen)))
