@@ -1,6 +1,6 @@
 """Imitation learning and inverse reinforcement learning on one shared discriminator.
 
-The names below are imported when first used, so that ``import ganq_irl`` stays fast.
+Public names are imported on first use, so that ``import ganq_irl`` stays fast.
 """
 
 from __future__ import annotations
@@ -39,5 +39,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Every public name, imported or not."""
+    """Return all public names, whether imported or not."""
     return sorted({*globals(), *__all__})

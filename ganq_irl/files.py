@@ -1,10 +1,10 @@
-"""Files and folders on disk: the one way to look at what a stranger may have made, and to write what is whole or not there.
+"""Safe access to untrusted files and folders, and atomic writes.
 
-What a folder holds is looked over before the first file in it is opened: in a folder from a stranger's archive a link would
-lead reading and writing out of the folder, and a pipe or a device would never end.
+The entries of a folder are checked before the first file in it is opened. In a folder from an untrusted archive, a link
+would lead reads and writes out of the folder, and reading a pipe or a device would never end.
 
-Files and folders are written beside their place, flushed, and renamed into it: a reader never finds half of one. Between the
-two renames that replace a folder there is an instant without either. Permissions follow the user's umask.
+Files and folders are written under a temporary name, flushed, and renamed, so a reader never sees a partial one. A folder is
+replaced by two renames, with an instant between them when neither exists. Permissions follow the user's umask.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from ganq_irl.errors import ConfigurationError, ReadLimitExceeded, RunDirectoryE
 from ganq_irl.parsing import parse_json, parse_toml
 
 LARGEST_JSON = 2**26
-"""Bytes of JSON that are read; more is taken for an attack."""
+"""Maximum size of a JSON file in bytes; a larger one is treated as an attack."""
 
 LARGEST_TOML = 2**20
-"""Bytes of TOML that are read; the parser takes its time, so that more would be a wait."""
+"""Maximum size of a TOML file in bytes; the parser is slow."""
 
 TEXT_BYTES = 5
-"""Memory of a byte of text: itself, and the character that it becomes, which takes four where one of them needs as many."""
+"""Memory per byte of text: the byte itself, and up to four bytes for the decoded character."""
 
 MOST_ENTRIES = 10**6
-"""Files and folders that a folder may hold; more is no folder that anything here reads."""
+"""Maximum number of files and folders in a folder."""
 
 LOCK = ".lock"
-_NEVER_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe nobody writes to would be waited for
+_NEVER_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe without a writer would block
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 def require_plain(path: Path | str) -> Path:
-    """Return ``path`` unless it, or anything inside it, is something else than a regular file or a folder.
+    """Return ``path`` if it and everything inside it are regular files and folders.
 
-    The path itself may be a symbolic link, since whoever runs the command named it; what lies inside may not. A path where
-    nothing is passes, so that the caller can say what it expected there.
+    The path itself may be a symbolic link, because the user named it; entries inside may not. A missing path is returned
+    too, so that the caller can report what it expected.
 
     Raises:
-        StorageError: it is a pipe, a device or a socket, or holds one, or holds a link.
+        StorageError: it is or contains a pipe, a device or a socket, or contains a link.
     """
     path = Path(path)
     for _ in _plain_entries(path):
@@ -56,26 +56,26 @@ def require_plain(path: Path | str) -> Path:
 
 
 def require_own(folder: Path | str) -> Path:
-    """Return a folder that is about to be written to, unless a file in it can lie elsewhere as well.
+    """Return a folder that can be written to without changing files elsewhere.
 
     Raises:
-        StorageError: as ``require_plain``; or a file is a hard link, whose other name would be written to as well.
+        StorageError: as ``require_plain``, or a file is a hard link, so writing would also change another file.
     """
     folder = Path(folder)
     for entry, found in _plain_entries(folder):
         if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
             raise StorageError(
-                f"{entry} is a hard link: a file elsewhere would be written to as well; copy the folder with "
-                f"`cp -r {folder} COPY`, and use the copy"
+                f"{entry} is a hard link, so writing would also change a file elsewhere; copy the folder with "
+                f"`cp -r {folder} COPY` and use the copy"
             )
     return folder
 
 
 def _plain_entries(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Everything inside a folder, at any depth, as far as it is plain; nothing where ``path`` is a file or missing."""
+    """Iterate over all entries of a folder, at any depth, and check each; a file or a missing path has none."""
     try:
         mode = path.stat().st_mode
-    except (OSError, ValueError):  # whoever opens it says so
+    except (OSError, ValueError):  # opening it raises the error
         return
     if stat.S_ISREG(mode):
         return
@@ -92,7 +92,7 @@ def _plain_entries(path: Path) -> Iterator[tuple[str, os.stat_result]]:
                 yield entry.path, found
             count += 1
         if count > MOST_ENTRIES:
-            raise StorageError(f"{path} holds more than {MOST_ENTRIES} files; give the folder that is meant")
+            raise StorageError(f"{path} contains more than {MOST_ENTRIES} files; check that it is the right folder")
 
 
 def _listed(folder: str) -> list[os.DirEntry[str]]:
@@ -109,10 +109,8 @@ def _require_plain_entry(entry: os.DirEntry[str], found: os.stat_result, folder:
     is_junction = getattr(entry, "is_junction", lambda: False)()  # Windows, from Python 3.12
     if is_junction or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         what = "a junction" if is_junction else _kind(found.st_mode)
-        advice = (
-            f"copy the folder with `cp -rL {folder} COPY`, if you know where it leads" if "link" in what else "remove it"
-        )
-        raise StorageError(f"{entry.path} is {what}, which is neither read nor written through; {advice}")
+        advice = f"if you trust its target, copy the folder with `cp -rL {folder} COPY`" if "link" in what else "remove it"
+        raise StorageError(f"{entry.path} is {what}, which ganq-irl does not follow; {advice}")
 
 
 def _kind(mode: int) -> str:
@@ -127,28 +125,28 @@ def _kind(mode: int) -> str:
 
 
 def open_file(path: Path | str) -> BufferedReader:
-    """Open a regular file for reading, in binary.
+    """Open a regular file for binary reading.
 
     Raises:
         StorageError: it is a folder, a pipe, a device or a socket.
-        OSError: it is missing, or closed to us.
+        OSError: it is missing, or reading is not permitted.
     """
     path = require_plain(path)
     if path.is_dir():
         raise StorageError(f"{path} is a folder, expected a file")
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NEVER_WAIT))  # noqa: SIM115
     mode = os.fstat(file.fileno()).st_mode
-    if not stat.S_ISREG(mode):  # changed since it was looked at
+    if not stat.S_ISREG(mode):  # changed after the check
         file.close()
         raise StorageError(f"{path} is {_kind(mode)}, expected a file")
     return file
 
 
 def read_text(path: Path | str, largest: int) -> str:
-    """Read a file of at most ``largest`` bytes of UTF-8.
+    """Read a UTF-8 file of at most ``largest`` bytes.
 
     Raises:
-        StorageError: it is missing, larger, no regular file, or no text.
+        StorageError: it is missing, too large, not a regular file, or not text.
     """
     try:
         with open_file(path) as file:
@@ -159,7 +157,7 @@ def read_text(path: Path | str, largest: int) -> str:
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
     if len(content) > largest:
-        raise StorageError(f"{path} has more than {largest} bytes, which is taken for an attack")
+        raise StorageError(f"{path} has more than {largest} bytes, which is treated as an attack")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -167,10 +165,10 @@ def read_text(path: Path | str, largest: int) -> str:
 
 
 def read_json(path: Path | str, largest: int = LARGEST_JSON) -> Any:
-    """Read a file of JSON.
+    """Read a JSON file.
 
     Raises:
-        StorageError: it is missing, larger than ``largest`` bytes, nested too deeply, or no JSON.
+        StorageError: it is missing, larger than ``largest`` bytes, nested too deeply, or not JSON.
     """
     text = read_text(path, largest)
     try:
@@ -182,10 +180,10 @@ def read_json(path: Path | str, largest: int = LARGEST_JSON) -> Any:
 
 
 def read_toml(path: Path | str) -> dict[str, Any]:
-    """Read a file of TOML.
+    """Read a TOML file.
 
     Raises:
-        ConfigurationError: it is missing, larger than ``LARGEST_TOML`` bytes, no regular file, or no TOML.
+        ConfigurationError: it is missing, larger than ``LARGEST_TOML`` bytes, not a regular file, or not TOML.
     """
     try:
         text = read_text(path, LARGEST_TOML)
@@ -195,10 +193,10 @@ def read_toml(path: Path | str) -> dict[str, Any]:
 
 
 def made_folder(path: Path | str) -> Path:
-    """Make a folder, and those above it, unless it is there.
+    """Make a folder and its parents if they are missing.
 
     Raises:
-        ConfigurationError: it, or one above it, is a file.
+        ConfigurationError: the path or one of its parents is a file.
     """
     path = usable_path(path)
     try:
@@ -209,11 +207,11 @@ def made_folder(path: Path | str) -> Path:
 
 
 def require_vacant(folder: Path) -> None:
-    """Raise if anything would be overwritten.
+    """Check that nothing would be overwritten.
 
     Raises:
-        ConfigurationError: no folder can have that name.
-        RunDirectoryError: the folder holds something, or is a file.
+        ConfigurationError: the name is not valid for a folder.
+        RunDirectoryError: the folder is not empty, or is a file.
     """
     if usable_path(folder).exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
         raise RunDirectoryError(f"{folder} is not empty; choose another --out, or move it away")
@@ -221,7 +219,7 @@ def require_vacant(folder: Path) -> None:
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Write a file where nothing is, not even a link, and flush it to the disk."""
+    """Create a file where nothing exists, not even a link, and flush it to disk."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
         yield file
@@ -230,7 +228,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def cut_file(path: Path, size: int) -> None:
-    """Shorten a file to its first ``size`` bytes; a link is not followed."""
+    """Truncate a file to its first ``size`` bytes, without following links."""
     descriptor = os.open(path, os.O_RDWR | _NO_LINK)
     try:
         os.ftruncate(descriptor, size)
@@ -240,11 +238,11 @@ def cut_file(path: Path, size: int) -> None:
 
 @contextlib.contextmanager
 def replacing_folder(target: Path | str) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of ``target`` when the block ends well, and vanishes when it does not.
+    """Yield an empty folder that replaces ``target`` if the block succeeds, and is deleted if it fails.
 
     Raises:
         StorageError: the target is a file.
-        ConfigurationError: it lies below one.
+        ConfigurationError: the target lies below a file.
     """
     target = Path(target)
     if target.exists() and not target.is_dir():
@@ -268,14 +266,14 @@ def _swap(scratch: Path, target: Path) -> None:
     except OSError:
         retired.rename(target)
         raise
-    if retired.is_symlink():  # the user's own; what it led to stays
+    if retired.is_symlink():  # made by the user; its target stays
         retired.unlink()
     shutil.rmtree(retired, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def replacing_file(target: Path | str) -> Iterator[Path]:
-    """Yield a path in a scratch folder; its file takes the place of ``target`` when the block ends well.
+    """Yield a path in a temporary folder; its file replaces ``target`` if the block succeeds.
 
     Raises:
         ConfigurationError: the target is a folder, a pipe or a device, or lies below a file.
@@ -293,7 +291,7 @@ def replacing_file(target: Path | str) -> Iterator[Path]:
 
 
 def replace_file(target: Path | str, content: bytes) -> None:
-    """Write ``content`` to a file atomically: a reader sees the old content or the new, never a part.
+    """Write ``content`` to a file atomically: a reader sees either the old or the new content.
 
     Raises:
         ConfigurationError: as ``replacing_file``.
@@ -304,7 +302,7 @@ def replace_file(target: Path | str, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _scratch_folder(target: Path) -> Iterator[Path]:
-    """A new folder beside ``target``, in whose file system it lies; gone after the block, unless it was renamed."""
+    """Make a temporary folder beside ``target``, on the same file system. It is deleted unless it was renamed."""
     scratch = made_folder(target.parent) / f".{target.name[:40]}-{secrets.token_hex(4)}"
     scratch.mkdir()
     try:
@@ -314,9 +312,9 @@ def _scratch_folder(target: Path) -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
-    """Let a file, or the names in a folder, reach the disk."""
+    """Flush a file, or the entries of a folder, to disk."""
     is_posix = os.name == "posix"
-    if path.is_dir() and not is_posix:  # Windows cannot open a folder, and flushes only what is open for writing
+    if path.is_dir() and not is_posix:  # Windows cannot open folders, and flushes only files open for writing
         return
     descriptor = os.open(path, os.O_RDONLY if is_posix else os.O_RDWR)
     try:
@@ -327,12 +325,12 @@ def _flush(path: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path | str) -> Iterator[None]:
-    """Let no other process train in a folder, which is made where it is missing; the lock goes with the process.
+    """Lock a folder, so that no other process trains in it. It is made if missing; the lock ends with the process.
 
     Raises:
-        RunDirectoryError: another process holds it.
-        StorageError: a link or the like is in it.
-        ConfigurationError: it is a file, or lies below one.
+        RunDirectoryError: another process holds the lock.
+        StorageError: the folder contains a link or the like.
+        ConfigurationError: the path is a file, or lies below one.
     """
     from filelock import FileLock, Timeout
 

@@ -1,4 +1,4 @@
-"""Folders of JSON and safetensors: what every saved artefact is made of. Nothing read here can run code."""
+"""Save and load folders of JSON and safetensors, the format of all saved artifacts. Loading never runs code."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from ganq_irl.files import new_file, open_file, read_json, replacing_folder, req
 CONFIG_FILE = "config.json"
 TENSORS_FILE = "tensors.safetensors"
 LARGEST_HEADER = 2**22
-"""Bytes that may describe the tensors of a file, which lie at its beginning: room for some 40 000 tensors."""
+"""Maximum size in bytes of a file's header, which describes its tensors: enough for about 40,000 tensors."""
 
 DESCRIBED = 32
-"""Memory that a byte of this description takes once each tensor is an object."""
+"""Memory per byte of the header once each tensor is an object."""
 
 _SPARE_BYTES = 2**26
-_LAYER_BYTES = 2**12  # what a layer of a few numbers takes
+_LAYER_BYTES = 2**12  # minimum memory of a layer
 
 
 def save_folder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write ``config.json`` and ``tensors.safetensors``; the config gains a SHA-256 of both.
+    """Write ``config.json`` and ``tensors.safetensors``, with a SHA-256 of both in the config.
 
     Raises:
-        StorageError: ``folder`` is a file, or a folder that holds anything else, which replacing it would delete.
+        StorageError: ``folder`` is a file, or contains other files, which would be deleted.
     """
     folder = Path(folder)
     others = sorted({path.name for path in folder.iterdir()} - {CONFIG_FILE, TENSORS_FILE}) if folder.is_dir() else []
     if others:
-        raise StorageError(f"{folder} holds other files ({', '.join(others[:5])}); choose an empty or a new folder")
+        raise StorageError(f"{folder} contains other files ({', '.join(others[:5])}); choose an empty or a new folder")
     with replacing_folder(folder) as scratch:
         write_folder(scratch, config, tensors)
 
 
 def write_folder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """As ``save_folder``, into a folder that the caller already replaces as a whole."""
+    """Write the files of ``save_folder`` into a folder that the caller replaces as a whole."""
     folder.mkdir(exist_ok=True)
     with new_file(folder / TENSORS_FILE) as file:
         file.write(save({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}))
@@ -57,10 +57,10 @@ def write_folder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, 
 
 
 def usable_device(device: torch.device | str) -> torch.device:
-    """The device by its name; "auto" is a GPU where there is one.
+    """Return a device by name; "auto" is a GPU if there is one.
 
     Raises:
-        ConfigurationError: torch knows no such device, it is neither a CPU nor CUDA, or it is not there.
+        ConfigurationError: the device is unknown to torch, is neither CPU nor CUDA, or is not available.
     """
     has_cuda = torch.cuda.is_available()
     try:
@@ -77,15 +77,15 @@ def usable_device(device: torch.device | str) -> torch.device:
 
 
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what ``save_folder`` wrote, checking its SHA-256.
+    """Load a folder written by ``save_folder`` and check its SHA-256.
 
     Raises:
-        StorageError: a file is missing, truncated, altered, a link, or not what it should be.
+        StorageError: a file is missing, truncated, altered, a link, or invalid.
     """
     folder = require_plain(folder)
     for name in (CONFIG_FILE, TENSORS_FILE):
         if not (folder / name).is_file():
-            raise StorageError(f"{folder} holds no {name}: not a folder that ganq-irl saved, or an incomplete copy of one")
+            raise StorageError(f"{folder} holds no {name}: it was not saved by ganq-irl, or is an incomplete copy")
     try:
         config = read_json(folder / CONFIG_FILE)
     except StorageError as error:
@@ -110,11 +110,11 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[
 
 
 def check_tensors(path: Path) -> None:
-    """Raise unless there is room for a file of tensors, and for the description at its beginning.
+    """Check that there is memory for a file of tensors and its header.
 
     Raises:
         ReadLimitExceeded: there is not.
-        StorageError: it describes more tensors than any of ours, or is no regular file.
+        StorageError: the header is too large, or the path is not a regular file.
         OSError: it cannot be read.
     """
     with open_file(path) as file:
@@ -131,11 +131,11 @@ def check_tensors(path: Path) -> None:
 
 @contextlib.contextmanager
 def building_for(tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Build networks that are to be filled with these tensors, within a few times their memory.
+    """Limit the networks built inside to a few times the memory of the tensors that will fill them.
 
     Raises:
-        ReadLimitExceeded: there is no room for them.
-        StorageError: a description asks for far more than there is to fill it with, before that is allocated.
+        ReadLimitExceeded: they exceed the budget.
+        StorageError: a description asks for much larger networks; raised before they are allocated.
     """
     allowed = _SPARE_BYTES + 4 * sum(tensor.nbytes for tensor in tensors.values())
     budget.current().check(allowed, "a network")
@@ -144,7 +144,7 @@ def building_for(tensors: Mapping[str, Tensor]) -> Iterator[None]:
 
 
 class _Allowance(TorchDispatchMode):
-    """Torch's operations that make a tensor of a given size, up to so many bytes together."""
+    """Limit the total size of the tensors that torch allocates."""
 
     def __init__(self, n_bytes: int) -> None:
         super().__init__()
@@ -154,12 +154,12 @@ class _Allowance(TorchDispatchMode):
         if args and isinstance(args[0], list | tuple) and all(isinstance(extent, int) for extent in args[0]):
             self.left -= max(_LAYER_BYTES, 4 * math.prod(args[0]))
             if self.left < 0:
-                raise StorageError(f"networks of {tuple(args[0])} and more, for which there are not as many numbers")
+                raise StorageError(f"networks of {tuple(args[0])} and more are larger than the saved tensors")
         return func(*args, **(kwargs or {}))
 
 
 def _checksum(config: Mapping[str, Any], tensors_file: Path) -> str:
-    """SHA-256, in hexadecimal, of a config without its checksum and of a file of tensors."""
+    """Return the SHA-256, in hexadecimal, of a config without its checksum and a file of tensors."""
     with open(tensors_file, "rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(json.dumps(config).encode())
@@ -169,12 +169,12 @@ def _checksum(config: Mapping[str, Any], tensors_file: Path) -> str:
 def flatten_state(state: Any, prefix: str = "") -> tuple[Any, dict[str, Tensor]]:
     """Split a nested state (dicts, lists, tensors, JSON scalars) into a JSON skeleton and its tensors.
 
-    In the skeleton a tensor is ``{"tensor": name}`` and a dict a list of pairs, since JSON would turn the integer keys of an
-    optimiser's state into strings. ``unflatten_state`` is the inverse.
+    In the skeleton a tensor is ``{"tensor": name}`` and a dict is a list of pairs, because JSON would turn the integer keys
+    of an optimizer's state into strings. ``unflatten_state`` is the inverse.
 
     Raises:
-        StorageError: a value is neither a tensor nor JSON, a key neither a string nor an integer, or two tensors would get
-            one name.
+        StorageError: a value is neither a tensor nor JSON, a key is neither a string nor an integer, or two tensors would
+            get the same name.
     """
     if isinstance(state, Tensor):
         return {"tensor": prefix}, {prefix: state}
@@ -194,7 +194,7 @@ def flatten_state(state: Any, prefix: str = "") -> tuple[Any, dict[str, Tensor]]
 
 
 def unflatten_state(skeleton: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """Rebuild the state that ``flatten_state`` split.
+    """Rebuild a state split by ``flatten_state``.
 
     Raises:
         StorageError: the skeleton is malformed or names a tensor that is absent.

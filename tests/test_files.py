@@ -55,7 +55,7 @@ def test_what_is_no_file_and_no_folder_is_refused_anywhere_in_a_folder(planted, 
     for elsewhere in (tmp_path, tmp_path / "folder" / "deep" / "er" / "file", tmp_path / "nowhere"):
         path = folder.relative_to(tmp_path) / place
         PLANTED[planted](path, elsewhere)
-        with pytest.raises(StorageError, match=rf"{place} is {planted}, which is neither read nor written through"):
+        with pytest.raises(StorageError, match=rf"{place} is {planted}, which ganq-irl does not follow"):
             require_plain("folder")
         path.unlink()
 
@@ -89,14 +89,14 @@ def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path, monke
 
 def test_a_folder_without_end_is_not_walked(folder, monkeypatch):
     monkeypatch.setattr(files, "MOST_ENTRIES", 2)
-    with pytest.raises(StorageError, match="holds more than 2 files"):
+    with pytest.raises(StorageError, match="contains more than 2 files"):
         require_plain(folder)
 
 
 def test_a_second_name_of_a_file_is_no_harm_to_readers_but_to_writers(folder, tmp_path):
     (folder / "log").hardlink_to(folder / "deep" / "er" / "file")
     require_plain(folder)
-    with pytest.raises(StorageError, match="is a hard link: a file elsewhere would be written to as well"):
+    with pytest.raises(StorageError, match="is a hard link, so writing would also change a file elsewhere"):
         require_own(folder)
     with pytest.raises(StorageError, match="is a hard link"), locked(folder):
         pass

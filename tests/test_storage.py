@@ -120,7 +120,7 @@ def test_truncated_files(saved, name, kept):
 @pytest.mark.parametrize("name", [CONFIG_FILE, TENSORS_FILE])
 def test_missing_files(saved, name):
     (saved / name).unlink()
-    with pytest.raises(StorageError, match=rf"holds no {name}: not a folder that ganq-irl saved"):
+    with pytest.raises(StorageError, match=rf"holds no {name}: it was not saved by ganq-irl"):
         load_folder(saved)
 
 
@@ -189,7 +189,7 @@ def test_a_failure_without_an_old_folder_leaves_nothing(tmp_path):
 def test_other_files_are_never_deleted(tmp_path):
     """A user who saves into a folder of work must not lose it."""
     (tmp_path / "thesis.tex").write_text("years")
-    with pytest.raises(StorageError, match=r"holds other files \(thesis.tex\); choose an empty or a new folder"):
+    with pytest.raises(StorageError, match=r"contains other files \(thesis.tex\); choose an empty or a new folder"):
         save_folder(tmp_path, CONFIG, TENSORS)
     assert listing(tmp_path) == ["thesis.tex"]
     with pytest.raises(StorageError, match="is a file, expected a folder"):
