@@ -2,7 +2,7 @@
 
     python benchmarks/ring.py
 
-trains `ganq_irl.algorithms.gan.GAN` on draws from the ring with the shared learner. The baseline is binary cross-entropy
+trains `examples.gan.GAN` on draws from the ring with the shared learner. The baseline is binary cross-entropy
 without a stabiliser; every other row changes one thing, a stabiliser at its default settings or the loss. Each is run twice:
 with Adam's first moment at 0.5, where the plain game is quiet, and at 0.9, where it is not. A figure is the mean and the
 deviation over the seeds of 2500 samples each: modes covered of 8, and the share of samples within three deviations of a mode
@@ -27,10 +27,10 @@ from matplotlib.figure import Figure
 from torch import nn
 from tqdm import tqdm
 
-from ganq_irl.algorithms.gan import GAN
+from examples.gan import GAN
+from examples.ring import RADIUS, ring_quality, sample_ring
 from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.discriminator import LOSSES, STABILIZERS
-from ganq_irl.environments.ring import RADIUS, ring_quality, sample_ring
 from ganq_irl.errors import TrainingDiverged
 
 BETAS = (0.5, 0.9)

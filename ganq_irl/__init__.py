@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "ganq_irl.algorithms": (
-        *("AIRL", "BC", "DAC", "FAIRL", "GAIL", "GAIfO", "GAN", "GANQ", "IQLearn", "SQIL", "VAIL", "WAIL"),
+        *("AIRL", "BC", "DAC", "FAIRL", "GAIL", "GAIfO", "GANQ", "IQLearn", "SQIL", "VAIL", "WAIL"),
         *("AdversarialImitation", "ContinuousGANQ", "OffPolicyImitation", "SoftQReward", "warm_start"),
     ),
     "ganq_irl.rewards": (

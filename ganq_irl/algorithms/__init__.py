@@ -9,7 +9,6 @@ from ganq_irl.algorithms.dac import DAC
 from ganq_irl.algorithms.fairl import FAIRL
 from ganq_irl.algorithms.gaifo import GAIfO
 from ganq_irl.algorithms.gail import GAIL
-from ganq_irl.algorithms.gan import GAN
 from ganq_irl.algorithms.ganq import GANQ, ContinuousGANQ
 from ganq_irl.algorithms.iq_learn import IQLearn
 from ganq_irl.algorithms.iq_reward import SoftQReward
@@ -29,7 +28,6 @@ __all__ = [
     "DAC",
     "FAIRL",
     "GAIL",
-    "GAN",
     "GANQ",
     "SQIL",
     "VAIL",

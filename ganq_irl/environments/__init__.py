@@ -13,7 +13,6 @@ CONTINUING_ACROBOT = "ganq_irl/ContinuingAcrobot-v0"
 BANDIT = "ganq_irl/Bandit-v0"
 FOUR_MODE_CHAIN = "ganq_irl/FourModeChain-v0"
 SMALL_MDP = "ganq_irl/SmallMDP-v0"
-BLIND_ACTOR = "ganq_irl/BlindActor-v0"
 CHAIN = "ganq_irl/Chain-v0"
 GRIDWORLD = "ganq_irl/Gridworld-v0"
 WINDY_GRIDWORLD = "ganq_irl/WindyGridworld-v0"
@@ -38,7 +37,6 @@ _ENTRY_POINTS: dict[str, tuple[str, int | None]] = {  # id -> entry point, time 
     BANDIT: ("tabular:bandit", None),
     FOUR_MODE_CHAIN: ("tabular:four_mode_chain", None),
     SMALL_MDP: ("tabular:small_mdp", 200),
-    BLIND_ACTOR: ("blind_actor:BlindActorEnv", None),
     CHAIN: ("mazes:chain", 50),
     GRIDWORLD: ("mazes:gridworld", 50),
     WINDY_GRIDWORLD: ("mazes:windy_gridworld", 50),

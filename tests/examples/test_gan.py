@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganq_irl.algorithms.gan import GAN, as_batch
+from examples.gan import GAN, as_batch, main
 from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.discriminator import LOSSES, STABILIZERS
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, TrainingDiverged
@@ -156,3 +156,9 @@ def test_divergence_is_said():
 
     with pytest.raises(TrainingDiverged, match="spectral-norm"):
         GAN(Diverging(), normal(), latent_dim=1).learn(1)
+
+
+def test_the_example_covers_the_ring(capsys):
+    main(n_updates=300)
+    covered = int(capsys.readouterr().out.split()[0])
+    assert covered >= 2  # untrained, it covers none

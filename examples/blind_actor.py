@@ -42,9 +42,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from torch import Tensor, nn
 
-from ganq_irl.environments.ring import sample_ring
+from examples.ring import sample_ring
+from ganq_irl.discriminator import STATE, Discriminator, Encoded, InputEncoder, build_loss
 from ganq_irl.errors import ConfigurationError
 
 
@@ -86,3 +89,39 @@ class BlindActorEnv(gym.Env[np.ndarray, np.ndarray]):
         shown_real = bool(toss < self.show_real)
         shown = self.real[row].copy() if shown_real else np.asarray(action, np.float32)
         return shown, float(shown_real), True, False, {"shown_real": shown_real}
+
+
+def main(n_steps: int = 500) -> None:
+    """Compare the gradient that the actor gets through the critic with that of a GAN's generator."""
+    torch.manual_seed(0)
+    env = BlindActorEnv()
+    actor = nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 2)).double()  # sees noise, and nothing else
+    critic = Discriminator(InputEncoder(env.observation_space, env.action_space, STATE)).double()
+
+    def score(x: Tensor) -> Tensor:
+        unused = torch.zeros(len(x))
+        return critic.score(Encoded(x, dones=unused, offset=unused))
+
+    actions = actor(torch.randn(n_steps, 2, dtype=torch.float64))
+    env.reset(seed=0)
+    shown, rewards = [], []
+    for action in actions.detach().numpy():
+        env.reset()
+        sample, reward, *_ = env.step(action)
+        shown.append(torch.as_tensor(sample))
+        rewards.append(reward)
+    was_real = torch.tensor(rewards) == 1.0
+    # The actor's own samples keep their gradient.
+    mixed = torch.where(was_real[:, None], torch.stack(shown).double(), actions)
+
+    fakes = score(actions[~was_real])
+    share = len(fakes) / len(actions)  # of the steps that showed a generated sample: 1 - p, but for the coin
+    weight = torch.sigmoid(fakes).detach()
+    critic_path = torch.autograd.grad(-torch.sigmoid(score(mixed)).mean(), actor.parameters(), retain_graph=True)
+    generator = torch.autograd.grad(share * (weight * build_loss("bce").generator(fakes)).mean(), actor.parameters())
+    gap = max((a - b).abs().max().item() for a, b in zip(critic_path, generator, strict=True))
+    print(f"{share:.3f} of the steps showed a generated sample; largest difference between the gradients {gap:.1e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,10 +1,7 @@
-import contextlib
-import io
 import re
 import warnings
 from pathlib import Path
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -12,9 +9,8 @@ from gymnasium.utils.env_checker import check_env
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
+from examples.blind_actor import BlindActorEnv, main
 from ganq_irl.discriminator import LOSSES, STATE, Discriminator, DiscriminatorLearner, Encoded, InputEncoder, build_loss
-from ganq_irl.environments import BLIND_ACTOR
-from ganq_irl.environments.blind_actor import BlindActorEnv
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.types import Batch
 
@@ -133,16 +129,13 @@ def as_batch(samples):
     return Batch(samples, unused, samples, unused)
 
 
-def test_the_page_shows_what_it_says():
-    text = BRIDGE.read_text(encoding="utf-8")
-    program = re.search(r"```python\n(import gymnasium.*?)```", text, re.DOTALL).group(1)
-    printed = io.StringIO()
-    with torch.random.fork_rng(), contextlib.redirect_stdout(printed):
-        exec(program, {})
-    share, gap = re.search(r"^(\S+) of the steps .* (\S+)$", printed.getvalue()).groups()
+def test_the_example_prints_what_the_page_says(capsys):
+    with torch.random.fork_rng():
+        main()
+    share, gap = re.search(r"^(\S+) of the steps .* (\S+)$", capsys.readouterr().out).groups()
     assert float(share) == pytest.approx(0.5, abs=0.05)
     assert float(gap) < 1e-15
-    assert f"{share} of the steps" in text
+    assert f"{share} of the steps" in BRIDGE.read_text(encoding="utf-8")
 
 
 # The environment
@@ -153,7 +146,7 @@ def test_gymnasium_finds_nothing_to_complain_about():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message=".*symmetric and normalized")  # actions are in the units of the data
-        check_env(gym.make(BLIND_ACTOR).unwrapped, skip_render_check=True)
+        check_env(BlindActorEnv(), skip_render_check=True)
 
 
 def test_the_actor_is_blind_and_cannot_change_the_reward():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ganq_irl.environments.ring import ring_centers, ring_quality, sample_ring
+from examples.ring import ring_centers, ring_quality, sample_ring
 
 
 def test_true_data_cover_all_modes_with_the_quality_of_a_normal():
