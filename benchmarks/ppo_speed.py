@@ -34,7 +34,7 @@ def make_fast_ppo(env_id: str, shape: tuple[int, int]) -> FastPPO:
     model = FastPPO(
         "MlpPolicy", make_env(env_id), n_steps=N_STEPS, batch_size=shape[0], n_epochs=shape[1], seed=0, device="cpu"
     )
-    assert model.fallback_reason is None
+    assert model.slow_reason is None
     return model
 
 

@@ -19,11 +19,11 @@ def imported(path: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def why_not_accelerated(path: str, model: Any) -> str | None:
+def why_slow(path: str, model: Any) -> str | None:
     """Return the first reason why an accelerated twin would not compute the same as ``model``; None if it does.
 
     Args:
-        path: ``module:name`` of a class with a static method ``why_not``, which gives that reason.
+        path: ``module:name`` of a class with a static method ``why_slow``, which gives that reason.
         model: what is to be accelerated.
     """
-    return imported(path).why_not(model) if is_installed(path) else f"{path} is not installed"
+    return imported(path).why_slow(model) if is_installed(path) else f"{path} is not installed"

@@ -12,9 +12,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 
 from ganq_irl.accelerated.ppo import FastPPO
-from ganq_irl.accelerated.ppo.heads import head_of
-from ganq_irl.accelerated.ppo.networks import Mlp
-from ganq_irl.accelerated.ppo.support import actor_modules
+from ganq_irl.accelerated.ppo.networks import ActorCritic, actor_modules
 from ganq_irl.accelerated.ppo.update import Epoch, Minibatch, PPOLoss, Updater
 from ganq_irl.generators.schedules import LinearSchedule
 from tests.scripted import SpacesEnv, WalkEnv, flat, vec_env
@@ -67,7 +65,7 @@ def both(make, rollouts=3, **options):
         model = build(cls, env, **options)
         model.learn(rollouts * model.n_steps * env.num_envs, callback=seen)
         pair.append((model, seen))
-    assert pair[1][0].fallback_reason is None
+    assert pair[1][0].slow_reason is None
     return pair
 
 
@@ -194,7 +192,8 @@ def test_actions_are_sb3s_bit_for_bit_and_so_is_the_random_state_left(action_spa
     with torch.no_grad():
         expected, state = policy(observations)[0], torch.get_rng_state()
         torch.manual_seed(1)
-        given = head_of(policy).sample(Mlp(actor_modules(policy))(observations))
+        network = ActorCritic(policy)
+        given = network.head.sample(network.actor(observations))
     assert torch.equal(given.reshape(expected.shape), expected)
     assert torch.equal(torch.get_rng_state(), state)
 

@@ -88,7 +88,7 @@ def spaces_env(observation_space=BOX, action_space=DISCRETE):
         ("MultiBinary space", "MlpPolicy", BOX, spaces.MultiBinary(3), {}),
         ("state-dependent", "MlpPolicy", BOX, spaces.Box(-1, 1, (2,)), {"use_sde": True}),
         ("class Doubled", "MlpPolicy", BOX, DISCRETE, {"policy_kwargs": {"features_extractor_class": Doubled}}),
-        ("activation GELU", "MlpPolicy", BOX, DISCRETE, {"policy_kwargs": {"activation_fn": nn.GELU}}),
+        ("GELU layer", "MlpPolicy", BOX, DISCRETE, {"policy_kwargs": {"activation_fn": nn.GELU}}),
         ("Careful overrides evaluate_actions", Careful, BOX, DISCRETE, {}),
         ("Dropout", WithDropout, BOX, DISCRETE, {}),
         ("class OwnBuffer", "MlpPolicy", BOX, DISCRETE, {"rollout_buffer_class": OwnBuffer}),
@@ -99,8 +99,8 @@ def test_what_is_left_to_sb3_is_sb3_to_the_last_bit(reason, policy, observation_
     for cls in (PPO, FastPPO):  # one after the other: the spaces are shared, and samples drawn from them
         models.append(build(cls, policy, spaces_env(observation_space, action_space), **options))
         models[-1].learn(128 if policy != "CnnPolicy" else 64)
-    assert reason in models[1].fallback_reason
-    assert models[1].fallback_reason in caplog.text
+    assert reason in models[1].slow_reason
+    assert models[1].slow_reason in caplog.text
     assert torch.equal(flat(models[0].policy), flat(models[1].policy))
     assert models[0].logger.name_to_value.keys() == models[1].logger.name_to_value.keys()
     assert len(caplog.records) == 1, "said once, not at every turn"
@@ -121,27 +121,35 @@ def test_what_is_left_to_sb3_is_sb3_to_the_last_bit(reason, policy, observation_
 )
 def test_what_was_changed_after_building_is_noticed_when_learn_begins(reason, change, caplog):
     model = build(FastPPO)
-    assert model.fallback_reason is None
+    assert model.slow_reason is None
     assert not caplog.records
     change(model.policy)
     model._setup_learn(64)
-    assert reason in model.fallback_reason
+    assert reason in model.slow_reason
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
 def test_subclasses_that_change_only_sizes_stay_fast():
-    assert build(FastPPO, Narrow).fallback_reason is None
+    assert build(FastPPO, Narrow).slow_reason is None
 
 
-def test_adam_is_fused_unless_asked_otherwise():
-    group = build(FastPPO).policy.optimizer.param_groups[0]
-    assert group["fused"]
-    assert (group["eps"], group["lr"]) == (1e-5, 3e-4)
-    assert not build(FastPPO, policy_kwargs={"optimizer_kwargs": {"eps": 1e-4}}).policy.optimizer.param_groups[0]["fused"]
-    own = build(FastPPO, Decayed).policy.optimizer.param_groups[0]
-    assert (own["weight_decay"], own["fused"]) == (0.1, None)
-    rmsprop = build(FastPPO, policy_kwargs={"optimizer_class": torch.optim.RMSprop}).policy.optimizer
-    assert isinstance(rmsprop, torch.optim.RMSprop)
+@pytest.mark.parametrize(
+    ("policy", "policy_kwargs"),
+    [
+        ("MlpPolicy", {}),
+        ("MlpPolicy", {"optimizer_kwargs": {"eps": 1e-4}}),
+        ("MlpPolicy", {"optimizer_class": torch.optim.RMSprop}),
+        (Decayed, {}),
+    ],
+)
+def test_the_optimiser_is_the_one_of_the_policy(policy, policy_kwargs):
+    theirs, ours = (build(cls, policy, policy_kwargs=dict(policy_kwargs)).learn(64) for cls in (PPO, FastPPO))
+    assert ours.slow_reason is None
+    assert type(ours.policy.optimizer) is type(theirs.policy.optimizer)
+    given, wanted = (model.policy.optimizer.state_dict() for model in (ours, theirs))
+    assert given["param_groups"] == wanted["param_groups"]
+    assert [set(state) for state in given["state"].values()] == [set(state) for state in wanted["state"].values()]
+    torch.testing.assert_close(flat(ours.policy), flat(theirs.policy), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("saved_as", "loaded_as"), [(FastPPO, FastPPO), (FastPPO, PPO), (PPO, FastPPO)])
@@ -268,7 +276,7 @@ def test_imitation_with_it_is_imitation_with_sb3s(algorithm, normalize_values):
         imitation = imitator(algorithm, model, demonstrations(WalkEnv()), normalize_values=normalize_values)
         imitation.learn(3 * 64)
         learned.append((flat(model.policy), flat(imitation.learner.discriminator), model.rollout_buffer))
-    assert generator("fast-ppo").fallback_reason is None
+    assert generator("fast-ppo").slow_reason is None
     (policy, discriminator, buffer), (our_policy, our_discriminator, our_buffer) = learned
     for field in ("rewards", "values", "log_probs", "advantages", "returns"):
         np.testing.assert_allclose(getattr(our_buffer, field), getattr(buffer, field), rtol=1e-4, atol=1e-5, err_msg=field)

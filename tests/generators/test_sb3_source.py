@@ -56,10 +56,10 @@ def test_where_sb3_has_changed_its_own_code_runs_and_the_log_says_why(owner, cha
     before = build(PPO).learn(128)
     monkeypatch.setattr(owner, changed.__name__, changed)
     theirs, ours = build(PPO).learn(128), build(FastPPO).learn(128)
-    assert f"{owner.__name__}.{changed.__name__} of Stable-Baselines3" in ours.fallback_reason
-    assert source_digest(changed) in ours.fallback_reason
+    assert f"{owner.__name__}.{changed.__name__} of Stable-Baselines3" in ours.slow_reason
+    assert source_digest(changed) in ours.slow_reason
     assert [record.message for record in caplog.records] == [
-        f"FastPPO runs Stable-Baselines3's own code here: {ours.fallback_reason}"
+        f"FastPPO runs Stable-Baselines3's own code here: {ours.slow_reason}"
     ]
     assert torch.equal(flat(theirs.policy), flat(ours.policy))
     assert not torch.equal(flat(before.policy), flat(ours.policy))
@@ -67,10 +67,10 @@ def test_where_sb3_has_changed_its_own_code_runs_and_the_log_says_why(owner, cha
 
 def test_a_change_between_two_calls_of_learn_is_noticed(monkeypatch):
     model = build(FastPPO).learn(64)
-    assert model.fallback_reason is None
+    assert model.slow_reason is None
     monkeypatch.setattr(PPO, "train", train)
     model.learn(64)
-    assert "PPO.train" in model.fallback_reason
+    assert "PPO.train" in model.slow_reason
 
 
 def test_a_method_that_others_have_wrapped_counts_as_changed(monkeypatch):

@@ -24,11 +24,13 @@ class FlatAdam:
         self._optimizer, self._vector = optimizer, vector
         self._mean, self._square = torch.zeros_like(vector.data), torch.zeros_like(vector.data)
         self._steps = torch.zeros(len(vector.parameters), dtype=torch.float32, device=vector.data.device)
+        # Parameter by parameter, not the vectors as a whole: torch's kernel rounds the last few entries of a tensor
+        # in another way, and this way every number is the one that torch.optim.Adam(fused=True) gives.
+        self._pieces = [vector.pieces(each) for each in (vector.data, vector.gradient, self._mean, self._square)]
+        self._counts = list(self._steps.unbind())
         self._states: list[dict[str, Tensor]] = [
             {"step": step, "exp_avg": mean, "exp_avg_sq": square}
-            for step, mean, square in zip(
-                self._steps.unbind(), vector.pieces(self._mean), vector.pieces(self._square), strict=True
-            )
+            for step, mean, square in zip(self._counts, *self._pieces[2:], strict=True)
         ]
         self.adopt()
 
@@ -49,13 +51,14 @@ class FlatAdam:
         (group,) = self._optimizer.param_groups
         beta1, beta2 = group["betas"]
         self._steps.add_(1)
+        parameters, gradients, means, squares = self._pieces
         torch._fused_adam_(
-            [self._vector.data],
-            [self._vector.gradient],
-            [self._mean],
-            [self._square],
+            parameters,
+            gradients,
+            means,
+            squares,
             [],
-            [self._steps[0]],
+            self._counts,
             lr=group["lr"],
             beta1=beta1,
             beta2=beta2,

@@ -57,14 +57,16 @@ def reasons_of_optimizer(optimizer: torch.optim.Optimizer, parameters: Iterable[
         optimizer: that autograd would step.
         parameters: that learn.
     """
-    group = optimizer.param_groups[0]
+    group, parameters = optimizer.param_groups[0], {*parameters}
     if type(optimizer) is not torch.optim.Adam or any(group.get(option) for option in _ADAM_OPTIONS):
         yield "another optimiser than plain Adam"
-    elif len(optimizer.param_groups) > 1 or {*group["params"]} != {*parameters}:
+    elif len(optimizer.param_groups) > 1 or not parameters <= {*group["params"]}:
         yield "an optimiser that does not hold the network's parameters in one group"
+    elif any(other.grad is not None for other in {*group["params"]} - parameters):
+        yield "an optimiser of parameters beside the network's"  # older SB3 gives DQN's the target's, which never learn
     elif isinstance(group["lr"], Tensor):
         yield "a learning rate that is a tensor"
-    elif len({float(state.get("step", 0)) for state in map(optimizer.state.get, group["params"]) if state}) > 1:
+    elif len({float(state.get("step", 0)) for state in map(optimizer.state.get, parameters) if state}) > 1:
         yield "an optimiser whose parameters have taken different numbers of steps"
 
 

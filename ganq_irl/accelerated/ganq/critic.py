@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from ganq_irl.accelerated.ganq.networks import Mlp, Views
+from ganq_irl.accelerated.core import Dense, ParameterVector, layers_of
+from ganq_irl.accelerated.ganq.generator import arrays_of
 from ganq_irl.discriminator import ReturnDiscriminator
 
 
@@ -29,24 +32,26 @@ class FastCritic:
     """D(x | s, a) = w_0 x + Σ_k w_k t_k(x), with t_k(x) = tanh(α_k x + β_k) and w a network's output at (s, a).
 
     Args:
-        critic: what is computed; it is read at construction alone.
-        values: of its parameters.
+        critic: what is computed.
+        vector: holds its parameters.
         penalty_weight: λ.
     """
 
-    def __init__(self, critic: ReturnDiscriminator, values: Views, penalty_weight: float) -> None:
-        self._critic, self._penalty_weight = critic, penalty_weight
-        self._network = Mlp(critic.network.layers, values)
-        self._alpha, self._beta = values[critic.frequencies][:, None], values[critic.phases][:, None]
+    def __init__(self, critic: ReturnDiscriminator, vector: ParameterVector, penalty_weight: float) -> None:
+        self._penalty_weight = penalty_weight
+        own = critic.frequencies, critic.phases
+        self._alpha, self._beta = (array[:, None] for array in arrays_of(own, vector, vector.data))
+        self._of_alpha, self._of_beta = arrays_of(own, vector, vector.gradient)
+        self._network = Dense(layers_of([list(critic.network.layers)], vector))
 
-    def read(self, observations: np.ndarray, at: np.ndarray) -> None:
+    def read(self, observations: Tensor, at: np.ndarray) -> None:
         """Take w at each (s, a).
 
         Args:
             observations: ``(batch, dim)``.
             at: which of the ``batch * n_actions`` weights are of the actions taken, ``(batch,)``.
         """
-        outputs = self._network(observations)
+        outputs = self._network(observations).numpy()
         self._at, self._width = at, outputs.shape[1]
         self._w = np.ascontiguousarray(outputs.reshape(-1, 1 + len(self._alpha)).take(at, axis=0).T)  # (1 + K, batch)
 
@@ -59,16 +64,13 @@ class FastCritic:
         """D, of ``x`` and in its shape, ``(n, batch)``."""
         return self._scores(x, self._units(x))
 
-    def backward(
-        self, real: np.ndarray, fake: np.ndarray, between: np.ndarray, gradients: Views, *, judges: bool
-    ) -> Judgement | None:
+    def backward(self, real: np.ndarray, fake: np.ndarray, between: np.ndarray, *, judges: bool) -> Judgement | None:
         """Write the gradient of L = mean D(fake) - mean D(real) + λ mean (∂D/∂x)², the last at the interpolates.
 
         Args:
             real: samples, ``(n, batch)``.
             fake: samples.
             between: interpolates.
-            gradients: where to.
             judges: whether scores are wanted, which the gradient does not need.
         """
         n, size = len(real), real.size
@@ -92,19 +94,19 @@ class FastCritic:
         dt[: 2 * n] *= sign[:, None, None]
         penal *= t[2 * n :]
         np.multiply(penal, -2 * self._alpha, out=dt[2 * n :])
-        gradients[self._critic.phases][:] = (w * _sum(dt)).sum(axis=1)
+        np.sum(w * _sum(dt), axis=1, out=self._of_beta)
         judgement = self._judge(x[: 2 * n], t[: 2 * n], slopes) if judges else None
         of_alpha = _sum(np.multiply(x[:, None], dt, out=dt))
         of_alpha += of_slopes
         of_alpha *= w
-        gradients[self._critic.frequencies][:] = of_alpha.sum(axis=1)
-        self._backward_network(of_w, gradients)
+        np.sum(of_alpha, axis=1, out=self._of_alpha)
+        self._backward_network(of_w)
         return judgement
 
-    def _backward_network(self, of_w: np.ndarray, gradients: Views) -> None:
+    def _backward_network(self, of_w: np.ndarray) -> None:
         of_outputs = np.zeros((len(self._at), self._width), np.float32)
         of_outputs.reshape(-1, len(of_w))[self._at] = of_w.T
-        self._network.backward(of_outputs, gradients)
+        self._network.backward(torch.from_numpy(of_outputs))
 
     def _judge(self, x: np.ndarray, units: np.ndarray, slopes: np.ndarray) -> Judgement:
         scores = self._scores(x, units)

@@ -1,9 +1,9 @@
-"""What the fast update is exact for; anything else goes through autograd and ``DiscriminatorLearner.update``."""
+"""Decide where the accelerated update is exact; everything else goes through autograd."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
@@ -12,10 +12,11 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
-from ganq_irl.accelerated.ganq.networks import slope_of
+from ganq_irl.accelerated.core import reasons_of_layers, reasons_of_optimizer, reasons_of_parameters
 from ganq_irl.discriminator import DiscriminatorLearner, ReturnDiscriminator
 from ganq_irl.discriminator.losses import Wasserstein
 from ganq_irl.discriminator.stabilizers.penalty import ZeroCenteredGradientPenalty
+from ganq_irl.generators.sb3_source import FLAT_OBSERVATIONS, why_changed
 from ganq_irl.networks.q_networks import ActionOutputs
 from ganq_irl.networks.return_models import LocationShapeGenerator
 
@@ -47,12 +48,15 @@ class ReturnLearner(Protocol):
         """Draw the noise of one minibatch, ``(n_samples,)``."""
 
 
-def why_not_fast(model: ReturnLearner) -> str | None:
-    """The first reason for which the fast update would not be exact; None where it is."""
+def why_slow(model: ReturnLearner) -> str | None:
+    """Return the first reason why the accelerated update would not be exact; None if it is."""
     return next(_reasons(model), None)
 
 
 def _reasons(model: ReturnLearner) -> Iterator[str]:
+    changed = why_changed(FLAT_OBSERVATIONS)
+    if changed is not None:
+        yield changed
     learner = model.adversary.learner
     if model.device.type != "cpu":
         yield f"the device {model.device}"
@@ -69,7 +73,10 @@ def _reasons(model: ReturnLearner) -> Iterator[str]:
     yield from _reasons_of_generator(model)
     yield from _reasons_of_critic(learner.discriminator)
     for owner, network in ((model.policy, model.q_net), (learner, learner.discriminator)):
-        yield from _reasons_of_optimizer(owner.optimizer, network)
+        yield from reasons_of_parameters(network)
+        yield from reasons_of_optimizer(owner.optimizer, network.parameters())
+        if any(parameter.dtype != torch.float32 for parameter in network.parameters()):
+            yield "parameters that are not float32"
 
 
 def _reasons_of_observations(model: ReturnLearner) -> Iterator[str]:
@@ -93,7 +100,7 @@ def _reasons_of_generator(model: ReturnLearner) -> Iterator[str]:
         elif not len(network.base):
             yield "no hidden layer"
         else:
-            yield from _reasons_of_layers(list(network.base))
+            yield from reasons_of_layers(list(network.base))
 
 
 def _reasons_of_critic(critic: nn.Module) -> Iterator[str]:
@@ -104,38 +111,4 @@ def _reasons_of_critic(critic: nn.Module) -> Iterator[str]:
     elif critic.encoder._standardizes:
         yield "a critic that standardises"
     else:
-        yield from _reasons_of_layers(list(critic.network.layers))
-
-
-def _reasons_of_layers(layers: Sequence[nn.Module]) -> Iterator[str]:
-    for layer in layers[::2]:
-        if type(layer) is not nn.Linear or layer.bias is None:
-            yield f"a layer {layer} where a linear one with a bias is expected"
-    for layer in layers[1::2]:
-        if slope_of(layer) is None:
-            yield f"the activation {type(layer).__name__}"
-
-
-def _reasons_of_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module) -> Iterator[str]:
-    group = optimizer.param_groups[0]
-    parameters = list(network.parameters())
-    if type(optimizer) is not torch.optim.Adam or any(group.get(option) for option in _ADAM_OPTIONS):
-        yield "another optimiser than plain Adam"
-    elif len(optimizer.param_groups) > 1 or not {*parameters} <= {*group["params"]}:
-        yield "an optimiser that does not hold the network's parameters in one group"
-    elif any(other.grad is not None for other in {*group["params"]} - {*parameters}):
-        yield "an optimiser of parameters beside the network's"  # older SB3 gives it the target's, which never learn
-    for parameter in parameters:
-        if parameter.dtype != torch.float32 or not parameter.requires_grad or not parameter.is_contiguous():
-            yield "parameters that are frozen, not contiguous, or no float32"
-        if parameter._backward_hooks:
-            yield "a parameter with hooks"
-    if any(_has_hooks(module) for module in network.modules()):
-        yield "a network with hooks"
-
-
-_ADAM_OPTIONS = ("weight_decay", "amsgrad", "maximize", "capturable", "differentiable", "decoupled_weight_decay")
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
+        yield from reasons_of_layers(list(critic.network.layers))

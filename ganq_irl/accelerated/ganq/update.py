@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from ganq_irl.accelerated.core import FlatAdam, ParameterVector, clip_norm
 from ganq_irl.accelerated.ganq.critic import FastCritic, Judgement
 from ganq_irl.accelerated.ganq.generator import FastGenerator
-from ganq_irl.accelerated.ganq.support import ReturnLearner, why_not_fast
-from ganq_irl.accelerated.ganq.vectors import FlatAdam, Vector
+from ganq_irl.accelerated.ganq.support import ReturnLearner, why_slow
 from ganq_irl.discriminator.metrics import discriminator_metrics
 from ganq_irl.types import Batch, Observations
 
@@ -21,37 +19,31 @@ Metrics = dict[str, Tensor]
 class FastUpdate:
     """GAN-Q's steps, equal to those by autograd to rounding, with the same random draws, in a fraction of the time.
 
-    It is a context manager that gives ``step``. Networks and optimisers are read at construction and written by ``store``,
-    when the context ends; in between, torch's own are out of date.
-
     Args:
-        model: one that ``why_not_fast`` lets pass.
+        model: one that ``why_slow`` has nothing against. Its parameters and the state of its optimisers become views of the
+            vectors here.
     """
 
-    why_not = staticmethod(why_not_fast)
+    why_slow = staticmethod(why_slow)
 
     def __init__(self, model: ReturnLearner) -> None:
         learner = model.adversary.learner
         (self._penalty,) = learner.stabilizers
         self._learner, self._residuals = learner, model.adversary.residuals
         self._draw_noise = model.draw_noise
-        self._of_generator = FlatAdam(model.policy.optimizer, list(model.q_net.parameters()), model.max_grad_norm)
-        critic = learner.discriminator
-        self._of_critic = FlatAdam(learner.optimizer, list(critic.parameters()), learner.max_grad_norm)
-        self._average, self._average_rate = Vector(list(model.q_net_average.parameters())), model.average_rate
-        self._generator = FastGenerator(model.q_net, self._of_generator.parameters.views)
-        self._target = FastGenerator(model.q_net_target, {p: p.detach().numpy() for p in model.q_net_target.parameters()})
-        self._chooser = FastGenerator(model.q_net_average, self._average.views) if model.double_q else None
-        self._critic = FastCritic(critic, self._of_critic.parameters.views, self._penalty.weight)
-        self._td_weight, self._n_updates = model.td_weight, 0
+        self._vector, self._average, of_target, self._of_critic = (
+            ParameterVector([(parameter,) for parameter in network.parameters()])
+            for network in (model.q_net, model.q_net_average, model.q_net_target, learner.discriminator)
+        )
+        self._adam, self._max_grad_norm = FlatAdam(model.policy.optimizer, self._vector), model.max_grad_norm
+        self._critic_adam = FlatAdam(learner.optimizer, self._of_critic)
+        self._generator = FastGenerator(model.q_net, self._vector)
+        self._target = FastGenerator(model.q_net_target, of_target)
+        self._chooser = FastGenerator(model.q_net_average, self._average) if model.double_q else None
+        self._critic = FastCritic(learner.discriminator, self._of_critic, self._penalty.weight)
+        self._average_rate, self._td_weight = model.average_rate, model.td_weight
 
-    def __enter__(self) -> Callable[..., tuple[Metrics, Metrics]]:
-        return self.step
-
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if error is None:
-            self.store()
-
+    @torch.no_grad()
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the log tells of a divergence, as it does elsewhere
     def step(self, sampled: tuple[Batch, Tensor, Tensor], measures: bool) -> tuple[Metrics, Metrics]:
         """A step of the critic, then of the generator; with ``measures``, metrics of the generator and of the critic."""
@@ -71,7 +63,7 @@ class FastUpdate:
         judgement, norm = self._step_critic(real, fake, judges=measures)
         self._critic.read(observations, at)
         self._step_generator(outputs, at, fake, scale, of_means)
-        self._n_updates += 1
+        self._learner.n_updates += 1
         if not measures:
             return {}, {}
         of_generator = {"generator_loss": td_loss - self._critic.scores(fake).mean(), "value": means.mean()}
@@ -79,15 +71,8 @@ class FastUpdate:
         assert judgement is not None
         return _tensors(of_generator), self._critic_metrics(judgement, norm)
 
-    def store(self) -> None:
-        """Bring networks, optimisers and counters of the model up to date."""
-        for part in (self._of_generator, self._of_critic, self._average):
-            part.store()
-        self._learner.n_updates += self._n_updates
-        self._n_updates = 0
-
     def _targets(
-        self, next_observations: np.ndarray, rewards: np.ndarray, discounts: np.ndarray, noise: np.ndarray
+        self, next_observations: Tensor, rewards: np.ndarray, discounts: np.ndarray, noise: np.ndarray
     ) -> np.ndarray:
         """Σ_k γ^k r_k + γ^n G_target(z | s', a*), a* the action of the highest mean, ``(batch, n_samples)``."""
         outputs = self._target(next_observations, noise)
@@ -108,11 +93,13 @@ class FastUpdate:
         clipped = np.clip(errors, -1, 1)
         return self._td_weight * (clipped * (errors - 0.5 * clipped)).mean(), self._td_weight / len(errors) * clipped
 
-    def _step_critic(self, real: np.ndarray, fake: np.ndarray, judges: bool) -> tuple[Judgement | None, float]:
+    def _step_critic(self, real: np.ndarray, fake: np.ndarray, judges: bool) -> tuple[Judgement | None, Tensor | None]:
         weights = torch.rand(real.T.shape, generator=self._learner.rng).numpy().T
         between = fake + weights * (real - fake)
-        judgement = self._critic.backward(real, fake, between, self._of_critic.gradients, judges=judges)
-        return judgement, self._of_critic.step()
+        judgement = self._critic.backward(real, fake, between, judges=judges)
+        norm = _clipped(self._of_critic, self._learner.max_grad_norm)
+        self._critic_adam.step()
+        return judgement, norm
 
     def _step_generator(
         self, outputs: np.ndarray, at: np.ndarray, fake: np.ndarray, scale: float, of_means: np.ndarray | float
@@ -123,11 +110,12 @@ class FastUpdate:
         rows = np.empty((len(at), outputs.shape[2]), np.float32)
         rows[:, 0], rows[:, 1:] = of_samples.sum(axis=1) + of_means, of_samples
         _flat(gradient)[at] = rows
-        self._generator.backward(gradient, self._of_generator.gradients)
-        self._of_generator.step()
-        torch.from_numpy(self._average.data).lerp_(torch.from_numpy(self._of_generator.parameters.data), self._average_rate)
+        self._generator.backward(gradient)
+        _clipped(self._vector, self._max_grad_norm)
+        self._adam.step()
+        self._average.data.lerp_(self._vector.data, self._average_rate)
 
-    def _critic_metrics(self, judgement: Judgement, norm: float) -> Metrics:
+    def _critic_metrics(self, judgement: Judgement, norm: Tensor | None) -> Metrics:
         """Under the names, and in the order, of ``DiscriminatorLearner.update``."""
         real, fake = torch.from_numpy(judgement.real), torch.from_numpy(judgement.fake)
         penalty = self._penalty.weight * np.square(judgement.slopes).mean()
@@ -135,14 +123,19 @@ class FastUpdate:
             "loss": self._learner.loss.real(real).mean() + self._learner.loss.fake(fake).mean(),
             **discriminator_metrics(self._learner.loss, real, fake),
             **_tensors({f"penalty/{self._penalty.name}": penalty}),
-            **({} if self._learner.max_grad_norm is None else _tensors({"gradient_norm": norm})),
+            **({} if norm is None else {"gradient_norm": norm}),
         }
 
 
-def _rows(observations: Observations) -> np.ndarray:
-    """As SB3's FlattenExtractor and the critic's encoder have them, ``(batch, dim)``."""
+def _rows(observations: Observations) -> Tensor:
+    """Observations as SB3's FlattenExtractor and the critic's encoder pass them on, ``(batch, dim)``."""
     assert isinstance(observations, Tensor)
-    return observations.float().numpy().reshape(len(observations), -1)
+    return observations.float().flatten(1)
+
+
+def _clipped(vector: ParameterVector, max_norm: float | None) -> Tensor | None:
+    """Clip the gradient where there is a bound, and return its norm before."""
+    return None if max_norm is None else clip_norm(vector.gradient, max_norm)
 
 
 def _flat(outputs: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 
 from ganq_irl.accelerated.ppo.rollout import FrozenPolicy, Timeout, store_step
-from ganq_irl.accelerated.ppo.support import why_not_fast
+from ganq_irl.accelerated.ppo.support import why_slow
 from ganq_irl.accelerated.ppo.update import Epoch, Metrics, PPOLoss, Updater, approx_kl
 from ganq_irl.errors import TrainingDiverged
 
@@ -33,7 +33,7 @@ class FastPPO(PPO):
     - the update writes its gradient out instead of recording operations for autograd, and checks no distribution's
       arguments; the rows of an epoch are gathered once, and its minibatches are slices;
     - metrics are read once an update instead of several times a minibatch;
-    - Adam runs fused, unless ``policy_kwargs`` names an optimiser or its options.
+    - Adam moves all parameters in one fused operation.
 
     This is exact for policies of linear layers with tanh, ReLU, ELU or leaky ReLU between them, over Box observations that
     are no images, and Discrete or Box actions. Anything else - other networks, spaces and distributions, state-dependent
@@ -45,42 +45,34 @@ class FastPPO(PPO):
     ``obs_tensor``; and one that changes the policy within a rollout finds all of it valued by the policy at its end.
 
     Attributes:
-        fallback_reason: why SB3's own code runs, or None where it does not have to; a change of it is logged.
+        slow_reason: why SB3's own code runs, or None where it does not have to; a change of it is logged.
 
     Raises:
         TrainingDiverged: parameters or log-probabilities are no longer finite.
     """
 
-    fallback_reason: str | None = None
+    slow_reason: str | None = None
     _last_obs: Any  # arrays, whenever the fast path is taken
     _last_episode_starts: Any
 
     def _setup_model(self) -> None:
         super()._setup_model()
         self._choose_path()
-        if self.fallback_reason is None and self.device.type in ("cpu", "cuda") and self._has_default_optimizer():
-            options = {**self.policy.optimizer_kwargs, "fused": True}
-            self.policy.optimizer = torch.optim.Adam(self.policy.parameters(), self.lr_schedule(1), **options)
-
-    def _has_default_optimizer(self) -> bool:
-        """Whether nobody asked for another: neither in policy_kwargs nor in a policy class of their own."""
-        policy, asked = self.policy, {"optimizer_class", "optimizer_kwargs"} & self.policy_kwargs.keys()
-        return not asked and type(policy.optimizer) is torch.optim.Adam and policy.optimizer_kwargs == {"eps": 1e-5}
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
         self._choose_path()
         return super()._setup_learn(*args, **kwargs)
 
     def _choose_path(self) -> None:
-        before, self.fallback_reason = self.fallback_reason, why_not_fast(self)
-        if self.fallback_reason not in (None, before):
-            _log.warning("FastPPO runs Stable-Baselines3's own code here: %s", self.fallback_reason)
+        before, self.slow_reason = self.slow_reason, why_slow(self)
+        if self.slow_reason not in (None, before):
+            _log.warning("FastPPO runs Stable-Baselines3's own code here: %s", self.slow_reason)
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
         """Fill the buffer with experience of the present policy; False if a callback stopped it."""
-        if self.fallback_reason is not None:
+        if self.slow_reason is not None:
             return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
         assert self._last_obs is not None, "learn resets the environment first"
         self.policy.set_training_mode(False)
@@ -117,7 +109,7 @@ class FastPPO(PPO):
 
     def train(self) -> None:
         """Update the policy by the rollout collected last."""
-        if self.fallback_reason is not None:
+        if self.slow_reason is not None:
             return super().train()
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)

@@ -6,7 +6,6 @@ import math
 from typing import Protocol
 
 import torch
-from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
 
@@ -59,8 +58,8 @@ class CategoricalHead:
 class GaussianHead:
     """Independent normals around means ``(batch, n)``, with one log deviation for each coordinate."""
 
-    def __init__(self, log_std: nn.Parameter) -> None:
-        self._log_std = log_std
+    def __init__(self, log_std: nn.Parameter, gradient: Tensor) -> None:
+        self._log_std, self._gradient = log_std, gradient
 
     def sample(self, output: Tensor) -> Tensor:
         """mean + ε σ; ``torch.normal`` of zeros and ones, which SB3 draws from, takes the same ε from the generator."""
@@ -79,10 +78,5 @@ class GaussianHead:
         """∂log π/∂mean = z / σ; ∂log π/∂log σ = z² - 1; ∂H/∂log σ = 1."""
         gradient = log_prob_gradient.unsqueeze(1)
         log_std = self._z_squared.sub_(1).mul_(gradient).sum(0)
-        torch.add(log_std, entropy_gradient * len(gradient), out=self._log_std.grad)
+        torch.add(log_std, entropy_gradient * len(gradient), out=self._gradient)
         return self._z.div_(self._std).mul_(gradient)
-
-
-def head_of(policy: ActorCriticPolicy) -> Head:
-    """The head of a policy that ``why_not_fast`` lets pass."""
-    return GaussianHead(policy.log_std) if hasattr(policy, "log_std") else CategoricalHead()

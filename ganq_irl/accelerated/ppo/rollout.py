@@ -11,9 +11,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
-from ganq_irl.accelerated.ppo.heads import head_of
-from ganq_irl.accelerated.ppo.networks import Mlp
-from ganq_irl.accelerated.ppo.support import actor_modules, critic_modules
+from ganq_irl.accelerated.ppo.networks import ActorCritic
 from ganq_irl.errors import TrainingDiverged
 
 _ROWS_AT_ONCE = 4096
@@ -32,11 +30,11 @@ class FrozenPolicy:
     """Acts as the policy does, and keeps what log-probabilities at the end need.
 
     Args:
-        policy: one that ``why_not_fast`` lets pass.
+        policy: one that ``why_slow`` lets pass.
     """
 
     def __init__(self, policy: ActorCriticPolicy) -> None:
-        self._actor, self._critic, self._head = Mlp(actor_modules(policy)), Mlp(critic_modules(policy)), head_of(policy)
+        self._network = ActorCritic(policy)
         self._device, self._action_shape = policy.device, policy.action_space.shape or ()
         self._outputs: list[Tensor] = []
         self._actions: list[Tensor] = []
@@ -44,8 +42,8 @@ class FrozenPolicy:
     def act(self, observations: np.ndarray) -> np.ndarray:
         """``(n_envs, *observation_shape) -> (n_envs, *action_shape)``: SB3's own draw, bit for bit; not clipped."""
         with torch.no_grad():
-            output = self._actor(self._rows(observations))
-            actions = self._head.sample(output)
+            output = self._network.actor(self._rows(observations)).clone()
+            actions = self._network.head.sample(output)
         self._outputs.append(output)
         self._actions.append(actions)
         return actions.cpu().numpy().reshape((-1, *self._action_shape))
@@ -68,7 +66,7 @@ class FrozenPolicy:
         Raises:
             TrainingDiverged: the policy gave a number that is not finite.
         """
-        log_probs = self._head.evaluate(torch.cat(self._outputs), torch.cat(self._actions))[0]
+        log_probs = self._network.head.evaluate(torch.cat(self._outputs), torch.cat(self._actions))[0]
         if not math.isfinite(log_probs.sum()):
             raise TrainingDiverged(
                 "the policy's log-probabilities are no longer finite: an observation is not, or its parameters are not; "
@@ -78,7 +76,7 @@ class FrozenPolicy:
         terminal = [timeout.observation[None] for timeout in timeouts]
         observed = buffer.observations[:n_steps].reshape((-1, *last_observations.shape[1:]))
         rows = torch.cat([self._rows(part) for part in (observed, last_observations, *terminal)])
-        values = torch.cat([self._critic(part) for part in rows.split(_ROWS_AT_ONCE)]).flatten()
+        values = torch.cat([self._network.critic(part).clone() for part in rows.split(_ROWS_AT_ONCE)]).flatten()
         of_steps, of_last, of_terminal = values.split([n_steps * n_envs, n_envs, len(terminal)])
 
         buffer.values[:n_steps] = of_steps.view(n_steps, n_envs).cpu().numpy()

@@ -1,9 +1,9 @@
-"""What the fast path can do exactly; anything else is left to Stable-Baselines3's own code."""
+"""Decide where the accelerated PPO is exact; everywhere else SB3's own code runs."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from gymnasium import spaces
@@ -14,19 +14,24 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import FlattenExtractor, MlpExtractor
 from stable_baselines3.ppo import PPO
-from torch import nn
 
-from ganq_irl.accelerated.ppo.networks import ACTIVATIONS
-from ganq_irl.generators.sb3_source import copied, why_changed
+from ganq_irl.accelerated.core import reasons_of_layers, reasons_of_parameters
+from ganq_irl.accelerated.ppo.networks import actor_modules, critic_modules
+from ganq_irl.generators.sb3_source import FLAT_OBSERVATIONS, copied, why_changed
 
-# What is computed in another way here, with the digests of releases 2.2.1 to 2.9.2.
 _COPIED = (
+    *FLAT_OBSERVATIONS,
     copied(OnPolicyAlgorithm, "collect_rollouts", "558b59e495e7", "be79433d7b1d", "094ca6fef855", "4f23eaa5da31"),
     copied(PPO, "train", "2333558ca28a", "3cdbbcce8e34"),
     copied(RolloutBuffer, "add", "10cf75abbf37"),
     copied(ActorCriticPolicy, "forward", "ee08f477ed29", "75347c6b2512"),
     copied(ActorCriticPolicy, "evaluate_actions", "5900f1f401f1", "3d40a1833d53", "efaf5b1f97a4"),
     copied(ActorCriticPolicy, "predict_values", "429179efc2c8"),
+    copied(ActorCriticPolicy, "extract_features", "5139d514245d", "a10c05a95938", "3899c3e0169e"),
+    copied(ActorCriticPolicy, "_get_action_dist_from_latent", "452b56f3c6d8"),
+    copied(MlpExtractor, "forward", "25728b93502a", "f63778e7aeb8"),
+    copied(MlpExtractor, "forward_actor", "309f6471612b"),
+    copied(MlpExtractor, "forward_critic", "e04bb2a6fd06"),
     copied(CategoricalDistribution, "sample", "390836bbc783"),
     copied(CategoricalDistribution, "log_prob", "231020bfb5d0"),
     copied(CategoricalDistribution, "entropy", "0f7dec005367"),
@@ -35,7 +40,7 @@ _COPIED = (
     copied(DiagGaussianDistribution, "entropy", "44047127ffb2", "b1deda8e074a"),
 )
 
-# By which a subclass would change how SB3's PPO acts and learns.
+# A subclass that overrides one of these acts or learns in a way of its own.
 _METHODS = (
     "forward",
     "evaluate_actions",
@@ -48,19 +53,9 @@ _METHODS = (
 )
 
 
-def why_not_fast(model: PPO) -> str | None:
-    """The first reason for which the fast path would not be exact; None where it is."""
+def why_slow(model: PPO) -> str | None:
+    """Return the first reason why the accelerated code would not be exact; None if it is."""
     return next(_reasons(model), None)
-
-
-def actor_modules(policy: ActorCriticPolicy) -> list[nn.Module]:
-    """Observation to logits or means."""
-    return [*policy.mlp_extractor.policy_net, policy.action_net]
-
-
-def critic_modules(policy: ActorCriticPolicy) -> list[nn.Module]:
-    """Observation to value."""
-    return [*policy.mlp_extractor.value_net, policy.value_net]
 
 
 def _reasons(model: PPO) -> Iterator[str]:
@@ -102,34 +97,14 @@ def _reasons_of_class(policy: ActorCriticPolicy) -> Iterator[str]:
 def _reasons_of_networks(policy: ActorCriticPolicy) -> Iterator[str]:
     networks = actor_modules(policy), critic_modules(policy)
     for modules in networks:
-        yield from _reasons_of_modules(modules)
+        yield from reasons_of_layers(modules)
+    yield from reasons_of_parameters(policy)
     known = {parameter for modules in networks for module in modules for parameter in module.parameters()}
+    if len(known) < sum(len(list(module.parameters())) for modules in networks for module in modules):
+        yield "actor and critic share parameters"
     known |= {policy.log_std} if hasattr(policy, "log_std") else set()
     for name, parameter in policy.named_parameters():
         if parameter not in known:
             yield f"a parameter {name} beside those of SB3's networks"
-        if not parameter.requires_grad:
-            yield f"the parameter {name} is frozen"
         if parameter.dtype != torch.float32:
             yield f"the parameter {name} is {parameter.dtype}"
-        if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
-            yield f"the parameter {name} has hooks"
-    if len(known) < sum(len(list(module.parameters())) for modules in networks for module in modules):
-        yield "actor and critic share parameters"
-    if any(_has_hooks(module) for module in policy.modules()):
-        yield "the networks have hooks"
-
-
-def _reasons_of_modules(modules: Sequence[nn.Module]) -> Iterator[str]:
-    for module in modules[::2]:
-        if type(module) is not nn.Linear:
-            yield f"a {type(module).__name__} layer where a linear one is expected"
-        elif module.bias is None:
-            yield "a linear layer without bias"
-    for module in modules[1::2]:
-        if type(module) not in ACTIVATIONS:
-            yield f"the activation {type(module).__name__}"
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))

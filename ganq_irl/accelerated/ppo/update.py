@@ -11,9 +11,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
-from ganq_irl.accelerated.ppo.heads import head_of
-from ganq_irl.accelerated.ppo.networks import Mlp, gradients_in_one_vector
-from ganq_irl.accelerated.ppo.support import actor_modules, critic_modules
+from ganq_irl.accelerated.ppo.networks import ActorCritic
 
 
 class Minibatch(NamedTuple):
@@ -140,30 +138,30 @@ class Updater:
     """One gradient step at a time on SB3's own networks, by its own optimiser.
 
     Args:
-        policy: one that ``why_not_fast`` lets pass.
+        policy: one that ``why_slow`` lets pass.
         loss: what is minimised.
         max_grad_norm: bound on the gradient's norm.
     """
 
     def __init__(self, policy: ActorCriticPolicy, loss: PPOLoss, max_grad_norm: float) -> None:
-        self._actor, self._critic, self._head = Mlp(actor_modules(policy)), Mlp(critic_modules(policy)), head_of(policy)
-        self._optimizer, self._gradient = policy.optimizer, gradients_in_one_vector(policy.parameters())
+        self._network = ActorCritic(policy)
+        self._optimizer = self._network.optimized_by(policy.optimizer)
         self._loss, self._max_grad_norm = loss, max_grad_norm
 
     def evaluate(self, batch: Minibatch) -> None:
         """Values, entropies and log-ratios of the present policy, written into the minibatch."""
-        log_prob, entropy = self._head.evaluate(self._actor(batch.observations), batch.actions)
+        network = self._network
+        log_prob, entropy = network.head.evaluate(network.actor(batch.observations), batch.actions)
         torch.sub(log_prob, batch.old_log_prob, out=batch.log_ratio)
         batch.entropy.copy_(entropy)
-        batch.values.copy_(self._critic(batch.observations).squeeze(1))
+        batch.values.copy_(network.critic(batch.observations).squeeze(1))
 
     def step(self, batch: Minibatch) -> None:
         """One step of the optimiser on the minibatch evaluated last."""
-        loss = self._loss
-        self._actor.backward(self._head.backward(loss.log_prob_gradient(batch), -loss.ent_coef / len(batch.returns)))
-        self._critic.backward(loss.value_gradient(batch).unsqueeze(1))
-        norm = torch.linalg.vector_norm(self._gradient)
-        self._gradient.mul_(torch.clamp_(self._max_grad_norm / (norm + 1e-6), max=1.0))  # as clip_grad_norm_ does
+        loss, network = self._loss, self._network
+        network.actor.backward(network.head.backward(loss.log_prob_gradient(batch), -loss.ent_coef / len(batch.returns)))
+        network.critic.backward(loss.value_gradient(batch).unsqueeze(1))
+        network.clip_gradient(self._max_grad_norm)
         self._optimizer.step()
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 
@@ -34,6 +35,8 @@ SETTINGS = {
     "never clipped": {"max_grad_norm": None},
     "another penalty": {"stabilizers": [{"name": "zero-centered-gradient-penalty", "weight": 7}]},
     "two moments": {"policy_kwargs": {"optimizer_kwargs": {"betas": (0.9, 0.99), "eps": 1e-5}}},
+    "weight decay": {"policy_kwargs": {"optimizer_kwargs": {"weight_decay": 0.1}}},
+    "tanh": {"policy_kwargs": {"activation_fn": nn.Tanh}},
     "leaky ReLU": {"policy_kwargs": {"activation_fn": nn.LeakyReLU}},
     "risk": {"policy_kwargs": {"risk": {"name": "cvar", "level": 0.5}}},
 }
@@ -138,9 +141,9 @@ def test_updates_of_both_kinds_take_turns():
         ({"mode": "paper"}, "centred"),
         ({"policy_kwargs": {"generator": "concatenated"}}, "ConcatenatedGenerator"),
         ({"policy_kwargs": {"action_network": "input"}}, "ActionInput"),
-        ({"policy_kwargs": {"activation_fn": nn.Tanh}}, "Tanh"),
+        ({"policy_kwargs": {"activation_fn": nn.GELU}}, "GELU"),
         ({"policy_kwargs": {"optimizer_class": torch.optim.SGD}}, "Adam"),
-        ({"policy_kwargs": {"optimizer_kwargs": {"weight_decay": 0.1}}}, "Adam"),
+        ({"policy_kwargs": {"optimizer_kwargs": {"amsgrad": True}}}, "Adam"),
         ({"net_arch": ()}, "hidden layer"),
         ({"env": spaces_env(spaces.Discrete(4))}, "Discrete"),
         ({"env": spaces_env(spaces.Dict(a=VECTOR)), "policy": "MultiInputPolicy"}, "Dict"),
@@ -167,6 +170,13 @@ def test_what_was_changed_by_hand_is_noticed():
     model.q_net.shape.requires_grad_(True)
     model.q_net.q_net[0].base[1] = nn.GELU()
     assert "GELU" in model.slow_reason
+
+
+def test_where_sb3_reads_observations_in_another_way_autograd_runs(monkeypatch):
+    model = small()
+    assert model.slow_reason is None
+    monkeypatch.setattr(FlattenExtractor, "forward", lambda self, observations: 2 * self.flatten(observations))
+    assert "FlattenExtractor.forward of Stable-Baselines3" in model.slow_reason
 
 
 @pytest.mark.parametrize("owner", ["q_net", "q_net_target", "learner"])
