@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from ganq_irl_demos.formats import FORMATS
     from ganq_irl_demos.imitation_types import to_imitation
     from ganq_irl_demos.loading import load_demonstrations, save_demonstrations
-    from ganq_irl_demos.pictures.one_set import plot_summary
+    from ganq_irl_demos.pictures.figure import plot_sets
     from ganq_irl_demos.recording.policies import random_policy
     from ganq_irl_demos.recording.record import record_episodes
-    from ganq_irl_demos.summary import summarize
+    from ganq_irl_demos.summary import describe
     from ganq_irl_demos.trajectories import Trajectory
 
 _LAZY = {
@@ -33,14 +33,14 @@ _LAZY = {
     "Trajectory": "trajectories",
     "check_demonstrations": "checking.check",
     "convert_demonstrations": "converting",
+    "describe": "summary",
     "examine_demonstrations": "checking.check",
     "load_demonstrations": "loading",
-    "plot_summary": "pictures.one_set",
+    "plot_sets": "pictures.figure",
     "random_policy": "recording.policies",
     "record_episodes": "recording.record",
     "require_valid": "checking.check",
     "save_demonstrations": "loading",
-    "summarize": "summary",
     "to_imitation": "imitation_types",
 }
 
@@ -54,15 +54,15 @@ __all__ = [
     "catalog",
     "check_demonstrations",
     "convert_demonstrations",
+    "describe",
     "examine_demonstrations",
     "load_demonstrations",
-    "plot_summary",
+    "plot_sets",
     "random_policy",
     "record_episodes",
     "reference_returns",
     "require_valid",
     "save_demonstrations",
-    "summarize",
     "to_imitation",
 ]
 

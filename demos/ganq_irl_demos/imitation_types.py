@@ -13,7 +13,7 @@ import numpy as np
 from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.fitting import plain_array
-from ganq_irl_demos.tables.joints import Rules
+from ganq_irl_demos.tables.boundaries import Rules
 from ganq_irl_demos.tables.survey import survey
 from ganq_irl_demos.trajectories import Observations, Trajectory, named_arrays
 

@@ -15,7 +15,7 @@ MAX_DIMENSIONS = 64
 """Ranges are given for each dimension up to this many; images and longer vectors get one range."""
 
 
-def summarize(demos: Demonstrations) -> dict[str, Any]:
+def describe(demos: Demonstrations) -> dict[str, Any]:
     """Describe demonstrations by JSON values.
 
     Returns:

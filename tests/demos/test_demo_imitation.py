@@ -45,7 +45,7 @@ def in_single_precision(demos):
     return replace(demos, trajectories=tuple(changed))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(demos=demonstrations())
 def test_our_batch_is_what_imitation_flattens_to(demos):
     demos = in_single_precision(demos)
@@ -56,7 +56,7 @@ def test_our_batch_is_what_imitation_flattens_to(demos):
     np.testing.assert_array_equal(batch.dones.numpy(), flat.dones)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(demos=demonstrations())
 def test_there_and_back_changes_nothing_that_imitation_can_hold(demos):
     back = load_demonstrations(to_imitation(demos), **spaces_of(demos))

@@ -13,10 +13,10 @@ from gymnasium import spaces
 from ganq_irl.errors import IncompatibleSpaces, InvalidDemonstrations
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos.catalog import same_environment
+from ganq_irl_demos.checking.fields import Field
 from ganq_irl_demos.checking.findings import Finding
 from ganq_irl_demos.checking.quality import check_quality
 from ganq_irl_demos.checking.replays import check_replay
-from ganq_irl_demos.checking.rows import Rows
 from ganq_irl_demos.checking.values import check_actions, check_observations, check_rewards
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.streams import remarks_in
@@ -206,8 +206,8 @@ def _check_values(demos: Demonstrations, observation_space: spaces.Space, action
     if not len(demos):
         return
     for name, space in named_spaces(observation_space).items():
-        yield from check_observations(Rows.of(demos, name), space)
+        yield from check_observations(Field.of(demos, name), space)
     if "actions" not in demos.missing:
-        yield from check_actions(Rows.of(demos, "actions"), action_space)
-    if len(rewards := Rows.of(demos, "rewards")):
+        yield from check_actions(Field.of(demos, "actions"), action_space)
+    if len(rewards := Field.of(demos, "rewards")):
         yield from check_rewards(rewards)

@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl_demos.catalog import reference_returns
+from ganq_irl_demos.checking.fields import Field
 from ganq_irl_demos.checking.findings import Finding
-from ganq_irl_demos.checking.rows import Rows
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.trajectories import named_spaces
 
@@ -38,46 +38,46 @@ def check_quality(demos: Demonstrations) -> Iterator[Finding]:
     if not demos.n_transitions:
         return
     for name in named_spaces(demos.observation_space):
-        yield from _check_spread(Rows.of(demos, name))
+        yield from _check_spread(Field.of(demos, name))
     if "actions" not in demos.missing:
         yield from _check_saturation(demos)
     yield from _check_lengths(demos)
     yield from _check_returns(demos)
 
 
-def _check_spread(rows: Rows) -> Iterator[Finding]:
+def _check_spread(field: Field) -> Iterator[Finding]:
     """Warn about values far from all others and dimensions on different scales; floats only."""
-    if rows.dtype.kind != "f" or not rows.dimensions:
+    if field.dtype.kind != "f" or not field.dimensions:
         return
-    chosen = rows.sample()
+    chosen = field.sample()
     low, middle, high = np.nanquantile(np.where(np.isfinite(chosen), chosen, np.nan), [0.01, 0.5, 0.99], axis=0)
     width = high - low
     nearest, farthest = low - FAR * width, high + FAR * width
     expected = f"more than {FAR} times as far out as 98 % of the values are apart; a glitch of the recording?"
-    if ((width > 0) & ((rows.ranges.low < nearest) | (rows.ranges.high > farthest))).any():
+    if ((width > 0) & ((field.ranges.low < nearest) | (field.ranges.high > farthest))).any():
 
         def broken(block: np.ndarray) -> np.ndarray:
             return np.isfinite(block) & (width > 0) & ((block < nearest) | (block > farthest))
 
-        yield from rows.findings(broken, "warning", "far-out", expected)
+        yield from field.findings(broken, "warning", "far-out", expected)
     sizes = np.maximum(width, np.abs(middle))
     sizes = sizes[np.isfinite(sizes) & (width > 0)]
     if sizes.size > 1 and sizes.max() > SCALE_RATIO * sizes.min():
         message = (
             f"sizes of dimensions range from {sizes.min():.2g} to {sizes.max():.2g}; normalise observations when learning"
         )
-        yield Finding("warning", None, None, rows.field, "scale", message)
+        yield Finding("warning", None, None, field.name, "scale", message)
 
 
 def _check_saturation(demos: Demonstrations) -> Iterator[Finding]:
     space = demos.action_space
     if not isinstance(space, spaces.Box):
         return
-    rows = Rows.of(demos, "actions")
+    field = Field.of(demos, "actions")
     low, high = space.low.reshape(-1), space.high.reshape(-1)
     margin = np.where(np.isfinite(high - low), AT_BOUND * (high - low), 0)
-    at_bound = sum(((block <= low + margin) | (block >= high - margin)).sum(axis=0) for _, block in rows.blocks())
-    share = np.asarray(at_bound) / len(rows)
+    at_bound = sum(((block <= low + margin) | (block >= high - margin)).sum(axis=0) for _, block in field.blocks())
+    share = np.asarray(at_bound) / len(field)
     for dimension in np.flatnonzero(share > SATURATED):
         message = (
             f"{share[dimension]:.0%} of the actions in dimension {dimension} lie at the bounds of {space}; were they cut "

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from gymnasium import spaces
 
+from ganq_irl_demos.checking.fields import Field
 from ganq_irl_demos.checking.findings import Finding, Severity
-from ganq_irl_demos.checking.rows import Rows
 
 OUTLIER_RATIO = 1e6
 """A value this many times larger than usual in its dimension is an error."""
@@ -23,58 +23,58 @@ TOLERANCE = 1e-6
 """How far outside a bound still counts as rounding, relative to the range."""
 
 
-def check_observations(rows: Rows, space: spaces.Space) -> Iterator[Finding]:
+def check_observations(field: Field, space: spaces.Space) -> Iterator[Finding]:
     """NaN, outliers, values outside the space (a warning for Box), dimensions that never change."""
-    yield from _check_field(rows, space, "warning", "was it recorded in another environment, or with a wrapper?")
+    yield from _check_field(field, space, "warning", "was it recorded in another environment, or with a wrapper?")
 
 
-def check_actions(rows: Rows, space: spaces.Space) -> Iterator[Finding]:
+def check_actions(field: Field, space: spaces.Space) -> Iterator[Finding]:
     """NaN, outliers, values outside the space, dimensions that never change."""
-    yield from _check_field(rows, space, "error", "record actions as executed, that is clipped")
+    yield from _check_field(field, space, "error", "record actions as executed, that is clipped")
 
 
-def check_rewards(rows: Rows) -> Iterator[Finding]:
+def check_rewards(field: Field) -> Iterator[Finding]:
     """NaN and outliers: warnings, since no algorithm learns from these rewards."""
-    yield from _check_numbers(rows, "warning")
+    yield from _check_numbers(field, "warning")
 
 
-def _check_field(rows: Rows, space: spaces.Space, outside_box: Severity, advice: str) -> Iterator[Finding]:
-    if rows.array.shape[1:] != space.shape:
-        given = f"shape of one step is {rows.array.shape[1:]}, expected {space.shape} as in {space}"
-        yield Finding("error", None, None, rows.field, "shape", f"{given}; was it made in another environment?")
+def _check_field(field: Field, space: spaces.Space, outside_box: Severity, advice: str) -> Iterator[Finding]:
+    if field.array.shape[1:] != space.shape:
+        given = f"shape of one step is {field.array.shape[1:]}, expected {space.shape} as in {space}"
+        yield Finding("error", None, None, field.name, "shape", f"{given}; was it made in another environment?")
         return
-    yield from _check_numbers(rows)
-    if rows.dtype.kind == "f" and np.dtype(space.dtype).kind != "f":
-        yield from _check_whole(rows, space)
+    yield from _check_numbers(field)
+    if field.dtype.kind == "f" and np.dtype(space.dtype).kind != "f":
+        yield from _check_whole(field, space)
     if isinstance(space, spaces.Box):
-        yield from _check_box(rows, space, outside_box, advice)
-    elif rows.dtype.kind != "b":
-        yield from _check_counts(rows, space)
-    yield from _check_constant(rows)
+        yield from _check_box(field, space, outside_box, advice)
+    elif field.dtype.kind != "b":
+        yield from _check_counts(field, space)
+    yield from _check_constant(field)
 
 
-def _check_whole(rows: Rows, space: spaces.Space) -> Iterator[Finding]:
+def _check_whole(field: Field, space: spaces.Space) -> Iterator[Finding]:
     def broken(block: np.ndarray) -> np.ndarray:
         return np.isfinite(block) & (block != np.rint(block))
 
-    yield from rows.findings(broken, "error", "dtype", f"expected integers for {space}; round the values, or name the space")
+    yield from field.findings(broken, "error", "dtype", f"expected integers for {space}; was it made for another space?")
 
 
-def _check_numbers(rows: Rows, severity: Severity = "error") -> Iterator[Finding]:
-    if rows.dtype.kind != "f":
+def _check_numbers(field: Field, severity: Severity = "error") -> Iterator[Finding]:
+    if field.dtype.kind != "f":
         return
     expected = "expected a finite number; leave this trajectory out, or record it again"
-    if not rows.ranges.finite:
-        yield from rows.findings(lambda block: ~np.isfinite(block), severity, "non-finite", expected)
-    yield from _check_outliers(rows, severity)
+    if not field.ranges.finite:
+        yield from field.findings(lambda block: ~np.isfinite(block), severity, "non-finite", expected)
+    yield from _check_outliers(field, severity)
 
 
-def _check_outliers(rows: Rows, severity: Severity) -> Iterator[Finding]:
-    largest = np.fmax(np.abs(rows.ranges.low), np.abs(rows.ranges.high))
+def _check_outliers(field: Field, severity: Severity) -> Iterator[Finding]:
+    largest = np.fmax(np.abs(field.ranges.low), np.abs(field.ranges.high))
     suspects = np.flatnonzero(largest > OUTLIER_RATIO * SMALLEST_SCALE)
     if not suspects.size:
         return  # the usual case, without a median
-    sample = rows.sample()
+    sample = field.sample()
     sizes = np.abs(np.where(np.isfinite(sample), sample, 0))
     typical = max(_median(sizes[sizes > 0]), SMALLEST_SCALE)
     limits = np.full(sizes.shape[1], np.inf)
@@ -88,41 +88,41 @@ def _check_outliers(rows: Rows, severity: Severity) -> Iterator[Finding]:
         return np.isfinite(block) & (np.abs(block) > limits)
 
     expected = f"far from what is usual here (sizes around {typical:.3g}); leave the trajectory out, or record it again"
-    yield from rows.findings(broken, severity, "outlier", expected)
+    yield from field.findings(broken, severity, "outlier", expected)
 
 
-def _check_counts(rows: Rows, space: spaces.Space) -> Iterator[Finding]:
+def _check_counts(field: Field, space: spaces.Space) -> Iterator[Finding]:
     """Discrete, MultiDiscrete and MultiBinary values; the space has at least one value in each dimension."""
     low, high = _count_bounds(space)
-    lows, highs = (np.broadcast_to(bound, (rows.dimensions,)) for bound in (low, high))
+    lows, highs = (np.broadcast_to(bound, (field.dimensions,)) for bound in (low, high))
     expected = f"expected {_range(lows, highs)} as in {space}; are actions counted from another number?"
-    yield from _check_bounds(rows, lows, highs, "error", expected)
+    yield from _check_bounds(field, lows, highs, "error", expected)
 
 
-def _check_constant(rows: Rows) -> Iterator[Finding]:
-    if len(rows) < 2 or rows.dtype == np.uint8:  # a black border of an image is no surprise
+def _check_constant(field: Field) -> Iterator[Finding]:
+    if len(field) < 2 or field.dtype == np.uint8:  # a black border of an image is no surprise
         return
-    constant = np.flatnonzero(rows.ranges.constant)
+    constant = np.flatnonzero(field.ranges.constant)
     if constant.size:
         listed = ", ".join(str(dimension) for dimension in constant[:8]) + (", ..." if constant.size > 8 else "")
-        which = f"dimension {listed} is" if rows.dimensions > 1 else "it is"
+        which = f"dimension {listed} is" if field.dimensions > 1 else "it is"
         message = f"{which} the same in every row, so nothing can be learned from it; is it meant to be?"
-        yield Finding("warning", None, None, rows.field, "constant", message)
+        yield Finding("warning", None, None, field.name, "constant", message)
 
 
-def _check_box(rows: Rows, space: spaces.Box, severity: Severity, advice: str) -> Iterator[Finding]:
+def _check_box(field: Field, space: spaces.Box, severity: Severity, advice: str) -> Iterator[Finding]:
     expected = f"expected {_range(space.low, space.high)} as in {space}; {advice}"
-    yield from _check_bounds(rows, *_widened(space), severity, expected)
+    yield from _check_bounds(field, *_widened(space), severity, expected)
 
 
-def _check_bounds(rows: Rows, low: np.ndarray, high: np.ndarray, severity: Severity, expected: str) -> Iterator[Finding]:
-    if not ((rows.ranges.low < low) | (rows.ranges.high > high)).any():
+def _check_bounds(field: Field, low: np.ndarray, high: np.ndarray, severity: Severity, expected: str) -> Iterator[Finding]:
+    if not ((field.ranges.low < low) | (field.ranges.high > high)).any():
         return  # the usual case, without a second pass
 
     def broken(block: np.ndarray) -> np.ndarray:
         return np.isfinite(block) & ((block < low) | (block > high))
 
-    yield from rows.findings(broken, severity, "outside-space", expected)
+    yield from field.findings(broken, severity, "outside-space", expected)
 
 
 def _widened(space: spaces.Box) -> tuple[np.ndarray, np.ndarray]:

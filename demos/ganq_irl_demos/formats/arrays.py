@@ -17,8 +17,8 @@ from ganq_irl_demos.formats import npz
 from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.tables.columns import column_values
-from ganq_irl_demos.tables.joints import Block
+from ganq_irl_demos.tables.boundaries import Block
+from ganq_irl_demos.tables.cells import column_values
 from ganq_irl_demos.tables.tables import BLOCK_ROWS, column_name, find_columns, is_numbered, row_blocks, table_stream
 
 

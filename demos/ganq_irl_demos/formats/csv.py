@@ -16,7 +16,7 @@ from ganq_irl_demos.formats.limits import brief, check_columns
 from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.formats.parquet import needed_columns, require_values
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.tables.joints import FLAGS, Block
+from ganq_irl_demos.tables.boundaries import FLAGS, Block
 from ganq_irl_demos.tables.tables import column_name, find_columns, row_blocks, table_stream
 
 HEADER_BYTES = 1 << 20

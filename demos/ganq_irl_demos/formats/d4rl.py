@@ -14,7 +14,7 @@ from ganq_irl_demos.formats.hdf5 import check_room, is_hdf5, numbers, opened, re
 from ganq_irl_demos.formats.hdf5_writing import replacing_hdf5
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.tables.joints import Block
+from ganq_irl_demos.tables.boundaries import Block
 from ganq_irl_demos.tables.tables import BLOCK_ROWS, SYNONYMS, column_name, find_columns, row_blocks, table_stream
 
 _OURS = {"terminated": "terminals", "truncated": "timeouts"}

@@ -25,7 +25,7 @@ from ganq_irl_demos.formats.limits import brief, check_size
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet import open_parquet, read_blocks, write_rows
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.tables.joints import Block
+from ganq_irl_demos.tables.boundaries import Block
 from ganq_irl_demos.tables.tables import row_blocks, table_stream
 
 VERSION = "v3.0"

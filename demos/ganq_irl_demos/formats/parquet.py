@@ -16,7 +16,7 @@ from ganq_irl_demos.formats.limits import COPIES, brief, check_size
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet_footer import largest_row_group
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.tables.joints import Block
+from ganq_irl_demos.tables.boundaries import Block
 from ganq_irl_demos.tables.tables import BLOCK_ROWS, column_name, find_columns, row_blocks, table_stream
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from ganq_irl_demos.formats.hdf5_writing import replacing_hdf5
 from ganq_irl_demos.formats.keys import check_keys, order_remark
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.tables.joints import Block
+from ganq_irl_demos.tables.boundaries import Block
 from ganq_irl_demos.tables.tables import rows_of, sound_episodes, table_stream
 
 MAX_DEMOS, MAX_NAME = 1 << 16, 1 << 10

@@ -11,8 +11,8 @@ from typing import Any
 
 from ganq_irl_demos.checking.findings import Finding
 from ganq_irl_demos.demonstrations import Demonstrations
-from ganq_irl_demos.pictures.several_sets import draw_sets
-from ganq_irl_demos.summary import summarize
+from ganq_irl_demos.pictures.figure import draw_sets
+from ganq_irl_demos.summary import describe
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1a202c }
@@ -41,7 +41,7 @@ def write_page(
     title = " and ".join(html.escape(Path(one.source).name) for one in sets)
     body = [
         f"<h1>Demonstrations: {title}</h1>",
-        _table(["", *(one.source for one in sets)], _rows([summarize(one) for one in sets])),
+        _table(["", *(one.source for one in sets)], _rows([describe(one) for one in sets])),
         f'<img alt="Returns, lengths, states, actions and coverage of each set" src="data:image/png;base64,{image}">',
         *(_findings(source, found) for source, found in (findings or {}).items()),
     ]

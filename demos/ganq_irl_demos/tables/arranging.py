@@ -12,7 +12,7 @@ import numpy as np
 
 from ganq_irl.errors import DemoFormatError
 from ganq_irl_demos.columns import Column
-from ganq_irl_demos.tables.joints import Block, Rules, next_names, number, rows_in, usual_differences
+from ganq_irl_demos.tables.boundaries import Block, Rules, next_names, number, rows_in, usual_differences
 from ganq_irl_demos.tables.survey import survey
 
 Blocks = Callable[[], Iterator[Block]]

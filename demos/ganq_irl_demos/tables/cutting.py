@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos.tables.joints import (
+from ganq_irl_demos.tables.boundaries import (
     CLOCKS,
     FLAGS,
     Block,

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from ganq_irl.errors import DemoFormatError
 from ganq_irl_demos.streams import Request
-from ganq_irl_demos.tables.joints import Block
+from ganq_irl_demos.tables.boundaries import Block
 from ganq_irl_demos.trajectories import Trajectory, named_arrays
 
 

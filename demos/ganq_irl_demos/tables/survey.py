@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos.tables.joints import (
+from ganq_irl_demos.tables.boundaries import (
     Block,
     Rules,
     contradictions,

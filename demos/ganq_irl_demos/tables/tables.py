@@ -19,10 +19,10 @@ from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.imitation_types import horizon_of
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.arranging import Arranged, arrange
-from ganq_irl_demos.tables.columns import numbered_episodes
+from ganq_irl_demos.tables.boundaries import Block, Rules
+from ganq_irl_demos.tables.cells import numbered_episodes
 from ganq_irl_demos.tables.cutting import cut, sound_blocks
 from ganq_irl_demos.tables.guessing import guess_actions, guess_observations
-from ganq_irl_demos.tables.joints import Block, Rules
 from ganq_irl_demos.trajectories import Observations, Trajectory, fit, named_arrays, named_spaces
 
 SYNONYMS = {

@@ -49,13 +49,13 @@ def command(
 ) -> None:
     """Summarise shipped demonstrations or files: returns, lengths, ranges, origin."""
     with session.working(torch_threads=False):
-        from ganq_irl_demos import examine_demonstrations, summarize
+        from ganq_irl_demos import describe, examine_demonstrations
 
         request = make_request(env, mask=mask)
         sets = [load(source, request) for source in demonstrations]
-        summaries = [summarize(one) for one in sets]
+        summaries = [describe(one) for one in sets]
         if plot is not None:
-            from ganq_irl_demos.pictures.several_sets import plot_sets
+            from ganq_irl_demos.pictures.figure import plot_sets
 
             plot_sets(sets, plot)
         if html is not None:

@@ -77,7 +77,7 @@ def command(
     if not window and not sys.stdin.isatty():
         raise click.UsageError("standard input is not a terminal; give --window, or run the command in a terminal")
     with session.working(torch_threads=False):
-        from ganq_irl_demos import save_demonstrations, summarize
+        from ganq_irl_demos import describe, save_demonstrations
         from ganq_irl_demos.formats import suffix_format
         from ganq_irl_demos.recording.play import PlaySession, play
         from ganq_irl_demos.recording.window import WindowPlay
@@ -100,7 +100,7 @@ def command(
             raise click.UsageError("no episode was finished, so nothing was saved")
         save_demonstrations(played, out)
     if as_json:
-        session.print_json({"out": str(out), **summarize(played)})
+        session.print_json({"out": str(out), **describe(played)})
     else:
         session.say(f"{len(played)} episodes, {session.spread(played.returns)}: {out}")
 

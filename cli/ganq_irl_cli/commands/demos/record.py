@@ -95,7 +95,7 @@ def command(
     with session.working():
         import numpy as np
 
-        from ganq_irl_demos import save_demonstrations, summarize
+        from ganq_irl_demos import describe, save_demonstrations
         from ganq_irl_demos.formats import suffix_format
         from ganq_irl_demos.recording.policies import AlteredPolicy
         from ganq_irl_demos.recording.policies import subsample as thin_out
@@ -124,7 +124,7 @@ def command(
         save_demonstrations(demonstrations, out)
     if as_json:
         origin = {"run": str(runs[0])} if len(runs) == 1 else {}
-        session.print_json({"out": str(out), **origin, **summarize(demonstrations)})
+        session.print_json({"out": str(out), **origin, **describe(demonstrations)})
     else:
         thinned = f", thinned to {len(demonstrations)} steps" if subsample is not None else ""
         session.say(f"{len(chosen)} episodes{thinned}, {session.spread(chosen.returns)}: {out}")

@@ -12,10 +12,10 @@ from PIL import Image
 
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, InvalidDemonstrations
 from ganq_irl_demos import Demonstrations, Trajectory, examine_demonstrations, record_episodes
+from ganq_irl_demos.pictures.figure import draw_sets, plot_sets, principal_plane
 from ganq_irl_demos.pictures.page import write_page
-from ganq_irl_demos.pictures.several_sets import draw_sets, plot_sets, principal_plane
 from ganq_irl_demos.pictures.video import render_episode
-from tests.demos.demo_examples import SwingUp, edited, make_demos, make_trajectory
+from tests.demos.demo_examples import SwingUp, make_demos, make_trajectory
 
 
 def test_sets_side_by_side(tmp_path):
@@ -27,9 +27,8 @@ def test_sets_side_by_side(tmp_path):
 @pytest.mark.parametrize(
     "demos",
     [
-        make_demos(make_trajectory(observations=np.full((6, 3), np.nan))),
-        make_demos(make_trajectory(observations=edited(make_trajectory().observations, (2, 1), np.inf))),
-        make_demos(make_trajectory(1)),
+        make_demos(make_trajectory(observations=np.full((6, 3), np.nan)), make_trajectory(actions=np.full((5, 1), np.inf))),
+        make_demos(make_trajectory(1, observations=np.zeros((2, 3)), rewards=None)),
         make_demos(make_trajectory(actions=np.zeros((5, 0), np.float32)), missing=("actions",)),
         Demonstrations(
             (Trajectory({"image": np.zeros((3, 20, 20), np.uint8), "n": np.arange(3)}, np.array([0, 1])),),
@@ -37,7 +36,7 @@ def test_sets_side_by_side(tmp_path):
             spaces.Discrete(2),
         ),
     ],
-    ids=["NaN", "infinite", "one step", "no actions", "images"],
+    ids=["NaN and infinite", "one constant step", "no actions", "images"],
 )
 def test_odd_sets_can_be_drawn(demos):
     assert Image.open(io.BytesIO(draw_sets([demos]))).size[0] > 100

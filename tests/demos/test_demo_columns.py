@@ -7,8 +7,8 @@ import pytest
 
 from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl_demos import batching, columns, examine_demonstrations, load_demonstrations, save_demonstrations
-from ganq_irl_demos.checking import rows
-from ganq_irl_demos.checking.rows import Rows
+from ganq_irl_demos.checking import fields
+from ganq_irl_demos.checking.fields import Field
 from ganq_irl_demos.columns import Column
 from tests.demos.demo_examples import edited, make_demos, make_trajectory
 
@@ -32,19 +32,19 @@ ODD = many(make_trajectory(9, 1, observations=edited(make_trajectory(9, 1).obser
 def test_small_blocks_find_what_one_block_finds(demos, monkeypatch):
     whole = examine_demonstrations(demos)
     for size in (1, 40, 100):
-        monkeypatch.setattr(rows, "BLOCK_BYTES", size)
+        monkeypatch.setattr(fields, "BLOCK_BYTES", size)
         assert examine_demonstrations(demos) == whole
 
 
 def test_blocks_are_the_rows_in_order_and_no_larger_than_asked(monkeypatch):
-    monkeypatch.setattr(rows, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(fields, "BLOCK_BYTES", 64)
     array = np.arange(40.0).reshape(20, 2)
-    field = Rows("x", array, np.array([0, 5, 5, 6, 20]))
+    field = Field("x", array, np.array([0, 5, 5, 6, 20]))
     blocks = list(field.blocks())
     np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), array)
     assert max(len(block) for _, block in blocks) == 4
     assert [first for first, _ in blocks] == np.cumsum([0, *(len(block) for _, block in blocks)])[:-1].tolist()
-    monkeypatch.setattr(rows, "SAMPLE", 6)
+    monkeypatch.setattr(fields, "SAMPLE", 6)
     np.testing.assert_array_equal(field.sample(), array[::4])
     (low, high) = field.ranges.low, field.ranges.high
     assert (low.tolist(), high.tolist(), field.ranges.finite) == ([0, 1], [38, 39], True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ganq_irl.errors import DemoFormatError
 from ganq_irl_demos.fitting import NUMERIC
-from ganq_irl_demos.tables.joints import FLAGS, Block
+from ganq_irl_demos.tables.boundaries import FLAGS, Block
 
 TEXT = "OSU"
 """Kinds of numpy dtype that may hold words."""

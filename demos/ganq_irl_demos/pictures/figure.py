@@ -12,7 +12,7 @@ import numpy as np
 
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl.spaces import check_same_space
-from ganq_irl_demos.checking.rows import Rows
+from ganq_irl_demos.checking.fields import Field
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.trajectories import named_spaces
 
@@ -90,7 +90,7 @@ def _returns(demos: Demonstrations) -> np.ndarray:
 
 def _rows(demos: Demonstrations, name: str) -> np.ndarray:
     """``(rows, dimensions)`` of a field, evenly spread over all trajectories."""
-    return Rows.of(demos, name).sample(SAMPLE).astype(np.float64)
+    return Field.of(demos, name).sample(SAMPLE).astype(np.float64)
 
 
 def _columns(sets: Sequence[Demonstrations], field: str) -> dict[str, list[np.ndarray]]:

@@ -36,23 +36,23 @@ class Ranges:
 
 
 @dataclass(frozen=True)
-class Rows:
+class Field:
     """A field of all trajectories.
 
     Attributes:
-        field: its name.
+        name: such as ``actions`` or ``observations.<key>``.
         array: ``(rows, ...)``, trajectory after trajectory.
         offsets: first row of each trajectory, and the number of all rows, ``(n_trajectories + 1,)``.
     """
 
-    field: str
+    name: str
     array: np.ndarray
     offsets: np.ndarray
 
     @staticmethod
-    def of(demos: Demonstrations, field: str) -> Rows:
-        """A field of demonstrations by name."""
-        return Rows(field, demos.arrays[field], demos.episodes.offsets(field))
+    def of(demos: Demonstrations, name: str) -> Field:
+        """Return a field of demonstrations by name."""
+        return Field(name, demos.arrays[name], demos.episodes.offsets(name))
 
     def __len__(self) -> int:
         """Rows in all."""
@@ -117,4 +117,4 @@ class Rows:
             place = f" in dimension {dimension}" if self.dimensions > 1 else ""
             more = f" (and {count - 1} more in this trajectory)" if count > 1 else ""
             message = f"{value}{place}{more}; {expected}"
-            yield Finding(severity, owner, row - int(self.offsets[owner]), self.field, rule, message)
+            yield Finding(severity, owner, row - int(self.offsets[owner]), self.name, rule, message)

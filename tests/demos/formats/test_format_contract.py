@@ -24,7 +24,7 @@ WRITTEN = [name for name, known in FORMATS.items() if known.suffix]
 EXACT = [name for name in WRITTEN if "dtypes" not in FORMATS[name].loses]
 in_every_format = pytest.mark.parametrize("name", WRITTEN)
 in_every_exact_format = pytest.mark.parametrize("name", EXACT)
-one_folder = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+one_folder = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(autouse=True)
@@ -174,7 +174,7 @@ def test_a_flipped_bit_gives_a_sentence_or_other_numbers(name, tmp_path):
     whole = save_demonstrations(make_demos(), path_for(name, tmp_path, "whole")).read_bytes()
     path = path_for(name, tmp_path, "flipped")
     generator = np.random.default_rng(0)
-    for position in generator.integers(8 * len(whole), size=120):
+    for position in generator.integers(8 * len(whole), size=40):
         damaged = bytearray(whole)
         damaged[position // 8] ^= 1 << (position % 8)
         path.write_bytes(damaged)

@@ -253,7 +253,7 @@ def test_the_threshold_of_an_outlier_follows_its_dimension():
         assert findings_of(demos, "error") == expected
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(demos=demonstrations())
 def test_values_drawn_from_the_spaces_are_never_errors(demos):
     assert [finding for finding in check_demonstrations(demos) if finding.severity == "error"] == []
