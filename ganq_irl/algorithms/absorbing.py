@@ -35,17 +35,17 @@ from ganq_irl.types import Batch
 
 
 def loops(rows: Batch) -> Batch:
-    """The absorbing state's transition to itself, as many times as there are rows."""
+    """Return the absorbing state's transition to itself, once for each row."""
     return replace(rows.map(torch.zeros_like), absorbing=torch.ones_like(rows.dones))
 
 
 def with_absorbing(batch: Batch) -> Batch:
-    """The batch, and after it one transition of the absorbing state to itself for each terminal row."""
+    """Append one transition of the absorbing state to itself for each terminal row."""
     return Batch.cat([replace(batch, absorbing=torch.zeros_like(batch.dones)), loops(batch[batch.dones != 0])])
 
 
 class AbsorbingValue:
-    """V(s_a), as a target network of the generator would have it.
+    """Value of the absorbing state, V(s_a), which moves as the generator's target networks do.
 
     Starts at 0, near which networks start, and moves whenever the targets do: V <- V + τ (r(s_a) + γ V - V). Only moves
     while the generator imitates count (``while_imitating``), and none before the first call of ``follow``.
@@ -67,7 +67,7 @@ class AbsorbingValue:
 
     @contextlib.contextmanager
     def while_imitating(self) -> Iterator[None]:
-        """Let the moves of the targets within a block count, and none outside of it."""
+        """Count only the moves of the targets within this context."""
         if self._counted is not None:
             self._counted = target_clock(self.generator)
         try:
@@ -82,11 +82,11 @@ class AbsorbingValue:
         self._counted = target_clock(self.generator)
 
     def terminal_bonus(self, dones: Tensor) -> Tensor:
-        """γ V(s_a) where an episode terminated and 0 elsewhere, ``(batch,)``."""
+        """Return γ V(s_a) for rows that terminated, else 0, ``(batch,)``."""
         return self.generator.gamma * self.value * dones
 
     def state_dict(self) -> dict[str, Any]:
-        """The value, and how far the targets had moved."""
+        """Return the value, and how far the targets have moved."""
         return {"value": self.value, "counted": self._counted, "n_pending": self._n_pending}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

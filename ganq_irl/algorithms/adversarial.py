@@ -111,7 +111,7 @@ class AdversarialImitation(GeneratorImitation):
 
     @abstractmethod
     def _build_discriminator(self) -> BaseDiscriminator:
-        """The networks, over the generator's spaces."""
+        """Build the networks for the generator's spaces."""
 
     def _stabilizers(self) -> Sequence[StabilizerSpec]:
         return self.settings.stabilizers or ()
@@ -134,7 +134,7 @@ class AdversarialImitation(GeneratorImitation):
 
     @contextmanager
     def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:
-        """The callbacks, and before them the one that trains and prices."""
+        """Give the callback that trains the discriminator and computes rewards, followed by the other callbacks."""
         generator: Any = self.generator
         if isinstance(generator, OffPolicyAlgorithm):
             assert generator.replay_buffer is not None
@@ -151,13 +151,13 @@ class AdversarialImitation(GeneratorImitation):
                     self._values.end_update()
 
     def _view(self, relabelled: ReplayView) -> ReplayView:
-        """What an off-policy generator samples from."""
+        """Return the buffer that an off-policy generator samples from."""
         return relabelled
 
     # The adversary, as the generator's callbacks see it.
 
     def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:
-        """One round: ``n_updates`` of the discriminator, each on ``batch_size`` rows of each side.
+        """Update the discriminator ``n_updates`` times, each time on ``batch_size`` rows of each side.
 
         Logged are the means over the round of what every update has, and the accuracies, gap and entropy of its last.
         """
@@ -177,11 +177,11 @@ class AdversarialImitation(GeneratorImitation):
         self._log({key: torch.stack([metrics[key] for metrics in rounds if key in metrics]).mean() for key in rounds[-1]})
 
     def add_log_probs(self, batch: Batch) -> Batch:
-        """A batch that a round draws from, with log π where giving it to all rows costs less than to those drawn."""
+        """Add log π to a batch that a round draws from, if that is cheaper for all rows than for the drawn ones."""
         return self._with_log_probs(batch) if self._draws_all(batch) else batch
 
     def encode_pool(self, batch: Batch) -> Batch | Encoded:
-        """The rows that a round draws from: encoded, where doing so to all costs less than to those drawn.
+        """Encode the rows that a round draws from, if that is cheaper for all rows than for the drawn ones.
 
         Images stay as they are until they are drawn, since encoded they take four times the room.
         """
@@ -192,7 +192,7 @@ class AdversarialImitation(GeneratorImitation):
         return len(batch) <= self.n_updates * self.settings.batch_size
 
     def price(self, batch: Batch) -> Tensor:
-        """Reward of each transition by today's discriminator, ``(batch,)``."""
+        """Return the current discriminator's reward of each transition, ``(batch,)``."""
         with torch.no_grad():
             rewards = self._reward_of(batch)
         if not math.isfinite(rewards.sum()):  # one number to look at: this runs at every gradient step
@@ -209,7 +209,7 @@ class AdversarialImitation(GeneratorImitation):
         return self.reward_form(scorer, self.learner.loss, scorer.encode(batch))
 
     def _as_learned(self, batch: Batch) -> Batch:
-        """Rows of either side as the discriminator learns from them."""
+        """Prepare the rows of either side for an update."""
         return self._with_log_probs(batch)
 
     def _with_log_probs(self, batch: Batch) -> Batch:
@@ -238,7 +238,7 @@ class AdversarialImitation(GeneratorImitation):
     # What is recovered and kept.
 
     def recovered_reward(self) -> RewardModel:
-        """The reward as a function of the transition alone: a snapshot, which training on does not change."""
+        """Return the reward as a function of the transition alone. Later training does not change it."""
         provenance = {**self._provenance(), "discriminator_updates": self.learner.n_updates}
         return RewardModel(self.learner.scorer, self._recovered_form, self.learner.loss.name, provenance)
 

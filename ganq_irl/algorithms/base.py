@@ -66,27 +66,27 @@ class GeneratorImitation(ABC):
 
     @abstractmethod
     def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> AbstractContextManager[BaseCallback]:
-        """While it is entered, the generator learns from the demonstrations.
+        """Return a context within which the generator learns from the demonstrations.
 
         Gives the one callback that its ``learn`` needs for this, which calls the others as well.
         """
 
     @abstractmethod
     def _state_dict(self) -> dict[str, Any]:
-        """Everything that learning changes."""
+        """Return everything that learning changes."""
 
     @abstractmethod
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``_state_dict`` gave."""
 
     def __repr__(self) -> str:
-        """What learns what, and for how long it has."""
+        """Show the generator, the environment, and how long it was trained."""
         made = self._provenance()
         told = {"generator": made["generator"], "env": made["env"], "timesteps": made["timesteps"], **self._told()}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     def _told(self) -> dict[str, Any]:
-        """Settings to show beside generator and environment."""
+        """Return what to show beside generator and environment."""
         return {}
 
     @property
@@ -101,7 +101,7 @@ class GeneratorImitation(ABC):
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
-        """The generator's action, as SB3's ``predict``."""
+        """Return the generator's action, as SB3's ``predict`` does."""
         return self.generator.predict(observation, state, episode_start, deterministic)
 
     def learn(
@@ -142,7 +142,7 @@ class GeneratorImitation(ABC):
         return self
 
     def _provenance(self) -> dict[str, Any]:
-        """Where what was learned comes from, as JSON."""
+        """Return JSON that says how the policy and the reward were learned."""
         env = self.generator.get_env()
         spec = None if env is None else env.get_attr("spec")[0]
         return {

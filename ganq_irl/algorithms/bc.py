@@ -90,7 +90,7 @@ class BC:
             )
 
     def __repr__(self) -> str:
-        """What is cloned into, and for how long."""
+        """Show the policy and the number of updates."""
         return f"{type(self).__name__}({type(self.policy).__name__}, n_updates_done={self.n_updates_done})"
 
     def train(
@@ -127,7 +127,7 @@ class BC:
         return self
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides how training goes on, while ``on_epoch_end`` is called: plain values and tensors."""
+        """Return all that determines further training, as plain values and tensors. Call it within ``on_epoch_end``."""
         return {
             "policy": self.policy.state_dict(),
             "optimizer": self._trainer.optimizer.state_dict(),
@@ -136,7 +136,7 @@ class BC:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what ``state_dict`` gave: the next ``train`` goes on bit for bit, on a CPU."""
+        """Restore what ``state_dict`` returned. On a CPU, ``train`` then continues bit for bit."""
         self.policy.load_state_dict(state["policy"])
         self._trainer.optimizer.load_state_dict(state["optimizer"])
         self.n_updates_done = int(state["n_updates_done"])
@@ -154,7 +154,7 @@ class BC:
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
-        """The policy's action, as SB3's ``predict``."""
+        """Return the policy's action, as SB3's ``predict`` does."""
         return self.policy.predict(observation, state, episode_start, deterministic)
 
 

@@ -1,4 +1,4 @@
-"""Demonstrations in a replay buffer like the generator's own, so that all of a batch is made alike."""
+"""Demonstrations in a replay buffer like the generator's, and a buffer that mixes the two."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ganq_irl_demos import Demonstrations, Trajectory
 
 
 class ExpertReplay:
-    """Demonstrated transitions as the generator's replay buffer would have stored them.
+    """Replay buffer of demonstrated transitions, stored as the generator's buffer stores its own.
 
     Actions of a Box are scaled to [-1, 1] and images transposed, as SB3 does before it stores; observations are normalised
     with today's statistics when a batch is drawn; a time limit is no termination; n-step windows end where an episode does.
@@ -66,7 +66,7 @@ class ExpertReplay:
         return self.buffer.size()
 
     def draw(self, batch_size: int, env: VecNormalize | None) -> Any:
-        """SB3's samples of ``batch_size`` transitions, none twice where that many exist.
+        """Draw SB3 samples of ``batch_size`` transitions, without repeats if there are enough.
 
         Args:
             batch_size: rows.
@@ -75,22 +75,22 @@ class ExpertReplay:
         return samples_at(self.buffer, self._sampler.draw(batch_size).numpy(), env)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the draws are."""
+        """Return the state of the draws."""
         return {"sampler": self._sampler.state_dict(), "rng": self._rng.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on drawing from there."""
+        """Restore the state of the draws."""
         self._sampler.load_state_dict(state["sampler"])
         self._rng.set_state(state["rng"].cpu())
 
 
 def joined(first: Any, second: Any) -> Any:
-    """Two of SB3's samples as one, the rows of ``first`` first."""
+    """Concatenate two of SB3's samples."""
     return type(first)(*map(cat, zip(first, second, strict=True)))  # None: discounts that no buffer gave
 
 
 class MixedReplay(ReplayView):
-    """A replay buffer of which a share of each batch is drawn from the demonstrations.
+    """Replay buffer that draws a share of each batch from the demonstrations.
 
     Args:
         stored: the generator's.
@@ -103,7 +103,7 @@ class MixedReplay(ReplayView):
         self.expert, self.share = expert, share
 
     def sample(self, batch_size: int, env: Any = None) -> Any:
-        """SB3's samples, the generator's own first; what a share leaves over is its as well."""
+        """Return SB3 samples, the generator's own rows first. The share of the demonstrations is rounded down."""
         n_expert = int(batch_size * self.share)
         if hasattr(self, "n_steps"):
             stored_in(self.expert.buffer).n_steps = self.n_steps  # GAN-Q's may follow a schedule
@@ -120,7 +120,7 @@ def _row(observations: Any, step: int) -> Any:
 
 
 def _as_stored(generator: OffPolicyAlgorithm, actions: np.ndarray) -> np.ndarray:
-    """Executed actions as SB3 stores them."""
+    """Scale executed actions as SB3 does before it stores them."""
     if not isinstance(generator.action_space, spaces.Box):
         return actions
     scaled = generator.policy.scale_action(actions.astype(generator.action_space.dtype))

@@ -62,7 +62,7 @@ class IQObjective:
             raise ConfigurationError(f"chi2_alpha: given {self.chi2_alpha!r}; expected a number above 0")
 
     def __call__(self, q_values: Tensor, values: Tensor, continuations: Tensor, n_expert: int) -> Tensor:
-        """The loss, a scalar.
+        """Return the loss, a scalar.
 
         Args:
             q_values: Q(s, a), ``(batch,)``; the first ``n_expert`` rows are demonstrated, the others from replay.
@@ -88,7 +88,7 @@ def soft_maximum(q_values: Tensor, temperature: float) -> Tensor:
 
 
 def chosen_values(q_values: Tensor, actions: Tensor) -> Tensor:
-    """Q(s, a) of Discrete actions, ``(batch, n_actions) -> (batch,)``."""
+    """Return Q(s, a) of Discrete actions, ``(batch, n_actions) -> (batch,)``."""
     return q_values.gather(1, actions.reshape(-1, 1).long()).squeeze(1)
 
 

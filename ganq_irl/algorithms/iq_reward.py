@@ -1,4 +1,4 @@
-"""The reward that a soft Q-function stands for, as a thing of its own."""
+"""The reward that a soft Q-function implies."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _N_ACTIONS = 32  # of the actor's, for V(s')
 class SoftQReward:
     """r(s, a, s', d) = Q(s, a) - γ (1 - d) V(s'), equation 11 of Garg et al. (2021).
 
-    It is priced, saved and loaded like a ``RewardModel``, and is none: that one reads the score of a discriminator, and this
-    one the value networks of an SB3 policy, with which it is stored.
+    It is used, saved and loaded like a ``RewardModel``. It reads the value networks of an SB3 policy, which is stored with
+    it, where a ``RewardModel`` reads the score of a discriminator.
 
     Over discrete actions V(s') = τ log Σ exp(Q(s', a)/τ). Over continuous ones it is the mean of
     min_i Q_i(s', a) - τ log π(a|s') over actions of the actor at fixed noise, the same for every row, so that a row's reward
@@ -51,7 +51,7 @@ class SoftQReward:
         self.provenance = dict(provenance or {})
 
     def __repr__(self) -> str:
-        """What is priced, and where it was learned."""
+        """Show the generator and the spaces."""
         return f"{type(self).__name__}(of {self.stored.algorithm}, {self.observation_space} -> {self.action_space})"
 
     @property

@@ -21,7 +21,7 @@ Metrics = dict[str, Tensor]
 
 
 class IQUpdate(ABC):
-    """What replaces an SB3 algorithm's ``train``: the batches, and the log.
+    """Base class for what replaces the ``train`` of an SB3 algorithm.
 
     Args:
         model: SB3's, whose networks, optimisers, schedules and replay are used.
@@ -50,17 +50,17 @@ class IQUpdate(ABC):
 
     @abstractmethod
     def _update_learning_rates(self) -> None:
-        """As SB3's ``train`` does first."""
+        """Update the learning rates, as SB3's ``train`` does first."""
 
     @abstractmethod
     def _step(self, data: Any, n_expert: int, step: int) -> Metrics:
-        """One step of everything that learns; metrics before it."""
+        """Take one step of all networks and return the metrics from before it."""
 
     def _continuations(self, data: Any, next_values: Tensor) -> Tensor:
         return self.model.gamma * (1 - data.dones.reshape(-1)) * next_values
 
     def _require_finite(self, metrics: Metrics) -> None:
-        """Raise at once: a step later SAC's own distribution would, in a sentence about its parameters."""
+        """Raise if a metric is not finite, before SB3 fails with an unclear message."""
         values = {key: float(value) for key, value in metrics.items()}
         if not np.isfinite(list(values.values())).all():
             raise TrainingDiverged(
@@ -121,7 +121,7 @@ class SoftQUpdate(IQUpdate):
 
     @torch.no_grad()
     def sample_actions(self, observation: Any) -> np.ndarray:
-        """Actions of the policy softmax(Q/τ), for one observation or a batch as SB3's ``predict`` takes them."""
+        """Sample from the policy softmax(Q/τ), for one observation or a batch, as SB3's ``predict`` takes them."""
         policy = self.model.policy
         policy.set_training_mode(False)
         observations, is_batch = policy.obs_to_tensor(observation)
@@ -180,7 +180,7 @@ class SoftActorCriticUpdate(IQUpdate):
         return {**of_critic, "actor_loss": actor_loss.detach(), "entropy": -log_probs.detach().mean(), **of_coefficient}
 
     def _step_entropy(self, log_probs: Tensor) -> tuple[Tensor, Metrics]:
-        """SAC's step of the entropy coefficient, where it is learned; the coefficient before it."""
+        """Take SAC's step of the entropy coefficient, if it is learned, and return the coefficient from before it."""
         model = self.model
         if model.ent_coef_optimizer is None:
             return model.ent_coef_tensor, {}

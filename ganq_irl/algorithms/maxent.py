@@ -1,4 +1,4 @@
-"""Maximum causal entropy IRL where the tables are known: the exact answer that sampled methods are held to.
+"""Exact maximum causal entropy IRL for tabular environments, a reference for sampled methods.
 
 imitation's ``MCEIRL`` solves the same problem, but not exactly once rewards are discounted: release 1.0.1 then sets the
 discounted visits of an *undiscounted* policy against the demonstrations', and counts one state after the last action that a
@@ -23,7 +23,7 @@ _TOLERANCE = 1e-10  # of values, absolute and relative
 
 
 def soft_policy(env: TabularEnv, rewards: np.ndarray, discount: float) -> np.ndarray:
-    """The MaxEnt policy of rewards ``(S, A)``: π(a|s) = exp(Q(s,a) - V(s)), ``(S, A)`` (Ziebart, 2010, chapter 9).
+    """Return the MaxEnt policy of rewards ``(S, A)``: π(a|s) = exp(Q(s,a) - V(s)), ``(S, A)`` (Ziebart, 2010, chapter 9).
 
     Q = R + γ P V and V(s) = log Σ exp Q(s,a), iterated to the fixed point; the temperature is 1, as AIRL's is.
     """
@@ -32,13 +32,13 @@ def soft_policy(env: TabularEnv, rewards: np.ndarray, discount: float) -> np.nda
 
 
 def occupancy(env: TabularEnv, policy: np.ndarray, discount: float) -> np.ndarray:
-    """Expected discounted visits of each state by a policy ``(S, A)``, from the start: ``(S,)``, which sum to 1/(1-γ)."""
+    """Return the expected discounted visits of each state under a policy ``(S, A)``, ``(S,)``. They sum to 1/(1-γ)."""
     moves = np.einsum("sa,sat->st", policy, env.P)
     return np.linalg.solve(np.eye(len(moves)) - discount * moves.T, np.eye(len(moves))[env.start])
 
 
 def demonstrated_occupancy(episodes: Iterable[np.ndarray], n_states: int, discount: float) -> np.ndarray:
-    """Discounted visits averaged over episodes, each given by its states, and scaled to sum to 1/(1-γ): ``(S,)``."""
+    """Return discounted visits, the mean over episodes of states, scaled to sum to 1/(1-γ), ``(S,)``."""
     visits = [np.bincount(states, discount ** np.arange(len(states)), n_states) for states in episodes]
     mean = np.mean(visits, axis=0)
     return mean / mean.sum() / (1 - discount)
@@ -47,13 +47,13 @@ def demonstrated_occupancy(episodes: Iterable[np.ndarray], n_states: int, discou
 def maxent_irl(
     env: TabularEnv, visits: np.ndarray, discount: float, *, l2: float = 0.0, max_iterations: int = 2000
 ) -> FunctionReward:
-    """The reward of states under which the MaxEnt policy visits states as the demonstrations do.
+    """Find the state rewards for which the MaxEnt policy visits states as the demonstrations do.
 
     Minimises V(s_0) - Σ_s visits(s) r(s), the negative log-likelihood of the demonstrations; it is convex, its gradient is
     the difference of the two occupancies, and nothing is sampled. The reward is unique up to a constant; its mean is 0.
 
     Args:
-        env: without terminal states; its own rewards are not looked at.
+        env: without terminal states; its own rewards are not used.
         visits: of the demonstrations, discounted, ``(S,)``: ``occupancy`` or ``demonstrated_occupancy``.
         discount: γ in [0, 1).
         l2: weight of Σ r²/2, which keeps the reward finite where demonstrations never visit a state.

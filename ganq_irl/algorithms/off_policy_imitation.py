@@ -1,4 +1,4 @@
-"""Imitation without an adversary: a Stable-Baselines3 off-policy generator and demonstrations that it replays."""
+"""Base class for imitation without an adversary, by an off-policy generator that replays demonstrations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class OffPolicyImitation(GeneratorImitation):
         return generator
 
     def recovered_reward(self) -> SoftQReward | None:
-        """The reward that was learned; None where none is."""
+        """Return the learned reward, or None if none is learned."""
         return None
 
     def _state_dict(self) -> dict[str, Any]:

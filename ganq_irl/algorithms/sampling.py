@@ -28,11 +28,11 @@ class EpochSampler:
         return drawn
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """What is left of the present epoch; the random state is the owner's to save."""
+        """Return the rest of the current epoch. The owner of the random state saves it."""
         return {"left": self._left}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore the present epoch."""
+        """Restore the current epoch."""
         self._left = state["left"].to(self.rng.device)
 
 

@@ -32,8 +32,8 @@ class SQIL(OffPolicyImitation):
     """Soft Q imitation learning (Reddy, Dragan & Levine, 2020, algorithm 1).
 
     The generator learns from batches of which one half is demonstrated, with the reward 1, and the other its own, with the
-    reward 0: an incentive to return to demonstrated states, without any reward being learned. Nothing else changes, so that
-    any off-policy algorithm serves; the paper's is soft, as SAC is and DQN is not.
+    reward 0: an incentive to return to demonstrated states. No reward is learned. Nothing else changes, so that any
+    off-policy algorithm can be used; the paper's is soft, as SAC is and DQN is not.
 
     A reward that is never negative pays for long episodes: where they can end early, that alone may explain a score.
 
@@ -66,7 +66,7 @@ class SQIL(OffPolicyImitation):
 
 
 class _Unrewarded(MixedReplay):
-    """The generator's own half has the reward 0 whatever is stored."""
+    """Mixed replay whose own half has the reward 0, whatever is stored."""
 
     def _own(self, batch_size: int, env: Any) -> Any:
         own = super()._own(batch_size, env)
