@@ -10,7 +10,7 @@ import pytest
 from ganq_irl.runs import load_run, resolve_config
 from tests.command_line import call
 
-QUICK = ["--device", "cpu", "--set", "evaluation.episodes=2"]
+QUICK = ["--device", "cpu", "--set", "evaluation.episodes=2", "--set", "generator_kwargs.batch_size=16"]
 SMALL = [
     "--set",
     "generator_kwargs.learning_starts=64",
@@ -57,7 +57,7 @@ def test_adversarial_reward_and_adversarial_value_at_once(succeed, algo):
 
 
 def test_continuous_by_itself_and_in_gail(succeed):
-    small = [*QUICK, *SMALL, "--timesteps", "200"]
+    small = [*QUICK, *SMALL, "--timesteps", "100"]
     succeed("train", "gan-q-continuous", "--env", "Pendulum-v1", "--out", "run", *small)
     assert json.loads(succeed("evaluate", "run", "--device", "cpu", "--json").stdout)["mean_return"] < 0
     policy = load_run("run").policy("cpu")

@@ -20,7 +20,8 @@ def runs(tmp_path_factory):
     return folder
 
 
-def test_transfer_as_json_and_as_a_table(runs, tmp_path):
+def test_transfer_as_json_and_as_a_table(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr("ganq_irl.studies.reward_transfer._EVALUATION_EPISODES", 2)  # instead of 100
     arguments = ["reward", "transfer", runs / "airl", "--to", CHANGED_PENDULUM, "--timesteps", 256, "--device", "cpu"]
     arguments += ["--seed", 5, "--out", tmp_path / "out"]
     result = call(*arguments, "--json")
