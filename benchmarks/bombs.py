@@ -1,4 +1,4 @@
-"""Small files that unpack to far more: what each reader makes of them, in seconds and in memory.
+"""Measure the time and memory that readers spend on small files which unpack to far more.
 
 Each bomb is made in a temporary folder and given to a command in a process of its own, whose address space is limited to
 8 GB. Memory is the peak of that process above the same command with a small valid input. The command should end with exit

@@ -1,4 +1,4 @@
-"""What benchmarks share: their options, a grid of runs that continues where it stopped, turn-taking, and their pages."""
+"""Helpers of the benchmarks: options, grids of runs that can be continued, methods in turns, and result pages."""
 
 from __future__ import annotations
 

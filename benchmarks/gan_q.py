@@ -1,4 +1,4 @@
-"""Does GAN-Q learn, on every seed, and is it worth its time? Beside DQN and QR-DQN, and with its parts changed one by one.
+"""Does GAN-Q learn on every seed, and is it worth its time? Compared with DQN, QR-DQN, and variants of its parts.
 
     python benchmarks/gan_q.py --env CartPole-v1 --jobs 2
     python benchmarks/gan_q.py --env CartPole-v1 --ablation --jobs 2

@@ -1,4 +1,4 @@
-"""What one update of GAN-Q costs beside DQN's and QR-DQN's, with the same network and batch, on CartPole.
+"""Measure the cost of an update of GAN-Q, DQN and QR-DQN with the same network and batch, on CartPole.
 
     python benchmarks/gan_q_speed.py --out benchmarks/results/gan-q-speed.md
 

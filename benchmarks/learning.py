@@ -1,4 +1,4 @@
-"""Do imitation's algorithms learn, on every seed, and does it hold? Beside behavioural cloning and the frozen control.
+"""Do imitation algorithms learn on every seed, and stay there? Compared with behavioural cloning and the frozen control.
 
     python benchmarks/learning.py --env Pendulum-v1 --jobs 2
     python benchmarks/learning.py --env Pendulum-v1 --methods "dac;dac, states alone;sqil;iq-learn;bc;dac, frozen" --jobs 2

@@ -1,4 +1,4 @@
-"""imitation's GAIL as a run beside ours: generator, demonstrations and evaluations of one of our configurations."""
+"""Run imitation's GAIL with the generator, demonstrations and evaluations of one of our configurations."""
 
 from __future__ import annotations
 

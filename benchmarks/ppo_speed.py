@@ -1,4 +1,4 @@
-"""How much faster FastPPO is than Stable-Baselines3's PPO, by itself and as a generator of GAIL, beside imitation's GAIL.
+"""Compare the speed of FastPPO and Stable-Baselines3's PPO, alone and as the generator of GAIL, and of imitation's GAIL.
 
     python benchmarks/ppo_speed.py --out benchmarks/results/ppo_speed.md
 

@@ -1,4 +1,4 @@
-"""Deep Q-learning's three networks on the same seeds: actions as outputs, action as an input, a layer of its own for each.
+"""Compare three Q-networks on the same seeds: actions as outputs, the action as an input, a separate layer for each action.
 
     python benchmarks/q_networks.py --jobs 2
     python benchmarks/q_networks.py --algo dqn --algo gan-q --jobs 2

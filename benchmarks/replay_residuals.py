@@ -1,4 +1,4 @@
-"""Where do samples of the return that are too wide come from? Residuals of GAN-Q's means over the replay that it ends with.
+"""Find out why samples of the return are too wide, from the residuals of GAN-Q's means over its final replay.
 
     python benchmarks/replay_residuals.py
 

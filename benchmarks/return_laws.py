@@ -1,4 +1,4 @@
-"""GAN-Q's samples against laws of the return that are known exactly: a bandit of three arms, and a chain with four modes.
+"""Compare GAN-Q's samples with exactly known distributions of the return: a bandit of three arms, a chain with four modes.
 
     python benchmarks/return_laws.py
 

@@ -1,4 +1,4 @@
-"""How good are recovered rewards? EPIC, correlations, and what a fresh policy earns that is trained on them.
+"""How good are recovered rewards? EPIC, correlations, and the true return of a new policy trained on them.
 
     python benchmarks/rewards.py --env Pendulum-v1 --env ganq_irl/PointMaze-v0 --jobs 2
 

@@ -1,4 +1,4 @@
-"""Whether memory, file handles, threads and disk stay flat while runs train for an hour, and what checkpoints cost.
+"""Do memory, file handles, threads and disk use stay constant while runs train for an hour? What do checkpoints cost?
 
     python benchmarks/soak.py --minutes 60 --out benchmarks/results/soak.md
 

@@ -1,4 +1,4 @@
-"""How long GAIL and AIRL take beside bare PPO and beside imitation's own, on the same work.
+"""Compare the time of GAIL and AIRL with that of plain PPO and of imitation's algorithms, on the same work.
 
     python benchmarks/speed.py --out benchmarks/results/speed.md
 

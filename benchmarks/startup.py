@@ -1,4 +1,4 @@
-"""How long `ganq-irl --help` takes: the median of several starts, after one that warms the disk cache.
+"""Measure how long `ganq-irl --help` takes: the median of several starts, after one that warms the disk cache.
 
 python benchmarks/startup.py
 """

@@ -1,4 +1,4 @@
-"""AIRL's state-only reward beside exact MaxEnt IRL where every table is known: chain, gridworld, windy gridworld.
+"""Compare AIRL's state-only reward with exact MaxEnt IRL in tabular environments: chain, gridworld, windy gridworld.
 
 python benchmarks/tabular_irl.py [--timesteps 40000] [--out benchmarks/results/tabular-irl.md]
 """

@@ -1,4 +1,4 @@
-"""Does a recovered reward transfer? Retrained on where the dynamics differ, beside the true reward and the moved policy.
+"""Does a recovered reward transfer to other dynamics? Compared with the true reward and the policy without retraining.
 
     python benchmarks/transfer.py --pair maze --jobs 1
 
