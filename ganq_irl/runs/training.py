@@ -1,4 +1,4 @@
-"""What a run trains, built from its settings: a generator alone, one that imitates, or behavioural cloning."""
+"""Build what a run trains (an RL algorithm, an imitation algorithm, or behavioural cloning), and train it."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 
 class Trainable(Protocol):
-    """A run's object of training.
+    """Interface of what a run trains.
 
     Attributes:
-        demonstrations: that it learns from, or None.
+        demonstrations: the demonstrations that it learns from, or None.
     """
 
     demonstrations: Demonstrations | None
@@ -47,26 +47,26 @@ class Trainable(Protocol):
     def learn(
         self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
     ) -> None:
-        """Train to the end, logging to ``folder``; from a checkpoint, if one is given."""
+        """Train to the end, from a checkpoint if one is given; write logs and checkpoints to ``folder``."""
 
     def save(self, folder: Path) -> None:
-        """Write ``policy/``, and ``reward/`` where there is one."""
+        """Write ``policy/`` and, if a reward was learned, ``reward/``."""
 
     def policy(self) -> StoredPolicy:
-        """The policy as it acts now."""
+        """Return the current policy."""
         ...
 
     def reward_sign(self) -> RewardSign | None:
-        """Sign that the learned reward can take; None where none is learned."""
+        """Return the sign that the learned reward can take; None if no reward is learned."""
         ...
 
     def steps_done(self) -> int:
-        """Environment steps, or updates of behavioural cloning, so far."""
+        """Return the environment steps (or updates of behavioural cloning) so far."""
         ...
 
 
 def build_trainable(config: ExperimentConfig) -> Trainable:
-    """Build all that a run needs, without writing anything.
+    """Build everything that a run trains, without writing any file.
 
     Raises:
         GanqIrlError: the settings, the demonstrations and the environment do not fit together.
@@ -85,12 +85,12 @@ def build_trainable(config: ExperimentConfig) -> Trainable:
         reward=None if config.reward is None else load_reward(config.reward),
     )
     generator = build_generator(name, env, seed=config.seed, device=config.device, **config.generator_kwargs)
-    describe_policy(generator)  # a policy that cannot be saved is refused now, not after training
+    describe_policy(generator)  # refuse a policy that cannot be saved now instead of after training
     return _Training(config, generator, _imitator(config, generator, demonstrations), demonstrations)
 
 
 def demonstrations_of(config: ExperimentConfig) -> Demonstrations:
-    """Those that a run learns from: loaded, checked against its environment, and drawn by its seed."""
+    """Load the demonstrations of a run, check them against its environment, and draw trajectories by its seed."""
     from ganq_irl_demos import load_demonstrations, require_valid
 
     env = probe_env(config.env, config.env_kwargs)
@@ -120,7 +120,7 @@ def _imitator(config: ExperimentConfig, generator: BaseAlgorithm, demonstrations
 
 @dataclass
 class _Training:
-    """A generator, by itself under the environment's reward or inside an imitation algorithm."""
+    """An SB3 algorithm, trained on a reward or by an imitation algorithm."""
 
     config: ExperimentConfig
     generator: BaseAlgorithm

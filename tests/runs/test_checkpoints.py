@@ -71,9 +71,12 @@ class At(BaseCallback):
 # What goes on.
 
 SETTINGS = {
-    "normalised, several environments": {"normalize_observations": True, "n_envs": 2},
-    "evaluations on the way": {"evaluation": {"episodes": 1, "every": 20, "keep_best": True}},
-    "schedules": {"generator_kwargs": {"learning_rate": {"initial": 1e-2, "final": 0.0}}},
+    "several environments, normalised, with evaluations and a schedule": {
+        "normalize_observations": True,
+        "n_envs": 2,
+        "evaluation": {"episodes": 1, "every": 20, "keep_best": True},
+        "generator_kwargs": {"learning_rate": {"initial": 1e-2, "final": 0.0}},
+    },
     "state-dependent exploration": {"generator_kwargs": {"use_sde": True, "sde_sample_freq": 4}},
 }
 

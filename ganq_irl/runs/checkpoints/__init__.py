@@ -1,4 +1,4 @@
-"""Checkpoints of everything, from which training goes on bit for bit, and which nobody can make run code."""
+"""Checkpoints: the complete state of a run, to resume training bit for bit. Reading one never runs code."""
 
 from ganq_irl.runs.checkpoints.callback import Checkpointing, RunParts
 from ganq_irl.runs.checkpoints.files import Checkpoint, read_checkpoint

@@ -1,7 +1,7 @@
-"""New episodes where the state of a simulator cannot be saved.
+"""Begin new episodes at a checkpoint if the state of the simulator cannot be saved.
 
-A resumed run makes new environments, whose seed depends on the run's seed and the step alone. An exact run does the same at
-each of its checkpoints: whether it was killed or not, it meets the same episodes from there on.
+A resumed run makes new environments, seeded by the run's seed and the step. An exact run does the same at each of its
+checkpoints, so that from there on it has the same episodes whether it was interrupted or not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MakeEnvs = Callable[[], VecEnv]
 
 
 def begin_episodes(model: BaseAlgorithm, make_envs: MakeEnvs, seed: int) -> None:
-    """Replace the environments and begin an episode in each; the episodes under way end as if cut by a time limit."""
+    """Replace the environments and begin an episode in each; current episodes end as if truncated by a time limit."""
     replace_simulators(model, make_envs, seed)
     restart_episodes(model)
 
@@ -35,5 +35,5 @@ def replace_simulators(model: BaseAlgorithm, make_envs: MakeEnvs, seed: int) -> 
 
 
 def boundary_seed(run_seed: int, step: int) -> int:
-    """Seed of the episodes that begin at a step."""
+    """Return the seed of the episodes that begin at a step."""
     return int(np.random.SeedSequence([run_seed, step]).generate_state(1)[0])

@@ -1,4 +1,4 @@
-"""Checkpoints as an SB3 callback: made, and restored, where a collection of experience begins."""
+"""SB3 callback that saves and restores checkpoints at the start of a rollout."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from ganq_irl.runs.interrupts import Interrupted, Interrupts
 
 @dataclass(frozen=True)
 class RunParts:
-    """What a checkpoint is made of, beside the model that SB3 gives to callbacks.
+    """Parts of a run that a checkpoint saves, besides the model.
 
     Attributes:
         folder: the run directory.
-        imitator: the imitation algorithm around the model, or None.
-        callbacks: whose states count.
-        make_envs: makes environments like the run's own.
-        seed: the run's.
+        imitator: the imitation algorithm that trains the model, or None.
+        callbacks: callbacks whose state is saved.
+        make_envs: makes environments like the run's.
+        seed: seed of the run.
         exact: whether a checkpoint cuts the episodes of simulators whose state cannot be saved.
     """
 
@@ -46,14 +46,14 @@ class RunParts:
 
 
 class Checkpointing(BaseCallback):
-    """Make a checkpoint every so many steps and when the run is interrupted; restore one when the run begins.
+    """Callback that saves a checkpoint at regular intervals and on interrupts, and restores one when the run begins.
 
     Args:
-        parts: of the run.
-        store: where to.
-        every: environment steps between checkpoints; 0 makes one only when interrupted.
-        interrupts: asked at each collection of experience.
-        restored: what the run goes on from.
+        parts: what to save besides the model.
+        store: where to save.
+        every: environment steps between checkpoints; 0 saves one only on interrupts.
+        interrupts: checked at the start of each rollout.
+        restored: the checkpoint that the run resumes from.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Checkpointing(BaseCallback):
             self._next = (self.model.num_timesteps // self.every + 1) * self.every
 
     def _on_rollout_end(self) -> None:
-        self._iterations += isinstance(self.model, OnPolicyAlgorithm)  # the others' log counts episodes
+        self._iterations += isinstance(self.model, OnPolicyAlgorithm)  # off-policy logs count episodes instead
 
     def _stop(self) -> None:
         if self.latest is None or self.latest.step != self.model.num_timesteps:
@@ -107,7 +107,7 @@ class Checkpointing(BaseCallback):
             if parts.exact:
                 begin_episodes(model, parts.make_envs, boundary_seed(parts.seed, step))
         progress, events = log_position(parts.folder, model.logger)
-        check_finite(model, parts.imitator)  # so that every checkpoint is a good one
+        check_finite(model, parts.imitator)  # never save NaN
         scores = [callback.last for callback in parts.callbacks if isinstance(callback, PeriodicEvaluation)]
         info = {
             "step": step,
@@ -130,7 +130,7 @@ class Checkpointing(BaseCallback):
             seed, cut = boundary_seed(parts.seed, checkpoint.step), checkpoint.info.get("episode_boundary")
             if state["simulators"] is not None:
                 load_simulator_states(model.env, state["simulators"])
-            elif cut:  # the state to load is that after the cut
+            elif cut:  # the saved state is from after the cut
                 replace_simulators(model, parts.make_envs, seed)
                 model.env.reset()
             load_training_state(model, parts.imitator, parts.callbacks, state["training"])

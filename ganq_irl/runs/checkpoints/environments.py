@@ -1,9 +1,9 @@
-"""The states of environments as plain values: what each layer remembers, from the simulation to SB3's wrappers.
+"""The states of environments as plain values, layer by layer, from the simulation to SB3's wrappers.
 
-An environment written in Python whose attributes are plain values (numbers, strings, arrays, random generators, lists and
-dicts of them) is stored by them: Gymnasium's classic control and toy text, and our own. One that keeps its state in a
-simulator's objects (Box2D, MuJoCo, emulators) cannot be: there a resumed run begins new episodes, see ``boundary.py``.
-An environment, or a wrapper, may do it by itself, with ``state_dict()`` and ``load_state_dict(state)`` over plain values.
+An environment whose attributes are plain values (numbers, strings, arrays, random generators, lists and dicts of them) is
+saved by its attributes: Gymnasium's classic control and toy text, and our own. One whose state is in a simulator's objects
+(Box2D, MuJoCo, emulators) cannot be saved: a resumed run then begins new episodes, see ``boundary.py``. An environment or a
+wrapper may also implement ``state_dict()`` and ``load_state_dict(state)`` with plain values.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ from ganq_irl.errors import StorageError
 from ganq_irl.rewards.wrappers import VecRewardWrapper
 from ganq_irl.runs.checkpoints.plain import NotPlain, from_plain, to_plain
 
-# What of a wrapper decides anything later; the rest is settings, which it was built with.
+# the attributes that change while an environment runs; the others are settings
 _LAYERS: dict[type, tuple[str, ...]] = {
     TimeLimit: ("_elapsed_steps",),
     OrderEnforcing: ("_has_reset",),
-    PassiveEnvChecker: (),  # warns at first use, and remembers that it did
+    PassiveEnvChecker: (),  # it remembers only that it has warned
     Monitor: ("rewards", "needs_reset", "total_steps", "current_reset_info"),
     VecTransposeImage: (),
     VecRewardWrapper: ("_last",),
 }
-_STATISTICS = ("returns", "old_reward", "old_obs")  # of VecNormalize, beside the running ones
+_STATISTICS = ("returns", "old_reward", "old_obs")  # of VecNormalize, besides the running statistics
 
 
 def wrapper_states(venv: VecEnv) -> list[Any]:
-    """What the wrappers around a vectorised environment remember, the outermost first.
+    """Return the states of the wrappers around a vectorised environment, outermost first.
 
     Raises:
-        NotPlain: one of them is of an unknown kind.
+        NotPlain: a wrapper is of an unknown class.
     """
     return [_layer_state(layer) for layer in _wrappers(venv)]
 
 
 def load_wrapper_states(venv: VecEnv, states: list[Any]) -> None:
-    """Restore what ``wrapper_states`` gave, into wrappers that were built alike.
+    """Restore ``wrapper_states`` into the same kinds of wrappers.
 
     Raises:
-        StorageError: there are others.
+        StorageError: the wrappers differ.
     """
     _load_layers(list(_wrappers(venv)), states)
 
 
 def simulator_states(venv: VecEnv) -> list[list[Any]]:
-    """The states of all environments in one process, each layer by layer.
+    """Return the states of all environments in this process, each layer by layer.
 
     Raises:
-        NotPlain: an environment keeps what plain data cannot describe, or lives in another process.
+        NotPlain: an environment has state that plain data cannot describe, or runs in another process.
     """
     if type(venv.unwrapped) is not DummyVecEnv:
         raise NotPlain(f"a {type(venv.unwrapped).__name__}, whose environments live elsewhere")
@@ -69,10 +69,10 @@ def simulator_states(venv: VecEnv) -> list[list[Any]]:
 
 
 def load_simulator_states(venv: VecEnv, states: list[list[Any]]) -> None:
-    """Restore what ``simulator_states`` gave.
+    """Restore ``simulator_states``.
 
     Raises:
-        StorageError: the environments are others.
+        StorageError: the environments differ.
     """
     base: Any = venv.unwrapped
     if len(base.envs) != len(states):
@@ -104,13 +104,13 @@ def _load_layers(layers: list[Any], states: list[Any]) -> None:
 
 
 class _Memory:
-    """Memory that was seen, to notice what two attributes share: restored, they would be two."""
+    """Detects attributes that share memory; restored, they would be separate."""
 
     def __init__(self) -> None:
         self._seen: dict[int, Any] = {}
 
     def check(self, name: str, value: Any) -> None:
-        """Raise NotPlain if the value, or a part of it, was seen before."""
+        """Raise NotPlain if the value or a part of it was seen before."""
         if isinstance(value, np.ndarray):
             while isinstance(value.base, np.ndarray):
                 value = value.base
@@ -138,7 +138,7 @@ def _layer_state(layer: Any, memory: _Memory | None = None) -> dict[str, Any]:
 
 
 def _attributes(env: Any, memory: _Memory) -> dict[str, Any]:
-    """All attributes of an environment of unknown kind."""
+    """Return all attributes of an environment of an unknown class."""
     if any(vars(kind).get("__slots__") for kind in type(env).__mro__):
         raise NotPlain(f"{type(env).__name__}, whose __slots__ may hide a part of it")
     attributes, generators = {}, {}
@@ -201,7 +201,7 @@ def _running(rms: RunningMeanStd) -> dict[str, Any]:
 
 
 def space_generators(space: spaces.Space) -> dict[str, Any]:
-    """Random states of a space and of the spaces that it is made of; a space that never drew has none."""
+    """Return the random states of a space and its parts; a space that never drew has none."""
     parts = _parts(space)
     own = space._np_random
     return {
@@ -211,7 +211,7 @@ def space_generators(space: spaces.Space) -> dict[str, Any]:
 
 
 def load_space_generators(space: spaces.Space, state: Mapping[str, Any]) -> None:
-    """Restore what ``space_generators`` gave."""
+    """Restore ``space_generators``."""
     space._np_random = from_plain(state["own"])
     for key, part in _parts(space).items():
         load_space_generators(part, state["parts"][key])

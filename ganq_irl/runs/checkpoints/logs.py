@@ -1,4 +1,4 @@
-"""The files of a run's log, continued where a checkpoint was made: no row twice, and none missing."""
+"""The log files of a run, continued from a checkpoint without repeated or missing rows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ITERATIONS = "time/iterations"
 
 
 class RunLogger(Logger):
-    """SB3's logger, in whose rows the iterations of a resumed run go on from those before.
+    """SB3 logger that continues the count of iterations in a resumed run.
 
-    SB3's on-policy algorithms count them in a local variable of ``learn``, from 1 at each call, and ask for a row at every
-    n-th. A resumed run is therefore asked for every row, and leaves out those that an unbroken one would not have.
+    SB3's on-policy algorithms count iterations from 1 in each call of ``learn`` and log every n-th. In a resumed run this
+    logger is therefore called at every iteration, and drops the rows that an uninterrupted run would not have.
 
     Args:
-        logger: whose outputs it writes to.
+        logger: the logger whose outputs are used.
         before: iterations before this call of ``learn``.
     """
 
@@ -34,42 +34,42 @@ class RunLogger(Logger):
         self._every = 1
 
     def record(self, key: str, value: Any, exclude: str | tuple[str, ...] | None = None) -> None:
-        """As SB3's."""
+        """Record a value, adding the earlier iterations to their count."""
         if key == _ITERATIONS:
             self._iteration = value = value + self.before
         super().record(key, value, exclude)
 
     def dump(self, step: int = 0) -> None:
-        """As SB3's, where a row is due."""
+        """Write a row if one is due."""
         if self._iteration % self._every == 0:
             super().dump(step)
 
     def interval(self, model: BaseAlgorithm, learn: Callable[..., Any]) -> int:
-        """The ``log_interval`` to give to a model's ``learn`` for the rows that it would have by default.
+        """Return the ``log_interval`` to pass to ``learn`` so that the rows are those of its default.
 
         Args:
             model: the SB3 algorithm.
-            learn: its own, or that of the imitation algorithm around it.
+            learn: its ``learn``, or that of the imitation algorithm that trains it.
         """
         default = inspect.signature(learn).parameters["log_interval"].default
         if not isinstance(model, OnPolicyAlgorithm):
-            return default  # off-policy it is counted in episodes, which a checkpoint restores
+            return default  # off-policy it counts episodes, which a checkpoint restores
         self._every = default
         return 1
 
 
 def open_log(folder: Path, checkpoint: Checkpoint | None = None) -> RunLogger:
-    """SB3's logger to ``progress.csv`` and TensorBoard events.
+    """Open the logger to ``progress.csv`` and TensorBoard.
 
     Args:
         folder: the run directory.
-        checkpoint: rows and events after it are dropped, since they will be written again.
+        checkpoint: later rows and events are dropped, since they will be written again.
     """
     if checkpoint is None:
         return RunLogger(configure(str(folder), ["csv", "tensorboard"]))
     text = checkpoint.progress()
     _cut_events(folder, checkpoint.info.get("events", {}))
-    (folder / PROGRESS).unlink(missing_ok=True)  # the logger makes a new one, whatever lay there
+    (folder / PROGRESS).unlink(missing_ok=True)  # the logger creates a new file, whatever was there
     logger = configure(str(folder), ["csv", "tensorboard"])
     table = _csv(logger)
     table.keys = text.partition("\n")[0].split(",") if text else []
@@ -79,7 +79,7 @@ def open_log(folder: Path, checkpoint: Checkpoint | None = None) -> RunLogger:
 
 
 def log_position(folder: Path, logger: Logger) -> tuple[bytes, dict[str, int]]:
-    """``progress.csv`` as it is, and the sizes of TensorBoard's files."""
+    """Return the content of ``progress.csv`` and the sizes of TensorBoard's files."""
     table = _csv(logger)
     table.file.flush()
     events = {path.name: path.stat().st_size for path in sorted(folder.glob("events.out.tfevents.*"))}
@@ -87,7 +87,7 @@ def log_position(folder: Path, logger: Logger) -> tuple[bytes, dict[str, int]]:
 
 
 def _cut_events(folder: Path, sizes: dict[str, Any]) -> None:
-    """Cut TensorBoard's files where they were; each of its records was whole then."""
+    """Cut TensorBoard's files to their sizes at the checkpoint, when every record was complete."""
     for path in folder.glob("events.out.tfevents.*"):
         size = sizes.get(path.name)
         if size is None:

@@ -1,4 +1,4 @@
-"""The random states that belong to the process and not to an object of the run: torch's, numpy's and Python's."""
+"""The global random states of the process: those of torch, numpy and Python."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ganq_irl.runs.checkpoints.plain import from_plain, to_plain
 
 
 def random_states() -> dict[str, Any]:
-    """States of all global generators, those of CUDA devices where there are any."""
+    """Return the states of all global random generators, including those of CUDA devices."""
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -23,7 +23,7 @@ def random_states() -> dict[str, Any]:
 
 
 def load_random_states(states: dict[str, Any]) -> None:
-    """Restore what ``random_states`` gave.
+    """Restore ``random_states``.
 
     Raises:
         StorageError: a state is malformed.

@@ -1,4 +1,4 @@
-"""Replay buffers as chunks of rows: only what is filled, and never the whole of it in memory twice."""
+"""Save replay buffers in chunks of rows: only filled rows, and without a second copy of the buffer in memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ganq_irl.generators.replay_views import stored_in
 from ganq_irl.runs.checkpoints.plain import from_plain, to_plain
 
 CHUNK_BYTES = 64 * 2**20
-"""Largest piece of an array that is written, hashed or read at once."""
+"""Most bytes of an array that are written, hashed or read at once."""
 
 _ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
 def replay_state(buffer: ReplayBuffer) -> dict[str, Any]:
-    """What was stored so far, as views on the buffer's own arrays."""
+    """Return the filled rows, as views of the buffer's arrays."""
     size = buffer.size()
     return {
         "pos": buffer.pos,
@@ -30,7 +30,7 @@ def replay_state(buffer: ReplayBuffer) -> dict[str, Any]:
 
 
 def load_replay_state(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
-    """Fill a buffer that was built alike.
+    """Fill a buffer that was built with the same settings.
 
     Raises:
         StorageError: it has other arrays, or is smaller.
@@ -54,7 +54,7 @@ def load_replay_state(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
     stored = stored_in(buffer)
     stored.pos, stored.full = state["pos"], state["full"]
     if getattr(buffer, "device_copy", None) is not None:
-        buffer.device_copy.refresh()  # type: ignore[attr-defined]  # a replay buffer of ours
+        buffer.device_copy.refresh()  # type: ignore[attr-defined]  # one of our replay buffers
 
 
 def _arrays(buffer: ReplayBuffer) -> Iterator[tuple[str, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""The checkpoints of one run: the last ones and the best one are kept, and none goes before its successor verifies."""
+"""The folder of a run's checkpoints. It keeps the latest ones and the best, and deletes none before a newer one verifies."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _log = logging.getLogger(__name__)
 
 
 class CheckpointStore:
-    """A folder of checkpoints, one process at a time.
+    """A folder of checkpoints, used by one process at a time.
 
     Args:
-        folder: made when the first is written.
-        keep: how many of the last are kept, beside the best evaluated.
+        folder: created with the first checkpoint.
+        keep: number of latest checkpoints to keep, besides the best evaluated one.
     """
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
         self.folder, self.keep = folder, keep
 
     def save(self, info: Mapping[str, Any], state: Mapping[str, Any], progress: bytes) -> Checkpoint:
-        """Write a checkpoint, read it back, and only then remove those that are no longer kept.
+        """Write a checkpoint, read it back, and only then delete those that are no longer kept.
 
         Raises:
-            CheckpointFailed: the disk is full or cannot be written to; what was there before still is.
+            CheckpointFailed: the disk is full or not writable; earlier checkpoints remain.
         """
         target = self.folder / f"step-{info['step']:012d}"
         try:
@@ -39,7 +39,7 @@ class CheckpointStore:
             checkpoint = read_checkpoint(target)
         except (OSError, StorageError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            shutil.rmtree(target, ignore_errors=True)  # one that does not verify is none
+            shutil.rmtree(target, ignore_errors=True)  # it does not verify
             latest = self.newest_name()
             kept = f"{self.folder / latest} is intact" if latest else "there is none before it"
             raise CheckpointFailed(
@@ -50,11 +50,11 @@ class CheckpointStore:
         return checkpoint
 
     def newest(self) -> Checkpoint:
-        """The newest checkpoint that is whole; damaged ones are skipped, which is logged.
+        """Return the newest intact checkpoint; damaged ones are skipped with a warning.
 
         Raises:
-            RunDirectoryError: there is none.
-            StorageError: the folder, which is a run's, is a link, or something in it is no regular file or folder.
+            RunDirectoryError: there is no intact checkpoint.
+            StorageError: the folder is a link, or holds something other than regular files and folders.
         """
         require_plain(self.folder)
         damaged = []
@@ -70,11 +70,11 @@ class CheckpointStore:
         )
 
     def newest_name(self) -> str | None:
-        """Name of the newest folder, damaged or not."""
+        """Return the name of the newest checkpoint, damaged or not."""
         return max(self._names(), default=None)
 
     def clean(self) -> None:
-        """Remove what a killed process left half written."""
+        """Delete what a killed process left half written."""
         if self.folder.is_dir():
             for path in self.folder.glob(".step-*"):
                 shutil.rmtree(path, ignore_errors=True)
@@ -85,7 +85,7 @@ class CheckpointStore:
         return [path.name for path in self.folder.iterdir() if path.name.startswith("step-") and path.is_dir()]
 
     def _prune(self, newest: Checkpoint) -> None:
-        """Those of later steps are damaged ones, which the run has gone back behind."""
+        """Delete old checkpoints, and those of later steps, which are damaged since the run resumed before them."""
         names = sorted(self._names(), reverse=True)
         past = [name for name in names if name <= newest.folder.name]
         kept = set(past[: self.keep]) | {best for best in [self._best(past)] if best is not None}
@@ -93,7 +93,7 @@ class CheckpointStore:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _best(self, names: list[str]) -> str | None:
-        """The one whose policy was evaluated highest, the latest among equals."""
+        """Return the checkpoint with the highest evaluation, the latest among equals."""
         scores = {}
         for name in names:
             try:

@@ -1,8 +1,7 @@
-"""Everything that decides how training goes on, at the beginning of a collection of experience.
+"""The state of training at the start of a rollout.
 
-At that moment a rollout buffer is empty, no gradient is pending, and what ``learn`` keeps in local variables is what a new
-``learn`` begins with. A resumed run is therefore the same call of ``learn`` as the first one, whose state is replaced when
-its first collection begins.
+At that point the rollout buffer is empty, no gradient is pending, and the local variables of ``learn`` have their initial
+values. A resumed run therefore calls ``learn`` as the first run did, and replaces the state when the first rollout begins.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ _SDE = ("exploration_mat", "exploration_matrices")
 
 
 def training_state(model: BaseAlgorithm, imitator: Any | None, callbacks: Sequence[BaseCallback]) -> dict[str, Any]:
-    """All but the simulators, the global random states and the files of the log.
+    """Return the state of everything except simulators, global random states and log files.
 
     Args:
         model: the SB3 algorithm, inside its ``learn``.
-        imitator: the imitation algorithm around it, if there is one.
-        callbacks: those of the run; one that has ``state_dict`` is asked.
+        imitator: the imitation algorithm that trains it, if any.
+        callbacks: the callbacks of the run; those with ``state_dict`` are saved.
 
     Raises:
         NotPlain: a wrapper around the environments is unknown.
@@ -65,7 +64,7 @@ def training_state(model: BaseAlgorithm, imitator: Any | None, callbacks: Sequen
 def load_training_state(
     model: BaseAlgorithm, imitator: Any | None, callbacks: Sequence[BaseCallback], state: dict[str, Any]
 ) -> None:
-    """Restore what ``training_state`` gave, into objects that were built alike.
+    """Restore ``training_state`` into objects that were built with the same settings.
 
     Raises:
         StorageError: they were not, or the state is malformed.
@@ -107,7 +106,7 @@ def _load(model: BaseAlgorithm, imitator: Any | None, callbacks: Sequence[BaseCa
 
 
 def logger_state(logger: Logger) -> dict[str, Any]:
-    """What was recorded since the last row was written; pictures and the like are not kept."""
+    """Return what was recorded since the last row, without images and the like."""
     values = {}
     for key, value in logger.name_to_value.items():
         try:
@@ -122,7 +121,7 @@ def logger_state(logger: Logger) -> dict[str, Any]:
 
 
 def load_logger_state(logger: Logger, state: dict[str, Any]) -> None:
-    """Restore what ``logger_state`` gave."""
+    """Restore ``logger_state``."""
     for present, key in (
         (logger.name_to_value, "values"),
         (logger.name_to_count, "counts"),
@@ -138,7 +137,7 @@ def _callback_state(callback: BaseCallback) -> dict[str, Any]:
 
 
 def _load_callbacks(callbacks: Sequence[BaseCallback], states: list[dict[str, Any]]) -> None:
-    """By their order among those of one class: a progress bar may be there or not."""
+    """Restore callbacks by their order within each class, since the progress bar may be missing."""
     left = list(states)
     for callback in callbacks:
         state = next((state for state in left if state["kind"] == type(callback).__name__), None)
@@ -158,12 +157,12 @@ def _noises(model: BaseAlgorithm) -> list[Any]:
 
 
 def _distribution(model: Any) -> Any:
-    """Whose exploration noise lasts for several steps, with ``use_sde``."""
+    """Return the distribution whose exploration noise lasts several steps with ``use_sde``."""
     return getattr(getattr(model.policy, "actor", model.policy), "action_dist", None)
 
 
 def _as_dicts(state: Any) -> Any:
-    """State dicts are of several classes; nothing but their entries is kept."""
+    """Convert state dicts of any class to plain dicts."""
     if isinstance(state, Tensor | np.ndarray):
         return state
     if hasattr(state, "items"):
