@@ -118,25 +118,26 @@ class Part:
 
 
 class InputEncoder(nn.Module):
-    """Turn the chosen fields of a ``Batch`` into one matrix, continuous columns standardised by the demonstrations.
+    """Encode the chosen fields of a ``Batch`` as one matrix, with continuous columns standardized by the demonstrations.
 
-    Statistics are fixed by ``fit`` and not running: running ones move under the discriminator while it learns. The columns
-    of ``next_observations`` share the statistics of ``observations``, so that one potential h reads s and s' alike.
+    ``fit`` fixes the statistics: running statistics would shift under the discriminator while it learns. The columns of
+    ``next_observations`` use the statistics of ``observations``, so that one potential h can read both s and s'.
 
-    The absorbing state is one row, ``absorbing_state``: its bit, the column of ``absorbing``, and 0 in all others. The bit
-    is 10, as far as a column reaches: at 1 the row lies so near to the demonstrations' mean that a discriminator whose slope
-    is bounded cannot tell them apart, and an end that the expert never shows is paid as the expert's own steps are.
+    The absorbing state is encoded as the row ``absorbing_state``: 10 in the column of ``absorbing``, 0 in all others. 10 is
+    the largest value that a column can take. With 1, the row would lie so close to the mean of the demonstrations that a
+    discriminator with a bounded slope could not tell them apart, and an end that the expert never shows would get the
+    reward of the expert's own steps.
 
     Args:
         observation_space: Box (images too), Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
-        action_space: the same without Dict.
-        fields: names out of ``FIELDS``, in the order of the columns; "returns" comes last.
-        n_returns: return samples of each row that is given.
-        standardizes: whether ``fit`` takes statistics; without, numbers pass as they are.
+        action_space: as ``observation_space``, without Dict.
+        fields: names in ``FIELDS``, in the order of the columns; "returns" comes last.
+        n_returns: number of return samples per row.
+        standardizes: whether ``fit`` sets statistics; otherwise numbers are not changed.
 
     Raises:
         ConfigurationError: an unknown or repeated field.
-        IncompatibleSpaces: a space of another kind, or a Discrete or MultiDiscrete space that does not start at 0.
+        IncompatibleSpaces: an unsupported space, or a Discrete or MultiDiscrete space that does not start at 0.
     """
 
     mean: Tensor
