@@ -1,34 +1,39 @@
 """Measure the time and memory that readers spend on small files which unpack to far more.
 
-Each bomb is made in a temporary folder and given to a command in a process of its own, whose address space is limited to
-8 GB. Memory is the peak of that process above the same command with a small valid input. The command should end with exit
+Each bomb is made in a temporary folder and given to a command in a process of its own. Memory is the peak of that process
+above the same command with a small input. The command should end with exit
 code 2 and a sentence that names ``--read-limit`` (or what else is wrong), and stay below the budget of ``ganq_irl.budget``.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import commands
 import numpy as np
-
-from ganq_irl import budget
+from commands import Outcome
 
 HERE = Path(__file__).parent
-ADDRESSES = 8_000_000_000
-SECONDS = 120
-GANQ_IRL = [sys.executable, "-m", "ganq_irl_cli"]
+sys.path[:0] = [str(HERE.parent)]
+
+from ganq_irl_demos.packing import TABLE  # noqa: E402
+
+from ganq_irl import budget  # noqa: E402  after the path
+from tests.bombs import write_directory, write_empty_tensors, write_overlapping, zeros_npy  # noqa: E402
+
 INSPECT = ("demos", "inspect")
+RECORD = ("demos", "record", "--env", "Pendulum-v1", "--out", "none.npz", "--trust", "--policy")
+NATIVE = [f"{name}.npy" for name in ("header", "actions", "rewards", *TABLE, "observations")]
 MANY = 10**8
 
 
@@ -269,8 +274,9 @@ def settings(text: str) -> Callable[[Path], tuple[Path, int]]:
     return make
 
 
-def run_folder(name: str, content: bytes) -> Callable[[Path], tuple[Path, int]]:
+def run_folder(name: str, begin: bytes = b"", unit: bytes = b"", count: int = 0) -> Callable[[Path], tuple[Path, int]]:
     def make(folder: Path) -> tuple[Path, int]:
+        content = begin + count * unit
         (folder / "config.toml").write_text('algo = "bc"\nenv = "Pendulum-v1"\n')
         (folder / "run.json").write_text('{"status": "finished"}')
         (folder / name).write_bytes(content)
@@ -281,21 +287,122 @@ def run_folder(name: str, content: bytes) -> Callable[[Path], tuple[Path, int]]:
 
 def policy_header(folder: Path) -> tuple[Path, int]:
     """A million tensors of nothing."""
-    from ganq_irl.storage import _checksum
-
-    run_folder("progress.csv", b"")(folder)
+    run_folder("progress.csv")(folder)
     (folder / "policy").mkdir()
-    empty = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
-    header = json.dumps({str(index): empty for index in range(10**6)}).encode()
-    tensors = folder / "policy/tensors.safetensors"
-    tensors.write_bytes(len(header).to_bytes(8, "little") + header)
-    config: dict[str, Any] = {"schema": 1, "kind": "policy"}
-    config["sha256"] = _checksum(config, tensors)
-    (folder / "policy/config.json").write_text(json.dumps(config))
+    write_empty_tensors(folder / "policy", 10**6)
     return folder, 10**9
 
 
-LISTS = b"[" + b"[]," * 2 * 10**7 + b"0]"
+def policy_sparse(folder: Path) -> tuple[Path, int]:
+    """A terabyte of holes."""
+    run_folder("progress.csv")(folder)
+    (folder / "policy").mkdir()
+    write_empty_tensors(folder / "policy", 1)
+    with open(folder / "policy/tensors.safetensors", "ab") as file:
+        file.truncate(1 << 40)
+    return folder, 1 << 40
+
+
+def saved_zip(folder: Path) -> tuple[Path, int]:
+    """A description that is mostly blanks."""
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("data", "w") as file:
+        for _ in range(1000):
+            file.write(b" " * 2**20)
+        file.write(b"{}")
+    return folder / "a.zip", 1000 << 20
+
+
+def overlapping(names: list[str]) -> Callable[[Path], tuple[Path, int]]:
+    """Many entries that are the same deflated bytes."""
+
+    def make(folder: Path) -> tuple[Path, int]:
+        return folder / "a.npz", write_overlapping(folder / "a.npz", names, zeros_npy(10**6))
+
+    return make
+
+
+def directory(folder: Path) -> tuple[Path, int]:
+    return folder / "a.npz", write_directory(folder / "a.npz", 10**6)
+
+
+def images(kind: str) -> Callable[[Path], tuple[Path, int]]:
+    """Images of nothing, just below the size that Pillow refuses by itself."""
+
+    def make(folder: Path) -> tuple[Path, int]:
+        import h5py
+        from gymnasium.spaces import Box
+        from PIL import Image
+
+        from ganq_irl_demos import Demonstrations, Trajectory, save_demonstrations
+
+        pixels, side, steps = Box(0, 255, (64, 64, 3), np.uint8), 13_000, 50
+        content = BytesIO()
+        Image.new("RGB", (side, side)).save(content, kind)
+        frames = np.zeros((steps + 1, 64, 64, 3), np.uint8)
+        one = Trajectory(frames, np.zeros((steps, 1), np.float32), None, terminated=True, truncated=False)
+        path = save_demonstrations(Demonstrations((one,), pixels, Box(-1, 1, (1,), np.float32)), folder / "a.minari")
+        metadata = path / "data/metadata.json"
+        metadata.write_text(json.dumps({**json.loads(metadata.read_text()), "jpeg_encoding": True}))
+        with h5py.File(path / "data/main_data.hdf5", "a") as file:
+            del file["episode_0/observations"]
+            stored = file["episode_0"].create_dataset("observations", (steps + 1,), h5py.vlen_dtype(np.uint8))
+            for row in range(steps + 1):
+                stored[row] = np.frombuffer(content.getvalue(), np.uint8)
+        return path, (steps + 1) * 3 * side**2
+
+    return make
+
+
+def checkpoint(change: Callable[[Path], int]) -> Callable[[Path], tuple[Path, int]]:
+    """A run that was killed, with another checkpoint whose checksums fit."""
+
+    def make(folder: Path) -> tuple[Path, int]:
+        from tests.resume_examples import run_and_kill, seal, tiny_config
+
+        run_and_kill(tiny_config("ppo"), folder / "run", 70)
+        newest = max((folder / "run/checkpoints").iterdir())
+        size = change(newest)
+        seal(newest)
+        return folder / "run", size
+
+    return make
+
+
+def manifest_lists(newest: Path) -> int:
+    manifest = newest / "manifest.json"
+    manifest.write_text(manifest.read_text().rstrip()[:-1] + ', "more": [' + "[]," * 5 * 10**6 + "0]}")
+    return 64 * 5 * 10**6
+
+
+def state_lists(newest: Path) -> int:
+    (newest / "state.json").write_bytes(b"[" + b"[]," * 2 * 10**7 + b"0]")
+    return 64 * 2 * 10**7
+
+
+def state_repeats(newest: Path) -> int:
+    """One tensor that is named ten thousand times."""
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(2**20)}, newest / "tensors-00000.safetensors")
+    state = {"dict": [["training", {"list": [{"tensor": "a"}] * 10**4}]]}
+    (newest / "state.json").write_text(json.dumps({"tree": state, "tensors": {"a": "tensors-00000.safetensors"}}))
+    return 4 * 2**20 * 10**4
+
+
+def state_tensors(newest: Path) -> int:
+    for file in newest.glob("*.safetensors"):
+        write_empty_tensors(newest, 10**6)
+        (newest / "tensors.safetensors").replace(file)
+    (newest / "config.json").unlink()
+    return 10**9
+
+
+def log_of_zeros(newest: Path) -> int:
+    (newest / "progress.csv").write_bytes(b"a,b\n" + b"0,0\n" * 7 * 10**7)
+    return 128 * 14 * 10**7
+
+
 BOMBS = (
     Bomb("arrays", "zeros", npz_zeros),
     Bomb("npz", "provenance of ten million lists", npz_provenance),
@@ -320,41 +427,43 @@ BOMBS = (
     Bomb("config.toml", "2000 keys of 250 parts", settings("\n".join(f"x{i}." + "a." * 250 + "a=1" for i in range(2000))),
          ("train", "gail", "--config")),
     Bomb("mix", "a key of 500 000 parts", settings("a." * 500_000 + "a = 1")),
-    Bomb("run.json", "20 million lists", run_folder("run.json", LISTS), ("evaluate",)),
+    Bomb("run.json", "20 million lists", run_folder("run.json", b"[", b"[],", 2 * 10**7), ("evaluate",)),
     Bomb("policy", "a million tensors of nothing", policy_header, ("evaluate",)),
+    Bomb("policy", "a terabyte of holes", policy_sparse, ("evaluate",)),
+    Bomb("policy.zip", "a description of blanks", saved_zip, RECORD),
+    Bomb("arrays", "1000 entries that are one", overlapping(["obs.npy", "acts.npy", *(f"{i}.npy" for i in range(998))])),
+    Bomb("npz", "1000 entries that are one", overlapping([*NATIVE, *(f"{i}.npy" for i in range(990))])),
+    Bomb("arrays", "a directory of a million entries", directory),
+    Bomb("minari", "51 JPEGs of 13 000 by 13 000", images("JPEG")),
+    Bomb("minari", "51 PNGs of 13 000 by 13 000", images("PNG")),
+    Bomb("checkpoint", "5 million lists in the manifest", checkpoint(manifest_lists), ("resume",)),
+    Bomb("checkpoint", "20 million lists in the state", checkpoint(state_lists), ("resume",)),
+    Bomb("checkpoint", "a tensor named 10 000 times", checkpoint(state_repeats), ("resume",)),
+    Bomb("checkpoint", "a million tensors of nothing", checkpoint(state_tensors), ("resume",)),
+    Bomb("checkpoint", "70 million rows of a log", checkpoint(log_of_zeros), ("resume",)),
+    Bomb("progress.csv", "70 million rows", run_folder("progress.csv", b"a,b\n", b"0,0\n", 7 * 10**7), ("report",)),
 )  # fmt: skip
 
 
-def baseline(folder: Path, command: tuple[str, ...]) -> int:
-    """Peak bytes of a command with a small input."""
+def small_input(folder: Path, command: tuple[str, ...]) -> str:
+    """A small input of a command."""
     if command == INSPECT:
-        return measured([*command, "pendulum"])[1]
-    if command[0] == "evaluate":
-        run_folder("progress.csv", b"")(folder)
-        return measured([*command, str(folder)])[1]
+        return "pendulum"
+    if command == RECORD:
+        (folder / "small.zip").write_bytes(b"")
+        return str(folder / "small.zip")
+    if command[0] in ("evaluate", "report", "resume"):
+        run_folder("progress.csv")(folder)
+        return str(folder)
     (folder / "b.toml").write_text("nothing = 1\n")
-    return measured([*command, str(folder / "b.toml")])[1]
+    return str(folder / "b.toml")
 
 
-def measured(arguments: list[str]) -> tuple[float, int, int, str]:
-    """Seconds, peak bytes, exit code and last line of a command."""
-    start = time.monotonic()
-    process = subprocess.Popen(
-        [*GANQ_IRL, *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES)),
-    )
-    try:
-        _, errors = process.communicate(timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        _, errors = process.communicate()
-        errors += f"\nnot done after {SECONDS} s"
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
-    return time.monotonic() - start, peak, process.returncode, (errors.strip().splitlines() or [""])[-1]
+@functools.cache
+def baseline(command: tuple[str, ...]) -> Outcome:
+    """A command with a small input."""
+    with tempfile.TemporaryDirectory(prefix="bombs-") as folder:
+        return commands.run((*command, small_input(Path(folder), command)), Path(folder), Path(folder))
 
 
 def size_of(path: Path) -> int:
@@ -362,69 +471,51 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def told(bomb: Bomb, scratch: Path, path: Path, unpacked: int) -> str:
-    """A bomb that was made, read and told."""
-    small = scratch / "small"
-    small.mkdir()
-    usual = baseline(small, bomb.command)
-    seconds, peak, code, line = measured([*bomb.command, str(path)])
+def row(bomb: Bomb) -> str:
+    """A bomb that was made, read and told; it is made in a process of its own, so that this one stays small."""
+    usual = baseline(bomb.command)
+    with tempfile.TemporaryDirectory(prefix="bombs-") as scratch:
+        folder = Path(scratch) / "bomb"
+        folder.mkdir()
+        made = commands.forked(lambda: print(*bomb.make(folder), sep="\n"))
+        if made.code:
+            return f"| {bomb.reader} | {bomb.what} | | | | | | not made: {made.output[-200:]!r} |"
+        path, unpacked = made.output.split("\n")[-3:-1]
+        found = commands.run((*bomb.command, path), Path(scratch), Path(scratch))
+        size = size_of(Path(path))
     cells = (
         bomb.reader,
         bomb.what,
-        f"{size_of(path) / 2**10:.0f}",
-        f"{unpacked / 2**20:.0f}",
-        f"{seconds:.1f}",
-        f"{max(0, peak - usual) / 2**20:.0f}",
-        str(code),
-        line.replace(str(scratch), "").replace("|", "/")[:160],
+        f"{size / 2**10:.0f}",
+        f"{int(unpacked) / 2**20:.0f}",
+        f"{max(0, found.seconds - usual.seconds):.1f}",
+        f"{max(0, found.peak - usual.peak) / 2**20:.0f}",
+        str(found.code),
+        (found.output.strip().splitlines() or [""])[-1].replace(scratch, "").replace("|", "/")[:160],
     )
     return "| " + " | ".join(cells) + " |"
 
 
-def row(index: int) -> str:
-    """A bomb made in one process and read from another: a peak is that of the largest child that a process ever had."""
-    bomb = BOMBS[index]
-    with tempfile.TemporaryDirectory(prefix="bombs-") as scratch:
-        (Path(scratch) / "bomb").mkdir()
-        made = _script("--make", index, scratch)
-        done = made if made.returncode else _script("--read", index, scratch, *made.stdout.split("\n")[-3:-1])
-        if done.returncode:
-            return f"| {bomb.reader} | {bomb.what} | | | | | | not measured: {done.stderr[-200:]!r} |"
-        return done.stdout.strip()
-
-
-def _script(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, __file__, *map(str, arguments)], capture_output=True, text=True, check=False)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="reader")
-    parser.add_argument("--make", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--read", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs="+", help="readers")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "bombs.md")
     options = parser.parse_args()
-    if options.make is not None:
-        index, scratch = options.make
-        print(*BOMBS[int(index)].make(Path(scratch) / "bomb"), sep="\n")
-        return
-    if options.read is not None:
-        index, scratch, path, unpacked = options.read
-        print(told(BOMBS[int(index)], Path(scratch), Path(path), int(unpacked)))
-        return
+    commands.preload()
     rows = []
-    for index, bomb in enumerate(BOMBS):
-        if options.only in (None, bomb.reader):
-            rows.append(row(index))
+    for bomb in BOMBS:
+        if options.only is None or bomb.reader in options.only:
+            rows.append(row(bomb))
             print(rows[-1], flush=True)
     header = [
         "# Small files that unpack to far more",
         "",
         f"`python benchmarks/bombs.py`. The budget of a command is {budget.in_words(budget.FREE)}, or {budget.RATIO} times",
-        f"the size of the files where that is more, and at most {budget.in_words(budget.LIMIT)}. The peak is",
-        "memory above the same command with a small input. Expected: exit code 2, and a peak below the budget.",
+        f"the size of the files where that is more, and at most {budget.in_words(budget.LIMIT)}. Seconds of the processor",
+        "and peak of memory are those above the same command with a small input.",
+        "Expected: exit code 2, and a peak below the budget.",
         "",
-        "| reader | bomb | file (KiB) | would unpack to (MiB) | seconds | peak (MiB) | exit code | outcome |",
+        "| reader | bomb | files (KiB) | would unpack to (MiB) | seconds | peak (MiB) | exit code | outcome |",
         "|---|---|---|---|---|---|---|---|",
     ]
     options.out.write_text("\n".join([*header, *rows, ""]), encoding="utf-8")

@@ -1,6 +1,5 @@
 """Files from strangers with a payload planted in them: none is run, and each is refused in a sentence."""
 
-import hashlib
 import io
 import json
 import os
@@ -28,7 +27,7 @@ from ganq_irl.studies.execute import load_grid, run_grid
 from ganq_irl.studies.grid import make_cells
 from ganq_irl.studies.results import read_results
 from ganq_irl_cli import main
-from tests.resume_examples import run_and_kill, tiny_config
+from tests.resume_examples import run_and_kill, seal, tiny_config
 from tests.studies.grid_examples import InThisProcess, quick_grid
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -65,18 +64,6 @@ def harmed(tmp_path):
 
 def newest(run):
     return run / "checkpoints" / "step-000000000064"
-
-
-def seal(folder, **changes):
-    """Give a checkpoint the checksums that its files have now, as whoever planted something in it would."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest.pop("sha256")
-    manifest |= changes
-    for name in list(manifest["files"]):
-        content = (folder / name).read_bytes()
-        manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    manifest["sha256"] = hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_seal_is_what_a_reader_accepts(run):

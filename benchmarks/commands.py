@@ -1,0 +1,119 @@
+"""Commands of ``ganq-irl`` in processes of their own that have imported the libraries already, and what they took.
+
+A process is forked from this one, so that it begins with this one's memory: call ``preload`` first, and keep this one small.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ADDRESSES = 12_000_000_000
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended.
+
+    Attributes:
+        code: its exit code, negative where a signal ended it; None where it was not done after ``SECONDS``.
+        seconds: of the processor.
+        peak: bytes of memory, those of the process that it was forked from included.
+        output: what it printed.
+    """
+
+    code: int | None
+    seconds: float
+    peak: int
+    output: str
+
+
+def preload() -> None:
+    """Import what commands import, once for all of them."""
+    import ganq_irl_demos.loading  # noqa: F401
+
+
+def run(arguments: tuple[object, ...], work: Path, home: Path, full: int | None = None) -> Outcome:
+    """Run a command.
+
+    Args:
+        arguments: of ``ganq-irl``.
+        work: its working folder.
+        home: where ``~`` is.
+        full: bytes that a file may have, as on a full disk; as many as there are by default.
+    """
+
+    def command() -> None:
+        os.chdir(work)
+        os.environ |= {"HOME": str(home), "COLUMNS": "200"}
+        if full is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (full, full))
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
+        sys.argv = ["ganq-irl", *map(str, arguments)]
+        from ganq_irl_cli import main
+
+        main()
+
+    return forked(command)
+
+
+def forked(action: Callable[[], object]) -> Outcome:
+    """Call a function in a process of its own."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reading)
+        _become(action, writing)
+    os.close(writing)
+    os.set_blocking(reading, False)
+    output, end = b"", time.monotonic() + SECONDS
+    ended = 0
+    while not ended and time.monotonic() < end:
+        ended, status, used = os.wait4(child, os.WNOHANG)
+        output += _printed(reading)
+        time.sleep(0 if ended else 0.05)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+        _, status, used = os.wait4(child, 0)
+    output += _printed(reading)
+    os.close(reading)
+    code = os.waitstatus_to_exitcode(status) if ended else None
+    return Outcome(code, used.ru_utime + used.ru_stime, used.ru_maxrss << 10, output.decode(errors="replace"))
+
+
+def _printed(descriptor: int) -> bytes:
+    found = b""
+    try:
+        while piece := os.read(descriptor, 1 << 16):
+            found += piece
+    except BlockingIOError:
+        pass
+    return found
+
+
+def _become(action: Callable[[], object], writing: int) -> None:
+    """Run a function as the whole of this process, which ends with it."""
+    code: object = 1
+    try:
+        for number in (1, 2):
+            os.dup2(writing, number)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        sys.stdout, sys.stderr = (os.fdopen(os.dup(number), "w", buffering=1) for number in (1, 2))
+        action()
+        code = 0
+    except SystemExit as error:
+        code = error.code or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code if isinstance(code, int) else 1)
