@@ -5,8 +5,10 @@ A worker that dies loses only its current task. When the main process dies, for 
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Generic, TypeVar
 
-from ganq_irl.errors import WorkerLost
+from ganq_irl.errors import WorkerLost, printable
 from ganq_irl.runs.interrupts import Interrupted, Interrupts
 
 Key = TypeVar("Key")
@@ -188,6 +190,7 @@ def _work(connection: Connection) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = "1"  # before the first task imports torch
     warnings.filterwarnings("ignore", module=r"imitation\.")  # its deprecated use of torch, which users cannot change
+    sys.stderr = _EscapedText(sys.stderr.buffer, sys.stderr.encoding, "backslashreplace", line_buffering=True)
     _reports = connection
     while True:
         try:
@@ -203,6 +206,15 @@ def _work(connection: Connection) -> None:
         connection.send(message)
         if isinstance(message[1], KeyboardInterrupt):
             return
+
+
+class _EscapedText(io.TextIOWrapper):
+    """Text on its way to the terminal, without colours and with control characters escaped, as commands print it."""
+
+    def write(self, text: str) -> int:
+        """Write the escaped text."""
+        super().write(printable(re.sub(r"\x1b\[[0-9;]*m", "", text)))
+        return len(text)
 
 
 def _portable(error: BaseException) -> BaseException:

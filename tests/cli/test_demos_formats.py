@@ -131,3 +131,11 @@ def test_wrong_requests_leave_nothing(args, expected, run):
     assert result.exit_code == 2
     assert expected in result.stderr
     assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("command", ["check", "inspect", "export --out x.npz", "convert --out x.npz", "import --out x.npz"])
+def test_columns_of_a_table_are_named(command, run):
+    Path("a.csv").write_text("x,y,u,end\n" + "0,1,0,0\n" * 4 + "0,1,1,1\n")
+    name, *options = command.split()
+    result = run("demos", name, "a.csv", *options, "--columns", "obs=x,y", "--columns", "acts=u", "--columns", "dones=end")
+    assert result.exit_code == 0, result.stderr

@@ -1,12 +1,14 @@
 """Worker processes: what becomes of their tasks, and of them."""
 
 import ast
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -33,6 +35,13 @@ def square(number):
 
 def fail():
     raise Unreadable("this", "that")
+
+
+def complain():
+    text = "\x1b]0;renamed\x07 \x9b2J"
+    warnings.warn(f"\x1b[33mwarned {text}\x1b[0m", stacklevel=1)
+    logging.getLogger("x").warning("logged %s", text)
+    print(f"printed {text}", file=sys.stderr)
 
 
 def kill(number):
@@ -177,3 +186,12 @@ def is_worker(pid):
             return parent == os.getpid() and "spawn_main" in command.read()
     except OSError:
         return False
+
+
+def test_what_a_worker_says_does_not_control_the_terminal(capfd):
+    ((_, outcome),) = run_tasks({"a": complain}, 1)
+    outcome.result()
+    said = capfd.readouterr().err
+    for word in ("warned", "logged", "printed"):
+        assert f"{word} \\x1b]0;renamed\\x07 \\x9b2J" in said
+    assert not set("\x1b\x07\x9b") & set(said)

@@ -14,10 +14,11 @@ from ganq_irl_cli.demonstrations import convert
 @click.option(
     "--out", required=True, metavar="FILE", help="File or folder to write, or minari:ID for the local Minari store."
 )
+@options.columns
 @options.as_json
-def command(demonstrations: str, write_as: str | None, out: str, as_json: bool) -> None:
+def command(demonstrations: str, write_as: str | None, out: str, columns: dict[str, list[str]], as_json: bool) -> None:
     """Export shipped demonstrations or a file to the format of another library.
 
     Formats: npz arrays parquet csv d4rl robomimic minari lerobot imitation.
     """
-    convert(demonstrations, out, as_json, write_as=write_as)
+    convert(demonstrations, out, as_json, write_as=write_as, columns=columns)

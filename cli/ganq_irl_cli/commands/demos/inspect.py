@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--episode", type=click.IntRange(min=0), default=0, show_default=True, metavar="I", help="Episode for --video."
 )
+@options.columns
 @options.mask
 @options.as_json
 def command(
@@ -44,6 +45,7 @@ def command(
     html: Path | None,
     video: Path | None,
     episode: int,
+    columns: dict[str, list[str]],
     mask: str | None,
     as_json: bool,
 ) -> None:
@@ -51,7 +53,7 @@ def command(
     with session.working(torch_threads=False):
         from ganq_irl_demos import describe, examine_demonstrations
 
-        request = make_request(env, mask=mask)
+        request = make_request(env, columns=columns, mask=mask)
         sets = [load(source, request) for source in demonstrations]
         summaries = [describe(one) for one in sets]
         if plot is not None:
