@@ -109,7 +109,7 @@ ABLATIONS: dict[str, Settings] = {
         "n_samples": 4,
         "average_rate": 0.005,
         "stabilizers": [{"name": "zero-centered-gradient-penalty", "weight": 0.5}],
-        "policy_kwargs": {"generator": "location-shape"},
+        "policy_kwargs": {"return_model": "location-shape"},
     },
     "1 sample": {"n_samples": 1},
     "8 samples": {"n_samples": 8},

@@ -1,7 +1,7 @@
 """Three ways for a value network to treat discrete actions, each from features to one hidden vector for every action.
 
 All three take ``features (batch, features_dim)`` and give ``(batch, n_actions, hidden_dim)``, so that one head serves any of
-them: DQN's expected value, or the return generator of GAN Q-learning.
+them: DQN's expected value, or the return model of GAN Q-learning.
 
 | name | what it is | last layers |
 |---|---|---|

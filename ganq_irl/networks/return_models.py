@@ -20,7 +20,7 @@ from ganq_irl.networks.q_networks import ACTION_NETWORKS, ActionHead
 from ganq_irl.networks.return_noise import NoiseEmbedding, noise_grid
 
 
-class LocationShapeGenerator(QNetwork):
+class LocationShapeModel(QNetwork):
     """G(z | s, a) = m(s, a) + w_a · (h(s, a) ⊙ (e(z) - ē)), with ē the mean of e over a grid of the noise.
 
     The shape's mean over that grid is 0 by construction, so that m *is* the mean of G: acting, and choosing the action of a
@@ -98,7 +98,7 @@ class LocationShapeGenerator(QNetwork):
         return {**super()._get_constructor_parameters(), "action_network": self.action_network}
 
 
-class ConcatenatedGenerator(QNetwork):
+class ConcatenatedModel(QNetwork):
     """G(z | s, a) as it is published: noise beside the features, one output for each action.
 
     Its mean has to be taken over samples, and a target takes the maximum over actions of each sample.
@@ -145,9 +145,9 @@ class ConcatenatedGenerator(QNetwork):
         return self.distribution(observations, noise).amax(dim=1)
 
 
-RETURN_GENERATORS: dict[str, type[LocationShapeGenerator] | type[ConcatenatedGenerator]] = {
-    "location-shape": LocationShapeGenerator,
-    "concatenated": ConcatenatedGenerator,
+RETURN_MODELS: dict[str, type[LocationShapeModel] | type[ConcatenatedModel]] = {
+    "location-shape": LocationShapeModel,
+    "concatenated": ConcatenatedModel,
 }
 
-ReturnGenerator = LocationShapeGenerator | ConcatenatedGenerator
+ReturnModel = LocationShapeModel | ConcatenatedModel

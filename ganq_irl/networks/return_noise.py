@@ -1,4 +1,4 @@
-"""The noise that return generators turn into samples: its grid, and its embedding."""
+"""The noise that return models turn into samples: its grid, and its embedding."""
 
 from __future__ import annotations
 

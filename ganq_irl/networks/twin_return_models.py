@@ -1,4 +1,4 @@
-"""Return generators that take a continuous action as an input, two or more in the place of TD3's critics."""
+"""Return models that take a continuous action as an input, two or more in the place of TD3's critics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ganq_irl.networks.return_noise import NoiseEmbedding
 
 
 class Shape(nn.Module):
-    """What a location-shape generator adds to its mean: w · (h(s, a) ⊙ (e(z) - ē)).
+    """The shape that a return model adds to its mean: w · (h(s, a) ⊙ (e(z) - ē)).
 
     Args:
         hidden_dim: width of h.
@@ -31,7 +31,7 @@ class Shape(nn.Module):
         return (hidden * self.weight) @ self.embedding(noise).T
 
 
-class TwinGenerators(ContinuousCritic):
+class TwinReturnModels(ContinuousCritic):
     """G_i(z | s, a) = m_i(s, a) + w_i · (h_i(s, a) ⊙ (e_i(z) - ē_i)), for each twin i.
 
     Called, it is SB3's critic: a tuple of the means. The arguments are those of SB3's class, and actions are scaled to

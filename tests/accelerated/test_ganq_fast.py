@@ -139,7 +139,7 @@ def test_updates_of_both_kinds_take_turns():
         ({"stabilizers": ["zero-centered-gradient-penalty", "averaged-discriminator"]}, "stabilizers"),
         ({"stabilizers": ["spectral-norm", "zero-centered-gradient-penalty"]}, "stabilizers"),
         ({"mode": "paper"}, "centred"),
-        ({"policy_kwargs": {"generator": "concatenated"}}, "ConcatenatedGenerator"),
+        ({"policy_kwargs": {"return_model": "concatenated"}}, "ConcatenatedModel"),
         ({"policy_kwargs": {"action_network": "input"}}, "ActionInput"),
         ({"policy_kwargs": {"activation_fn": nn.GELU}}, "GELU"),
         ({"policy_kwargs": {"optimizer_class": torch.optim.SGD}}, "Adam"),

@@ -24,7 +24,7 @@ from ganq_irl.discriminator import LOSSES, STABILIZERS
 from ganq_irl.errors import ConfigurationError, GanqIrlError, IncompatibleSpaces, TrainingDiverged
 from ganq_irl.generators.n_step import NStepReplayBuffer
 from ganq_irl.generators.schedules import LinearSchedule
-from ganq_irl.networks.return_models import ConcatenatedGenerator, LocationShapeGenerator
+from ganq_irl.networks.return_models import ConcatenatedModel, LocationShapeModel
 from tests.algorithms.ganq_examples import MODES, SMALL, VECTOR, collected, same_state, small, spaces_env, walk_env
 
 IMAGE = spaces.Box(0, 255, (36, 40, 3), np.uint8)
@@ -246,7 +246,7 @@ def test_log_names_of_one_update(tmp_path):
         ({"noise": "stratifeid"}, "did you mean 'stratified'"),
         ({"loss": "wasserstien"}, "did you mean 'wasserstein'"),
         ({"stabilizers": ["spectral"]}, "spectral-norm"),
-        ({"policy_kwargs": {"generator": "location"}}, "location-shape"),
+        ({"policy_kwargs": {"return_model": "location"}}, "location-shape"),
         ({"policy_kwargs": {"action_network": "outputz"}}, "did you mean 'outputs'"),
         ({"policy_kwargs": {"risk": "cvar"}}, "level"),
     ],
@@ -290,8 +290,8 @@ def test_the_settings_of_the_modes():
     ours, paper = small(), small(mode="paper")
     assert (paper.n_samples, paper.average_rate, paper.loss) == (1, 1.0, "wasserstein")
     assert paper.stabilizers == [{"name": "gradient-penalty", "weight": 10.0}]
-    assert isinstance(paper.q_net, ConcatenatedGenerator)
-    assert isinstance(ours.q_net, LocationShapeGenerator)
+    assert isinstance(paper.q_net, ConcatenatedModel)
+    assert isinstance(ours.q_net, LocationShapeModel)
     assert type(paper.replay_buffer) is ReplayBuffer
     assert isinstance(ours.replay_buffer, NStepReplayBuffer)
     given = small(mode="paper", n_steps=3, n_samples=2, average_rate=0.5, stabilizers=[])  # wins over the mode

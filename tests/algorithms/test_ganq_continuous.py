@@ -126,7 +126,7 @@ def seen_by_critics(model, sampled):
             return original(real, fake, **options)
 
         adversary.learner.update = spy
-    model._step_generators(sampled, measures=False)
+    model._step_return_models(sampled, measures=False)
     return seen
 
 
@@ -185,7 +185,7 @@ def test_smoothing_noise_is_clipped_and_the_smoothed_action_too():
 def test_each_side_learns_from_its_own_loss_alone():
     model = filled()
     sampled = model._sample(16)
-    model._step_generators(sampled, measures=False)
+    model._step_return_models(sampled, measures=False)
     critics = [parameter for adversary in model.adversaries for parameter in adversary.learner.discriminator.parameters()]
     gradients = [parameter.grad.clone() for parameter in critics]
     actor, generators = (parameters_to_vector(module.parameters()).clone() for module in (model.actor, model.critic))
@@ -220,7 +220,7 @@ def test_a_td_weight_adds_a_huber_loss_of_both_means():
     with torch.no_grad():
         means = plain.critic(batch.observations, batch.actions)
     sampled = (batch, rewards, torch.zeros(16, 1))  # nothing follows: the target is the reward
-    losses = [model._step_generators(sampled, measures=True)[0]["generator_loss"] for model in (plain, hybrid)]
+    losses = [model._step_return_models(sampled, measures=True)[0]["generator_loss"] for model in (plain, hybrid)]
     expected = sum(0.5 * smooth_l1_loss(mean, rewards) for mean in means)
     torch.testing.assert_close(losses[1] - losses[0], expected)
 
@@ -315,7 +315,7 @@ def test_the_moments_of_either_optimizer():
     model = small()
     assert model.actor.optimizer.defaults["betas"] == (0.9, 0.999)
     assert model.critic.optimizer.defaults["betas"] == (0.0, 0.999)
-    chosen = small(policy_kwargs={"net_arch": [8], "generator_optimizer_kwargs": {"betas": (0.5, 0.9)}})
+    chosen = small(policy_kwargs={"net_arch": [8], "return_model_optimizer_kwargs": {"betas": (0.5, 0.9)}})
     assert chosen.critic.optimizer.defaults["betas"] == (0.5, 0.9)
 
 

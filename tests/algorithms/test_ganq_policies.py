@@ -30,7 +30,7 @@ KWARGS = [
     {},
     {"action_network": "input"},
     {"action_network": "branches"},
-    {"generator": "concatenated"},
+    {"return_model": "concatenated"},
     {"risk": {"name": "cvar", "level": 0.25}},
 ]
 every_kind = pytest.mark.parametrize("policy_kwargs", KWARGS, ids=str)

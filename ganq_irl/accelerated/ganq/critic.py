@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganq_irl.accelerated.core import Dense, ParameterVector, layers_of
-from ganq_irl.accelerated.ganq.generator import arrays_of
+from ganq_irl.accelerated.ganq.return_model import arrays_of
 from ganq_irl.discriminator import ReturnDiscriminator
 
 
@@ -19,7 +19,7 @@ class Judgement:
 
     Attributes:
         real: scores of the real samples, ``(n, batch)``.
-        fake: of the generator's.
+        fake: of the return model's.
         slopes: ∂D/∂x at the interpolates.
     """
 

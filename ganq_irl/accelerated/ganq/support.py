@@ -18,7 +18,7 @@ from ganq_irl.discriminator.losses import Wasserstein
 from ganq_irl.discriminator.stabilizers.penalty import ZeroCenteredGradientPenalty
 from ganq_irl.generators.sb3_source import FLAT_OBSERVATIONS, why_changed
 from ganq_irl.networks.q_networks import ActionOutputs
-from ganq_irl.networks.return_models import LocationShapeGenerator
+from ganq_irl.networks.return_models import LocationShapeModel
 
 
 class ReturnLearner(Protocol):
@@ -70,7 +70,7 @@ def _reasons(model: ReturnLearner) -> Iterator[str]:
     if inspect.getattr_static(learner, "update") is not inspect.getattr_static(DiscriminatorLearner, "update"):
         yield "a learner that updates in another way"
     yield from _reasons_of_observations(model)
-    yield from _reasons_of_generator(model)
+    yield from _reasons_of_return_models(model)
     yield from _reasons_of_critic(learner.discriminator)
     for owner, network in ((model.policy, model.q_net), (learner, learner.discriminator)):
         yield from reasons_of_parameters(network)
@@ -87,20 +87,20 @@ def _reasons_of_observations(model: ReturnLearner) -> Iterator[str]:
         yield "observations are images"
 
 
-def _reasons_of_generator(model: ReturnLearner) -> Iterator[str]:
-    for generator in (model.q_net, model.q_net_target, model.q_net_average):
-        if type(generator) is not LocationShapeGenerator:
-            yield f"a generator of class {type(generator).__name__}"
+def _reasons_of_return_models(model: ReturnLearner) -> Iterator[str]:
+    for network in (model.q_net, model.q_net_target, model.q_net_average):
+        if type(network) is not LocationShapeModel:
+            yield f"a return model of class {type(network).__name__}"
             return
-        network = generator.q_net[0]
-        if type(generator.features_extractor) is not FlattenExtractor:
-            yield f"a features extractor of class {type(generator.features_extractor).__name__}"
-        elif type(network) is not ActionOutputs:
-            yield f"actions by {type(network).__name__}"
-        elif not len(network.base):
+        hidden = network.q_net[0]
+        if type(network.features_extractor) is not FlattenExtractor:
+            yield f"a features extractor of class {type(network.features_extractor).__name__}"
+        elif type(hidden) is not ActionOutputs:
+            yield f"actions by {type(hidden).__name__}"
+        elif not len(hidden.base):
             yield "no hidden layer"
         else:
-            yield from reasons_of_layers(list(network.base))
+            yield from reasons_of_layers(list(hidden.base))
 
 
 def _reasons_of_critic(critic: nn.Module) -> Iterator[str]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganq_irl.accelerated.core import FlatAdam, ParameterVector, clip_norm
 from ganq_irl.accelerated.ganq.critic import FastCritic, Judgement
-from ganq_irl.accelerated.ganq.generator import FastGenerator
+from ganq_irl.accelerated.ganq.return_model import FastReturnModel
 from ganq_irl.accelerated.ganq.support import ReturnLearner, why_slow
 from ganq_irl.discriminator.metrics import discriminator_metrics
 from ganq_irl.types import Batch, Observations
@@ -37,21 +37,21 @@ class FastUpdate:
         )
         self._adam, self._max_grad_norm = FlatAdam(model.policy.optimizer, self._vector), model.max_grad_norm
         self._critic_adam = FlatAdam(learner.optimizer, self._of_critic)
-        self._generator = FastGenerator(model.q_net, self._vector)
-        self._target = FastGenerator(model.q_net_target, of_target)
-        self._chooser = FastGenerator(model.q_net_average, self._average) if model.double_q else None
+        self._model = FastReturnModel(model.q_net, self._vector)
+        self._target = FastReturnModel(model.q_net_target, of_target)
+        self._chooser = FastReturnModel(model.q_net_average, self._average) if model.double_q else None
         self._critic = FastCritic(learner.discriminator, self._of_critic, self._penalty.weight)
         self._average_rate, self._td_weight = model.average_rate, model.td_weight
 
     @torch.no_grad()
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the log tells of a divergence, as it does elsewhere
     def step(self, sampled: tuple[Batch, Tensor, Tensor], measures: bool) -> tuple[Metrics, Metrics]:
-        """A step of the critic, then of the generator; with ``measures``, metrics of the generator and of the critic."""
+        """Take a step of the critic, then of the return model; with ``measures``, return the metrics of both."""
         batch, rewards, discounts = sampled
         observations = _rows(batch.observations)
         noise = self._draw_noise()
         targets = self._targets(_rows(batch.next_observations), rewards.numpy(), discounts.numpy(), noise.numpy())
-        outputs = self._generator(observations, noise.numpy())
+        outputs = self._model(observations, noise.numpy())
         at = _chosen(outputs, batch.actions.numpy())
         chosen = _flat(outputs).take(at, axis=0)
         means, deviations = chosen[:, :1], chosen[:, 1:]  # (batch, 1) and (batch, n)
@@ -62,14 +62,14 @@ class FastUpdate:
         self._critic.read(observations, at)
         judgement, norm = self._step_critic(real, fake, judges=measures)
         self._critic.read(observations, at)
-        self._step_generator(outputs, at, fake, scale, of_means)
+        self._step_return_model(outputs, at, fake, scale, of_means)
         self._learner.n_updates += 1
         if not measures:
             return {}, {}
-        of_generator = {"generator_loss": td_loss - self._critic.scores(fake).mean(), "value": means.mean()}
-        of_generator["spread"] = np.sqrt(np.square(deviations).mean())
+        of_model = {"generator_loss": td_loss - self._critic.scores(fake).mean(), "value": means.mean()}
+        of_model["spread"] = np.sqrt(np.square(deviations).mean())
         assert judgement is not None
-        return _tensors(of_generator), self._critic_metrics(judgement, norm)
+        return _tensors(of_model), self._critic_metrics(judgement, norm)
 
     def _targets(
         self, next_observations: Tensor, rewards: np.ndarray, discounts: np.ndarray, noise: np.ndarray
@@ -101,7 +101,7 @@ class FastUpdate:
         self._critic_adam.step()
         return judgement, norm
 
-    def _step_generator(
+    def _step_return_model(
         self, outputs: np.ndarray, at: np.ndarray, fake: np.ndarray, scale: float, of_means: np.ndarray | float
     ) -> None:
         """Descend -mean D(fake) by way of ∂D/∂x, and a TD term by ``of_means``, then let the average follow."""
@@ -110,7 +110,7 @@ class FastUpdate:
         rows = np.empty((len(at), outputs.shape[2]), np.float32)
         rows[:, 0], rows[:, 1:] = of_samples.sum(axis=1) + of_means, of_samples
         _flat(gradient)[at] = rows
-        self._generator.backward(gradient)
+        self._model.backward(gradient)
         _clipped(self._vector, self._max_grad_norm)
         self._adam.step()
         self._average.data.lerp_(self._vector.data, self._average_rate)

@@ -1,4 +1,4 @@
-"""GAN Q-learning: a generator of return samples, and the shared discriminator as its critic."""
+"""GAN Q-learning: a model of returns, with the shared discriminator as its critic."""
 
 from __future__ import annotations
 

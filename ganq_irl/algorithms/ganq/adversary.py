@@ -16,12 +16,12 @@ from ganq_irl.types import Batch
 
 
 class ReturnAdversary:
-    """A critic that tells samples of a Bellman target, the real ones, from a generator's.
+    """A critic that tells samples of a Bellman target, the real ones, from those of a return model.
 
     Args:
         learner: of the critic, on its device.
-        centers: whether it sees both as distances from the generator's mean, in the residuals' unit, u = (x - m(s, a)) / σ,
-            or the returns as they are.
+        centers: whether it sees both as distances from the return model's mean in the residuals' unit,
+            u = (x - m(s, a)) / σ, or the returns as they are.
     """
 
     def __init__(self, learner: DiscriminatorLearner, centers: bool = True) -> None:
@@ -31,17 +31,17 @@ class ReturnAdversary:
     def step(
         self, batch: Batch, targets: Tensor, means: Tensor, samples: Tensor, *, measures: bool = True
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """One critic step, then the loss that the generator descends.
+        """Take one critic step, then return the loss that the return model descends.
 
         Args:
             batch: transitions as the critic takes them, without returns.
             targets: samples of the Bellman target, ``(batch, n_samples)``.
-            means: the generator's, ``(batch, 1)``.
-            samples: the generator's, ``(batch, n_samples)``, attached.
+            means: the return model's, ``(batch, 1)``.
+            samples: the return model's, ``(batch, n_samples)``, attached.
             measures: whether metrics are wanted that the step itself does not need.
 
         Returns:
-            The learner's metrics before the step, and the generator's loss, a scalar.
+            The learner's metrics before the step, and the return model's loss, a scalar.
         """
         if self.learner.n_updates == 0:
             self.learner.fit_reference(replace(batch, returns=torch.zeros_like(targets)))
@@ -68,7 +68,7 @@ class ReturnAdversary:
 
 
 class ReturnAdversaries(tuple[ReturnAdversary, ...]):
-    """One adversary for each of several generators, saved as one."""
+    """One adversary for each of several return models, saved as one."""
 
     @property
     def networks(self) -> nn.Module:
@@ -113,7 +113,7 @@ class CriticOptimization:
 def descend(
     loss: Tensor, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, max_grad_norm: float | None
 ) -> None:
-    """A step down the loss in the generator's parameters alone: the critic that it went through keeps no gradient."""
+    """Take a step down the loss in the return model's parameters alone; the critic gets no gradient."""
     # A features extractor that an actor's loss teaches has no part in this one.
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -123,7 +123,7 @@ def descend(
     optimizer.step()
 
 
-def generator_metrics(loss: Tensor, means: Tensor, samples: Tensor) -> dict[str, Tensor]:
-    """What a log shows of a generator: its loss, its values' mean, and the deviation of samples from their mean."""
+def return_model_metrics(loss: Tensor, means: Tensor, samples: Tensor) -> dict[str, Tensor]:
+    """Return what is logged of a return model: its loss, its mean value, and the deviation of samples from it."""
     means, samples = means.detach(), samples.detach()
     return {"generator_loss": loss.detach(), "value": means.mean(), "spread": (samples - means).square().mean().sqrt()}

@@ -18,7 +18,7 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
-from ganq_irl.algorithms.ganq.adversary import SAVED, ReturnAdversaries, descend, generator_metrics
+from ganq_irl.algorithms.ganq.adversary import SAVED, ReturnAdversaries, descend, return_model_metrics
 from ganq_irl.algorithms.ganq.continuous_policies import (
     ContinuousCnnPolicy,
     ContinuousGANQPolicy,
@@ -27,17 +27,17 @@ from ganq_irl.algorithms.ganq.continuous_policies import (
 from ganq_irl.algorithms.ganq.modes import MODES
 from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metrics, Sampled
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
-from ganq_irl.networks.twin_return_models import TwinGenerators, samples_of_smallest_mean
+from ganq_irl.networks.twin_return_models import TwinReturnModels, samples_of_smallest_mean
 from ganq_irl.types import Observations
 
 
 class ContinuousGANQ(AdversarialValueLearner, TD3):
     """GAN Q-learning for continuous actions: TD3 whose critics' regression is replaced by adversaries.
 
-    Two generators make samples of the return, G_i(z | s, a), the action an input. Each has a critic of its own, the
+    Two return models make samples of the return, G_i(z | s, a), the action an input. Each has a critic of its own, the
     discriminator that GAIL and AIRL use, which tells them from samples of the Bellman target,
     Σ γ^k r_k + γ^n G_j(z | s', a'): a' is the target actor's smoothed action and j, row by row, the target twin of the
-    smaller mean. The generators climb their critics' scores and the actor the first one's mean: no temporal difference is
+    smaller mean. The return models climb their critics' scores and the actor the first one's mean: no temporal difference is
     minimised.
 
     Actor, targets, smoothing, delay, replay, callbacks, saving and loading are those of SB3's TD3 (Fujimoto, van Hoof and
@@ -46,7 +46,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
     Args:
         policy: "MlpPolicy", "CnnPolicy", "MultiInputPolicy", or a class.
         env: as in SB3.
-        learning_rate: the generators' and the actor's, a number or a schedule.
+        learning_rate: the return models' and the actor's, a number or a schedule.
         buffer_size: as in SB3.
         learning_starts: as in SB3.
         batch_size: as in SB3.
@@ -75,7 +75,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         critic_hidden_sizes: widths of the critics.
         critic_n_basis: their units in x: twice as many are half as wide and tell finer shapes of a law apart.
         td_weight: weight of a Huber loss on the means beside the adversarial one; above 0 it is a hybrid, no longer GAN-Q.
-        max_grad_norm: bound on the norm of the generators' gradient and of each critic's; None for no bound.
+        max_grad_norm: bound on the norm of the return models' gradient and of each critic's; None for no bound.
 
     Raises:
         ConfigurationError: a setting that cannot be used.
@@ -89,8 +89,8 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         "MultiInputPolicy": ContinuousMultiInputPolicy,
     }
     policy: ContinuousGANQPolicy
-    critic: TwinGenerators
-    critic_target: TwinGenerators
+    critic: TwinReturnModels
+    critic_target: TwinReturnModels
 
     def __init__(
         self,
@@ -173,13 +173,15 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         super()._setup_model()
         as_stored = spaces.Box(-1.0, 1.0, (get_action_dim(self.action_space),))
         self.adversaries = ReturnAdversaries(
-            self._new_adversary(MODES["default"], as_stored) for _ in range(self.critic.n_critics)
+            self._new_adversary(MODES["default"], as_stored) for _ in range(self.return_models.n_critics)
         )
 
     def _create_aliases(self) -> None:
         super()._create_aliases()
+        # SB3's TD3 calls them critics; here critics are the adversaries.
+        self.return_models, self.return_models_target = self.critic, self.critic_target
         # Walking the modules for these costs as much as a small forward.
-        self._generator_parameters = list(self.critic.parameters())
+        self._model_parameters = list(self.return_models.parameters())
 
     @property
     def _noise_generator(self) -> torch.Generator:
@@ -188,7 +190,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Take ``gradient_steps`` steps of critics and generators, and every ``policy_delay``-th time one of the actor."""
         self.policy.set_training_mode(True)
-        self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
+        self._update_learning_rate([self.actor.optimizer, self.return_models.optimizer])
         self._update_n_steps()
         for adversary in self.adversaries:
             adversary.learner.set_learning_rate(self._critic_rate(self._current_progress_remaining))
@@ -196,17 +198,17 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         for step in range(gradient_steps):
             self._n_updates += 1
             sampled = self._sample(batch_size)
-            of_generator, of_critic = self._step_generators(sampled, measures=step == gradient_steps - 1)
+            of_models, of_critic = self._step_return_models(sampled, measures=step == gradient_steps - 1)
             if self._n_updates % self.policy_delay == 0:
                 of_actor = {"actor_loss": self._step_actor(sampled[0].observations)}
-        self._log(of_generator | of_actor, of_critic)
+        self._log(of_models | of_actor, of_critic)
 
-    def _step_generators(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
-        """A step of the critics, then of the generators; metrics of these, and of the first critic."""
+    def _step_return_models(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
+        """Take a step of the critics, then of the return models; return metrics of these and of the first critic."""
         batch, rewards, discounts = sampled
         noise = torch.randn(self.n_samples, generator=self._noise_generator, device=self.device)
         targets = rewards + discounts * self._next_samples(batch.next_observations, noise)
-        means, samples = self.critic.samples(batch.observations, batch.actions, noise)
+        means, samples = self.return_models.samples(batch.observations, batch.actions, noise)
         steps = [
             adversary.step(batch, targets, *own, measures=measures)
             for adversary, *own in zip(self.adversaries, means, samples, strict=True)
@@ -215,8 +217,8 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         if self.td_weight:
             expected = targets.mean(dim=1, keepdim=True).expand_as(means)
             loss = loss + self.td_weight * len(means) * smooth_l1_loss(means, expected)
-        descend(loss, self._generator_parameters, self.critic.optimizer, self.max_grad_norm)
-        return generator_metrics(loss, means, samples) if measures else {}, steps[0][0]
+        descend(loss, self._model_parameters, self.return_models.optimizer, self.max_grad_norm)
+        return return_model_metrics(loss, means, samples) if measures else {}, steps[0][0]
 
     @torch.no_grad()
     def _next_samples(self, next_observations: Observations, noise: Tensor) -> Tensor:
@@ -225,15 +227,15 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         smoothing = torch.randn(actions.shape, generator=self._noise_generator, device=self.device)
         smoothing = (self.target_policy_noise * smoothing).clamp(-self.target_noise_clip, self.target_noise_clip)
         actions = (actions + smoothing).clamp(-1, 1)
-        return samples_of_smallest_mean(*self.critic_target.samples(next_observations, actions, noise))
+        return samples_of_smallest_mean(*self.return_models_target.samples(next_observations, actions, noise))
 
     def _step_actor(self, observations: Any) -> Tensor:
-        """A step of the actor up the first generator's mean, and of all targets; the loss before it."""
-        loss = -self.critic.q1_forward(observations, self.actor(observations)).mean()
+        """Take a step of the actor up the first return model's mean, and of all targets; return the loss before it."""
+        loss = -self.return_models.q1_forward(observations, self.actor(observations)).mean()
         self.actor.optimizer.zero_grad()
         loss.backward()
         self.actor.optimizer.step()
-        polyak_update(self._generator_parameters, self.critic_target.parameters(), self.tau)
+        polyak_update(self._model_parameters, self.return_models_target.parameters(), self.tau)
         polyak_update(self.actor.parameters(), self.actor_target.parameters(), self.tau)
         polyak_update(self.critic_batch_norm_stats, self.critic_batch_norm_stats_target, 1.0)
         polyak_update(self.actor_batch_norm_stats, self.actor_batch_norm_stats_target, 1.0)
@@ -244,7 +246,13 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         return self.policy.return_distribution(observation, n)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_generator_parameters", "adversaries"]
+        return [
+            *super()._excluded_save_params(),
+            "return_models",
+            "return_models_target",
+            "_model_parameters",
+            "adversaries",
+        ]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         names, variables = super()._get_torch_save_params()

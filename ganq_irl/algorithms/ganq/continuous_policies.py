@@ -1,4 +1,4 @@
-"""Policies of GAN-Q for continuous actions: TD3's actor, and return generators in the place of its critics."""
+"""Policies of GAN-Q for continuous actions: TD3's actor, and return models in the place of its critics."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.td3.policies import TD3Policy
 
 from ganq_irl.networks.return_noise import N_GRID, noise_grid
-from ganq_irl.networks.twin_return_models import TwinGenerators
+from ganq_irl.networks.twin_return_models import TwinReturnModels
 
 
 class ContinuousGANQPolicy(TD3Policy):
-    """TD3's actor, twin return generators, and the targets of both.
+    """TD3's actor, twin return models, and the targets of both.
 
     All arguments are those of SB3's ``TD3Policy`` but the last.
 
@@ -25,13 +25,13 @@ class ContinuousGANQPolicy(TD3Policy):
         action_space: as in SB3.
         lr_schedule: as in SB3.
         args: as in SB3.
-        generator_optimizer_kwargs: of the generators' optimizer, where ``optimizer_kwargs`` are the actor's; Adam's first
-            moment is off by default, as it usually is between adversaries.
+        return_model_optimizer_kwargs: of the return models' optimizer, as ``optimizer_kwargs`` are of the actor's.
+            Adam's first moment is off by default, as is usual between adversaries.
         kwargs: as in SB3.
     """
 
-    critic: TwinGenerators
-    critic_target: TwinGenerators
+    critic: TwinReturnModels
+    critic_target: TwinReturnModels
 
     def __init__(
         self,
@@ -39,25 +39,25 @@ class ContinuousGANQPolicy(TD3Policy):
         action_space: spaces.Box,
         lr_schedule: Schedule,
         *args: Any,
-        generator_optimizer_kwargs: dict[str, Any] | None = None,
+        return_model_optimizer_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        self.generator_optimizer_kwargs = generator_optimizer_kwargs
+        self.return_model_optimizer_kwargs = return_model_optimizer_kwargs
         super().__init__(observation_space, action_space, lr_schedule, *args, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
-        options = self.generator_optimizer_kwargs
+        options = self.return_model_optimizer_kwargs
         if options is None:
             options = {"betas": (0.0, 0.999), "fused": True} if self.optimizer_class is torch.optim.Adam else {}
         self.critic.optimizer = self.optimizer_class(self.critic.parameters(), lr=lr_schedule(1), **options)  # type: ignore[call-arg]
 
-    def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> TwinGenerators:
-        """The generators."""
-        return TwinGenerators(**self._update_features_extractor(self.critic_kwargs, features_extractor)).to(self.device)
+    def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> TwinReturnModels:
+        """Build the return models, which SB3's TD3 calls its critic."""
+        return TwinReturnModels(**self._update_features_extractor(self.critic_kwargs, features_extractor)).to(self.device)
 
     def return_distribution(self, observation: np.ndarray | dict[str, np.ndarray], n: int = N_GRID) -> np.ndarray:
-        """What the first generator knows of the return of the actor's action: samples at ``n`` even quantiles of the noise.
+        """Return samples of the actor's return from the first return model, at ``n`` even quantiles of the noise.
 
         Args:
             observation: one, or a batch of them, as ``predict`` takes it.
@@ -73,18 +73,18 @@ class ContinuousGANQPolicy(TD3Policy):
         return of_first if is_batch else of_first[0]
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        return super()._get_constructor_parameters() | {"generator_optimizer_kwargs": self.generator_optimizer_kwargs}
+        return super()._get_constructor_parameters() | {"return_model_optimizer_kwargs": self.return_model_optimizer_kwargs}
 
 
 class ContinuousCnnPolicy(ContinuousGANQPolicy):
-    """For images: SB3's NatureCNN before actor and generators."""
+    """For images: SB3's NatureCNN before actor and return models."""
 
     def __init__(self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = NatureCNN, **kwargs: Any) -> None:
         super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
 
 
 class ContinuousMultiInputPolicy(ContinuousGANQPolicy):
-    """For Dict observations: SB3's CombinedExtractor before actor and generators."""
+    """For Dict observations: SB3's CombinedExtractor before actor and return models."""
 
     def __init__(
         self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = CombinedExtractor, **kwargs: Any

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ganq_irl.algorithms.ganq.adversary import SAVED, descend, generator_metrics
+from ganq_irl.algorithms.ganq.adversary import SAVED, descend, return_model_metrics
 from ganq_irl.algorithms.ganq.exploration import check_exponent, ez_greedy, nothing_under_way
 from ganq_irl.algorithms.ganq.modes import Mode, mode_named
 from ganq_irl.algorithms.ganq.policies import CnnPolicy, GANQPolicy, MlpPolicy, MultiInputPolicy
@@ -27,12 +27,12 @@ from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.acceleration import imported, why_slow
 from ganq_irl.generators.schedules import LinearSchedule
-from ganq_irl.networks.return_models import LocationShapeGenerator, ReturnGenerator
+from ganq_irl.networks.return_models import LocationShapeModel, ReturnModel
 from ganq_irl.networks.return_noise import NOISE
 from ganq_irl.types import Observations
 
 LEARNING_RATE, CRITIC_LEARNING_RATE = LinearSchedule(1e-3, 0.0), LinearSchedule(4e-3, 0.0)
-"""Defaults: the critic four times as fast as the generator, both falling to 0."""
+"""Defaults: the critic four times as fast as the return model, both falling to 0."""
 
 FAST_UPDATE = "ganq_irl.accelerated.ganq:FastUpdate"
 
@@ -40,9 +40,9 @@ FAST_UPDATE = "ganq_irl.accelerated.ganq:FastUpdate"
 class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN knows no max_grad_norm of None
     """GAN Q-learning for discrete actions (Doan, Mazoure & Lyle, 2018), in a form that converges.
 
-    A generator makes samples of the return, G(z | s, a); a critic, the discriminator that GAIL and AIRL use, tells them from
-    samples of the Bellman target, Σ γ^k r_k + γ^n G_target(z | s', a*), which are the real ones. The generator climbs the
-    critic's score: nothing else teaches it, no temporal difference is minimised.
+    A return model draws samples of the return, G(z | s, a). A critic, the discriminator that GAIL and AIRL use, tells them
+    from samples of the Bellman target, Σ γ^k r_k + γ^n G_target(z | s', a*), which are the real ones. The return model
+    ascends the critic's score and nothing else: no temporal difference is minimised.
 
     What makes it converge, beside the published algorithm, is described and measured in ``docs/gan-q.md``.
     ``mode="paper"`` is the published algorithm, which does not.
@@ -53,7 +53,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
     Args:
         policy: "MlpPolicy", "CnnPolicy", "MultiInputPolicy", or a class.
         env: as in SB3.
-        learning_rate: the generator's, a number or a schedule.
+        learning_rate: the return model's, a number or a schedule.
         buffer_size: as in SB3. A buffer that forgets early episodes forgets what failing looks like.
         learning_starts: as in SB3.
         batch_size: as in SB3.
@@ -78,14 +78,14 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         verbose: as in SB3.
         seed: as in SB3.
         device: as in SB3.
-        critic_learning_rate: the critic's, a number or a schedule; four times the generator's by default.
+        critic_learning_rate: the critic's, a number or a schedule; four times the return model's by default.
         n_samples: return samples of each transition in a batch.
         noise: how their noise is drawn, a name in ``NOISE``: "normal", independent, or "stratified", one from each n-th of
             the normal distribution, for laws that are to be met closely.
         double_q: let the acting average choose the action of a target instead of the target network itself, the highest of
             whose values is, on average, one whose error is positive: double Q-learning (van Hasselt, Guez & Silver, 2016,
             equation 4). Values are then those of a policy that lags behind: better on LunarLander, worse on CartPole.
-        average_rate: of the exponential moving average of the generator that acts; 1 acts with the generator itself.
+        average_rate: of the exponential moving average of the return model that acts; 1 acts with the return model itself.
         exploration_zeta: exponent μ of the durations of random actions, P(n) ∝ n^-μ: εz-greedy exploration (Dabney et al.,
             2021) for a goal that single random steps do not find; 2 is theirs. None: SB3's ε-greedy.
         loss: name in ``LOSSES``.
@@ -106,9 +106,9 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         "MultiInputPolicy": MultiInputPolicy,
     }
     policy: GANQPolicy
-    q_net: ReturnGenerator
-    q_net_target: ReturnGenerator
-    q_net_average: ReturnGenerator
+    q_net: ReturnModel
+    q_net_target: ReturnModel
+    q_net_average: ReturnModel
 
     def __init__(
         self,
@@ -201,7 +201,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
             self._setup_model()
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        """Take ``gradient_steps`` steps of critic and generator, both on the same minibatch, the critic first."""
+        """Take ``gradient_steps`` steps of critic and return model, both on the same minibatch, the critic first."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         self.learner.set_learning_rate(self._critic_rate(self._current_progress_remaining))
@@ -213,7 +213,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self._log(*metrics)
 
     def _step(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
-        """Take one step of the critic, then one of the generator; return the metrics of generator and critic.
+        """Take one step of the critic, then one of the return model; return the metrics of return model and critic.
 
         Doan, Mazoure & Lyle (2018), algorithm 1.
         """
@@ -225,15 +225,15 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         of_critic, loss = self.adversary.step(batch, targets, means, samples, measures=measures)
         if self.td_weight:
             loss = loss + self.td_weight * smooth_l1_loss(means, targets.mean(dim=1, keepdim=True))
-        descend(loss, self._generator_parameters, self.policy.optimizer, self.max_grad_norm)
-        get_ema_multi_avg_fn(1 - self.average_rate)(self._average_parameters, self._generator_parameters, None)
-        return generator_metrics(loss, means, samples) if measures else {}, of_critic
+        descend(loss, self._model_parameters, self.policy.optimizer, self.max_grad_norm)
+        get_ema_multi_avg_fn(1 - self.average_rate)(self._average_parameters, self._model_parameters, None)
+        return return_model_metrics(loss, means, samples) if measures else {}, of_critic
 
     def _next_samples(self, observations: Observations, noise: Tensor) -> Tensor:
         """Samples of the return at the best action of each next state, ``(batch, n_samples)``."""
         if not self.double_q:
             return self.q_net_target.greedy_samples(observations, noise)
-        assert isinstance(self.q_net_target, LocationShapeGenerator)
+        assert isinstance(self.q_net_target, LocationShapeModel)
         return self.q_net_target.greedy_samples(observations, noise, self.q_net_average)
 
     def draw_noise(self) -> Tensor:
@@ -271,7 +271,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
     def _setup_model(self) -> None:
         self._choose_buffer()
         super()._setup_model()
-        if self.double_q and not isinstance(self.q_net_target, LocationShapeGenerator):
+        if self.double_q and not isinstance(self.q_net_target, LocationShapeModel):
             raise ConfigurationError(
                 f"double_q: {type(self.q_net_target).__name__} leaves no action of a target to choose; use the generator "
                 "'location-shape' or double_q=False"
@@ -283,7 +283,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         super()._create_aliases()
         self.q_net_average = self.policy.q_net_average
         # Walking the modules for these costs as much as a small forward.
-        self._generator_parameters = list(self.q_net.parameters())
+        self._model_parameters = list(self.q_net.parameters())
         self._average_parameters = list(self.q_net_average.parameters())
 
     def _sample_action(
@@ -308,7 +308,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         return [
             *super()._excluded_save_params(),
             "q_net_average",
-            "_generator_parameters",
+            "_model_parameters",
             "_average_parameters",
             "adversary",
             "learner",

@@ -80,7 +80,7 @@ MODES: dict[str, Mode] = {
         n_samples=1,
         average_rate=1.0,
         stabilizers=({"name": "gradient-penalty", "weight": 10.0},),
-        policy_kwargs={"generator": "concatenated"},
+        policy_kwargs={"return_model": "concatenated"},
     ),
 }
 

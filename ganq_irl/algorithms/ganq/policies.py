@@ -1,4 +1,4 @@
-"""GAN-Q's policies: three copies of one return generator, and how an action is chosen from them."""
+"""GAN-Q's policies: three copies of one return model, and how an action is chosen from them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from ganq_irl.algorithms.ganq.risk import Risk
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.networks.extractors import LeavesExtractor, default_extractor, needs_leaves_extractor
-from ganq_irl.networks.return_models import RETURN_GENERATORS, ReturnGenerator
+from ganq_irl.networks.return_models import RETURN_MODELS, ReturnModel
 from ganq_irl.networks.return_noise import N_GRID, noise_grid
 
 
 class GANQPolicy(DQNPolicy):
-    """A return generator that learns, the target that its Bellman samples come from, and the average that acts.
+    """A return model that learns, the target that its Bellman samples come from, and the average that acts.
 
     Args:
         observation_space: as in SB3.
@@ -33,15 +33,15 @@ class GANQPolicy(DQNPolicy):
         normalize_images: as in SB3.
         optimizer_class: as in SB3.
         optimizer_kwargs: as in SB3; Adam's first moment is off by default, as it usually is between adversaries.
-        generator: a name in ``RETURN_GENERATORS``.
-        action_network: how the generator takes actions, a name in ``ACTION_NETWORKS``.
+        return_model: a name in ``RETURN_MODELS``.
+        action_network: how the return model takes actions, a name in ``ACTION_NETWORKS``.
         risk: what is maximised: "mean", or ``{"name": "cvar", "level": 0.1}`` or ``{"name": "quantile", "level": 0.9}`` of
             the returns.
     """
 
-    q_net: ReturnGenerator
-    q_net_target: ReturnGenerator
-    q_net_average: ReturnGenerator
+    q_net: ReturnModel
+    q_net_target: ReturnModel
+    q_net_average: ReturnModel
 
     def __init__(
         self,
@@ -55,13 +55,13 @@ class GANQPolicy(DQNPolicy):
         normalize_images: bool = True,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
-        generator: str = "location-shape",
+        return_model: str = "location-shape",
         action_network: str = "outputs",
         risk: str | dict[str, Any] = "mean",
     ) -> None:
-        if generator not in RETURN_GENERATORS:
-            raise ConfigurationError(f"unknown return generator {generator!r}: {nearest(generator, RETURN_GENERATORS)}")
-        self.generator_name, self.action_network, self.risk_spec = generator, action_network, risk
+        if return_model not in RETURN_MODELS:
+            raise ConfigurationError(f"unknown return model {return_model!r}: {nearest(return_model, RETURN_MODELS)}")
+        self.return_model, self.action_network, self.risk_spec = return_model, action_network, risk
         if optimizer_kwargs is None and optimizer_class is torch.optim.Adam:
             optimizer_kwargs = {"betas": (0.0, 0.999), "fused": True}
         super().__init__(
@@ -84,15 +84,15 @@ class GANQPolicy(DQNPolicy):
         self.q_net_average.load_state_dict(self.q_net.state_dict())
         self.q_net_average.set_training_mode(False)
 
-    def make_q_net(self) -> ReturnGenerator:
-        """A return generator of this policy's kind."""
+    def make_q_net(self) -> ReturnModel:
+        """A return model of this policy's kind."""
         settings = self._update_features_extractor(self.net_args, features_extractor=None)
-        if self.generator_name == "location-shape":
+        if self.return_model == "location-shape":
             settings["action_network"] = self.action_network
-        return RETURN_GENERATORS[self.generator_name](**settings).to(self.device)
+        return RETURN_MODELS[self.return_model](**settings).to(self.device)
 
     def q_values(self, observations: PyTorchObs) -> Tensor:
-        """Mean of the averaged generator for every action, ``(batch, n_actions)``."""
+        """Mean of the averaged return model for every action, ``(batch, n_actions)``."""
         return self.q_net_average(observations)
 
     def _predict(self, obs: PyTorchObs, deterministic: bool = True) -> Tensor:
@@ -102,7 +102,7 @@ class GANQPolicy(DQNPolicy):
         return self.risk(samples).argmax(dim=1)
 
     def return_distribution(self, observation: np.ndarray | dict[str, np.ndarray], n: int = N_GRID) -> np.ndarray:
-        """What the averaged generator knows of the return of each action: samples at ``n`` even quantiles of the noise.
+        """Return samples of each action's return from the averaged return model, at ``n`` even quantiles of the noise.
 
         Args:
             observation: one, or a batch of them, as ``predict`` takes it.
@@ -118,7 +118,7 @@ class GANQPolicy(DQNPolicy):
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return super()._get_constructor_parameters() | {
-            "generator": self.generator_name,
+            "return_model": self.return_model,
             "action_network": self.action_network,
             "risk": self.risk_spec,
         }

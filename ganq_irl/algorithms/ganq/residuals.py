@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class ResidualScale(nn.Module):
-    """Running root mean square of what real and fake samples differ from the generator's mean by.
+    """Running root mean square of the distances of real and fake samples from the return model's mean.
 
     Returns run from -500 to 500 in one environment and from -1 to 1 in another, and shrink or grow while they are learned;
-    the critic's units in x, its penalty and the generator's gradient all live in this one.
+    the critic's units in x, its penalty and the return model's gradient are all in this unit.
 
     Args:
         decay: weight of the past at each update.

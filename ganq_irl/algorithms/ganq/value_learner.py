@@ -123,16 +123,16 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
         batch = Batch(data.observations, data.actions, data.next_observations, data.dones.reshape(-1))
         return batch, data.rewards, discounts
 
-    def _log(self, of_generator: Metrics, of_critic: Metrics) -> None:
-        generator, critic = ({key: float(value) for key, value in side.items()} for side in (of_generator, of_critic))
-        if not np.isfinite([*generator.values(), *critic.values()]).all():
+    def _log(self, of_model: Metrics, of_critic: Metrics) -> None:
+        model, critic = ({key: float(value) for key, value in side.items()} for side in (of_model, of_critic))
+        if not np.isfinite([*model.values(), *critic.values()]).all():
             raise TrainingDiverged(
-                f"GAN-Q's losses are no longer finite after {self._n_updates} updates: {generator | critic}; "
+                f"GAN-Q's losses are no longer finite after {self._n_updates} updates: {model | critic}; "
                 "lower learning_rate and critic_learning_rate, or leave loss and stabilizers at their defaults"
             )
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", critic["loss"])
-        for key, value in generator.items():
+        for key, value in model.items():
             self.logger.record(f"train/{key}", value)
         for key, value in critic.items():
             self.logger.record(f"critic/{key}", value)

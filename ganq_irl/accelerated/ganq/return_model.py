@@ -1,4 +1,4 @@
-"""The location-shape generator and its gradient, written out."""
+"""The location-shape return model and its gradient, written out."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import torch
 from torch import Tensor
 
 from ganq_irl.accelerated.core import Dense, ParameterVector, layers_of
-from ganq_irl.networks.return_models import LocationShapeGenerator
+from ganq_irl.networks.return_models import LocationShapeModel
 
 
-class FastGenerator:
+class FastReturnModel:
     """G(z | s, a) = m(s, a) + w_a · (h(s) ⊙ (e(z) - ē)), with e(z) = tanh(ωz + φ) and m(s, a) = v_a · h(s) + c_a.
 
     For given noise it is linear in h: v_a and the w_a ⊙ (e(z_n) - ē) are the rows of one last layer, (v, w ⊙ e).
 
     Args:
-        generator: what is computed.
+        model: what is computed.
         vector: holds its parameters.
     """
 
-    def __init__(self, generator: LocationShapeGenerator, vector: ParameterVector) -> None:
-        modules: Any = generator.q_net
+    def __init__(self, model: LocationShapeModel, vector: ParameterVector) -> None:
+        modules: Any = model.q_net
         network, head = modules
-        own = head.weight, head.bias, generator.shape, generator.embedding.weight, generator.embedding.bias
+        own = head.weight, head.bias, model.shape, model.embedding.weight, model.embedding.bias
         self._v, self._c, self._w, omega, self._phi = arrays_of(own, vector, vector.data)
         self._omega = omega.reshape(-1)
         self._gradients = arrays_of(own, vector, vector.gradient)
         self._body = Dense(layers_of([list(network.base)], vector))
-        self._grid = generator.grid.numpy()
+        self._grid = model.grid.numpy()
 
     def __call__(self, observations: Tensor, noise: np.ndarray) -> np.ndarray:
         """``(batch, n_actions, 1 + n)``: the mean of G for each action, and the samples' distances from it."""

@@ -11,7 +11,7 @@ from torch.nn.utils import parameters_to_vector
 from ganq_irl.algorithms.ganq.residuals import ResidualScale
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.networks.q_networks import ACTION_NETWORKS
-from ganq_irl.networks.return_models import RETURN_GENERATORS
+from ganq_irl.networks.return_models import RETURN_MODELS
 from ganq_irl.networks.return_noise import N_GRID, NOISE, NoiseEmbedding, noise_grid, stratified_noise
 from tests.algorithms.ganq_examples import MODES, clone, collected, counting_env, small, step_taken
 
@@ -138,7 +138,7 @@ def test_the_shape_does_not_move_the_mean_whatever_its_weights(network):
 
 
 def test_registry_and_shared_interface():
-    assert list(RETURN_GENERATORS) == ["location-shape", "concatenated"]
+    assert list(RETURN_MODELS) == ["location-shape", "concatenated"]
 
 
 # Bellman samples by hand.
