@@ -12,7 +12,7 @@ import numpy as np
 from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl_demos.fitting import NUMERIC
 
-IN_MEMORY = 128 << 20
+IN_MEMORY = 32 << 20
 """Bytes up to which a column stays in memory."""
 
 CHUNK = 16 << 20
