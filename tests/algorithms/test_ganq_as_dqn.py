@@ -86,7 +86,7 @@ def test_parameters_are_set_and_what_does_not_fit_is_refused(kind):
     ("kind", "generator"), [(DQN, None), (GANQ, "location-shape"), (GANQ, "concatenated"), (GANQ, "branches")]
 )
 def test_a_value_network_is_saved_by_itself(kind, generator, tmp_path):
-    options = {"generator": generator} if generator in ("location-shape", "concatenated") else {}
+    options = {"return_model": generator} if generator in ("location-shape", "concatenated") else {}
     options = {"action_network": generator} if generator == "branches" else options
     network = build(kind, policy_kwargs={"net_arch": [8], **options}).q_net
     network.save(tmp_path / "q_net")

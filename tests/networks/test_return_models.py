@@ -20,7 +20,7 @@ every_kind = pytest.mark.parametrize(("name", "network"), KINDS)
 
 
 def build(name, network=None, seed=0):
-    kwargs = {"generator": name} | ({"action_network": network} if network else {})
+    kwargs = {"return_model": name} | ({"action_network": network} if network else {})
     torch.manual_seed(seed)
     return small(policy_kwargs=kwargs, net_arch=(16, 12)).q_net
 
