@@ -31,6 +31,7 @@ SMALLEST_IMAGE = 36
 """Smallest height and width, in pixels, that Stable-Baselines3's NatureCNN accepts."""
 _REPRESENTATIVE_ROWS = 1 << 18
 _CLIP = 10.0  # in standard deviations, so that a dimension that hardly varies in the demonstrations cannot dominate
+_ABSORBING_BIT = 3.0  # in standard deviations; see InputEncoder
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,10 @@ class InputEncoder(nn.Module):
     ``fit`` fixes the statistics: running statistics would shift under the discriminator while it learns. The columns of
     ``next_observations`` use the statistics of ``observations``, so that one potential h can read both s and s'.
 
-    The absorbing state is encoded as the row ``absorbing_state``: 10 in the column of ``absorbing``, 0 in all others. 10 is
-    the largest value that a column can take. With 1, the row would lie so close to the mean of the demonstrations that a
-    discriminator with a bounded slope could not tell them apart, and an end that the expert never shows would get the
-    reward of the expert's own steps.
+    The absorbing state is encoded as the row ``absorbing_state``: 3 in the column of ``absorbing``, 0 in all others. A
+    one-centered gradient penalty makes the score fall by up to 1 per unit between the two sides, so this number sets how
+    much less than the expert a step earns after an end that the expert never shows. With 10, Hopper learned to stand still
+    for fear of falling. With 1, the row lies so close to the demonstrations' mean that R1 cannot tell them apart.
 
     Args:
         observation_space: Box (images too), Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
@@ -173,7 +174,7 @@ class InputEncoder(nn.Module):
         self.register_buffer("clip", clip, persistent=False)
         absorbing_state = torch.zeros(self.dim)
         if "absorbing" in fields:
-            absorbing_state[self.columns("absorbing")] = _CLIP
+            absorbing_state[self.columns("absorbing")] = _ABSORBING_BIT
         self.register_buffer("absorbing_state", absorbing_state, persistent=False)
 
     def _lay_out(self) -> tuple[Part, ...]:
