@@ -7,7 +7,9 @@ steps a rollout, and 8 discriminator updates of 1024 + 1024 transitions a rollou
 imitation's default, and 64, ours. Methods take turns, one short run each, so that whatever else the machine does falls on
 all of them; processor time is counted, and the figures are medians of the ratios within one turn. Then what DAC
 costs beside the SAC that it trains, and what pricing a batch costs beside the SAC gradient step that it is for
-(``--part off-policy`` and ``--part relabel`` measure these alone).
+(``--part off-policy`` and ``--part relabel`` measure these alone). ``--part sac`` compares whole training steps of FastSAC
+and FastTD3 with those of SB3's SAC and TD3, and of DAC with FastSAC, which it trains, by the width of the networks; with
+``--env`` it takes another environment than HalfCheetah-v5.
 """
 
 from __future__ import annotations
@@ -27,21 +29,24 @@ from imitation.algorithms.adversarial import gail as imitation_gail
 from imitation.data.wrappers import RolloutInfoWrapper
 from imitation.rewards.reward_nets import BasicRewardNet, BasicShapedRewardNet
 from imitation.util import logger as imitation_logger
-from stable_baselines3 import PPO, SAC
+from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.sac.policies import SACPolicy
 
 from ganq_irl.accelerated.ppo import FastPPO
+from ganq_irl.accelerated.sac import FastSAC, FastTD3
 from ganq_irl.algorithms import AIRL, DAC, GAIL
 from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.generators.off_policy import relabelled
-from ganq_irl.networks.critic_policies import SACLayerNormPolicy
+from ganq_irl.networks.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
 from ganq_irl_demos import Demonstrations, random_policy, record_episodes, to_imitation
 
 N_ENVS, N_STEPS, N_UPDATES, BATCH = 8, 256, 8, 1024
 SAC_BATCH = 256
-PARTS = ("adversarial", "off-policy", "relabel")
+PARTS = ("adversarial", "off-policy", "relabel", "sac")
+SAC_WIDTHS = (64, 128, 256)
 WIDTHS = (32, 64)
 SHAPES = {"A: batch 64, 10 epochs": (64, 10), "B: batch 512, 5 epochs": (512, 5)}
 METHODS = (
@@ -190,6 +195,54 @@ def off_policy(env_id: str, turns: int, steps: int, device: str) -> list[str]:
     return [*lines, "", f"{turns} turns of {steps} steps each.", ""]
 
 
+def accelerated(env_id: str, turns: int, steps: int) -> list[str]:
+    """Table of whole training steps, one update each: SB3's time over ours, and DAC's over FastSAC's."""
+
+    def new(kind: type[OffPolicyAlgorithm], policy: Any, width: int) -> OffPolicyAlgorithm:
+        model: Any = kind
+        sizes: dict[str, Any] = {
+            "batch_size": SAC_BATCH,
+            "learning_starts": SAC_BATCH,
+            "buffer_size": 100_000,
+            "gradient_steps": 1,
+        }
+        sizes |= {"train_freq": 1, "policy_kwargs": {"net_arch": [width, width]}}
+        return model(policy, make_vec_env(env_id, 1, seed=0), seed=0, device="cpu", **sizes)
+
+    rows = []
+    for width in SAC_WIDTHS:
+        learning: dict[str, Any] = {
+            "SAC": new(SAC, "MlpPolicy", width),
+            "FastSAC": new(FastSAC, "MlpPolicy", width),
+            "SAC, LN": new(SAC, SACLayerNormPolicy, width),
+            "FastSAC, LN": new(FastSAC, SACLayerNormPolicy, width),
+            "TD3, LN": new(TD3, TD3LayerNormPolicy, width),
+            "FastTD3, LN": new(FastTD3, TD3LayerNormPolicy, width),
+            "DAC": DAC(new(FastSAC, "MlpPolicy", width), demonstrations(env_id), n_updates=0.5),
+        }
+        for model in learning.values():
+            model.learn(2 * SAC_BATCH)
+        tasks = {name: partial(model.learn, steps, reset_num_timesteps=False) for name, model in learning.items()}
+        seconds = in_turns(tasks, turns, f"{env_id}, networks of {width}")
+        pairs = [("SAC", "FastSAC"), ("SAC, LN", "FastSAC, LN"), ("TD3, LN", "FastTD3, LN"), ("DAC", "FastSAC")]
+        rates = [f"{steps / statistics.median(seconds[name]):.0f}" for name in ("SAC", "FastSAC", "FastSAC, LN")]
+        cells = [str(width), *(ratio(seconds[slow], seconds[fast]) for slow, fast in pairs), *rates]
+        rows.append(f"| {' | '.join(cells)} |")
+    return [
+        f"## Whole training steps ({env_id}, one update a step, batch {SAC_BATCH}, two layers)",
+        "",
+        "LN: critics with layer normalisation. DAC: an update of the discriminator every second step. Steps are those of a "
+        "second of processor time.",
+        "",
+        "| width | SAC / FastSAC | the same, LN | TD3 / FastTD3, LN | DAC / FastSAC | SAC, steps | FastSAC | FastSAC, LN |",
+        "|---|---|---|---|---|---|---|---|",
+        *rows,
+        "",
+        f"{turns} turns of {steps} steps each.",
+        "",
+    ]
+
+
 def relabel(env_id: str, samples: int) -> list[str]:
     """Table of what pricing a SAC batch costs."""
     lines = [f"## Pricing a SAC batch ({env_id}, batch {SAC_BATCH})", ""]
@@ -227,6 +280,8 @@ def main() -> None:
         lines += adversarial(env_id, arguments.shapes, arguments.turns, arguments.rollouts) if "adversarial" in parts else []
     lines += off_policy("Pendulum-v1", arguments.turns, arguments.steps, arguments.device) if "off-policy" in parts else []
     lines += relabel("Pendulum-v1", arguments.samples) if "relabel" in parts else []
+    if "sac" in parts:
+        lines += accelerated((arguments.env or ["HalfCheetah-v5"])[0], arguments.turns, arguments.steps)
     write_markdown(arguments.out, [*lines, versions("python benchmarks/speed.py")])
 
 

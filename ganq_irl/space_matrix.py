@@ -35,6 +35,7 @@ class Traits:
 
 _ON_POLICY = Traits()
 _VALUES = Traits((spaces.Discrete,), replays=True)
+_SOFT = Traits((spaces.Box,), replays=True)
 _DETERMINISTIC = Traits((spaces.Box,), replays=True, has_log_prob=False)
 
 TRAITS: dict[str, Traits] = {
@@ -42,8 +43,10 @@ TRAITS: dict[str, Traits] = {
     "fast-ppo": _ON_POLICY,
     "a2c": _ON_POLICY,
     "trpo": _ON_POLICY,
-    "sac": Traits((spaces.Box,), replays=True),
+    "sac": _SOFT,
+    "fast-sac": _SOFT,
     "td3": _DETERMINISTIC,
+    "fast-td3": _DETERMINISTIC,
     "ddpg": _DETERMINISTIC,
     "dqn": _VALUES,
     "qrdqn": _VALUES,
@@ -52,12 +55,15 @@ TRAITS: dict[str, Traits] = {
 }
 """Traits by generator name; ``register_generator`` adds to them."""
 
+EXACT_TWINS = {"fast-ppo": "ppo", "fast-sac": "sac", "fast-td3": "td3"}
+"""Accelerated generator -> the one that computes the same, which runs where the package ``accelerated`` is missing."""
+
 IMITATION = ("gail", "airl", "fairl", "dac", "wail", "vail", "gaifo", "sqil", "iq-learn", "bc")
 REPLAYING = ("dac", "sqil", "iq-learn")
 """Imitation algorithms that need a generator with a replay buffer."""
 DEFAULT_GENERATOR = "fast-ppo"
 """Default on-policy generator: equals Stable-Baselines3's PPO up to rounding, in half the time or less."""
-_SOFT_LEARNERS = ("sac", "dqn")
+_SOFT_LEARNERS = ("sac", "fast-sac", "dqn")
 """Generators whose critic update IQ-Learn can replace."""
 
 
@@ -65,7 +71,7 @@ def default_generator(algo: str, action_space: spaces.Space) -> str:
     """Return the default generator of an imitation algorithm."""
     if algo not in REPLAYING:
         return DEFAULT_GENERATOR
-    return "dqn" if isinstance(action_space, spaces.Discrete) else "sac"
+    return "dqn" if isinstance(action_space, spaces.Discrete) else "fast-sac"
 
 
 def check_trains(
@@ -212,7 +218,9 @@ def _ways(algo: str, observation_space: spaces.Space, action_space: spaces.Space
     return [
         name
         for name, traits in TRAITS.items()
-        if _why_no_actions(name, traits, action_space) is None and _why_no_generator(algo, name, traits) is None
+        if name not in EXACT_TWINS  # named by what they are twins of
+        and _why_no_actions(name, traits, action_space) is None
+        and _why_no_generator(algo, name, traits) is None
     ]
 
 

@@ -21,6 +21,7 @@ from ganq_irl.algorithms.iq_updates import IQUpdate, SoftActorCriticUpdate, Soft
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
 from ganq_irl.algorithms.settings import Schedule, Settings, takes
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
+from ganq_irl.generators.acceleration import original_method
 from ganq_irl.generators.policy_store import acting_policy
 from ganq_irl.generators.substitution import substituting
 
@@ -102,7 +103,7 @@ class IQLearn(OffPolicyImitation):
 
     def _checked(self, generator: BaseAlgorithm) -> OffPolicyAlgorithm:
         checked = super()._checked(generator)
-        if type(checked).train not in (SAC.train, DQN.train):
+        if original_method(type(checked), "train") not in (SAC.train, DQN.train):
             raise UnsupportedGenerator(
                 f"iq-learn replaces how SAC's or DQN's critic learns, and {type(checked).__name__} learns in another way; "
                 "use sac for continuous actions or dqn for discrete ones"

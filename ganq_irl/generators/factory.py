@@ -26,7 +26,7 @@ from ganq_irl.generators.spaces import channels_first
 from ganq_irl.networks.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
 from ganq_irl.networks.extractors import LeavesExtractor, is_cnn_image, needs_leaves_extractor
 from ganq_irl.networks.q_policies import ActionBranchesPolicy, ActionInputPolicy
-from ganq_irl.space_matrix import TRAITS, Traits, check_trains
+from ganq_irl.space_matrix import EXACT_TWINS, TRAITS, Traits, check_trains
 from ganq_irl.spaces import has_scalars
 
 GENERATORS: dict[str, str] = {
@@ -35,7 +35,9 @@ GENERATORS: dict[str, str] = {
     "a2c": "stable_baselines3:A2C",
     "trpo": "sb3_contrib:TRPO",
     "sac": "stable_baselines3:SAC",
+    "fast-sac": "ganq_irl.accelerated.sac:FastSAC",
     "td3": "stable_baselines3:TD3",
+    "fast-td3": "ganq_irl.accelerated.sac:FastTD3",
     "ddpg": "stable_baselines3:DDPG",
     "dqn": "stable_baselines3:DQN",
     "qrdqn": "sb3_contrib:QRDQN",
@@ -50,14 +52,13 @@ FEATURES_EXTRACTORS: dict[str, type[BaseFeaturesExtractor]] = {
 
 OWN_POLICIES: dict[str, dict[str, type[BasePolicy]]] = {
     "sac": {"LayerNormCriticPolicy": SACLayerNormPolicy},
+    "fast-sac": {"LayerNormCriticPolicy": SACLayerNormPolicy},
     "td3": {"LayerNormCriticPolicy": TD3LayerNormPolicy},
+    "fast-td3": {"LayerNormCriticPolicy": TD3LayerNormPolicy},
     "ddpg": {"LayerNormCriticPolicy": TD3LayerNormPolicy},
     "dqn": {"ActionInputPolicy": ActionInputPolicy, "ActionBranchesPolicy": ActionBranchesPolicy},
 }
 """Policies of ours for a generator, beside those that its class knows by name."""
-
-EXACT_TWINS = {"fast-ppo": "ppo"}
-"""Accelerated generator -> the one that computes the same, which runs where the package ``accelerated`` is missing."""
 
 _SCHEDULED = ("learning_rate", "critic_learning_rate", "clip_range", "clip_range_vf")
 # Given by build_generator's own arguments, or private.
@@ -136,7 +137,7 @@ def build_generator(
             ``action_noise`` as a table ``{"kind": "normal", "sigma": 0.1}`` in units of half the action range; in
             ``policy_kwargs`` the ``activation_fn``, ``optimizer_class`` and ``features_extractor_class`` by name. ``policy``
             defaults to MlpPolicy, CnnPolicy or MultiInputPolicy by the observation space; dqn has ActionInputPolicy and
-            ActionBranchesPolicy as well, and sac, td3 and ddpg LayerNormCriticPolicy.
+            ActionBranchesPolicy as well, and sac, td3, their fast twins and ddpg LayerNormCriticPolicy.
 
     Raises:
         ConfigurationError: an option is unknown or has a value that it cannot take.
@@ -176,7 +177,7 @@ def _fit_to_observations(name: str, space: spaces.Space, options: dict[str, Any]
     """Add what Stable-Baselines3's classes need for observations that they do not take by themselves."""
     if needs_leaves_extractor(channels_first(space)):
         options["policy_kwargs"] = {"features_extractor_class": LeavesExtractor} | (options.get("policy_kwargs") or {})
-    chooses_a_buffer = not GENERATORS[name].startswith(("stable_baselines3", "sb3_contrib"))
+    chooses_a_buffer = not GENERATORS[EXACT_TWINS.get(name, name)].startswith(("stable_baselines3", "sb3_contrib"))
     if has_scalars(space) and TRAITS[name].replays and not chooses_a_buffer and options.get("replay_buffer_class") is None:
         n_steps = options.pop("n_steps", 1)
         kind, settings = replay_buffer_for(space, n_steps, options.get("gamma", 0.99))

@@ -21,6 +21,7 @@ from stable_baselines3.common.type_aliases import DictReplayBufferSamples, Repla
 from torch import Tensor
 
 from ganq_irl.errors import UnsupportedGenerator
+from ganq_irl.generators.acceleration import original_method
 from ganq_irl.generators.adversary import Adversary
 from ganq_irl.generators.internals import progress_remaining
 from ganq_irl.generators.n_step import (
@@ -134,7 +135,7 @@ def check_can_relabel(model: OffPolicyAlgorithm) -> None:
 
 def _discounts_by_samples(model: OffPolicyAlgorithm) -> bool:
     """Whether the algorithm's update reads ``discounts``: SB3's own do, once its samples have them."""
-    is_of_sb3 = type(model).train.__module__.startswith(("stable_baselines3.", "sb3_contrib."))
+    is_of_sb3 = original_method(type(model), "train").__module__.startswith(("stable_baselines3.", "sb3_contrib."))
     return not is_of_sb3 or "discounts" in ReplayBufferSamples._fields
 
 

@@ -47,8 +47,8 @@ class ExperimentConfig:
         demos: name of shipped demonstrations, or a file.
         columns: for a table of demonstrations: field -> its column, or a list of columns.
         n_trajectories: number of trajectories to draw with ``seed``; all by default.
-        generator: SB3 algorithm that an imitation algorithm trains. Default: fast-ppo; for dac, sqil and iq-learn sac, or
-            dqn if actions are discrete.
+        generator: SB3 algorithm that an imitation algorithm trains. Default: fast-ppo; for dac, sqil and iq-learn
+            fast-sac, or dqn if actions are discrete.
         reward: a run or a folder with a recovered reward, which replaces the environment's reward.
         timesteps: environment steps; bc counts updates instead, see ``bc.n_updates``.
         seed: seed of environments, networks, the draw of trajectories, and everything else in the run.

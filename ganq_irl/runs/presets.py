@@ -10,11 +10,10 @@ from typing import Any
 
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.runs.config import merged
+from ganq_irl.space_matrix import EXACT_TWINS
 
 NONE = "none"
 _NOT_SETTINGS = ("algo", "env", "generator", "expert")
-_ALIKE = {"ppo", "fast-ppo"}
-"""Algorithms that take the same settings and learn the same from them, so that their presets are interchangeable."""
 
 
 @cache
@@ -91,12 +90,16 @@ def _is_only_alike(preset: dict[str, Any], algo: str, generator: str | None) -> 
 
 
 def alike(first: str | None, second: str | None) -> bool:
-    """Return whether two algorithms take the same settings.
+    """Return whether two algorithms take the same settings and learn the same from them, so that presets fit both.
 
-    >>> alike("ppo", "fast-ppo"), alike("ppo", "a2c")
-    (True, False)
+    >>> alike("ppo", "fast-ppo"), alike("fast-sac", "sac"), alike("ppo", "a2c")
+    (True, True, False)
     """
-    return first == second or {first, second} <= _ALIKE
+    return _plain(first) == _plain(second)
+
+
+def _plain(name: str | None) -> str | None:
+    return None if name is None else EXACT_TWINS.get(name, name)
 
 
 def _require_fitting(name: str, algo: str, generator: str | None) -> None:

@@ -18,7 +18,7 @@ from ganq_irl.space_matrix import IMITATION, REPLAYING, check_trains, default_ge
 from ganq_irl.storage import usable_device
 
 ADVERSARIAL = tuple(name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation))
-OFF_POLICY = ("sac", "td3", "ddpg", "dqn", "qrdqn")
+OFF_POLICY = ("sac", "fast-sac", "td3", "fast-td3", "ddpg", "dqn", "qrdqn")
 DEFAULT_TIMESTEPS = 100_000
 DEFAULT_UPDATES = 10_000
 MOST_ENVS = 10_000

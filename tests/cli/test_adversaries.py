@@ -33,7 +33,7 @@ def call(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("demos", "generator", "algorithm"),
     [
-        ("pendulum", "", "SAC"),
+        ("pendulum", "", "FastSAC"),
         ("cartpole", "", "DQN"),
         ("pendulum", "--generator td3", "TD3"),
         ("cartpole", "--generator gan-q", "GANQ"),
@@ -46,7 +46,7 @@ def test_dac_with_absorbing_states_and_half_the_updates(demos, generator, algori
     assert load_run("run").policy("cpu").algorithm == algorithm
     assert RewardModel.load("run/reward").provenance["algorithm"] == "dac"
     assert RewardModel.load("run/reward").discriminator.encoder.fields[-1] == "absorbing"
-    assert tomllib.loads(Path("run/config.toml").read_text())["generator"] == {"GANQ": "gan-q"}.get(
+    assert tomllib.loads(Path("run/config.toml").read_text())["generator"] == {"GANQ": "gan-q", "FastSAC": "fast-sac"}.get(
         algorithm, algorithm.lower()
     )
 
@@ -96,7 +96,7 @@ def test_requests_that_cannot_be_met_say_what_can(line, message, tmp_path, monke
 
 def test_the_preset_is_found_and_the_generator_follows_the_actions():
     assert resolve_config({"algo": "dac", "demos": "pendulum"}).preset == "dac-pendulum"
-    for demos, generator in (("pendulum", "sac"), ("cartpole", "dqn")):
+    for demos, generator in (("pendulum", "fast-sac"), ("cartpole", "dqn")):
         config = resolve_config({"algo": "dac", "demos": demos, "preset": "none"})
         assert (config.generator, config.generator_kwargs) == (generator, {"learning_starts": 1000})
     assert resolve_config({"algo": "gaifo", "demos": "pendulum", "preset": "none"}).generator == "fast-ppo"

@@ -17,10 +17,12 @@ QUICK += ["--set", "generator_kwargs.learning_starts=64", "--set", "generator_kw
 
 
 @pytest.mark.parametrize("algo", ["sqil", "iq-learn"])
-@pytest.mark.parametrize(("demos", "generator", "algorithm"), [("pendulum", "sac", "SAC"), ("cartpole", "dqn", "DQN")])
+@pytest.mark.parametrize(
+    ("demos", "generator", "algorithm"), [("pendulum", "fast-sac", "FastSAC"), ("cartpole", "dqn", "DQN")]
+)
 def test_train_and_evaluate(succeed, algo, demos, generator, algorithm):
     options = ["--demos", demos, "--n-trajectories", "1", "--timesteps", "200", "--preset", "none", *QUICK]
-    options += ["--set", "generator_kwargs.ent_coef=0.1"] if generator == "sac" else []
+    options += ["--set", "generator_kwargs.ent_coef=0.1"] if generator == "fast-sac" else []
     content = json.loads(succeed("train", algo, "--out", "run", *options, "--json").stdout)
     assert content["warning"] is None
     run = load_run("run")

@@ -12,7 +12,17 @@ from ganq_irl.algorithms import ALGORITHMS, BC
 from ganq_irl.errors import IncompatibleSpaces, UnsupportedGenerator
 from ganq_irl.generators.checks import traits_of
 from ganq_irl.generators.factory import GENERATORS
-from ganq_irl.space_matrix import IMITATION, REPLAYING, TRAITS, Traits, check_trains, default_generator, trained_by, why_not
+from ganq_irl.space_matrix import (
+    EXACT_TWINS,
+    IMITATION,
+    REPLAYING,
+    TRAITS,
+    Traits,
+    check_trains,
+    default_generator,
+    trained_by,
+    why_not,
+)
 from tests.contracts.space_examples import ACTIONS, OBSERVATIONS, ROWS, VECTOR, cells, train
 from tests.scripted import CONTINUOUS, OFF_POLICY, SpacesEnv, generator, vec_env
 
@@ -59,6 +69,7 @@ def expected(algo, name, kind, space):
         return True
     if space in ONLY_BC_ACTS_IN:
         return False
+    name = EXACT_TWINS.get(name, name)
     if name in CONTINUOUS:
         return space.startswith("Box") and space not in NOT_SCALED
     return space == "Discrete" or name not in OFF_POLICY
@@ -78,7 +89,7 @@ def test_each_cell_is_training_or_a_sentence(algo, name):
 def hold_advice(algo, reason, observation_space, action_space):
     """Whatever name the last half sentence gives as a way out is one."""
     advice = reason.rpartition("; ")[2]
-    named = re.findall(r"\b(?:gan-q-continuous|gan-q|fast-ppo|iq-learn|[a-z0-9]+)\b", advice)
+    named = re.findall(r"\b(?:gan-q-continuous|gan-q|fast-ppo|fast-sac|fast-td3|iq-learn|[a-z0-9]+)\b", advice)
     as_generator = "as its generator" in advice
     with_it = re.search(r"gail with ([\w-]+)", advice)
     for other in set(named) & {*IMITATION, *GENERATORS} - {with_it and with_it[1]}:
@@ -146,7 +157,7 @@ def test_what_can_learn_from_demonstrations():
 
 
 def test_default_generators_train_what_they_can():
-    assert [default_generator(algo, VECTOR) for algo in ("gail", "dac")] == ["fast-ppo", "sac"]
+    assert [default_generator(algo, VECTOR) for algo in ("gail", "dac")] == ["fast-ppo", "fast-sac"]
     assert default_generator("iq-learn", spaces.Discrete(2)) == "dqn"
 
 

@@ -18,7 +18,7 @@ from ganq_irl.generators.factory import GENERATORS, build_generator, default_pol
 from ganq_irl.generators.schedules import LinearSchedule, parse_schedule
 from ganq_irl.space_matrix import TRAITS, Traits, why_not
 
-CONTINUOUS = {"sac", "td3", "ddpg", "gan-q-continuous"}
+CONTINUOUS = {name for name, traits in TRAITS.items() if traits.acts_in == (spaces.Box,)}
 
 
 def env_for(name):
@@ -93,7 +93,7 @@ def test_options_leave_out_what_the_factory_gives():
 
 
 def test_an_incompatible_environment_is_refused():
-    with pytest.raises(IncompatibleSpaces, match=r"dqn acts in Discrete spaces, .* use ppo, fast-ppo, a2c, trpo, sac"):
+    with pytest.raises(IncompatibleSpaces, match=r"dqn acts in Discrete spaces, .* use ppo, a2c, trpo, sac, td3"):
         build_generator("dqn", make_vec_env("Pendulum-v1"), device="cpu")
 
 

@@ -16,9 +16,10 @@ from ganq_irl import storage
 from ganq_irl.errors import ConfigurationError, StorageError
 from ganq_irl.generators.factory import GENERATORS, build_generator
 from ganq_irl.generators.policy_store import load_policy, save_policy
+from ganq_irl.space_matrix import TRAITS
 
-CONTINUOUS = {"sac", "td3", "ddpg", "gan-q-continuous"}
-OFF_POLICY = {*CONTINUOUS, "dqn", "qrdqn", "gan-q"}
+CONTINUOUS = {name for name, traits in TRAITS.items() if traits.acts_in == (spaces.Box,)}
+OFF_POLICY = {name for name, traits in TRAITS.items() if traits.replays}
 
 
 class SpacesEnv(gym.Env):

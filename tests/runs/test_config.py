@@ -165,7 +165,7 @@ def test_missing_demonstrations_name_those_that_are_shipped():
 
 
 def test_an_algorithm_that_cannot_act_there_names_what_can():
-    with pytest.raises(IncompatibleSpaces, match="use ppo, fast-ppo, a2c, trpo, sac"):
+    with pytest.raises(IncompatibleSpaces, match="use ppo, a2c, trpo, sac"):
         resolve_config({"algo": "dqn", "env": "Pendulum-v1"})
     with pytest.raises(IncompatibleSpaces, match="dqn, qrdqn or gan-q"):
         resolve_config({"algo": "gail", "env": "CartPole-v1", "demos": "cartpole", "generator": "sac"})

@@ -5,6 +5,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.errors import GanqIrlError, InvalidDemonstrations, RunDirectoryError, TrainingDiverged
@@ -13,9 +14,10 @@ from ganq_irl.runs import load_run, resolve_config, run_experiment
 from ganq_irl.runs.config import merged
 from ganq_irl.runs.experts import expert_config, record_run
 from ganq_irl.runs.runner import evaluate_run_policy
+from ganq_irl.space_matrix import TRAITS
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
 
-CONTINUOUS = {"sac", "td3", "ddpg", "gan-q-continuous"}
+CONTINUOUS = {name for name, traits in TRAITS.items() if traits.acts_in == (spaces.Box,)}
 ON_POLICY = {"ppo", "fast-ppo", "a2c", "trpo"}
 SMALL = {"policy_kwargs": {"net_arch": [8]}}
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 @click.option(
     "--generator",
     metavar="NAME",
-    help="Algorithm that imitation trains: fast-ppo, sac, gan-q, ...  [default: fast-ppo; for dac, sqil and iq-learn sac "
-    "or dqn]",
+    help="Algorithm that imitation trains: fast-ppo, sac, gan-q, ...  [default: fast-ppo; for dac, sqil and iq-learn "
+    "fast-sac or dqn]",
 )
 @click.option(
     "--reward", metavar="RUN-or-REWARD", help="Train ppo, sac, ... on this recovered reward instead of the environment's."
@@ -89,7 +89,7 @@ def command(
 
     \b
     Imitation:                gail airl dac fairl wail vail gaifo sqil iq-learn bc
-    Reinforcement learning:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac td3 ddpg dqn qrdqn
+    Reinforcement learning:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac fast-sac td3 fast-td3 ddpg dqn qrdqn
 
     Options override --set, which overrides --config, then the preset, then the defaults. To repeat a run, pass its
     config.toml to --config.

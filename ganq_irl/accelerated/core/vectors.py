@@ -33,9 +33,7 @@ class ParameterVector:
         self._pieces = self.pieces(self.data)
         self._pointers = [piece.data_ptr() for piece in self._pieces]
         sizes = [sum(p.numel() for p in stack) for stack in stacks]
-        self._spans = {
-            stack[0]: (end - size, end) for stack, size, end in zip(stacks, sizes, accumulate(sizes), strict=True)
-        }
+        self._starts = {stack[0]: end - size for stack, size, end in zip(stacks, sizes, accumulate(sizes), strict=True)}
         self.adopt()
 
     def pieces(self, vector: Tensor) -> list[Tensor]:
@@ -44,9 +42,13 @@ class ParameterVector:
         return [piece.view(p.shape) for piece, p in zip(pieces, self.parameters, strict=True)]
 
     def stack(self, vector: Tensor, stack: Stack) -> Tensor:
-        """A view of a vector of this one's length: the part of a stack, ``(len(stack), *shape)``."""
-        start, end = self._spans[stack[0]]
-        return vector[start:end].view(len(stack), *stack[0].shape)
+        """A view of a vector of this one's length: a stack, or the first few of one, ``(len(stack), *shape)``."""
+        start = self._starts[stack[0]]
+        return vector[start : start + len(stack) * stack[0].numel()].view(len(stack), *stack[0].shape)
+
+    def is_shared(self) -> bool:
+        """Return whether the parameters still are views of the vector."""
+        return all(p.data_ptr() == pointer for p, pointer in zip(self.parameters, self._pointers, strict=True))
 
     def adopt(self) -> None:
         """Take over the values of parameters that have other memory, and make them views of the vector again."""

@@ -1,0 +1,160 @@
+"""The updates of SAC and TD3 with their gradients written out, by the same random draws in the same order as SB3's."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from stable_baselines3 import SAC, TD3
+from torch import Tensor
+
+from ganq_irl.accelerated.core import FlatAdam, ParameterVector, stacks_of
+from ganq_irl.accelerated.sac.networks import Critics, DeterministicActor, GaussianActor
+
+Losses = dict[str, float]
+
+
+class Update(Protocol):
+    """What ``FastSAC`` and ``FastTD3`` run instead of SB3's ``train``."""
+
+    @property
+    def actor(self) -> GaussianActor | DeterministicActor:
+        """The policy that collects experience."""
+
+    def adopt(self) -> None:
+        """Take over parameters and optimisers that somebody has replaced, such as by loading them."""
+
+    def step(self, data: Any, *, moves_targets: bool) -> Losses:
+        """Take one gradient step on a sample of the replay buffer; return its losses under SB3's names.
+
+        Args:
+            data: what ``ReplayBuffer.sample`` gave.
+            moves_targets: whether the target networks, and TD3's actor with them, are due.
+        """
+
+
+class SoftUpdate:
+    """SAC's: entropy coefficient, critics, actor, targets (Haarnoja et al., 2018).
+
+    Args:
+        model: one that ``why_slow`` has nothing against. Rates and coefficients are read at each step.
+    """
+
+    def __init__(self, model: SAC) -> None:
+        self._model = model
+        self._vector, self._critics = _critics_of(model.critic)
+        self._target_vector, self._targets = _critics_of(model.critic_target)
+        self.actor = GaussianActor(model.actor)
+        self._of_critics = FlatAdam(model.critic.optimizer, self._vector)
+        self._of_actor = FlatAdam(model.actor.optimizer, self.actor.vector)
+        self._of_entropy: FlatAdam | None = None
+        if model.ent_coef_optimizer is not None and model.log_ent_coef is not None:
+            self._entropy = ParameterVector([(model.log_ent_coef,)])
+            self._of_entropy = FlatAdam(model.ent_coef_optimizer, self._entropy)
+
+    def adopt(self) -> None:
+        """Take over parameters and optimisers that somebody has replaced, such as by loading them."""
+        self._target_vector.adopt()
+        for adam in (self._of_critics, self._of_actor, self._of_entropy):
+            if adam is not None:
+                adam.adopt()
+
+    def step(self, data: Any, *, moves_targets: bool) -> Losses:
+        """Take one gradient step."""
+        model, n_rows = self._model, len(data.rewards)
+        observations, next_observations = data.observations.flatten(1), data.next_observations.flatten(1)
+        draw = self.actor.draw(observations, next_observations)
+        log_probs, next_log_probs = draw.log_probs.split(n_rows)
+        ent_coef, losses = self._step_entropy(log_probs)
+
+        values = self._targets(next_observations, draw.actions[n_rows:]).amin(0).sub_(ent_coef * next_log_probs)
+        errors = self._critics(observations, data.actions) - _targets_of(data, model.gamma, values)  # (n_critics, batch)
+        losses["critic_loss"] = 0.5 * float(errors.square().mean(1).sum())
+        self._critics.backward(errors.div_(n_rows))
+        self._of_critics.step()
+
+        smallest, which = self._critics.of_other_actions(draw.actions[:n_rows]).min(0)
+        losses["actor_loss"] = float((ent_coef * log_probs - smallest).mean())
+        of_values = torch.zeros_like(errors).scatter_(0, which.unsqueeze(0), -1 / n_rows)
+        self.actor.backward(draw, self._critics.action_gradient(of_values), ent_coef / n_rows)
+        self._of_actor.step()
+
+        if moves_targets:
+            self._target_vector.data.lerp_(self._vector.data, model.tau)
+        return losses
+
+    def _step_entropy(self, log_probs: Tensor) -> tuple[Tensor, Losses]:
+        """The entropy coefficient, and then a step of it where it is learned."""
+        if self._of_entropy is None:
+            return self._model.ent_coef_tensor, {"ent_coef": float(self._model.ent_coef_tensor)}
+        log_ent_coef, ent_coef = self._entropy.data, self._entropy.data.exp()
+        assert isinstance(self._model.target_entropy, float)
+        # L = -log α (log π + target entropy)
+        torch.add(log_probs.mean(), self._model.target_entropy, out=self._entropy.gradient[0]).neg_()
+        losses = {"ent_coef": float(ent_coef), "ent_coef_loss": float(log_ent_coef * self._entropy.gradient)}
+        self._of_entropy.step()
+        return ent_coef, losses
+
+
+class DelayedUpdate:
+    """TD3's: critics, and at every ``policy_delay``-th step actor and targets (Fujimoto et al., 2018, algorithm 1).
+
+    Args:
+        model: one that ``why_slow`` has nothing against. Rates and noise are read at each step.
+    """
+
+    def __init__(self, model: TD3) -> None:
+        self._model = model
+        self._vector, self._critics = _critics_of(model.critic)
+        self._target_vector, self._targets = _critics_of(model.critic_target)
+        self._first = Critics(_networks(model.critic)[:1], self._vector)
+        self.actor, self._target_actor = DeterministicActor(model.actor), DeterministicActor(model.actor_target)
+        self._of_critics = FlatAdam(model.critic.optimizer, self._vector)
+        self._of_actor = FlatAdam(model.actor.optimizer, self.actor.vector)
+
+    def adopt(self) -> None:
+        """Take over parameters and optimisers that somebody has replaced, such as by loading them."""
+        for each in (self._target_vector, self._target_actor.vector, self._of_critics, self._of_actor):
+            each.adopt()
+
+    def step(self, data: Any, *, moves_targets: bool) -> Losses:
+        """Take one gradient step."""
+        model, n_rows = self._model, len(data.rewards)
+        observations, next_observations = data.observations.flatten(1), data.next_observations.flatten(1)
+        noise = torch.empty_like(data.actions).normal_(0, model.target_policy_noise)
+        noise.clamp_(-model.target_noise_clip, model.target_noise_clip)
+        next_actions = self._target_actor.act(next_observations).add_(noise).clamp_(-1, 1)
+        values = self._targets(next_observations, next_actions).amin(0)
+        errors = self._critics(observations, data.actions) - _targets_of(data, model.gamma, values)  # (n_critics, batch)
+        losses = {"critic_loss": float(errors.square().mean(1).sum())}
+        self._critics.backward(errors.mul_(2 / n_rows))
+        self._of_critics.step()
+        if moves_targets:
+            losses["actor_loss"] = self._step_actor(observations)
+        return losses
+
+    def _step_actor(self, observations: Tensor) -> float:
+        values = self._first(observations, self.actor.act(observations))
+        loss = -float(values.mean())
+        self.actor.backward(self._first.action_gradient(torch.full_like(values, -1 / values.shape[1])))
+        self._of_actor.step()
+        self._target_vector.data.lerp_(self._vector.data, self._model.tau)
+        self._target_actor.vector.data.lerp_(self.actor.vector.data, self._model.tau)
+        return loss
+
+
+def _critics_of(critic: Any) -> tuple[ParameterVector, Critics]:
+    networks = _networks(critic)
+    vector = ParameterVector(stacks_of([list(network) for network in networks]))
+    return vector, Critics(networks, vector)
+
+
+def _networks(critic: Any) -> list[Any]:
+    return list(critic.q_networks)
+
+
+def _targets_of(data: Any, gamma: float, next_values: Tensor) -> Tensor:
+    """r + (1 - d) γ V(s'), ``(batch,)``; n-step samples bring their own discounts."""
+    discounts = getattr(data, "discounts", None)
+    discounts = gamma if discounts is None else discounts.flatten()
+    return data.rewards.flatten() + (1 - data.dones.flatten()) * discounts * next_values
