@@ -221,7 +221,7 @@ def accelerated(env_id: str, turns: int, steps: int) -> list[str]:
             "DAC": DAC(new(FastSAC, "MlpPolicy", width), demonstrations(env_id), n_updates=0.5),
         }
         for model in learning.values():
-            model.learn(2 * SAC_BATCH)
+            model.learn(SAC_BATCH + 16)  # beyond learning_starts: every later step learns
         tasks = {name: partial(model.learn, steps, reset_num_timesteps=False) for name, model in learning.items()}
         seconds = in_turns(tasks, turns, f"{env_id}, networks of {width}")
         pairs = [("SAC", "FastSAC"), ("SAC, LN", "FastSAC, LN"), ("TD3, LN", "FastTD3, LN"), ("DAC", "FastSAC")]
