@@ -102,7 +102,7 @@ PLANTED: dict[str, Callable[[Path, Path], None]] = {
     "a device": lambda path, elsewhere: os.mknod(path, 0o020666, os.makedev(1, 5)),  # /dev/zero
 }
 RUN_COMMANDS: dict[str, tuple[object, ...]] = {
-    "resume": (),
+    "resume": ("--timesteps", 256),
     "evaluate": ("--episodes", 1),
     "reward show": ("--episodes", 1),
     "reward compare": ("--episodes", 1),
@@ -133,7 +133,7 @@ def hard_links_in_a_run(place: Path) -> Iterator[Command]:
         shutil.copytree(place / "work/run", run)
         (run / name).unlink(missing_ok=True)
         os.link(place / "home/profile", run / name)
-        yield Command(f"a hard link as {name}: resume", ("resume", run.name))
+        yield Command(f"a hard link as {name}: resume", ("resume", run.name, "--timesteps", 256))
         shutil.rmtree(run)
 
 
@@ -328,7 +328,7 @@ def full_disks(place: Path) -> Iterator[Command]:
         for full in (0, 4096):
             keeps_folder = arguments[0] == "train"
             check = _nothing_half_written if not keeps_folder else lambda place: ""
-            writes = ("x",) if keeps_folder else ("run",) if arguments[0] == "evaluate" else ()
+            writes = ("x",) if keeps_folder else {"evaluate": ("run",), "demos record": ("runs",)}.get(what, ())
             yield Command(f"files of {full} bytes at most: {what}", arguments, (0, 1, 2), writes, full, check)
             shutil.rmtree(place / "work/x", ignore_errors=True)
 
@@ -581,7 +581,7 @@ def write(rows: list[list[str]], out: Path) -> None:
             "What did not hold:",
             "",
             "| attack | input | exit code | seconds | sentence | what is wrong |",
-            "|---|" * 6,
+            "|" + "---|" * 6,
         ]
         text += ["| " + " | ".join(row) + " |" for row in wrong]
     out.write_text("\n".join([*text, ""]), encoding="utf-8")

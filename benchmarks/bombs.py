@@ -26,9 +26,8 @@ from commands import Outcome
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
-from ganq_irl_demos.packing import TABLE  # noqa: E402
-
 from ganq_irl import budget  # noqa: E402  after the path
+from ganq_irl_demos.episodes import TABLE  # noqa: E402
 from tests.bombs import write_directory, write_empty_tensors, write_overlapping, zeros_npy  # noqa: E402
 
 INSPECT = ("demos", "inspect")

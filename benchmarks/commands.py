@@ -5,7 +5,10 @@ A process is forked from this one, so that it begins with this one's memory: cal
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
+import pkgutil
 import resource
 import signal
 import sys
@@ -37,8 +40,19 @@ class Outcome:
 
 
 def preload() -> None:
-    """Import what commands import, once for all of them."""
-    import ganq_irl_demos.loading  # noqa: F401
+    """Import all that commands may import, once for all of them."""
+    import ganq_irl
+    import ganq_irl_cli
+    import ganq_irl_demos
+
+    for package in (ganq_irl, ganq_irl_demos, ganq_irl_cli):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                with contextlib.suppress(ImportError):  # of libraries that are not installed
+                    importlib.import_module(module.name)
+    for name in ("torch.utils.tensorboard", "matplotlib.pyplot", "h5py", "pyarrow.parquet", "minari", "datasets"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def run(arguments: tuple[object, ...], work: Path, home: Path, full: int | None = None) -> Outcome:

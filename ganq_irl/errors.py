@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -94,6 +95,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def thread_error(args: threading.ExceptHookArgs) -> str:
+    """Return the error that ended a background thread as one line, for ``threading.excepthook``."""
+    name = args.thread.name if args.thread is not None else "a thread"
+    return f"warning: {name} of a library ended with {args.exc_type.__name__}: {args.exc_value}"
 
 
 def usable_path(path: str | os.PathLike[str]) -> Path:

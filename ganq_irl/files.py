@@ -303,12 +303,16 @@ def replace_file(target: Path | str, content: bytes) -> None:
 @contextlib.contextmanager
 def _scratch_folder(target: Path) -> Iterator[Path]:
     """Make a temporary folder beside ``target``, on the same file system. It is deleted unless it was renamed."""
+    made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     scratch = made_folder(target.parent) / f".{target.name[:40]}-{secrets.token_hex(4)}"
     scratch.mkdir()
     try:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        for folder in made:
+            with contextlib.suppress(OSError):  # unless it holds something, as it does where all went well
+                folder.rmdir()
 
 
 def _flush(path: Path) -> None:

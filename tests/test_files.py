@@ -246,3 +246,14 @@ def test_long_names_have_room_for_a_scratch_folder(tmp_path):
     with replacing_file(tmp_path / ("b" * 255)) as scratch:
         scratch.write_text("x")
     assert sorted(map(len, listing(tmp_path))) == [127, 255]
+
+
+@pytest.mark.parametrize("replacing", [replacing_file, replacing_folder])
+def test_folders_that_were_made_for_what_failed_are_gone(replacing, tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(OSError, match="full"), replacing(tmp_path / "mine" / "new" / "deep" / "x"):
+        raise OSError("full")
+    assert listing(tmp_path / "mine") == []
+    with replacing_folder(tmp_path / "mine" / "new" / "x") as scratch:
+        (scratch / "a").write_text("a")
+    assert listing(tmp_path / "mine" / "new") == ["x"]

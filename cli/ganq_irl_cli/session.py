@@ -8,13 +8,14 @@ import logging
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganq_irl.errors import printable
+from ganq_irl.errors import printable, thread_error
 
 if TYPE_CHECKING:
     from ganq_irl.evaluation import Evaluation
@@ -37,13 +38,14 @@ def working(torch_threads: bool = True) -> Iterator[None]:
 
         torch.set_num_threads(1)
     shown_by, logging.lastResort = logging.lastResort, _LogPrinter(logging.WARNING)  # prints logs that have no handler
+    threads_told_by, threading.excepthook = threading.excepthook, lambda args: say(thread_error(args), err=True)
     try:
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.filterwarnings("ignore", module=r"imitation\.")  # about its own use of torch
             yield
     finally:
-        logging.lastResort = shown_by
+        logging.lastResort, threading.excepthook = shown_by, threads_told_by
 
 
 def _show_warning(

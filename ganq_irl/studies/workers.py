@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Generic, TypeVar
 
-from ganq_irl.errors import WorkerLost, printable
+from ganq_irl.errors import WorkerLost, printable, thread_error
 from ganq_irl.runs.interrupts import Interrupted, Interrupts
 
 Key = TypeVar("Key")
@@ -191,6 +191,7 @@ def _work(connection: Connection) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # before the first task imports torch
     warnings.filterwarnings("ignore", module=r"imitation\.")  # its deprecated use of torch, which users cannot change
     sys.stderr = _EscapedText(sys.stderr.buffer, sys.stderr.encoding, "backslashreplace", line_buffering=True)
+    threading.excepthook = lambda args: print(thread_error(args), file=sys.stderr)
     _reports = connection
     while True:
         try:

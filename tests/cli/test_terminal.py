@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import re
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -74,3 +75,15 @@ def test_every_command_prints_in_the_one_way():
     folder = Path(ganq_irl_cli.__file__).parent
     found = {path.name for path in folder.rglob("*.py") if re.search(r"click\.s?echo|\bprint\(", path.read_text())}
     assert found == {"session.py", "play.py"}
+
+
+def test_a_thread_that_fails_is_told_in_a_line(capsys):
+    def fail():
+        raise OSError(f"no room {ESCAPE}")
+
+    with session.working(torch_threads=False):
+        thread = threading.Thread(target=fail, name="the writer")
+        thread.start()
+        thread.join()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: the writer of a library ended with OSError: no room \\x1b]0;renamed")
