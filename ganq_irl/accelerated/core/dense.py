@@ -120,7 +120,7 @@ class Dense:
         for number in reversed(range(len(self._layers))):
             layer = self._layers[number]
             gradient = self._through(number, gradient, learns=True)
-            inputs = self._inputs[number][..., : gradient.shape[-2], :]
+            inputs = _first(self._inputs[number], gradient.shape[-2])
             self._product(gradient.transpose(-2, -1), inputs, out=layer.weight_gradient)
             torch.sum(gradient, -2, out=layer.bias_gradient)
             if number > 0:
@@ -156,7 +156,7 @@ class Dense:
         """From the gradient of a layer's output to that of its product, by way of activation and normalisation."""
         layer, n_rows = self._layers[number], gradient.shape[-2]
         if layer.activation is not None:
-            gradient = layer.activation.backward(gradient, self._inputs[number + 1][..., :n_rows, :])
+            gradient = layer.activation.backward(gradient, _first(self._inputs[number + 1], n_rows))
         if layer.norm is not None:
             self._through_norm(number, layer.norm, gradient, learns)
         return gradient
@@ -214,6 +214,11 @@ def _parameters(modules: Sequence[nn.Module], vector: ParameterVector, *, squeez
 
 def _extended(layer: Layer, **changes: Any) -> Layer:
     return Layer(**(vars(layer) | changes))
+
+
+def _first(rows: Tensor, n_rows: int) -> Tensor:
+    """The first rows of a batch; slicing costs as much as a small activation, so that a whole batch is not sliced."""
+    return rows if rows.shape[-2] == n_rows else rows[..., :n_rows, :]
 
 
 def _unstacked(rows: Tensor) -> Sequence[Tensor]:
