@@ -130,6 +130,25 @@ def test_updates_of_both_kinds_take_turns():
     hold_equal(whole_state(first), whole_state(second), 1e-5)
 
 
+def test_an_update_is_kept_and_follows_whatever_is_replaced():
+    fast, slow = both({})
+    kept = fast._fast_update
+    for model in (fast, slow):
+        np.random.seed(2)  # noqa: NPY002
+        model.train(1, 8)
+    assert fast._fast_update is kept
+    for model in (fast, slow):
+        weights = model.q_net_target.shape
+        weights.data = weights.detach() * 2  # in other memory
+        model.policy.optimizer = torch.optim.Adam(model.q_net.parameters(), lr=1e-2, eps=1e-3)
+        model.td_weight = 0.5
+        np.random.seed(3)  # noqa: NPY002
+        model.train(3, 8)
+    assert fast.slow_reason is None
+    assert fast._fast_update is not kept
+    hold_equal(whole_state(fast), whole_state(slow), 1e-5)
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -27,6 +29,7 @@ class FastUpdate:
     why_slow = staticmethod(why_slow)
 
     def __init__(self, model: ReturnLearner) -> None:
+        self._parts = _parts_of(model)
         learner = model.adversary.learner
         (self._penalty,) = learner.stabilizers
         self._learner, self._residuals = learner, model.adversary.residuals
@@ -35,6 +38,7 @@ class FastUpdate:
             ParameterVector([(parameter,) for parameter in network.parameters()])
             for network in (model.q_net, model.q_net_average, model.q_net_target, learner.discriminator)
         )
+        self._followers = self._average, of_target
         self._adam, self._max_grad_norm = FlatAdam(model.policy.optimizer, self._vector), model.max_grad_norm
         self._critic_adam = FlatAdam(learner.optimizer, self._of_critic)
         self._model = FastReturnModel(model.q_net, self._vector)
@@ -42,6 +46,16 @@ class FastUpdate:
         self._chooser = FastReturnModel(model.q_net_average, self._average) if model.double_q else None
         self._critic = FastCritic(learner.discriminator, self._of_critic, self._penalty.weight)
         self._average_rate, self._td_weight = model.average_rate, model.td_weight
+
+    def is_of(self, model: ReturnLearner) -> bool:
+        """Return whether the model still consists of the objects and settings that this update was built from."""
+        parts = _parts_of(model)
+        return len(parts) == len(self._parts) and all(mine is its for mine, its in zip(self._parts, parts, strict=True))
+
+    def adopt(self) -> None:
+        """Take over parameters and states of optimizers that somebody has replaced, such as by loading them."""
+        for shared in (self._adam, self._critic_adam, *self._followers):
+            shared.adopt()
 
     @torch.no_grad()
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the log tells of a divergence, as it does elsewhere
@@ -125,6 +139,16 @@ class FastUpdate:
             **_tensors({f"penalty/{self._penalty.name}": penalty}),
             **({} if norm is None else {"gradient_norm": norm}),
         }
+
+
+def _parts_of(model: ReturnLearner) -> tuple[Any, ...]:
+    """Everything that an update keeps: a model in which one of these is replaced needs another update."""
+    learner = model.adversary.learner
+    networks = (model.q_net, model.q_net_average, model.q_net_target, learner.discriminator)
+    settings = (model.max_grad_norm, model.average_rate, model.td_weight, model.double_q, learner.stabilizers[0].weight)
+    kept = (learner, model.adversary.residuals, model.policy.optimizer, learner.optimizer, *learner.stabilizers)
+    parameters = (parameter for network in networks for parameter in network.parameters())
+    return (*networks, *settings, *kept, *parameters)
 
 
 def _rows(observations: Observations) -> Tensor:

@@ -196,6 +196,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self.max_grad_norm = max_grad_norm
         self.exploration_zeta = exploration_zeta
         self._under_way = nothing_under_way(0)
+        self._fast_update: Any = None
         self._check_settings()
         if _init_setup_model:
             self._setup_model()
@@ -206,7 +207,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self._update_learning_rate(self.policy.optimizer)
         self.learner.set_learning_rate(self._critic_rate(self._current_progress_remaining))
         self._update_n_steps()
-        step = self._step if self.slow_reason else imported(FAST_UPDATE)(self).step  # the same numbers, faster
+        step = self._step if self.slow_reason else self._accelerated().step  # the same numbers, faster
         for number in range(gradient_steps):
             metrics = step(self._sample(batch_size), measures=number == gradient_steps - 1)
         self._n_updates += gradient_steps
@@ -243,6 +244,12 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
     def _sample(self, batch_size: int) -> Sampled:
         batch, rewards, discounts = super()._sample(batch_size)
         return replace(batch, actions=batch.actions.reshape(-1).long()), rewards, discounts
+
+    def _accelerated(self) -> Any:
+        if self._fast_update is None or not self._fast_update.is_of(self):
+            self._fast_update = imported(FAST_UPDATE)(self)
+        self._fast_update.adopt()
+        return self._fast_update
 
     @property
     def slow_reason(self) -> str | None:
@@ -310,6 +317,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
             "q_net_average",
             "_model_parameters",
             "_average_parameters",
+            "_fast_update",
             "adversary",
             "learner",
             "residuals",
