@@ -257,9 +257,11 @@ def imitation_repeats(folder: Path) -> tuple[Path, int]:
     path.mkdir()
     (path / "dataset_info.json").write_text("{}")
     (path / "state.json").write_text("{}")
-    offsets, sizes = pa.array([0] * rows, pa.int32()), pa.array([length] * rows, pa.int32())
-    views = pa.ListViewArray.from_arrays(offsets, sizes, pa.array(np.zeros(length)))
-    table = pa.table({"obs": views, "acts": views, "terminal": [True] * rows})
+    offsets, numbers = pa.array([0] * rows, pa.int32()), pa.array(np.zeros(length))
+    obs, acts = (
+        pa.ListViewArray.from_arrays(offsets, pa.array([size] * rows, pa.int32()), numbers) for size in (length, length - 1)
+    )
+    table = pa.table({"obs": obs, "acts": acts, "terminal": [True] * rows})
     with pa.OSFile(str(path / "data.arrow"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return path, rows * length * 16
@@ -369,8 +371,8 @@ def checkpoint(change: Callable[[Path], int]) -> Callable[[Path], tuple[Path, in
 
 def manifest_lists(newest: Path) -> int:
     manifest = newest / "manifest.json"
-    manifest.write_text(manifest.read_text().rstrip()[:-1] + ', "more": [' + "[]," * 5 * 10**6 + "0]}")
-    return 64 * 5 * 10**6
+    manifest.write_text(manifest.read_text().rstrip()[:-1] + ', "more": [' + "[]," * 6 * 10**6 + "0]}")
+    return 64 * 6 * 10**6
 
 
 def state_lists(newest: Path) -> int:
@@ -435,7 +437,7 @@ BOMBS = (
     Bomb("arrays", "a directory of a million entries", directory),
     Bomb("minari", "51 JPEGs of 13 000 by 13 000", images("JPEG")),
     Bomb("minari", "51 PNGs of 13 000 by 13 000", images("PNG")),
-    Bomb("checkpoint", "5 million lists in the manifest", checkpoint(manifest_lists), ("resume",)),
+    Bomb("checkpoint", "6 million lists in the manifest", checkpoint(manifest_lists), ("resume",)),
     Bomb("checkpoint", "20 million lists in the state", checkpoint(state_lists), ("resume",)),
     Bomb("checkpoint", "a tensor named 10 000 times", checkpoint(state_repeats), ("resume",)),
     Bomb("checkpoint", "a million tensors of nothing", checkpoint(state_tensors), ("resume",)),

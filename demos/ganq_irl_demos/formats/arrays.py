@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from ganq_irl.files import replacing_file
 from ganq_irl_demos.columns import Column
 from ganq_irl_demos.fitting import NUMERIC, plain_array
 from ganq_irl_demos.formats import npz
-from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.formats.limits import brief, open_zip
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.boundaries import Block
@@ -38,7 +37,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
         names = [name.removesuffix(".npy") for name in npz.zip_names(path) or ()]
         found = find_columns([name for name in names if name != KEY], request.columns, str(path))
         wanted = {name for columns in found.values() for name in columns} | ({KEY} & set(names))
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             npz.check_entries(archive, path, wanted, NUMERIC + "SU")
         arrays = npz.load_arrays(path, wanted)
     except npz.UNREADABLE as error:

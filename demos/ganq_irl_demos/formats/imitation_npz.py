@@ -6,7 +6,6 @@ first. ``terminal`` is one flag an episode. The infos beside them are pickled an
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from ganq_irl.errors import DemoFormatError
 from ganq_irl_demos.formats import npz
-from ganq_irl_demos.formats.limits import brief
+from ganq_irl_demos.formats.limits import brief, open_zip
 from ganq_irl_demos.imitation_types import horizon_of
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.guessing import guess_spaces
@@ -36,7 +35,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
         DemoFormatError: damaged, or arrays that do not fit together.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             npz.check_entries(archive, path, _KNOWN)
         arrays = npz.load_arrays(path, _KNOWN)
     except npz.UNREADABLE as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from ganq_irl import budget
 from ganq_irl.errors import DemoFormatError, MissingDependency
+from ganq_irl.files import open_file
 from ganq_irl_demos.trajectories import Trajectory, named_arrays
 
 Block = dict[str, np.ndarray]
@@ -21,6 +23,11 @@ COPIES = 3
 
 MOST_COLUMNS = 1 << 14
 """Columns of a table; the libraries that read one take kilobytes for each."""
+
+LARGEST_DIRECTORY = 1 << 22
+"""Bytes of the list of a zip archive's entries, of which each takes fifty or more."""
+
+_ZIP_END = (1 << 16) + 200  # bytes at the end of an archive that say where its list is: a comment may follow them
 
 ROW_BYTES = 64
 """What a row counts beside its values in a pass over all of them: the number of its episode is kept, and it takes time."""
@@ -35,6 +42,30 @@ def check_size(path: Path, declared: int) -> None:
     current = budget.current()
     current.add_source(path)
     current.check(declared, path)
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """Open a zip archive, once the list of its entries has shown that it may be parsed.
+
+    Raises:
+        DemoFormatError: the list is longer than ``LARGEST_DIRECTORY``.
+        zipfile.BadZipFile: it is no zip archive.
+        OSError: it cannot be read.
+    """
+    with open_file(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _ZIP_END))
+        end = file.read()
+    listed = 0  # what is too short for a list is none
+    if (start := end.rfind(b"PK\x05\x06")) >= 0:
+        listed = int.from_bytes(end[start + 12 : start + 16], "little")
+    if listed == 2**32 - 1 and (start := end.rfind(b"PK\x06\x06")) >= 0:  # of Zip64, which has 64 bits for it
+        listed = int.from_bytes(end[start + 40 : start + 48], "little")
+    if listed > LARGEST_DIRECTORY:
+        raise DemoFormatError(
+            f"{path} lists its entries in {budget.in_words(listed)}, more than {budget.in_words(LARGEST_DIRECTORY)}; save "
+            "what it holds as fewer arrays"
+        )
+    return zipfile.ZipFile(path)
 
 
 def check_zip(archive: zipfile.ZipFile, path: Path, unpacking: Sequence[zipfile.ZipInfo]) -> None:

@@ -26,7 +26,7 @@ from ganq_irl_demos.columns import CHUNK
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.episodes import TABLE, Arrays, Episodes
 from ganq_irl_demos.fitting import NUMERIC
-from ganq_irl_demos.formats.limits import brief, check_zip
+from ganq_irl_demos.formats.limits import brief, check_zip, open_zip
 from ganq_irl_demos.headers import content_checksum, header_of, read_header
 from ganq_irl_demos.streams import EpisodeStream, Request
 
@@ -107,8 +107,10 @@ def zip_names(path: Path) -> list[str] | None:
     if not path.is_file() or not zipfile.is_zipfile(path):
         return None
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             return archive.namelist()
+    except DemoFormatError:
+        raise
     except UNREADABLE:
         return None
 
@@ -152,7 +154,7 @@ def _check_beginning(path: Path) -> None:
 
 
 def _read_arrays(path: Path) -> Arrays:
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         _check_declared(archive, path)
     return {unquote(entry): array for entry, array in load_arrays(path).items()}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from ganq_irl.files import require_plain
 from ganq_irl.parsing import parse_json
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos import hub
-from ganq_irl_demos.formats.limits import brief, check_zip, needed
+from ganq_irl_demos.formats.limits import brief, check_zip, needed, open_zip
 from ganq_irl_demos.formats.npz import UNREADABLE
 from ganq_irl_demos.formats.replay_buffer import unpickled
 
@@ -112,7 +111,7 @@ def _zip_of(source: str) -> Path:
 def _description(path: Path) -> dict[str, Any]:
     """What the zip says in plain JSON."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             check_zip(archive, path, archive.infolist())
             data = parse_json(archive.read("data"), path)
     except DemoFormatError:

@@ -14,7 +14,7 @@ from ganq_irl.errors import DemoFormatError, ReadLimitExceeded
 from ganq_irl_demos import FORMATS, load_demonstrations, save_demonstrations
 from ganq_irl_demos.recording.saved_policies import load_policy
 from ganq_irl_demos.trajectories import fit
-from tests.bombs import write_overlapping, zeros_npy
+from tests.bombs import write_directory, write_overlapping, zeros_npy
 from tests.demos.demo_examples import ACTIONS, OBSERVATIONS, make_demos, make_trajectory
 
 SPACES = {"observation_space": OBSERVATIONS, "action_space": ACTIONS}
@@ -143,6 +143,16 @@ def test_entries_of_an_archive_that_share_their_bytes_are_refused(tmp_path):
     write_overlapping(tmp_path / "a.npz", names, zeros_npy(10**5))
     with pytest.raises(DemoFormatError, match="entries of the archive overlap"):
         load_demonstrations(tmp_path / "a.npz", **SPACES)
+
+
+def test_an_archive_with_a_long_list_of_entries_is_not_parsed(tmp_path):
+    for name, read in (
+        ("a.npz", load_demonstrations),
+        ("a.zip", lambda path: load_policy(path, *SPACES.values(), trust=True)),
+    ):
+        write_directory(tmp_path / name, 100_000)
+        with pytest.raises(DemoFormatError, match=rf"{name} lists its entries in 4\.\d+ MiB, more than 4 MiB"):
+            read(str(tmp_path / name))
 
 
 def test_numbers_of_another_kind_count_before_they_are_converted():
