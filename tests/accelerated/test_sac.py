@@ -33,6 +33,7 @@ def in_double(monkeypatch):
 def built(algorithm, policy="MlpPolicy", env=None, net_arch=(32, 32), policy_kwargs=None, **options):
     """A model with experience of random actions, which has not learned yet."""
     small = {"learning_starts": COLLECTED, "batch_size": 32, "buffer_size": 1000, "device": "cpu", "seed": 3}
+    small |= {"train_freq": 1, "gradient_steps": 1}  # TD3 collected whole episodes before SB3 2.3
     kwargs = {"net_arch": list(net_arch), **(policy_kwargs or {})}
     model = algorithm(policy, env or walk("sac", n_envs=2), policy_kwargs=kwargs, **{**small, **options})
     return model.learn(COLLECTED)
@@ -118,7 +119,8 @@ def test_settings_mean_what_they_mean_in_sb3(name):
 def whole_run(algorithm, env=None, **options):
     """A run that acts by what it learned."""
     small = {"learning_starts": 20, "batch_size": 16, "learning_rate": lambda progress: 1e-3 * progress, "seed": 3}
-    return algorithm("MlpPolicy", env or walk("sac", n_envs=1), policy_kwargs={"net_arch": [16]}, **small, **options)
+    options = {**small, "train_freq": 1, "gradient_steps": 1, **options}
+    return algorithm("MlpPolicy", env or walk("sac", n_envs=1), policy_kwargs={"net_arch": [16]}, **options)
 
 
 RUNS = {

@@ -253,7 +253,7 @@ def test_another_seed_of_the_discriminator_is_another_run():
     [
         ({"batch_size": 0}, "batch_size: given 0"),
         ({"n_updates": 0}, "n_updates: given 0"),
-        ({"n_updates": 1.5}, "n_updates: given 1.5"),
+        ({"n_updates": -0.5}, "n_updates: given -0.5"),
         ({"loss": "bec"}, "did you mean 'bce'"),
         ({"reward": "logd"}, "did you mean 'log-d'"),
         ({"stabilizers": ["spectral-nrom"]}, "did you mean 'spectral-norm'"),
