@@ -135,16 +135,15 @@ FAULTS = [
 @pytest.mark.parametrize("algorithm", ["gail", "airl", "bc"])
 def test_faults_of_demonstrations_are_named_before_training(algorithm, action_space, changes, where):
     """NaN: a torch distribution error; wrong width: a numpy error; action 7 of two: a torch error; 1e30: accepted."""
-    demos = broken(action_space, **changes)
     observation_space = WalkEnv().observation_space
     model = generator("ppo", vec_env(SpacesEnv, observation_space=observation_space, action_space=action_space))
     learners = {
-        "bc": lambda: BC(observation_space, action_space, demos),
-        "gail": lambda: imitator("gail", model, demos),
-        "airl": lambda: imitator("airl", model, demos),
+        "bc": lambda demos: BC(observation_space, action_space, demos),
+        "gail": lambda demos: imitator("gail", model, demos),
+        "airl": lambda demos: imitator("airl", model, demos),
     }
     with pytest.raises(InvalidDemonstrations, match=where):
-        learners[algorithm]()
+        learners[algorithm](broken(action_space, **changes))
 
 
 def test_truncation_does_not_zero_the_shaping_potential():

@@ -49,7 +49,7 @@ def test_an_actor_has_two(evaluate):
 
 
 def test_values_as_text(evaluate):
-    assert "predicted against true Q: bias" in evaluate("dqn", "--pictures", "pictures").stdout
+    assert "predicted against true Q-values: bias" in evaluate("dqn", "--pictures", "pictures").stdout
 
 
 def test_a_file_in_the_place_of_the_folder_is_answered(evaluate):

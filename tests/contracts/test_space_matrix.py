@@ -142,7 +142,7 @@ def test_advice_leaves_the_circle():
 def test_a_wrong_generator_is_told_from_wrong_spaces():
     with pytest.raises(UnsupportedGenerator, match=r"^dac learns from a replay buffer, and ppo has none"):
         check_trains("dac", VECTOR, VECTOR, "ppo")
-    with pytest.raises(IncompatibleSpaces, match=r"^sac acts in Box spaces, and the actions are MultiBinary"):
+    with pytest.raises(IncompatibleSpaces, match=r"^fast-sac acts in Box spaces, and the actions are MultiBinary"):
         check_trains("dac", VECTOR, ACTIONS["MultiBinary"])
     with pytest.raises(IncompatibleSpaces, match="contain no numbers"):
         check_trains("dac", OBSERVATIONS["Box empty"], VECTOR, "ppo")

@@ -79,7 +79,7 @@ def test_what_has_no_two_dimensions_is_refused():
         reward_map(LINEAR, toy_batch(5), (0, 3))
     with pytest.raises(ConfigurationError, match="0 transitions"):
         reward_map(LINEAR, toy_batch(0))
-    with pytest.raises(IncompatibleSpaces, match="two numbers or more"):
+    with pytest.raises(IncompatibleSpaces, match="two or more numbers"):
         reward_map(FunctionReward(spaces.Discrete(3), ACTIONS, LINEAR.function), toy_batch(5))
 
 

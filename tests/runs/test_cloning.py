@@ -91,6 +91,7 @@ def test_a_signal_makes_a_checkpoint_between_epochs(name, demos, unbroken, tmp_p
 
     def train():
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
         run_experiment(config(demos), folder, progress_bar=False)
 
     assert after_checkpoints(2, lambda: os.kill(os.getpid(), getattr(signal, name)), train) == 130

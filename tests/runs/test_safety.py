@@ -196,7 +196,7 @@ def test_pipes_and_devices_given_as_settings(tmp_path):
         ):
             result = CliRunner().invoke(main, [*command])
             assert result.exit_code == 2, (command, result.output)
-            assert any(told in result.stderr for told in (f"is {kind}", "is no folder", "holds no"))
+            assert any(told in result.stderr for told in (f"is {kind}", "is not a folder", "holds no"))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from ganq_irl.studies.pages.chart_data import chart_data
 from ganq_irl.studies.pages.figures import draw_curves, draw_improvement, draw_profiles, write_figures
 from ganq_irl.studies.pages.page import embedded_json, render, write_report
 from ganq_irl.studies.pages.pictures import Picture
-from ganq_irl.studies.pages.videos import EnvVideos, Video, videos_by_env
+from ganq_irl.studies.pages.videos import EnvVideos, VideoFigure, videos_by_env
 from ganq_irl.studies.results import FAILED, Result
 from tests.studies.grid_examples import InThisProcess, quick_grid
 
@@ -186,7 +186,9 @@ def test_nothing_that_comes_from_outside_is_markup(folder):
     failed = Result(dataclasses.replace(conclusion.results[0].cell, varied={"x": nasty}), FAILED, error=nasty)
     changed = dataclasses.replace(conclusion, verdict=[nasty], results=[*conclusion.results, failed])
     text = render(
-        changed, [Picture(nasty, nasty, "")], [EnvVideos(nasty, [Video(nasty, nasty, "")]), EnvVideos(nasty, [], nasty)]
+        changed,
+        [Picture(nasty, nasty, "")],
+        [EnvVideos(nasty, [VideoFigure(nasty, nasty, "")]), EnvVideos(nasty, [], nasty)],
     )
     structure = Structure(text)
     assert len(structure.texts["script"]) == 2

@@ -133,6 +133,6 @@ def test_what_cannot_be_transferred_is_refused_before_anything_is_written(run, t
     shutil.copytree(run / "reward", tmp_path / "reward")
     with pytest.raises(RunDirectoryError, match="give the run that recovered it"):
         transfer_reward(tmp_path / "reward", CHANGED_PENDULUM, out=out)
-    with pytest.raises(RunDirectoryError, match="is not there"):
+    with pytest.raises(RunDirectoryError, match="does not exist"):
         transfer_reward(tmp_path / "nowhere", CHANGED_PENDULUM, out=out)
     assert not out.exists()
