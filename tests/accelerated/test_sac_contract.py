@@ -256,7 +256,7 @@ def test_evaluation_during_training_is_sb3s():
 def test_divergence_is_an_error(algorithm):
     model = built(algorithm).learn(30)
     model.replay_buffer.rewards[:] = np.inf
-    with pytest.raises(TrainingDiverged, match="no longer finite after 30 steps; lower the learning rate"):
+    with pytest.raises(TrainingDiverged, match=r"no longer finite after \d+ steps; lower the learning rate"):
         model.train(1, 16)
 
 
