@@ -50,13 +50,14 @@ def layers(env):
 
 
 def anatomy(model):
-    """Classes and attribute names of a model and of all that it owns."""
+    """Classes and attribute names of a model and of all that it owns, except GAN-Q's cached update."""
     owned = {"model": model, "policy": model.policy, "env": model.env}
     for name in ("replay_buffer", "rollout_buffer"):
         if hasattr(model, name):
             owned[name] = getattr(model, name)
     owned |= {f"policy.{path}": module for path, module in model.policy.named_modules()}
     described = {name: (type(each), {key: type(value) for key, value in vars(each).items()}) for name, each in owned.items()}
+    described["model"][1].pop("_fast_update", None)
     return described, layers(model.env), model.get_env() is model.env
 
 
