@@ -48,7 +48,7 @@ def tiny_config(algo, generator=None, demos=None, **settings):
         kwargs |= {"n_steps": 16, "batch_size": 8}
     else:
         kwargs |= {"learning_starts": 20, "buffer_size": 60, "batch_size": 8}
-    if acting in ("td3", "ddpg"):  # whose rollouts are whole episodes in older Stable-Baselines3
+    if acting in ("td3", "fast-td3", "ddpg"):  # whose rollouts are whole episodes in older Stable-Baselines3
         kwargs |= {"train_freq": 1, "gradient_steps": 1}
     base = {"algo": algo, "env": env, "seed": 3, "device": "cpu", "preset": "none", "timesteps": 96}
     base |= {"generator_kwargs": kwargs, "checkpoint_every": 32, "evaluation": {"episodes": 1}}
