@@ -67,6 +67,7 @@ RANGES: dict[str, Range] = {
     "train_freq": _COUNT,
 }
 """Keyword -> the numbers that it can be. Names mean the same in every algorithm, SB3's and ours."""
+_HINTS = {"train_freq": int | tuple[int, str]}  # sb3-contrib 2.2 says int alone, and takes both
 
 
 def checked_keywords(hints: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def checked_keywords(hints: Mapping[str, Any], keywords: Mapping[str, Any]) -> d
     Raises:
         ConfigurationError: a value has the wrong type, or lies outside of its range.
     """
-    return {name: _checked(name, value, hints.get(name, Any)) for name, value in keywords.items()}
+    return {name: _checked(name, value, _HINTS.get(name, hints.get(name, Any))) for name, value in keywords.items()}
 
 
 def type_hints_of(function: Callable[..., Any]) -> dict[str, Any]:
