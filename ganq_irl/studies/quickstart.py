@@ -43,6 +43,7 @@ from ganq_irl_demos import (
 )
 
 ENV = "Pendulum-v1"
+_AGAIN = "run quickstart again, which starts over in another folder"
 N_TRAJECTORIES = 10
 CORRELATION = "Correlation of the recovered reward with the true one, over demonstrations and random actions"
 EVALUATION = EvaluationConfig(episodes=20, every=5_000)
@@ -143,7 +144,7 @@ def _run_all(configs: Mapping[Path, ExperimentConfig]) -> dict[Path, RunResult]:
     results = {}
     with (
         make_progress_bar(total=sum(map(_length, configs.values())), unit="step", unit_scale=True) as bar,
-        closing(run_tasks(tasks, min(_N_WORKERS, os.cpu_count() or 1), bar.update)) as outcomes,
+        closing(run_tasks(tasks, min(_N_WORKERS, os.cpu_count() or 1), bar.update, _AGAIN)) as outcomes,
     ):
         for folder, outcome in outcomes:
             results[folder] = outcome.result()

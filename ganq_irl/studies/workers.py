@@ -39,6 +39,7 @@ def run_tasks(
     tasks: Mapping[Key, Callable[[], Result]],
     n_workers: int,
     on_report: Callable[[Any], object] = lambda _: None,
+    again: str = "the same command goes on",
 ) -> Generator[tuple[Key, Future[Result]], None, None]:
     """Start tasks in order in worker processes, and yield the key and outcome of each when it ends.
 
@@ -50,6 +51,7 @@ def run_tasks(
         tasks: key -> a picklable function without arguments, such as ``partial(run, folder)``.
         n_workers: number of processes.
         on_report: called in this process with each value that a task passes to ``report``.
+        again: what to do after an interrupt, for the message.
 
     Raises:
         Interrupted: this process, or every worker, was asked to stop.
@@ -64,7 +66,7 @@ def run_tasks(
             while busy := [worker for worker in workers if worker.outcome is not None]:
                 if interrupts.requested is not None:
                     _end_in_order(busy)
-                    raise Interrupted(f"interrupted by {interrupts.requested}; the same command goes on")
+                    raise Interrupted(f"interrupted by {interrupts.requested}; {again}")
                 ready = wait([worker.connection for worker in busy], _POLL)
                 for worker in [worker for worker in busy if worker.connection in ready]:
                     ended = worker.receive(on_report)
@@ -80,7 +82,7 @@ def run_tasks(
                         worker.give(*waiting.pop())
                     yield ended
             if waiting:
-                raise Interrupted(f"every worker was told to stop; tasks left: {len(waiting)}. The same command goes on")
+                raise Interrupted(f"every worker was told to stop; tasks left: {len(waiting)}; {again}")
         finally:
             for worker in workers:
                 worker.end()
