@@ -442,7 +442,6 @@ BOMBS = (
     Bomb("checkpoint", "a tensor named 10 000 times", checkpoint(state_repeats), ("resume",)),
     Bomb("checkpoint", "a million tensors of nothing", checkpoint(state_tensors), ("resume",)),
     Bomb("checkpoint", "70 million rows of a log", checkpoint(log_of_zeros), ("resume",)),
-    Bomb("progress.csv", "70 million rows", run_folder("progress.csv", b"a,b\n", b"0,0\n", 7 * 10**7), ("report",)),
 )  # fmt: skip
 
 

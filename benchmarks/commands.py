@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ADDRESSES = 12_000_000_000
-SECONDS = 300
+SECONDS = 900
+"""After so long a command counts as hanging; most take a second of the processor, but the machine may be busy."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ganq_irl.errors import StorageError
 from ganq_irl.files import new_file, open_file, read_json, read_text, require_plain
+from ganq_irl.parsing import check_table
 from ganq_irl.runs.checkpoints.replay import CHUNK_BYTES
 from ganq_irl.storage import check_tensors, flatten_state, unflatten_state
 
@@ -64,9 +65,12 @@ class Checkpoint:
         """``progress.csv`` as it was.
 
         Raises:
+            ReadLimitExceeded: its table would take more memory than may be read.
             StorageError: it is too large, or no text.
         """
-        return read_text(self.folder / PROGRESS, _LARGEST_PROGRESS)
+        text = read_text(self.folder / PROGRESS, _LARGEST_PROGRESS)
+        check_table(text, self.folder / PROGRESS)  # SB3 reads every row again when a column is added
+        return text
 
 
 def write_checkpoint(folder: Path, info: Mapping[str, Any], state: Mapping[str, Any], progress: bytes) -> None:
