@@ -378,7 +378,7 @@ def test_a_checkpoint_counts_before_it_takes_memory(run):
     with read_limit("500"), pytest.raises(ReadLimitExceeded, match=r"progress\.csv would unpack to"):
         checkpoint.progress()
     (newest(run) / "progress.csv").write_bytes(b"a,b\n" + b"0,0\n" * 10_000)
-    with read_limit("4M"), pytest.raises(ReadLimitExceeded, match=r"progress\.csv would unpack to 3"):
+    with read_limit("3M"), pytest.raises(ReadLimitExceeded, match=r"progress\.csv would unpack to 3\.66 MiB"):
         checkpoint.progress()
     state = checkpoint.state()["training"]["algorithm"]
     with read_limit("500"), pytest.raises(ReadLimitExceeded, match="the checkpoint would unpack to"):
