@@ -12,6 +12,7 @@ from ganq_irl.accelerated.sac import FastSAC, FastTD3
 from ganq_irl.algorithms import ALGORITHMS
 from ganq_irl.generators.n_step import NStepReplayBuffer
 from ganq_irl.networks.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
+from tests.generators.n_step_examples import SB3S
 from tests.scripted import demonstrations, flat, generator, imitator, walk
 
 FAST = {SAC: FastSAC, TD3: FastTD3}
@@ -108,6 +109,8 @@ VARIANTS = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_settings_mean_what_they_mean_in_sb3(name):
     algorithm, options = VARIANTS[name]
+    if name == "n steps" and SB3S is None:
+        pytest.skip("Stable-Baselines3 before 2.7 ignores the discounts of n-step samples")
     theirs, ours = trained(algorithm, **options), trained(FAST[algorithm], **options)
     assert ours.slow_reason is None
     assert_same(ours, theirs, rtol=1e-3, atol=1e-5)
