@@ -91,7 +91,7 @@ def matched(env: str) -> Settings:
 
 ABLATIONS: dict[str, Settings] = {
     "as it is": {},
-    "penalty centred at 1": {"stabilizers": [{"name": "gradient-penalty", "weight": 0.5}]},
+    "penalty centered at 1": {"stabilizers": [{"name": "gradient-penalty", "weight": 0.5}]},
     "penalty at the samples (R1 and R2)": {"stabilizers": [{"name": "r1", "weight": 0.5}, {"name": "r2", "weight": 0.5}]},
     "spectral norm instead": {"stabilizers": ["spectral-norm"]},
     "one-step returns": {"n_steps": 1},
@@ -103,7 +103,7 @@ ABLATIONS: dict[str, Settings] = {
         "critic_learning_rate": {"initial": 8e-3, "final": 0.0},
     },
     "first moment 0.9 in the generator": {"policy_kwargs": {"optimizer_kwargs": {"betas": [0.9, 0.999]}}},
-    "returns as they are, not centred": {
+    "returns as they are, not centered": {
         "mode": "paper",  # whose critic sees x itself, beside s and a; all else as it is
         "n_steps": 10,
         "n_samples": 4,

@@ -1,4 +1,4 @@
-"""Do imitation algorithms learn on every seed, and stay there? Compared with behavioural cloning and the frozen control.
+"""Do imitation algorithms learn on every seed, and stay there? Compared with behavioral cloning and the frozen control.
 
     python benchmarks/learning.py --env Pendulum-v1 --jobs 2
     python benchmarks/learning.py --env Pendulum-v1 --methods "dac;dac, states alone;sqil;iq-learn;bc;dac, frozen" --jobs 2
@@ -7,7 +7,7 @@ runs a grid of methods, numbers of shipped demonstrations and seeds with the pre
 run directory a cell under --runs, so that a second start continues where the first stopped. Then it writes the table of
 all cells there are. A seed decides networks, environments and which demonstrations are drawn.
 
-Scores are normalised: 0 is the random policy, 1 the expert that the demonstrations come from, both as the catalog has them.
+Scores are normalized: 0 is the random policy, 1 the expert that the demonstrations come from, both as the catalog has them.
 "final" is 100 episodes of the last policy, from initial states that no training saw; "first" is the first evaluation (20
 episodes) at 0.9 or more; "worst after" the lowest evaluation from there to the end, which is what holding it means.
 """
@@ -142,7 +142,7 @@ def normalizer(env: str) -> tuple[float, float]:
 
 
 def curve(folder: Path, env: str) -> list[tuple[int, float]]:
-    """(step, normalised return) of each evaluation during training."""
+    """(step, normalized return) of each evaluation during training."""
     random, expert = normalizer(env)
     path = folder / "progress.csv"
     if not path.is_file():
@@ -164,7 +164,7 @@ def summarize(env: str, runs: Path, methods: list[str], counts: list[int], seeds
         "",
         f"Random {random:.4g}, expert {expert:.4g}; {steps_taken(every)}.",
         "",
-        "| method | demonstrations | seeds done | final (each) | normalised | seeds ≥ 0.9 | first at | worst after |",
+        "| method | demonstrations | seeds done | final (each) | normalized | seeds ≥ 0.9 | first at | worst after |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for method in methods:

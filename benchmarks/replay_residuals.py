@@ -3,7 +3,7 @@
     python benchmarks/replay_residuals.py
 
 trains GAN-Q on CartPole-v1 for 50 000 steps with its defaults, a replay of all of them, and takes
-Σ γᵏ r_k + γⁿ m(s', a*) - m(s, a) of every stored window. "neighbours" are, for 500 of the pairs that the policy visits, the
+Σ γᵏ r_k + γⁿ m(s', a*) - m(s, a) of every stored window. "neighbors" are, for 500 of the pairs that the policy visits, the
 50 nearest stored ones of the same action, observations in units of their deviation over the visits. "other actions" counts
 those in a window, after its first, that the policy would not take now.
 """
@@ -22,7 +22,7 @@ from ganq_irl.evaluation import monte_carlo_returns
 from ganq_irl.generators.n_step import windows
 
 ENV, STEPS, AGE = "CartPole-v1", 50_000, 10_000
-PAIRS, NEIGHBOURS = 500, 50
+PAIRS, NEIGHBORS = 500, 50
 
 
 def stored(model: GANQ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -56,10 +56,10 @@ def main() -> None:
     pairs = np.column_stack([visits.observations / units, 100 * visits.actions.reshape(-1)])  # 100: never another action
     chosen = np.random.default_rng(0).choice(len(pairs), PAIRS, replace=False)
     tree = cKDTree(np.column_stack([observations / units, 100 * actions]))
-    nearest = tree.query(pairs[chosen], NEIGHBOURS)[1]
+    nearest = tree.query(pairs[chosen], NEIGHBORS)[1]
 
     lines = ["# What GAN-Q's replay says of returns", ""]
-    lines += ["| stored at step | share of the neighbours | deviation of their residuals |", "|---|---|---|"]
+    lines += ["| stored at step | share of the neighbors | deviation of their residuals |", "|---|---|---|"]
     for start in range(0, STEPS, AGE):
         rows = nearest[(nearest >= start) & (nearest < start + AGE)]
         lines.append(f"| {start:,} to {start + AGE:,} | {len(rows) / nearest.size:.1%} | {residuals[rows].std():.1f} |")

@@ -1,9 +1,9 @@
-"""A plain GAN on a ring of eight Gaussians: modes covered and quality, with each stabiliser off and on, and each loss.
+"""A plain GAN on a ring of eight Gaussians: modes covered and quality, with each stabilizer off and on, and each loss.
 
     python benchmarks/ring.py
 
 trains `examples.gan.GAN` on draws from the ring with the shared learner. The baseline is binary cross-entropy
-without a stabiliser; every other row changes one thing, a stabiliser at its default settings or the loss. Each is run twice:
+without a stabilizer; every other row changes one thing, a stabilizer at its default settings or the loss. Each is run twice:
 with Adam's first moment at 0.5, where the plain game is quiet, and at 0.9, where it is not. A figure is the mean and the
 deviation over the seeds of 2500 samples each: modes covered of 8, and the share of samples within three deviations of a mode
 (true data: 0.989). The row of the loss js is the baseline's game, since the two losses differ by a constant: what those rows
@@ -56,7 +56,7 @@ class Outcome:
 
 
 def settings() -> list[Setting]:
-    """The baseline, each stabiliser alone, each other loss alone, and the pair that the Wasserstein loss is made for."""
+    """The baseline, each stabilizer alone, each other loss alone, and the pair that the Wasserstein loss is made for."""
     stabilizers = [Setting(name, {"stabilizers": [name]}) for name in STABILIZERS]
     losses = [Setting(f"loss {name}", {"loss": name}) for name in LOSSES if name != "bce"]
     pair = {"loss": "wasserstein", "stabilizers": ["gradient-penalty"]}

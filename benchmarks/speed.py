@@ -39,7 +39,7 @@ from ganq_irl.accelerated.ppo import FastPPO
 from ganq_irl.accelerated.sac import FastSAC, FastTD3
 from ganq_irl.algorithms import AIRL, DAC, GAIL
 from ganq_irl.algorithms.adversarial import AdversarialImitation
-from ganq_irl.generators.off_policy import relabelled
+from ganq_irl.generators.off_policy import relabeled
 from ganq_irl.networks.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
 from ganq_irl_demos import Demonstrations, random_policy, record_episodes, to_imitation
 
@@ -138,7 +138,7 @@ def measure_relabel(kind: type[AdversarialImitation], env_id: str, samples: int)
     plain, priced = (filled_sac(env_id) for _ in range(2))
     assert plain.replay_buffer is not None
     assert priced.replay_buffer is not None
-    priced.replay_buffer = relabelled(priced.replay_buffer, kind(priced, demonstrations(env_id)).price)
+    priced.replay_buffer = relabeled(priced.replay_buffer, kind(priced, demonstrations(env_id)).price)
     step = partial(plain.train, gradient_steps=1, batch_size=SAC_BATCH)
     tasks: dict[str, Callable[[], object]] = {
         "gradient step": step,
@@ -177,8 +177,8 @@ def off_policy(env_id: str, turns: int, steps: int, device: str) -> list[str]:
     for name, options in variants.items():
         learning[name] = DAC(new_sac(env_id, device=device), demonstrations(env_id), **options)
     normalized = partial(new_sac, env_id, device=device, policy=SACLayerNormPolicy)
-    learning["SAC, layer normalisation"] = normalized()
-    learning["DAC, layer normalisation, an update every second step"] = DAC(
+    learning["SAC, layer normalization"] = normalized()
+    learning["DAC, layer normalization, an update every second step"] = DAC(
         normalized(), demonstrations(env_id), n_updates=0.5
     )
     for model in learning.values():
@@ -231,7 +231,7 @@ def accelerated(env_id: str, turns: int, steps: int) -> list[str]:
     return [
         f"## Whole training steps ({env_id}, one update a step, batch {SAC_BATCH}, two layers)",
         "",
-        "LN: critics with layer normalisation. DAC: an update of the discriminator every second step. Steps are those of a "
+        "LN: critics with layer normalization. DAC: an update of the discriminator every second step. Steps are those of a "
         "second of processor time.",
         "",
         "| width | SAC / FastSAC | the same, LN | TD3 / FastTD3, LN | DAC / FastSAC | SAC, steps | FastSAC | FastSAC, LN |",

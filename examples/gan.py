@@ -1,4 +1,4 @@
-"""A plain GAN on the shared discriminator, with its losses and stabilisers: ``python -m examples.gan``."""
+"""A plain GAN on the shared discriminator, with its losses and stabilizers: ``python -m examples.gan``."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class GAN:
         learning_rate: Adam's, of the discriminator.
         generator_learning_rate: Adam's, of the generator; the discriminator's by default.
         betas: Adam's moments, of both.
-        seed: of the discriminator, the batches and z; the generator comes initialised.
+        seed: of the discriminator, the batches and z; the generator comes initialized.
 
     Raises:
-        ConfigurationError: unknown names, counts below 1, or stabilisers that contradict each other.
+        ConfigurationError: unknown names, counts below 1, or stabilizers that contradict each other.
         IncompatibleSpaces: data that are no finite matrix, or a generator of another width.
     """
 

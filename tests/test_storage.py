@@ -44,8 +44,8 @@ def complaint(call):
 
 @pytest.fixture
 def saved(tmp_path):
-    save_folder(tmp_path / "artefact", CONFIG, TENSORS)
-    return tmp_path / "artefact"
+    save_folder(tmp_path / "artifact", CONFIG, TENSORS)
+    return tmp_path / "artifact"
 
 
 # What is saved comes back.
@@ -59,7 +59,7 @@ def test_round_trip(saved):
         assert tensors[key].dtype == tensor.dtype
         assert torch.equal(tensors[key], tensor)
     assert listing(saved) == [CONFIG_FILE, TENSORS_FILE]
-    assert listing(saved.parent) == ["artefact"]
+    assert listing(saved.parent) == ["artifact"]
 
 
 def test_views_and_shared_memory_and_gradients(tmp_path):
@@ -82,7 +82,7 @@ def test_saving_again_replaces(saved):
     config, tensors = load_folder(saved)
     assert config == {"schema": 2}
     assert tensors.keys() == {"x"}
-    assert listing(saved.parent) == ["artefact"]
+    assert listing(saved.parent) == ["artifact"]
 
 
 # Damage.
@@ -172,7 +172,7 @@ def test_a_pickle_is_never_run(saved):
     (saved / CONFIG_FILE).write_text(json.dumps({**CONFIG, "sha256": checksum}))
     with pytest.raises(StorageError):
         load_folder(saved)
-    assert listing(saved.parent) == ["artefact"]
+    assert listing(saved.parent) == ["artifact"]
 
 
 # Saving.

@@ -51,7 +51,7 @@ def working(torch_threads: bool = True) -> Iterator[None]:
 def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
 ) -> None:
-    """Print a warning as Python does, without Gymnasium's colours."""
+    """Print a warning as Python does, without Gymnasium's colors."""
     say(re.sub(r"\x1b\[[0-9;]*m", "", warnings.formatwarning(message, category, filename, lineno, line)).rstrip(), err=True)
 
 

@@ -1,4 +1,4 @@
-"""Demonstrations: episodes of an expert, recorded, loaded, checked and summarised.
+"""Demonstrations: episodes of an expert, recorded, loaded, checked and summarized.
 
 The names below are imported when first used, so that ``import ganq_irl_demos`` stays fast.
 """

@@ -52,7 +52,7 @@ def catalog() -> dict[str, CatalogEntry]:
 
 
 def reference_returns(env_id: str) -> tuple[float, float] | None:
-    """Return the mean returns of the random policy and the expert, the 0 and 1 of a normalised score, or None."""
+    """Return the mean returns of the random policy and the expert, the 0 and 1 of a normalized score, or None."""
     for entry in _entries():
         if any(same_environment(env_id, known) for known in entry.env_ids):
             return entry.random_return[0], entry.expert_return[0]

@@ -103,4 +103,4 @@ def _read_as(source: str, read_as: str | None) -> str:
         return "npz"
     if hub.is_hub(source):
         return format_of(hub.fetch_data(source), read_as).name
-    return "mix" if mixing.recognise(Path(source)) else format_of(Path(source), read_as).name
+    return "mix" if mixing.recognize(Path(source)) else format_of(Path(source), read_as).name

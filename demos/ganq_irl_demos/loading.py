@@ -107,7 +107,7 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
         folder = hub.fetch_data(name)
         return replace(format_of(folder, format).read(folder, request), source=name)
     path = require_plain(usable_path(name))
-    if mixing.recognise(path):
+    if mixing.recognize(path):
         if request.mask is not None:
             raise ConfigurationError(f"{path} joins several sets; write the mask behind a source in it: FILE#{request.mask}")
         return EpisodeStream.of(_joined(path, request))

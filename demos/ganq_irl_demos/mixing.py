@@ -23,7 +23,7 @@ MAX_COPIES = 100
 """Largest number of times that the set of the largest weight is repeated."""
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether a file is TOML by name."""
     return path.is_file() and path.suffix.lower() == ".toml"
 
@@ -45,7 +45,7 @@ def parts(path: Path) -> list[tuple[str, float]]:
             f'{path}: expected [[{TABLE}]] tables, each with source = "NAME-or-FILE" and perhaps weight = 2.0'
         )
     found = [(_beside(path, table["source"]), float(table.get("weight", 1))) for table in tables]
-    if nested := [source for source, _ in found if recognise(Path(source)) and Path(source) != path]:
+    if nested := [source for source, _ in found if recognize(Path(source)) and Path(source) != path]:
         raise DemoFormatError(f"{path}: {nested[0]} is such a table itself; name the sets that it joins instead")
     return found
 

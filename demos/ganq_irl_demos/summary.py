@@ -1,4 +1,4 @@
-"""Summarise a set of demonstrations as JSON values."""
+"""Summarize a set of demonstrations as JSON values."""
 
 from __future__ import annotations
 

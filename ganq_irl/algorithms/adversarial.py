@@ -28,7 +28,7 @@ from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.internals import last_observations
 from ganq_irl.generators.log_probs import log_probs
-from ganq_irl.generators.off_policy import OffPolicyCallback, relabelled
+from ganq_irl.generators.off_policy import OffPolicyCallback, relabeled
 from ganq_irl.generators.on_policy import OnPolicyCallback
 from ganq_irl.generators.recorder import TransitionRecorder
 from ganq_irl.generators.replay_views import ReplayView, replaying
@@ -138,7 +138,7 @@ class AdversarialImitation(GeneratorImitation):
         generator: Any = self.generator
         if isinstance(generator, OffPolicyAlgorithm):
             assert generator.replay_buffer is not None
-            with replaying(generator, self._view(relabelled(generator.replay_buffer, self.price))):
+            with replaying(generator, self._view(relabeled(generator.replay_buffer, self.price))):
                 yield CallbackList([OffPolicyCallback(self, self.settings.batch_size, self._numpy_rng), *callbacks])
         else:
             recorder = TransitionRecorder(generator.get_env(), observed=lambda: last_observations(generator))
@@ -150,9 +150,9 @@ class AdversarialImitation(GeneratorImitation):
                 if self._values is not None:
                     self._values.end_update()
 
-    def _view(self, relabelled: ReplayView) -> ReplayView:
+    def _view(self, relabeled: ReplayView) -> ReplayView:
         """Return the buffer that an off-policy generator samples from."""
-        return relabelled
+        return relabeled
 
     # The adversary, as the generator's callbacks see it.
 
@@ -259,7 +259,7 @@ class AdversarialImitation(GeneratorImitation):
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         if (state["values"] is None) != (self._values is None):
-            raise ValueError("one of them has a normalised value head; give normalize_values as when it was saved")
+            raise ValueError("one of them has a normalized value head; give normalize_values as when it was saved")
         load_generator_state(self.generator, state["generator"])
         self.learner.load_state_dict(state["learner"])
         if self._values is not None:

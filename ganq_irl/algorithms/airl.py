@@ -27,7 +27,7 @@ class AIRLSettings(AdversarialSettings):
             so that the policy learns to fail early. ``gail`` is positive and pays for staying.
         reward_inputs: what g sees. ``("observations",)`` gives the state-only reward, which transfers.
         hidden_sizes: widths of the hidden layers of g and of h.
-        normalize_values: whether PopArt normalises the value head of an on-policy generator. AIRL's reward is not centred,
+        normalize_values: whether PopArt normalizes the value head of an on-policy generator. AIRL's reward is not centered,
             and without this the value function learns too slowly.
         boltzmann_temperature: temperature of the policy softmax(Q / temperature) of a generator that learns values.
         entropy_weight: weight of -log π(a|s) of the executed action, added to the reward. AIRL derives from maximum

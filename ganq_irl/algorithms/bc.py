@@ -1,4 +1,4 @@
-"""Behavioural cloning, through imitation: the baseline, and a warm start for a generator."""
+"""Behavioral cloning, through imitation: the baseline, and a warm start for a generator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid, t
 
 
 class BC:
-    """Behavioural cloning: maximum likelihood of the demonstrated actions, by imitation's implementation.
+    """Behavioral cloning: maximum likelihood of the demonstrated actions, by imitation's implementation.
 
     Args:
         observation_space: the environment's.
@@ -43,7 +43,7 @@ class BC:
         seed: of a policy made here, and of the batches.
 
     Attributes:
-        n_updates_done: steps of the optimiser so far.
+        n_updates_done: steps of the optimizer so far.
 
     Raises:
         IncompatibleSpaces: spaces in which nothing here trains.
@@ -96,7 +96,7 @@ class BC:
     def train(
         self, n_updates: int = 10_000, progress_bar: bool = False, on_epoch_end: Callable[[], None] | None = None
     ) -> Self:
-        """Take ``n_updates`` steps of the optimiser, over the demonstrations in shuffled epochs.
+        """Take ``n_updates`` steps of the optimizer, over the demonstrations in shuffled epochs.
 
         Updates and not epochs: one demonstration then gets as much learning as ten, and is not judged undertrained.
 
@@ -162,12 +162,12 @@ def warm_start(generator: BaseAlgorithm, demonstrations: Any, n_updates: int, *,
     """Clone the demonstrations into a generator's policy before adversarial training; ``options`` are ``BC``'s.
 
     Raises:
-        UnsupportedGenerator: the generator has no actor-critic policy with a likelihood to maximise.
+        UnsupportedGenerator: the generator has no actor-critic policy with a likelihood to maximize.
     """
     check_is_generator(generator)
     if not isinstance(generator.policy, ActorCriticPolicy):
         raise UnsupportedGenerator(
-            f"{type(generator).__name__} cannot be warm-started: cloning maximises a likelihood that only actor-critic "
+            f"{type(generator).__name__} cannot be warm-started: cloning maximizes a likelihood that only actor-critic "
             "policies (ppo, a2c, trpo) have; start it cold"
         )
     env = generator.get_env()
@@ -187,7 +187,7 @@ def _default_policy(observation_space: spaces.Space, action_space: spaces.Space)
         kind = MultiInputActorCriticPolicy
     elif extractor is NatureCNN:
         kind = ActorCriticCnnPolicy
-    # imitation brings its own optimiser; the policy's is never stepped, so its rate only has to be a number.
+    # imitation brings its own optimizer; the policy's is never stepped, so its rate only has to be a number.
     return kind(
         observation_space,
         action_space,

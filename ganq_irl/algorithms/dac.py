@@ -22,7 +22,7 @@ from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl.generators.adversary import SampleFakes
-from ganq_irl.generators.off_policy import relabelled
+from ganq_irl.generators.off_policy import relabeled
 from ganq_irl.generators.replay_rows import keep_on_device
 from ganq_irl.generators.replay_views import ReplayView
 from ganq_irl.types import Batch
@@ -118,15 +118,15 @@ class DAC(AdversarialImitation):
                 stacklevel=4,
             )
         expert = ExpertReplay(generator, loaded, reward=0.0, seed=self.settings.seed)
-        expert.buffer = relabelled(expert.buffer, self.price)
+        expert.buffer = relabeled(expert.buffer, self.price)
         if self.settings.replay_on_device:
             keep_on_device(expert.buffer)
         return expert
 
-    def _view(self, relabelled: ReplayView) -> ReplayView:
+    def _view(self, relabeled: ReplayView) -> ReplayView:
         if self.settings.replay_on_device:
-            keep_on_device(relabelled)
-        return relabelled if self.expert is None else MixedReplay(relabelled, self.expert, self.settings.expert_share)
+            keep_on_device(relabeled)
+        return relabeled if self.expert is None else MixedReplay(relabeled, self.expert, self.settings.expert_share)
 
     @contextmanager
     def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:

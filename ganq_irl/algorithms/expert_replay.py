@@ -23,7 +23,7 @@ from ganq_irl_demos import Demonstrations, Trajectory
 class ExpertReplay:
     """Replay buffer of demonstrated transitions, stored as the generator's buffer stores its own.
 
-    Actions of a Box are scaled to [-1, 1] and images transposed, as SB3 does before it stores; observations are normalised
+    Actions of a Box are scaled to [-1, 1] and images transposed, as SB3 does before it stores; observations are normalized
     with today's statistics when a batch is drawn; a time limit is no termination; n-step windows end where an episode does.
 
     Args:
@@ -70,7 +70,7 @@ class ExpertReplay:
 
         Args:
             batch_size: rows.
-            env: normalises observations, where the generator's environment does.
+            env: normalizes observations, where the generator's environment does.
         """
         return samples_at(self.buffer, self._sampler.draw(batch_size).numpy(), env)
 

@@ -1,4 +1,4 @@
-"""Adversarial imitation that minimises the forward divergence."""
+"""Adversarial imitation that minimizes the forward divergence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FAIRLSettings(GAILSettings):
 class FAIRL(GAIL):
     """GAIL with the reward -l exp(l), where l = log D - log(1 - D) (Ghasemipour et al., 2019).
 
-    It minimises KL(expert || policy). The policy must cover all that the expert does, where GAIL and AIRL let it choose a
+    It minimizes KL(expert || policy). The policy must cover all that the expert does, where GAIL and AIRL let it choose a
     part of it.
 
     Args:

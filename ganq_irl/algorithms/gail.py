@@ -23,7 +23,7 @@ class GAILSettings(AdversarialSettings):
         reward: what the generator is paid: ``gail`` -log(1 - D), ``log-d`` log D, ``logit`` their sum, ``fairl``, or
             ``score``. See ``REWARD_FORMS``.
         inputs: what the score sees, names of transition fields. ``("observations",)`` learns from observations alone.
-        normalize_values: whether PopArt normalises the value head of an on-policy generator.
+        normalize_values: whether PopArt normalizes the value head of an on-policy generator.
     """
 
     mode: str = "default"

@@ -37,7 +37,7 @@ class IQLearnSettings(Settings):
         loss: ``v0``, ``value`` or ``value_expert``, see ``IQObjective``.
         regularize: ``both`` or ``expert``, see ``IQObjective``. By default ``both`` for SAC and ``expert`` for DQN, as the
             authors have it.
-        chi2_alpha: α of the χ² regulariser, the scale of the recovered reward.
+        chi2_alpha: α of the χ² regularizer, the scale of the recovered reward.
         temperature: τ over discrete actions, 0.01 by default. SAC's is its own ``ent_coef``.
         use_target: take V(s') from the target networks, without gradient. By default for SAC only, as the authors do.
         actor_learning_rate: the learning rate of SAC's actor, a number or a function of the progress remaining. By default
@@ -54,10 +54,10 @@ class IQLearnSettings(Settings):
 
 
 class IQLearn(OffPolicyImitation):
-    """IQ-Learn, online (Garg et al., 2021, algorithm 1): SAC or DQN whose critic minimises ``IQObjective``.
+    """IQ-Learn, online (Garg et al., 2021, algorithm 1): SAC or DQN whose critic minimizes ``IQObjective``.
 
-    The objective is minimised over Q alone, from which the policy follows: softmax(Q/τ) where actions are discrete (their
-    section 4.3), an actor trained as SAC's where they are not (4.4). Networks, optimisers, replay, pace and target networks
+    The objective is minimized over Q alone, from which the policy follows: softmax(Q/τ) where actions are discrete (their
+    section 4.3), an actor trained as SAC's where they are not (4.4). Networks, optimizers, replay, pace and target networks
     are the generator's; each gradient step takes its ``batch_size`` from demonstrations and from replay, and neither the
     environment's reward nor ε-greedy exploration has a part in it.
 

@@ -15,7 +15,7 @@ REGULARIZED = ("expert", "both")
 
 @dataclass(frozen=True)
 class IQObjective:
-    """-J(π, Q) of inverse soft-Q learning (Garg et al., 2021) with a χ² divergence, to be minimised over Q.
+    """-J(π, Q) of inverse soft-Q learning (Garg et al., 2021) with a χ² divergence, to be minimized over Q.
 
     With r = Q(s, a) - γ (1 - d) V(s') (their equation 11), φ(x) = x - x²/4α (section 5.3) and ρ_E the demonstrations, their
     equations 9 (V by a log-sum-exp, discrete actions) and 10 (V by an actor, continuous ones) are
@@ -34,7 +34,7 @@ class IQObjective:
     With V(s') from a target network, without gradient, the first two press on V(s) with weight 1 where the identity leaves
     1 - γ, and ``v0`` has just that weight.
 
-    The regulariser x²/4α is taken under the demonstrations (``expert``, as in the equations), or under demonstrations and
+    The regularizer x²/4α is taken under the demonstrations (``expert``, as in the equations), or under demonstrations and
     replay in equal parts (``both``): what the authors run where actions are continuous, since r is otherwise unbounded where
     no demonstration has been. Its optimum is then r = 2α (ρ_E - ρ) / ((ρ_E + ρ)/2), and under the demonstrations alone
     r = 2α (1 - ρ/ρ_E).

@@ -115,7 +115,7 @@ class SoftQReward:
         return smallest(policy.critic(observations, torch.tanh(before))) - self.temperature * log_probs
 
     def _prepared(self, observations: Observations) -> Observations:
-        """As the policy takes them: normalised, on its device."""
+        """As the policy takes them: normalized, on its device."""
         if self.stored.normalizer is None:
             return _map(lambda tensor: tensor.float() if tensor.dtype == torch.float64 else tensor, observations)
         arrays: Any = self.stored.normalizer(_map(lambda tensor: tensor.cpu().numpy(), observations))

@@ -24,7 +24,7 @@ class IQUpdate(ABC):
     """Base class for what replaces the ``train`` of an SB3 algorithm.
 
     Args:
-        model: SB3's, whose networks, optimisers, schedules and replay are used.
+        model: SB3's, whose networks, optimizers, schedules and replay are used.
         expert: the demonstrations.
         objective: of the critic.
         use_target: whether V(s') is the target network's, without gradient; else the critic's own, with it.
@@ -133,7 +133,7 @@ class SoftQUpdate(IQUpdate):
 class SoftActorCriticUpdate(IQUpdate):
     """Continuous actions (section 4.4): V(s) = min_i Q_i(s, a) - τ log π(a|s) at an action of the actor's.
 
-    Each critic minimises the objective with the V of all, and the actor takes SAC's own step on both halves of the batch.
+    Each critic minimizes the objective with the V of all, and the actor takes SAC's own step on both halves of the batch.
     Entropy coefficient τ, target networks, replay and pace are SAC's.
 
     Args:

@@ -49,7 +49,7 @@ def maxent_irl(
 ) -> FunctionReward:
     """Find the state rewards for which the MaxEnt policy visits states as the demonstrations do.
 
-    Minimises V(s_0) - Σ_s visits(s) r(s), the negative log-likelihood of the demonstrations; it is convex, its gradient is
+    Minimizes V(s_0) - Σ_s visits(s) r(s), the negative log-likelihood of the demonstrations; it is convex, its gradient is
     the difference of the two occupancies, and nothing is sampled. The reward is unique up to a constant; its mean is 0.
 
     Args:

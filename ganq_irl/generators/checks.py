@@ -23,8 +23,8 @@ def check_generator(algo: str, model: BaseAlgorithm, batch_size: int) -> None:
 
     Raises:
         IncompatibleSpaces: the algorithm cannot train in the model's spaces.
-        UnsupportedGenerator: the algorithm cannot train such a model, no environment, normalised rewards, recurrent policy,
-            a buffer that cannot be relabelled or filled, or a rollout or buffer too small for one batch of distinct
+        UnsupportedGenerator: the algorithm cannot train such a model, no environment, normalized rewards, recurrent policy,
+            a buffer that cannot be relabeled or filled, or a rollout or buffer too small for one batch of distinct
             transitions.
     """
     check_is_generator(model)
@@ -32,7 +32,7 @@ def check_generator(algo: str, model: BaseAlgorithm, batch_size: int) -> None:
     if env is None:
         raise UnsupportedGenerator(f"{type(model).__name__} has no environment; give it one with set_env before imitating")
     check_trains(algo, model.observation_space, model.action_space, *traits_of(model))
-    _check_no_reward_normalisation(env)
+    _check_no_reward_normalization(env)
     if isinstance(model, OnPolicyAlgorithm):
         _check_policy(model)
         _check_enough(model.n_steps * model.n_envs, batch_size, "a rollout (n_steps x n_envs)", "n_steps")
@@ -103,7 +103,7 @@ def _check_enough(n_transitions: int, batch_size: int, where: str, setting: str)
         )
 
 
-def _check_no_reward_normalisation(env: VecEnv) -> None:
+def _check_no_reward_normalization(env: VecEnv) -> None:
     if any(env.env_is_wrapped(NormalizeReward)):  # asks environments in other processes, too
         raise UnsupportedGenerator("gymnasium's NormalizeReward wraps the environment; remove it: rewards are learned here")
     layer = env

@@ -128,7 +128,7 @@ def build_generator(
 
     Args:
         name: a key of ``GENERATORS``.
-        env: the vectorised environment it acts in.
+        env: the vectorized environment it acts in.
         seed: seeds torch, numpy, the environments and the action space, as SB3 does.
         device: "auto", "cpu", "cuda", ...
         tensorboard_log: folder for TensorBoard events, as in SB3.

@@ -55,7 +55,7 @@ def count_update(model: BaseAlgorithm) -> None:
 
 
 def update_learning_rates(model: BaseAlgorithm, optimizers: Sequence[Optimizer]) -> None:
-    """Set the optimisers to today's rate of the model's schedule and log it, as the model's own ``train`` does."""
+    """Set the optimizers to today's rate of the model's schedule and log it, as the model's own ``train`` does."""
     model._update_learning_rate(list(optimizers))
 
 

@@ -154,7 +154,7 @@ def n_step_samples(
     Args:
         buffer: an n-step replay buffer, ours, SB3's or a view of one.
         starts: positions in the ring, ``(batch,)``.
-        env: normalises observations, where there is one.
+        env: normalizes observations, where there is one.
         returns: discounted sum of each window's rewards, ``(batch, 1)``.
     """
     envs = np.random.randint(0, buffer.n_envs, size=len(starts))  # noqa: NPY002  # seeded by SB3, as all of its draws

@@ -29,7 +29,7 @@ class ObservationNormalizer:
     clip: float
 
     def __call__(self, observation: Observation) -> Observation:
-        """Normalised observation, float32; keys without statistics pass unchanged."""
+        """Normalized observation, float32; keys without statistics pass unchanged."""
         if isinstance(observation, dict):
             return {key: self._normalize(key, value) if key in self.mean else value for key, value in observation.items()}
         return self._normalize("", observation)
@@ -40,7 +40,7 @@ class ObservationNormalizer:
 
 
 def normalizer_of(env: VecNormalize | None) -> ObservationNormalizer | None:
-    """A copy of an environment's statistics; None where it does not normalise observations."""
+    """A copy of an environment's statistics; None where it does not normalize observations."""
     if env is None or not env.norm_obs:
         return None
     statistics = env.obs_rms if isinstance(env.obs_rms, dict) else {"": env.obs_rms}

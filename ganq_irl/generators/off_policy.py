@@ -38,7 +38,7 @@ from ganq_irl.generators.replay_views import ReplayView
 from ganq_irl.types import Batch
 
 
-class _Relabelled(ReplayView):
+class _Relabeled(ReplayView):
     """Rewards are computed by ``price`` at sample time; those stored, which are the environment's, are never read.
 
     Args:
@@ -58,13 +58,13 @@ class _Relabelled(ReplayView):
             self.device_copy.add()
 
 
-class RelabelledReplayBuffer(_Relabelled):
+class RelabeledReplayBuffer(_Relabeled):
     """One-step transitions with rewards computed by ``price``."""
 
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
         envs = np.random.randint(0, high=self.n_envs, size=len(batch_inds))  # noqa: NPY002  # as SB3 draws them
         rows = stored_rows(self, TRANSITION, batch_inds, envs)
-        raw = _as_batch(self, rows, batch_inds, envs)  # priced raw: the discriminator has a normaliser of its own
+        raw = _as_batch(self, rows, batch_inds, envs)  # priced raw: the discriminator has a normalizer of its own
         samples: Any = DictReplayBufferSamples if isinstance(raw.observations, dict) else ReplayBufferSamples
         return samples(
             observations=normalized(env, raw.observations),
@@ -75,7 +75,7 @@ class RelabelledReplayBuffer(_Relabelled):
         )
 
 
-class RelabelledNStepReplayBuffer(_Relabelled):
+class RelabeledNStepReplayBuffer(_Relabeled):
     """n-step returns of rewards computed by ``price``: one call prices every transition of the windows."""
 
     def add(self, *args: Any, **kwargs: Any) -> None:
@@ -98,14 +98,14 @@ class RelabelledNStepReplayBuffer(_Relabelled):
         return self.to_torch(array, copy=False)
 
 
-_VIEWS: dict[type[ReplayBuffer], type[_Relabelled]] = {
-    ReplayBuffer: RelabelledReplayBuffer,
-    DictReplayBuffer: RelabelledReplayBuffer,
-    NStepReplayBuffer: RelabelledNStepReplayBuffer,
-    NStepDictReplayBuffer: RelabelledNStepReplayBuffer,
+_VIEWS: dict[type[ReplayBuffer], type[_Relabeled]] = {
+    ReplayBuffer: RelabeledReplayBuffer,
+    DictReplayBuffer: RelabeledReplayBuffer,
+    NStepReplayBuffer: RelabeledNStepReplayBuffer,
+    NStepDictReplayBuffer: RelabeledNStepReplayBuffer,
 }
 if hasattr(buffers, "NStepReplayBuffer"):  # SB3 2.7 and later; it stores what ours does
-    _VIEWS[buffers.NStepReplayBuffer] = RelabelledNStepReplayBuffer
+    _VIEWS[buffers.NStepReplayBuffer] = RelabeledNStepReplayBuffer
 
 
 def check_can_relabel(model: OffPolicyAlgorithm) -> None:
@@ -117,7 +117,7 @@ def check_can_relabel(model: OffPolicyAlgorithm) -> None:
     kind = type(model.replay_buffer)
     if kind not in _VIEWS:
         raise UnsupportedGenerator(
-            f"{kind.__name__} cannot be relabelled: it re-weighs or replaces rewards before they are sampled; use SB3's "
+            f"{kind.__name__} cannot be relabeled: it re-weighs or replaces rewards before they are sampled; use SB3's "
             "plain ReplayBuffer (no replay_buffer_class), or ganq_irl.generators.n_step.NStepReplayBuffer"
         )
     assert model.replay_buffer is not None
@@ -139,7 +139,7 @@ def _discounts_by_samples(model: OffPolicyAlgorithm) -> bool:
     return not is_of_sb3 or "discounts" in ReplayBufferSamples._fields
 
 
-def relabelled(stored: ReplayBuffer, price: Callable[[Batch], Tensor]) -> _Relabelled:
+def relabeled(stored: ReplayBuffer, price: Callable[[Batch], Tensor]) -> _Relabeled:
     """A view of a buffer's transitions whose rewards are computed when they are sampled.
 
     Args:
@@ -197,7 +197,7 @@ def latest_rewards(model: BaseAlgorithm, n: int) -> np.ndarray:
     if buffer is None:
         return np.asarray(model.rollout_buffer.rewards).ravel()  # type: ignore[attr-defined]
     steps = latest_indices(buffer, n)
-    if not isinstance(buffer, _Relabelled) or not len(steps):
+    if not isinstance(buffer, _Relabeled) or not len(steps):
         return buffer.rewards[steps].ravel()
     envs = np.arange(buffer.n_envs)
     return buffer.price(_gather(buffer, np.repeat(steps, len(envs)), np.tile(envs, len(steps)))).cpu().numpy()

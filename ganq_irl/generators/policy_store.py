@@ -31,7 +31,7 @@ from ganq_irl.spaces import space_from_json, space_to_json
 
 SCHEMA = 1
 _CLASSES = {"activation_fn": activation_class, "features_extractor_class": features_extractor_class}
-# The optimiser is training's, and spaces and schedule are given apart.
+# The optimizer is training's, and spaces and schedule are given apart.
 _LEFT_OUT = frozenset({"observation_space", "action_space", "lr_schedule", "optimizer_class", "optimizer_kwargs"})
 
 
@@ -42,7 +42,7 @@ class StoredPolicy:
     Attributes:
         policy: the SB3 policy.
         algorithm: name of the generator class that trained it, such as "PPO", or of the policy class.
-        normalizer: applied to observations first, where training normalised them.
+        normalizer: applied to observations first, where training normalized them.
     """
 
     policy: BasePolicy

@@ -27,7 +27,7 @@ def action_values(policy: BasePolicy, observations: Observations) -> Tensor:
 
     Args:
         policy: the SB3 policy.
-        observations: as the policy takes them (normalised, images transposed); it preprocesses them itself.
+        observations: as the policy takes them (normalized, images transposed); it preprocesses them itself.
     """
     values: Any = policy
     if hasattr(values, "q_values"):

@@ -24,7 +24,7 @@ class TransitionRecorder(VecEnvWrapper):
     in place, so that what they leave in their buffer's rewards is exactly that bootstrap.
 
     Observations are those before ``VecNormalize``. At an episode's end the next observation is the terminal one; under
-    ``VecNormalize`` it reaches us normalised and is turned back, exact unless it was clipped.
+    ``VecNormalize`` it reaches us normalized and is turned back, exact unless it was clipped.
 
     Args:
         venv: the generator's environment, whole.

@@ -47,7 +47,7 @@ def stored_rows(buffer: ReplayBuffer, names: Sequence[str], steps: np.ndarray, e
 
 
 def samples_at(buffer: ReplayBuffer, steps: np.ndarray, env: VecNormalize | None) -> Any:
-    """Return SB3's samples of the transitions that begin at ``steps``, ``(batch,)``; ``env`` normalises observations."""
+    """Return SB3's samples of the transitions that begin at ``steps``, ``(batch,)``; ``env`` normalizes observations."""
     return buffer._get_samples(steps, env=env)
 
 
@@ -71,7 +71,7 @@ class DeviceCopy:
     """Observations and actions of a replay buffer on its device; the host's arrays stay what is stored and kept.
 
     Rows that were added since the last read follow at the next one, in one piece an array (two where the ring begins anew).
-    The buffer is given with each read, since relabelling makes a new one around the same arrays.
+    The buffer is given with each read, since relabeling makes a new one around the same arrays.
 
     Args:
         buffer: what is copied, with all that it holds.

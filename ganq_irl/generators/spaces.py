@@ -1,4 +1,4 @@
-"""Observations between the layouts of an environment and of an SB3 policy, and of a policy's normaliser."""
+"""Observations between the layouts of an environment and of an SB3 policy, and of a policy's normalizer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def channels_first(space: spaces.Space) -> spaces.Space:
 
 
 def policy_observations(model: BaseAlgorithm, observations: Observations) -> Observations:
-    """Raw observations as the model's policy takes them: normalised where its environment is wrapped in VecNormalize."""
+    """Raw observations as the model's policy takes them: normalized where its environment is wrapped in VecNormalize."""
     normalizer = model.get_vec_normalize_env()
     if normalizer is None:
         return observations

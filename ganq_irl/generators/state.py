@@ -19,7 +19,7 @@ _HISTORIES = ("ep_info_buffer", "ep_success_buffer")
 
 
 def generator_state(model: BaseAlgorithm) -> dict[str, Any]:
-    """Networks, optimisers, loose tensors such as SAC's entropy coefficient, counters, and VecNormalize's statistics."""
+    """Networks, optimizers, loose tensors such as SAC's entropy coefficient, counters, and VecNormalize's statistics."""
     return {
         "parameters": model.get_parameters(),
         "variables": {name: recursive_getattr(model, name).detach() for name in _variables(model)},

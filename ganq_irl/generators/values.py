@@ -13,10 +13,10 @@ from ganq_irl.errors import UnsupportedGenerator
 
 
 class ValueNormalizer:
-    """Let a value head learn standardised returns, whatever the scale of the rewards (PopArt).
+    """Let a value head learn standardized returns, whatever the scale of the rewards (PopArt).
 
     van Hasselt et al. (2016), "Learning values across many orders of magnitude". While the algorithm updates its policy, the
-    head's output v is standardised, V = mean + std · v, and so are the returns that it learns from. At any other time the
+    head's output v is standardized, V = mean + std · v, and so are the returns that it learns from. At any other time the
     head predicts V itself, as Stable-Baselines3's policies do. Statistics are debiased exponential averages over rollouts;
     no V changes when they move.
 
@@ -40,7 +40,7 @@ class ValueNormalizer:
         self._is_standard = False
 
     def to_returns(self, values: Any) -> Any:
-        """Standardised predictions to the reward's units; arrays or tensors."""
+        """Standardized predictions to the reward's units; arrays or tensors."""
         return self.mean + self.std * values
 
     def standardize(self, returns: Any) -> Any:
@@ -49,7 +49,7 @@ class ValueNormalizer:
 
     @torch.no_grad()
     def begin_update(self, returns: np.ndarray) -> None:
-        """Let a rollout's returns into the statistics; from now on the head predicts standardised returns."""
+        """Let a rollout's returns into the statistics; from now on the head predicts standardized returns."""
         assert not self._is_standard, "end_update comes between two updates"
         keep = self.decay
         self._first_moment = keep * self._first_moment + (1 - keep) * float(returns.mean())

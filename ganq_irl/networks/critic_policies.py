@@ -1,6 +1,6 @@
-"""Policies for SB3's SAC, TD3 and DDPG whose critics have layer normalisation before each activation.
+"""Policies for SB3's SAC, TD3 and DDPG whose critics have layer normalization before each activation.
 
-A critic that is regressed on its own extrapolations can raise them without bound; normalised layers bound what a state far
+A critic that is regressed on its own extrapolations can raise them without bound; normalized layers bound what a state far
 from those seen is worth. Ball et al. (2023), "Efficient online reinforcement learning with offline data", section 4.2,
 find it to be what makes learning with demonstrations in the replay stable.
 """
@@ -53,11 +53,11 @@ class _LayerNormCritics(BasePolicy):
 
 
 class SACLayerNormPolicy(_LayerNormCritics, SACPolicy):
-    """SAC's policy with layer normalisation in its critics: ``SAC(SACLayerNormPolicy, env)``."""
+    """SAC's policy with layer normalization in its critics: ``SAC(SACLayerNormPolicy, env)``."""
 
 
 class TD3LayerNormPolicy(_LayerNormCritics, TD3Policy):
-    """TD3's and DDPG's policy with layer normalisation in its critics: ``TD3(TD3LayerNormPolicy, env)``."""
+    """TD3's and DDPG's policy with layer normalization in its critics: ``TD3(TD3LayerNormPolicy, env)``."""
 
 
 def _normalized(network: nn.Module) -> nn.Sequential:

@@ -144,7 +144,7 @@ class ActionHead(nn.Module):
 
     def __init__(self, network: ActionNetwork) -> None:
         super().__init__()
-        bound = 1 / sqrt(network.hidden_dim)  # as nn.Linear initialises itself
+        bound = 1 / sqrt(network.hidden_dim)  # as nn.Linear initializes itself
         self.weight = nn.Parameter(torch.empty(network.n_heads, network.hidden_dim).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(network.n_heads).uniform_(-bound, bound))
 

@@ -41,7 +41,7 @@ NOISE: dict[str, Callable[[int, torch.Generator], Tensor]] = {"normal": normal_n
 
 
 def _spread(n: int) -> Tensor:
-    """``(n,)`` numbers that fill [0, 1), neighbours far apart: multiples of the golden ratio, their whole part dropped."""
+    """``(n,)`` numbers that fill [0, 1), neighbors far apart: multiples of the golden ratio, their whole part dropped."""
     return torch.arange(n) * _GOLDEN % 1.0
 
 
@@ -49,7 +49,7 @@ class NoiseEmbedding(nn.Linear):
     """e(z) - ē, with e(z) = tanh(linear(z)) and ē its mean over a grid of the noise: over that grid its mean is 0.
 
     A sample is a sum of these units: a quantile function, which is smooth where the law is and jumps where it has a gap. So
-    they begin as steps, their centres spread over the quantiles of the noise and their slopes from 1, smooth, to 10, a jump.
+    they begin as steps, their centers spread over the quantiles of the noise and their slopes from 1, smooth, to 10, a jump.
 
     Args:
         dim: width of the embedding.

@@ -1,4 +1,4 @@
-"""Train behavioural cloning: without environment or generator, with checkpoints between epochs."""
+"""Train behavioral cloning: without environment or generator, with checkpoints between epochs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Cloning:
-    """Behavioural cloning, as the run's ``Trainable``."""
+    """Behavioral cloning, as the run's ``Trainable``."""
 
     def __init__(self, config: ExperimentConfig, demonstrations: Demonstrations | None) -> None:
         assert demonstrations is not None

@@ -54,7 +54,7 @@ class ExperimentConfig:
         seed: seed of environments, networks, the draw of trajectories, and everything else in the run.
         device: auto, cpu or cuda.
         n_envs: number of environments that are stepped together.
-        normalize_observations: normalise the policy's observations by their running mean and deviation (VecNormalize).
+        normalize_observations: normalize the policy's observations by their running mean and deviation (VecNormalize).
         average_rate: rate per round of the exponential moving average of the policy that is evaluated and saved; 1 is the
             policy itself.
         control: ``frozen`` keeps the discriminator at its random initial weights, to show what imitation adds.

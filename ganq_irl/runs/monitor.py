@@ -22,7 +22,7 @@ second it has given up."""
 BACK_BELOW, BACK_ABOVE = 0.97, 0.55
 """Accuracy at which a reported state counts as over, so that the next one is reported again."""
 SURE = np.log(2) / 2
-"""Entropy of D in nats (half of a fair coin's) below which an accurate discriminator is saturated. A regularised
+"""Entropy of D in nats (half of a fair coin's) below which an accurate discriminator is saturated. A regularized
 discriminator can be accurate without being saturated, and then its score still teaches."""
 HORIZON, HORIZON_OFF_POLICY = 10, 500
 """Rounds that accuracy is averaged over. An off-policy round is at most one update, so ten of them say nothing."""
@@ -110,7 +110,7 @@ reported."""
 class EarlyTerminationMonitor(BaseCallback):
     """Callback that warns when a policy with negative rewards has learned to end its episodes early.
 
-    Termination is worth 0. When a discriminator recognises the policy, most rewards are negative, and the shortest episode
+    Termination is worth 0. When a discriminator recognizes the policy, most rewards are negative, and the shortest episode
     has the highest return, however little it looks like the demonstrations. Short episodes early in training are normal, so
     they are reported only if episodes have become shorter, or are still short after half of the steps.
 

@@ -196,7 +196,7 @@ def evaluate_run_policy(
     seed: int | None = None,
     yardstick: Yardstick | None = None,
 ) -> tuple[Evaluation, np.ndarray]:
-    """Evaluate a policy in a run's environment, normalised if the catalog or the yardstick has reference returns.
+    """Evaluate a policy in a run's environment, normalized if the catalog or the yardstick has reference returns.
 
     Args:
         config: the run's settings.

@@ -1,4 +1,4 @@
-"""Build what a run trains (an RL algorithm, an imitation algorithm, or behavioural cloning), and train it."""
+"""Build what a run trains (an RL algorithm, an imitation algorithm, or behavioral cloning), and train it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Trainable(Protocol):
         ...
 
     def steps_done(self) -> int:
-        """Return the environment steps (or updates of behavioural cloning) so far."""
+        """Return the environment steps (or updates of behavioral cloning) so far."""
         ...
 
 

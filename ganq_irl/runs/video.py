@@ -160,7 +160,7 @@ def _encoded(frames: list[Image.Image]) -> bytes:
 
 
 def _palette(frames: list[Image.Image]) -> Image.Image:
-    """Return a palette over frames from the whole video, since the first may lack the colours of what moves later."""
+    """Return a palette over frames from the whole video, since the first may lack the colors of what moves later."""
     chosen = frames[:: max(1, len(frames) // 4)]
     width, height = frames[0].size
     strip = Image.new("RGB", (width, height * len(chosen)))

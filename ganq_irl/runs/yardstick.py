@@ -43,7 +43,7 @@ class Yardstick:
 
 
 def measure_yardstick(config: ExperimentConfig, demonstrations: Demonstrations) -> Yardstick:
-    """Summarise the demonstrations, and as many episodes of random actions as an evaluation has."""
+    """Summarize the demonstrations, and as many episodes of random actions as an evaluation has."""
     evaluation = config.evaluation
     random = random_returns(config.env, evaluation.episodes, seed=evaluation.seed, env_kwargs=config.env_kwargs)
     lengths = [len(trajectory) for trajectory in demonstrations]
@@ -62,7 +62,7 @@ def yardstick_of(info: Mapping[str, Any]) -> Yardstick | None:
 
 
 def references_for(config: ExperimentConfig, yardstick: Yardstick | None) -> tuple[float, float] | None:
-    """Return the mean returns that a normalised score maps to 0 and 1, or None if unknown.
+    """Return the mean returns that a normalized score maps to 0 and 1, or None if unknown.
 
     They come from the catalog if it has the environment and no keywords change it, else from random actions and the
     demonstrations if the latter are known to be better.

@@ -58,7 +58,7 @@ class Row:
         env: Gymnasium id, or ``ALL``.
         final: interquartile mean of the final returns; None for ``ALL``, since returns have different scales.
         normalized: the same with random play as 0 and the expert as 1; None if those are unknown.
-        area: normalised mean height of the learning curves; None if there are no curves.
+        area: normalized mean height of the learning curves; None if there are no curves.
         runs: number of runs that are done.
         failed: number of runs that failed.
         missing: number of runs that have not run yet.

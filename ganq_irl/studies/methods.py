@@ -53,7 +53,7 @@ class Method:
 
     @property
     def counts_steps(self) -> bool:
-        """Whether it takes environment steps while it learns; behavioural cloning does not."""
+        """Whether it takes environment steps while it learns; behavioral cloning does not."""
         return self.algo != "bc"
 
     def settings(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The quickstart: imitate a Pendulum expert, recover its reward, and compare both with controls.
 
 All Pendulum episodes last 200 steps, so a survival bonus cannot explain a score. The frozen control shows what a random
-discriminator achieves, and behavioural cloning what the demonstrations achieve by themselves. GAN-Q runs beside the
+discriminator achieves, and behavioral cloning what the demonstrations achieve by themselves. GAN-Q runs beside the
 imitators: it uses the same discriminator package, but sees the true reward instead of demonstrations.
 """
 
@@ -91,7 +91,7 @@ class QuickstartResult:
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return the table of scores as text, header first."""
-        header = ("", "mean return", "95 % interval", "normalised")
+        header = ("", "mean return", "95 % interval", "normalized")
         return [header, *((name, *_cells(score)) for name, score in self.scores.items())]
 
 

@@ -49,11 +49,11 @@ class Result:
         error: why it failed, or "".
         mean_return: mean true return of the final policy.
         normalized: the same with random play as 0 and the expert as 1; None if those are unknown.
-        area: mean height of the learning curve; None for behavioural cloning, which has no curve.
-        normalized_area: the same, normalised.
+        area: mean height of the learning curve; None for behavioral cloning, which has no curve.
+        normalized_area: the same, normalized.
         episodes: episodes of the final evaluation.
         train_seconds: wall time of training.
-        curve: the learning curve; None for behavioural cloning.
+        curve: the learning curve; None for behavioral cloning.
     """
 
     cell: Cell

@@ -39,7 +39,7 @@ class Transfer:
         seed: seed of both trainings.
         evaluations: true returns in the changed environment: of a new policy trained on the ``recovered`` reward, of one
             trained on the ``true`` reward, of the run's own policy ``moved`` without training, and of ``random`` actions.
-            Normalised to 0 for random and 1 for the true reward, unless the latter is no better.
+            Normalized to 0 for random and 1 for the true reward, unless the latter is no better.
     """
 
     run: str
@@ -199,7 +199,7 @@ def evaluate_moved_and_random(
 
 
 def normalized(statistics: Mapping[str, EpisodeStatistics], seed: int) -> dict[str, Evaluation]:
-    """Normalise the returns to 0 for random actions and 1 for the true reward, unless the latter is no better."""
+    """Normalize the returns to 0 for random actions and 1 for the true reward, unless the latter is no better."""
     random, true = (float(statistics[name].returns.mean()) for name in (RANDOM, TRUE))
     references = (random, true) if true > random else None
     return {name: summarize_episodes(episodes, seed=seed, references=references) for name, episodes in statistics.items()}

@@ -15,9 +15,9 @@ from ganq_irl.studies.verdict import contest_name, describe
 TABLE_CSV, IMPROVEMENT_CSV = "table.csv", "improvement.csv"
 TABLE_MARKDOWN, TABLE_LATEX = "table.md", "table.tex"
 NOTE = (
-    "Interquartile mean over runs [95 % interval]; normalised: random 0, expert 1; area: mean height of the learning curve."
+    "Interquartile mean over runs [95 % interval]; normalized: random 0, expert 1; area: mean height of the learning curve."
 )
-HEADER = ("environment", "method", "final return", "normalised", "area", "runs", "failed", "not run")
+HEADER = ("environment", "method", "final return", "normalized", "area", "runs", "failed", "not run")
 _LATEX = {"\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
 
 

@@ -116,7 +116,7 @@ def _suggest(trial: optuna.Trial, key: str, space: Any) -> Any:
 
 
 def _score_of(cell: Cell, mean_return: float) -> float:
-    """Normalise a return by random and expert play if those are known, so that environments weigh the same."""
+    """Normalize a return by random and expert play if those are known, so that environments weigh the same."""
     from ganq_irl_demos import reference_returns
 
     references = None if cell.config.env_kwargs else reference_returns(cell.env)

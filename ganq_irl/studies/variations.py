@@ -27,11 +27,11 @@ SURVEY = (
     "averaged-discriminator",
     "logit-entropy",
 )
-"""The rows of the table in Pfau & Vinyals (2016) that are stabilisers here: those of GANs, then of actor-critic methods."""
+"""The rows of the table in Pfau & Vinyals (2016) that are stabilizers here: those of GANs, then of actor-critic methods."""
 
 _GROUPS = {
     "none": (),
-    # without batch-norm, since virtual batch normalisation is there and does not depend on the rest of the batch
+    # without batch-norm, since virtual batch normalization is there and does not depend on the rest of the batch
     "all": tuple(name for name in SURVEY if name != "batch-norm"),
 }
 _TABLES = ("adversary", "generator_kwargs")  # of the discriminator of an imitation algorithm, and of GAN-Q's critic
@@ -70,7 +70,7 @@ class Choice:
 
 
 def parse_stabilizers(value: Any) -> list[Any]:
-    """Parse ``none``, ``all``, a stabiliser's name, several joined by ``+``, or a list as in a run's settings.
+    """Parse ``none``, ``all``, a stabilizer's name, several joined by ``+``, or a list as in a run's settings.
 
     Raises:
         ConfigurationError: a name is unknown.
@@ -88,7 +88,7 @@ def parse_stabilizers(value: Any) -> list[Any]:
 
 
 def choices(vary: Mapping[str, Sequence[Any]]) -> dict[str, list[Choice]]:
-    """Return the choices of each setting; ``stabilizer=survey`` becomes none, each stabiliser of the survey, and all."""
+    """Return the choices of each setting; ``stabilizer=survey`` becomes none, each stabilizer of the survey, and all."""
     return {key: _expanded(key, values) for key, values in vary.items()}
 
 
@@ -102,10 +102,10 @@ def _expanded(key: str, values: Sequence[Any]) -> list[Choice]:
 
 
 def fitted(config: ExperimentConfig, chosen: Sequence[Choice]) -> ExperimentConfig | None:
-    """Return a cell's settings without stabilisers that the loss does not support, or None if nothing would be left.
+    """Return a cell's settings without stabilizers that the loss does not support, or None if nothing would be left.
 
-    A loss without log-ratios, such as GAN-Q's, does not support stabilisers that read them. ``all`` then means all others,
-    and the method skips that row of the survey. A stabiliser that was requested by name is kept, so that the run reports it.
+    A loss without log-ratios, such as GAN-Q's, does not support stabilizers that read them. ``all`` then means all others,
+    and the method skips that row of the survey. A stabilizer that was requested by name is kept, so that the run reports it.
     """
     table = "adversary" if config.algo in ALGORITHMS else "generator_kwargs"
     settings = getattr(config, table)

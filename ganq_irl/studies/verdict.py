@@ -50,7 +50,7 @@ def _findings(contest: tuple[str, int | None], env: str, rows: list[Row], pairs:
 
 
 def _level(row: Row) -> float | None:
-    """Return what rows are ordered by: the return in one environment, the normalised return over several."""
+    """Return what rows are ordered by: the return in one environment, the normalized return over several."""
     estimate = row.normalized if row.env == ALL else row.final
     return None if estimate is None else estimate.value
 
@@ -150,7 +150,7 @@ def _limits(comparison: Comparison) -> list[str]:
             f"beyond the runs that there are, so that below {FEW_RUNS} it holds the truth less often than it says."
         )
     if any(row.normalized is None for row in rows if row.runs):
-        limits.append("Where the returns of random and expert play are unknown, scores are not normalised.")
+        limits.append("Where the returns of random and expert play are unknown, scores are not normalized.")
     n_pairs = len(comparison.pairs)
     if n_pairs > 1:
         limits.append(

@@ -212,7 +212,7 @@ def _work(connection: Connection) -> None:
 
 
 class _EscapedText(io.TextIOWrapper):
-    """Text on its way to the terminal, without colours and with control characters escaped, as commands print it."""
+    """Text on its way to the terminal, without colors and with control characters escaped, as commands print it."""
 
     def write(self, text: str) -> int:
         """Write the escaped text."""

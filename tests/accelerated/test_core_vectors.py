@@ -133,9 +133,9 @@ def test_clipping_is_that_of_torch(max_norm):
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda m: torch.optim.SGD(m.parameters(), lr=1.0), "another optimiser"),
-        (lambda m: torch.optim.AdamW(m.parameters()), "another optimiser"),
-        (lambda m: torch.optim.Adam(m.parameters(), amsgrad=True), "another optimiser"),
+        (lambda m: torch.optim.SGD(m.parameters(), lr=1.0), "another optimizer"),
+        (lambda m: torch.optim.AdamW(m.parameters()), "another optimizer"),
+        (lambda m: torch.optim.Adam(m.parameters(), amsgrad=True), "another optimizer"),
         (lambda m: torch.optim.Adam(m[0].parameters()), "in one group"),
         (lambda m: torch.optim.Adam([{"params": m[0].parameters()}, {"params": m[2].parameters()}]), "in one group"),
         (lambda m: torch.optim.Adam(m.parameters(), lr=torch.tensor(1.0)), "a learning rate that is a tensor"),

@@ -62,7 +62,7 @@ def both(logs, *, env=walk_env, updates=3, rows=8, eps=1e-3, **settings):
 
 
 def hold_equal(one, other, tolerance):
-    """Parameters, averages, optimisers, residuals, counters: nested values of the same kinds."""
+    """Parameters, averages, optimizers, residuals, counters: nested values of the same kinds."""
     assert type(one) is type(other)
     if isinstance(one, dict):
         assert list(one) == list(other)
@@ -83,7 +83,7 @@ def whole_state(model):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_the_same_draws_give_the_same_parameters_optimisers_and_log(name):
+def test_the_same_draws_give_the_same_parameters_optimizers_and_log(name):
     logs = {}
     fast, slow = both(logs, **SETTINGS[name])
     assert fast.slow_reason is None
@@ -111,14 +111,14 @@ def test_boxes_of_every_shape_and_dtype(shape):
         hold_equal(fast.policy.state_dict(), slow.policy.state_dict(), 1e-5)
 
 
-def test_observations_that_are_normalised():
+def test_observations_that_are_normalized():
     fast, slow = both({}, env=lambda: VecNormalize(walk_env(2), norm_reward=False))
     assert fast.slow_reason is None
     hold_equal(fast.policy.state_dict(), slow.policy.state_dict(), 1e-6)
 
 
 def test_updates_of_both_kinds_take_turns():
-    """Torch's own networks and optimisers are up to date after every call of ``train``."""
+    """Torch's own networks and optimizers are up to date after every call of ``train``."""
     models = [collected(small()) for _ in range(2)]
     for turn in range(4):
         for number, model in enumerate(models):
@@ -157,7 +157,7 @@ def test_an_update_is_kept_and_follows_whatever_is_replaced():
         ({"stabilizers": ["gradient-penalty"]}, "stabilizers"),
         ({"stabilizers": ["zero-centered-gradient-penalty", "averaged-discriminator"]}, "stabilizers"),
         ({"stabilizers": ["spectral-norm", "zero-centered-gradient-penalty"]}, "stabilizers"),
-        ({"mode": "paper"}, "centred"),
+        ({"mode": "paper"}, "centered"),
         ({"policy_kwargs": {"return_model": "concatenated"}}, "ConcatenatedModel"),
         ({"policy_kwargs": {"action_network": "input"}}, "ActionInput"),
         ({"policy_kwargs": {"activation_fn": nn.GELU}}, "GELU"),

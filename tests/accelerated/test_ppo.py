@@ -130,7 +130,7 @@ def test_the_examples_above_meet_time_limits_and_terminations():
 @pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 @pytest.mark.parametrize("batch_size", [48, 51, 85, 256, 300])
 def test_truncated_minibatches(batch_size):
-    """256 rows: 16 of them left, one left (which is not normalised), one left again, none, and fewer than one minibatch."""
+    """256 rows: 16 of them left, one left (which is not normalized), one left again, none, and fewer than one minibatch."""
     pair = both(lambda: walk_env(BOX, 2), rollouts=2, batch_size=batch_size)
     assert_equal_learning(pair)
     assert_equal_logs(pair[0][0], pair[1][0])
@@ -172,7 +172,7 @@ def test_shapes_and_types_of_spaces(observation_space, action_space):
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
 def test_an_update_at_sb3_defaults(env_id):
-    """320 steps of the optimiser. Later rollouts of Pendulum magnify rounding, also between SB3 with Adam and fused Adam."""
+    """320 steps of the optimizer. Later rollouts of Pendulum magnify rounding, also between SB3 with Adam and fused Adam."""
     assert_equal_learning(both(lambda: make_vec_env(env_id, 8, seed=0), rollouts=1, n_steps=256, n_epochs=10))
 
 

@@ -58,7 +58,7 @@ class Narrow(ActorCriticPolicy):
 
 
 class Decayed(ActorCriticPolicy):
-    """A subclass that asks for an optimiser of its own."""
+    """A subclass that asks for an optimizer of its own."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **{**kwargs, "optimizer_kwargs": {"weight_decay": 0.1}})
@@ -142,7 +142,7 @@ def test_subclasses_that_change_only_sizes_stay_fast():
         (Decayed, {}),
     ],
 )
-def test_the_optimiser_is_the_one_of_the_policy(policy, policy_kwargs):
+def test_the_optimizer_is_the_one_of_the_policy(policy, policy_kwargs):
     theirs, ours = (build(cls, policy, policy_kwargs=dict(policy_kwargs)).learn(64) for cls in (PPO, FastPPO))
     assert ours.slow_reason is None
     assert type(ours.policy.optimizer) is type(theirs.policy.optimizer)

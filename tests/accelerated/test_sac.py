@@ -52,7 +52,7 @@ def distance(first, second):
 
 
 def everything(model):
-    """All that is saved: networks, optimisers, and the entropy coefficient."""
+    """All that is saved: networks, optimizers, and the entropy coefficient."""
     parameters = model.get_parameters()
     yield from parameters.pop("policy").values()
     for optimizer in parameters.values():
@@ -132,7 +132,7 @@ RUNS = {
     "three updates each second step": ({"n_envs": 2}, {"train_freq": 2, "gradient_steps": 3}),
     "action noise": ({"n_envs": 2}, {"action_noise": NormalActionNoise(np.zeros(1), 0.1 * np.ones(1))}),
     "unscaled actions": ({"scale": 3.0}, {}),
-    "normalised observations and rewards": ({"n_envs": 2, "normalized": True}, {}),
+    "normalized observations and rewards": ({"n_envs": 2, "normalized": True}, {}),
 }
 
 

@@ -70,8 +70,8 @@ REASONS = [
     ("state-dependent exploration", {"use_sde": True}),
     ("a GELU layer", {"policy_kwargs": {"activation_fn": nn.GELU, "net_arch": [4]}}),
     ("features extractor of class Doubled", {"policy_kwargs": {"features_extractor_class": Doubled}}),
-    ("another optimiser", {"policy_kwargs": {"optimizer_class": torch.optim.AdamW}}),
-    ("another optimiser", {"policy_kwargs": {"optimizer_kwargs": {"amsgrad": True}}}),
+    ("another optimizer", {"policy_kwargs": {"optimizer_class": torch.optim.AdamW}}),
+    ("another optimizer", {"policy_kwargs": {"optimizer_kwargs": {"amsgrad": True}}}),
     ("overrides _predict", {"policy": Careful}),
     ("overrides get_action_dist_params", {"policy": OwnActor}),
 ]
@@ -136,7 +136,7 @@ def overriding(model):
         ("share parameters", share),
         ("a parameter temperature", extend),
         ("different types", cast),
-        ("another optimiser", replace),
+        ("another optimizer", replace),
         ("overrides forward", overriding),
     ],
 )

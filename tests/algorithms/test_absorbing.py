@@ -11,7 +11,7 @@ from gymnasium import spaces
 from ganq_irl.algorithms import DAC
 from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, with_absorbing
 from ganq_irl.discriminator import STATE_TRANSITION, Discriminator, DiscriminatorLearner, InputEncoder
-from ganq_irl.generators.off_policy import relabelled
+from ganq_irl.generators.off_policy import relabeled
 from ganq_irl.rewards import RewardModel
 from ganq_irl.types import Batch
 from tests.algorithms.absorbing_examples import counting, dac
@@ -40,7 +40,7 @@ def test_each_terminal_row_brings_the_loop_of_the_absorbing_state():
 
 
 def test_the_default_penalty_bounds_the_absorbing_state_by_its_distance_where_no_demonstration_ends():
-    """A one-centred penalty moves the slope between two sides towards 1; before fakes were paired, nothing bounded it."""
+    """A one-centered penalty moves the slope between two sides towards 1; before fakes were paired, nothing bounded it."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = InputEncoder(OBSERVATIONS, ACTIONS, ("observations", "actions", "absorbing"))
@@ -238,7 +238,7 @@ def test_terminal_transitions_are_paid_what_lies_beyond(name):
     run = dac(name, absorbing=True).learn(70)
     run.absorbing.value = -5.0
     model = run.generator
-    samples = relabelled(model.replay_buffer, run.price).sample(200)
+    samples = relabeled(model.replay_buffer, run.price).sample(200)
     ended = samples.dones.reshape(-1) == 1
     assert ended.any()
     assert not ended.all()
@@ -262,7 +262,7 @@ def test_n_step_returns_reach_beyond_their_end():
     with torch.no_grad():
         for parameter in run.learner.discriminator.parameters():
             parameter.zero_()  # every transition is paid 0, and what lies beyond alone remains
-    samples = relabelled(model.replay_buffer, run.price).sample(300)
+    samples = relabeled(model.replay_buffer, run.price).sample(300)
     steps = 3 - samples.observations[:, 2]  # to the end of an episode that terminates
     ended = samples.dones.reshape(-1) == 1
     assert set(steps[ended].tolist()) == {1, 2, 3}

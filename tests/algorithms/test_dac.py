@@ -27,7 +27,7 @@ def test_the_defaults_are_those_that_learned_pendulum_from_one_demonstration():
     assert stabilizer.settings() == {"name": "r1", "weight": 10.0}
 
 
-def test_absorbing_states_may_be_fakes_alone_so_that_not_only_demonstrations_are_penalised():
+def test_absorbing_states_may_be_fakes_alone_so_that_not_only_demonstrations_are_penalized():
     """In Hopper, R1 left them some -20 a step and the policy falling."""
     names = [stabilizer.name for stabilizer in dac(absorbing=True).learner.stabilizers]
     assert names == ["gradient-penalty"]

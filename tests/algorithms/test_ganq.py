@@ -87,7 +87,7 @@ def test_train_freq_and_gradient_steps(options, updates):
     assert model.learner.n_updates == model._n_updates
 
 
-def test_vectorised_environments_and_the_pace_of_the_target():
+def test_vectorized_environments_and_the_pace_of_the_target():
     """A hard copy after every target_update_interval environment steps, over all environments, and none between."""
     model = small(walk_env(2), target_update_interval=40, train_freq=2, gradient_steps=1)
     targets = {}
@@ -102,7 +102,7 @@ def test_vectorised_environments_and_the_pace_of_the_target():
     assert changes == [42, 82, 122]  # SB3 calls back before it copies
 
 
-def test_vec_normalize_observations_are_normalised_by_todays_statistics():
+def test_vec_normalize_observations_are_normalized_by_todays_statistics():
     env = VecNormalize(walk_env(2), norm_reward=False)
     model = small(env).learn(80)
     assert model._n_updates > 0
@@ -185,7 +185,7 @@ def is_contradiction(name, loss):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_and_every_stabiliser(loss, mode):
+def test_every_loss_and_every_stabilizer(loss, mode):
     for name in [None, *STABILIZERS]:
         stabilizers = [] if name is None else [name]
         if name is not None and is_contradiction(name, loss):

@@ -47,7 +47,7 @@ def test_arguments_have_sb3s_order():
 
 
 @both
-def test_parameters_are_dicts_of_tensors_and_optimisers_states(kind):
+def test_parameters_are_dicts_of_tensors_and_optimizers_states(kind):
     parameters = build(kind).learn(40).get_parameters()
     assert {"policy", "policy.optimizer"} <= parameters.keys()
     for name, state in parameters.items():
@@ -228,7 +228,7 @@ def test_images(kind):
 
 
 @both
-def test_a_policy_for_images_refuses_what_is_none_unless_told_that_it_is_normalised(kind):
+def test_a_policy_for_images_refuses_what_is_none_unless_told_that_it_is_normalized(kind):
     image = FakeImageEnv(screen_height=36, screen_width=36, n_channels=1, channel_first=True, discrete=True)
     env = VecNormalize(DummyVecEnv([lambda: image]))
     options = {"features_extractor_kwargs": {"features_dim": 8}}

@@ -146,7 +146,7 @@ def test_the_penalty_holds_the_size_of_the_slope(slope):
     assert (penalty == pytest.approx(defect, abs=1e-4)) == (slope > 0)
 
 
-def test_the_papers_mode_has_that_penalty_and_ours_is_centred_at_no_slope():
+def test_the_papers_mode_has_that_penalty_and_ours_is_centered_at_no_slope():
     assert small(mode="paper").stabilizers[0]["name"] == "gradient-penalty"
     (spec,) = small().stabilizers
     learner = DiscriminatorLearner(linear_critic(-2.0), stabilizers=[spec])

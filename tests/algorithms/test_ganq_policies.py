@@ -72,7 +72,7 @@ def test_aliases_and_extractors():
 
 
 @pytest.mark.parametrize("policy", ["CnnPolicy", GANQPolicy])
-def test_float_images_go_through_the_cnn_where_they_are_said_to_be_normalised(policy):
+def test_float_images_go_through_the_cnn_where_they_are_said_to_be_normalized(policy):
     """They were flattened without a word; SB3's DQN has its CNN there."""
     env = spaces_env(spaces.Box(0, 1, (3, 36, 36), np.float32))
     model = small(env, policy, policy_kwargs={"normalize_images": False}).learn(40)
@@ -124,7 +124,7 @@ def test_risks_that_are_none_are_refused(spec):
 
 
 @pytest.mark.parametrize("risk", [{"name": "cvar", "level": 0.2}, {"name": "quantile", "level": 0.9}], ids=str)
-def test_actions_maximise_the_risk_of_the_samples(risk):
+def test_actions_maximize_the_risk_of_the_samples(risk):
     model = small(policy_kwargs={"risk": risk})
     with torch.no_grad():
         model.policy.q_net_average.shape.mul_(20)  # so that the actions' spreads differ

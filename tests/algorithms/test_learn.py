@@ -170,7 +170,7 @@ def test_a_callback_can_stop_training(name):
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(
-    "wrap", [lambda env: env, lambda env: VecNormalize(env, norm_reward=False)], ids=["plain", "normalised"]
+    "wrap", [lambda env: env, lambda env: VecNormalize(env, norm_reward=False)], ids=["plain", "normalized"]
 )
 def test_the_environments_reward_never_reaches_the_generator(name, wrap):
     """Training is bit-identical where every step pays a million more."""

@@ -18,7 +18,7 @@ def parts(run):
 
 
 def test_gails_paper_pays_the_negative_of_the_papers_cost():
-    """Algorithm 1 of Ho & Ermon (2016): D rises on the policy, and the policy minimises log D."""
+    """Algorithm 1 of Ho & Ermon (2016): D rises on the policy, and the policy minimizes log D."""
     run = made(GAIL, mode="paper", seed=1)
     rows = run._demonstrations
     with torch.no_grad():

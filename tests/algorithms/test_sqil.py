@@ -131,7 +131,7 @@ def test_dict_observations_and_images():
     assert found == [False] * 8 + [True] * 8
 
 
-def test_both_halves_are_normalised_with_todays_statistics():
+def test_both_halves_are_normalized_with_todays_statistics():
     env = VecNormalize(walk("sac"), norm_reward=False)
     demos = demonstrations()
     sqil = SQIL(generator("sac", env), demos)

@@ -123,7 +123,7 @@ def test_a_model_is_plain_however_learning_ends(algorithm, name, event):
 
 
 def test_a_value_head_is_in_reward_units_whenever_its_owner_can_see_it():
-    """GAIL's value head learns standardised returns, and is the user's everywhere else."""
+    """GAIL's value head learns standardized returns, and is the user's everywhere else."""
     model, seen, inside = small("ppo", learning_rate=0.0), [], []
     update = model.train
 

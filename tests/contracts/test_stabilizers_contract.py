@@ -1,4 +1,4 @@
-"""What every stabiliser must do, with every loss and on both discriminators."""
+"""What every stabilizer must do, with every loss and on both discriminators."""
 
 import itertools
 import json
@@ -68,7 +68,7 @@ def test_learns_saves_and_continues_bit_identically(name, loss, kind, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "loss", "kind"), [case for case in ALL if is_contradiction(*case[:2])])
-def test_a_contradiction_between_stabiliser_and_loss_is_refused(name, loss, kind):
+def test_a_contradiction_between_stabilizer_and_loss_is_refused(name, loss, kind):
     with pytest.raises(ConfigurationError, match=f"{name!r} needs log-ratios and the loss {loss!r} has none"):
         toy_learner(kind, loss=loss, stabilizers=[spec(name)])
 

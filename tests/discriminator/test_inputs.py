@@ -54,15 +54,15 @@ def test_actions_of_each_kind_and_the_width(space):
 
 
 def test_dict_observations_in_the_order_of_their_keys():
-    space = spaces.Dict({"velocity": BOX, "colour": DISCRETE})
-    values = {"velocity": torch.tensor([[1.0, 2.0]]), "colour": torch.tensor([1])}
+    space = spaces.Dict({"velocity": BOX, "color": DISCRETE})
+    values = {"velocity": torch.tensor([[1.0, 2.0]]), "color": torch.tensor([1])}
     assert one_field(space, values).tolist() == [[0, 1, 0, 1, 2]]
     encoder = InputEncoder(space, DISCRETE, STATE)
-    assert [(part.key, part.start, part.width) for part in encoder.parts] == [("colour", 0, 3), ("velocity", 3, 2)]
+    assert [(part.key, part.start, part.width) for part in encoder.parts] == [("color", 0, 3), ("velocity", 3, 2)]
 
 
 @pytest.mark.parametrize("shape", [(36, 40, 3), (3, 36, 40), (84, 84, 1), (4, 84, 84)])
-def test_images_are_scaled_flattened_and_never_standardised(shape):
+def test_images_are_scaled_flattened_and_never_standardized(shape):
     space = spaces.Box(0, 255, shape, np.uint8)
     encoder = InputEncoder(space, DISCRETE, STATE)
     pixels = samples(space, 3)
@@ -74,7 +74,7 @@ def test_images_are_scaled_flattened_and_never_standardised(shape):
 
 
 def test_tiny_images_are_columns_of_numbers():
-    """NatureCNN's strides need 36 pixels; below, pixels go to the linear layers and are standardised like any number."""
+    """NatureCNN's strides need 36 pixels; below, pixels go to the linear layers and are standardized like any number."""
     space = spaces.Box(0, 255, (10, 10, 3), np.uint8)
     encoder = InputEncoder(space, DISCRETE, STATE)
     batch = batch_of(samples(space, 200))
@@ -131,7 +131,7 @@ def test_rows_of_what_is_encoded_are_what_the_rows_encode_to(index):
     assert chosen.noise is None
 
 
-def test_standardisation_by_the_fitted_batch():
+def test_standardization_by_the_fitted_batch():
     encoder = InputEncoder(BOX, DISCRETE, STATE)
     fitted = torch.tensor([[0.0, 10.0], [2.0, 30.0], [4.0, 50.0]])
     encoder.fit(batch_of(fitted))
@@ -166,7 +166,7 @@ def test_next_observations_alone_have_statistics_of_their_own():
     assert encoder.mean.tolist() == [5, 1]
 
 
-def test_only_continuous_columns_are_standardised():
+def test_only_continuous_columns_are_standardized():
     space = spaces.Dict({"a": BOX, "b": DISCRETE, "c": spaces.MultiBinary(2)})
     values = {"a": samples(BOX), "b": samples(DISCRETE), "c": samples(spaces.MultiBinary(2))}
     batch = batch_of(values, actions=samples(DISCRETE), returns=torch.arange(6.0))
@@ -178,7 +178,7 @@ def test_only_continuous_columns_are_standardised():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, -7.77, 1e4])
-def test_a_constant_column_is_centred_and_keeps_its_unit(value):
+def test_a_constant_column_is_centered_and_keeps_its_unit(value):
     encoder = InputEncoder(BOX, DISCRETE, STATE)
     encoder.fit(batch_of(torch.tensor([[value, float(i)] for i in range(100)])))
     assert encoder.std[0] == 1

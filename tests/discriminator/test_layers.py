@@ -49,7 +49,7 @@ def test_in_evaluation_rows_are_compared_with_the_last_training_batch(n):
     assert layer(x[:1])[0, 5:].detach().numpy() == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_single_training_row_has_no_neighbours():
+def test_a_single_training_row_has_no_neighbors():
     assert torch.allclose(MinibatchDiscrimination(5)(random_rows(1, 5))[:, 5:], torch.zeros(1, 8), atol=1e-6)
 
 

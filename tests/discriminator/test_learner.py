@@ -326,7 +326,7 @@ def test_settings_that_cannot_work(options, message):
 
 
 def test_loading_a_state_shares_nothing_with_its_donor():
-    """torch's optimisers adopt the tensors that they load; two learners would then share Adam's moments."""
+    """torch's optimizers adopt the tensors that they load; two learners would then share Adam's moments."""
     donor, heir, alone = (toy_learner() for _ in range(3))
     toy_updates(donor)
     toy_updates(alone)
@@ -369,7 +369,7 @@ def test_an_averaged_discriminator_scores_for_the_generator_in_evaluation_mode()
 
 @pytest.mark.parametrize("kind", ["bottleneck", "returns"])
 def test_parameters_change_only_when_nothing_computed_from_them_is_kept(kind):
-    """``reading_once`` is left, and spectral normalisation's cache as well, before the optimiser's step."""
+    """``reading_once`` is left, and spectral normalization's cache as well, before the optimizer's step."""
     space, fields = OBSERVATIONS, STATE_ACTION if kind == "bottleneck" else STATE_ACTION_RETURN
     encoder = InputEncoder(space, ACTIONS, fields, **({} if kind == "bottleneck" else {"n_returns": 2}))
     discriminator = {"bottleneck": BottleneckDiscriminator, "returns": ReturnDiscriminator}[kind](encoder, (8,))

@@ -45,7 +45,7 @@ def random_sides(n=5, dim=3):
 
 
 @given(weights=vectors)
-def test_one_centred_and_zero_centred_on_a_linear_score(weights):
+def test_one_centered_and_zero_centered_on_a_linear_score(weights):
     """(‖w‖ - 1)² and ‖w‖², wherever the rows are."""
     real, fake, mix = random_sides()
     norm = weights.norm().item()
@@ -55,7 +55,7 @@ def test_one_centred_and_zero_centred_on_a_linear_score(weights):
 
 @pytest.mark.parametrize("direction", [[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.6, -0.8, 0.0], [3**-0.5, -(3**-0.5), 3**-0.5]])
 def test_a_gradient_of_norm_one_costs_nothing_wherever_it_points(direction):
-    """Penalising (g - 1)² instead of (‖g‖ - 1)², coordinate by coordinate, would charge all but the first."""
+    """Penalizing (g - 1)² instead of (‖g‖ - 1)², coordinate by coordinate, would charge all but the first."""
     real, fake, mix = random_sides()
     assert gradient_penalty(slope(torch.tensor(direction)), real, fake, mix).item() == pytest.approx(0, abs=1e-6)
 

@@ -138,7 +138,7 @@ class Calls:
 
 
 @pytest.mark.parametrize("n_basis", [8, 16, 32])
-def test_the_units_cover_standardised_samples_and_overlap(n_basis):
+def test_the_units_cover_standardized_samples_and_overlap(n_basis):
     encoder = InputEncoder(VECTOR, ACTIONS["discrete"], STATE_ACTION_RETURN, standardizes=False)
     fresh = ReturnDiscriminator(encoder, n_basis=n_basis)
     centers = (-fresh.phases / fresh.frequencies).detach().sort().values
@@ -196,7 +196,7 @@ def test_a_generators_gradient_goes_through_the_samples_alone(kind):
 
 @every_action
 @pytest.mark.parametrize("name", STABILIZERS)
-def test_learns_with_every_stabiliser_and_continues_bit_by_bit(kind, name):
+def test_learns_with_every_stabilizer_and_continues_bit_by_bit(kind, name):
     def learner(seed):
         loss = "bce" if STABILIZERS[name].needs_log_ratio else "wasserstein"
         built = DiscriminatorLearner(critic(kind, seed=seed), loss=loss, stabilizers=[name], seed=seed)

@@ -65,7 +65,7 @@ def test_spectral_norm_covers_inserted_layers_whatever_the_order(is_first):
     assert [spec["name"] for spec in learner.discriminator.architecture] == ["minibatch-discrimination", "spectral-norm"]
 
 
-def test_the_weight_is_normalised_once_an_update():
+def test_the_weight_is_normalized_once_an_update():
     """One power iteration an update, whatever the number of forward passes: the batches share one weight."""
     learner = toy_learner(stabilizers=["spectral-norm", "gradient-penalty", "r1"])
     norm = learner.discriminator.network.layers[0].parametrizations.weight[0]
@@ -81,7 +81,7 @@ def test_batch_norm_stands_before_every_hidden_activation():
     assert kinds == ["Linear", "BatchNorm1d", "Tanh", "Linear", "BatchNorm1d", "Tanh", "Linear"]
 
 
-def test_batch_norm_normalises_each_side_by_itself():
+def test_batch_norm_normalizes_each_side_by_itself():
     learner = toy_learner(stabilizers=["batch-norm"])
     seen = []
     learner.discriminator.network.layers[1].register_forward_hook(lambda _module, _given, out: seen.append(out.detach()))

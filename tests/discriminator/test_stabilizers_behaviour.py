@@ -1,4 +1,4 @@
-"""What each stabiliser of batches, losses and gates does, against its paper."""
+"""What each stabilizer of batches, losses and gates does, against its paper."""
 
 import math
 

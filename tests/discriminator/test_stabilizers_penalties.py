@@ -1,4 +1,4 @@
-"""What penalties and stabilisers of the parameters do, against their papers; settings out of range."""
+"""What penalties and stabilizers of the parameters do, against their papers; settings out of range."""
 
 import math
 
@@ -56,7 +56,7 @@ def test_gradient_penalties_of_a_linear_score(name, weight, expected):
     assert metrics[f"penalty/{name}"].item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_gradient_of_norm_one_is_what_the_one_centred_penalty_wants():
+def test_a_gradient_of_norm_one_is_what_the_one_centered_penalty_wants():
     assert LinearScore("gradient-penalty", norm=1.0).metrics()["penalty/gradient-penalty"].item() == pytest.approx(
         0, abs=1e-6
     )
@@ -113,7 +113,7 @@ def test_the_averaged_discriminator_follows_at_its_decay_and_scores():
     assert not torch.allclose(average, parameters_of(learner.discriminator), atol=1e-4)
 
 
-def test_the_average_of_a_normalised_discriminator_takes_its_buffers():
+def test_the_average_of_a_normalized_discriminator_takes_its_buffers():
     learner = toy_learner(stabilizers=["averaged-discriminator", "batch-norm"])
     toy_updates(learner, 4)
     buffers = dict(learner.discriminator.named_buffers())
@@ -124,7 +124,7 @@ def test_the_average_of_a_normalised_discriminator_takes_its_buffers():
 @pytest.mark.parametrize("other", ["spectral-norm", "minibatch-discrimination", "batch-norm", "virtual-batch-norm"])
 @pytest.mark.parametrize("name", ["averaged-discriminator", "historical-averaging"])
 def test_what_tracks_parameters_finds_the_final_networks_whatever_the_order(name, other):
-    """A parametrised weight moves in the order of parameters: a copy taken before would follow the wrong ones."""
+    """A parametrized weight moves in the order of parameters: a copy taken before would follow the wrong ones."""
     scores = []
     for names in ([name, other], [other, name]):
         learner = toy_learner(stabilizers=names)

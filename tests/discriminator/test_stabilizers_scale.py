@@ -64,7 +64,7 @@ def test_values_within_the_bounds_are_told_apart(mean, deviation, x, y):
 
 
 def test_what_comes_before_others_is_the_scale():
-    """Virtual batch normalisation keeps rows of the real data as the networks will see them."""
+    """Virtual batch normalization keeps rows of the real data as the networks will see them."""
     reference = transitions(still())
     learner = learner_of(reference, names=["virtual-batch-norm", "space-range"])
     rows = learner.discriminator.encode(reference).features

@@ -41,7 +41,7 @@ def samples(name: str, folder: Path) -> list[Path]:
     valid = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     for path in valid:
         for known in FORMATS.values():  # imports what readers import when they are used: that is no part of a trial
-            known.recognise(path)
+            known.recognize(path)
         with contextlib.suppress(GanqIrlError):
             READERS[name].read(path)
     return valid

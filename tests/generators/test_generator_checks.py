@@ -40,7 +40,7 @@ def test_vec_normalize_of_rewards():
     refused(generator("ppo", VecNormalize(walk("ppo"))), "set norm_reward=False")
 
 
-def normalised():
+def normalized():
     return gym.wrappers.NormalizeReward(WalkEnv())
 
 
@@ -48,7 +48,7 @@ def normalised():
     "kind", [DummyVecEnv, lambda makers: SubprocVecEnv(makers, start_method="fork")], ids=["same", "other"]
 )
 def test_gymnasiums_normalize_reward_in_this_process_and_in_another(kind):
-    env = kind([normalised])
+    env = kind([normalized])
     try:
         refused(generator("ppo", env), "NormalizeReward wraps the environment; remove it")
     finally:
@@ -76,7 +76,7 @@ class GoalEnv(SpacesEnv):
 
 def test_hindsight_replay():
     model = SAC("MultiInputPolicy", vec_env(GoalEnv), replay_buffer_class=HerReplayBuffer, buffer_size=100, device="cpu")
-    refused(model, "HerReplayBuffer cannot be relabelled.*use SB3's plain ReplayBuffer")
+    refused(model, "HerReplayBuffer cannot be relabeled.*use SB3's plain ReplayBuffer")
 
 
 @pytest.mark.skipif(NStepReplayBuffer is None, reason="Stable-Baselines3 has no n-step buffer")
@@ -89,7 +89,7 @@ def test_a_buffer_of_the_users_own():
         pass
 
     model = DQN("MlpPolicy", walk("dqn"), replay_buffer_class=Prioritized, buffer_size=100, device="cpu")
-    refused(model, "Prioritized cannot be relabelled")
+    refused(model, "Prioritized cannot be relabeled")
 
 
 @pytest.mark.parametrize("optimize_memory_usage", [True, False])

@@ -27,7 +27,7 @@ def test_everything_that_learning_changed_comes_back(name):
             assert torch.equal(value, flatten_state(theirs)[1][key]), (path, key)
 
 
-def test_sacs_entropy_coefficient_comes_back_and_is_still_optimised():
+def test_sacs_entropy_coefficient_comes_back_and_is_still_optimized():
     first = imitator("gail", generator("sac", learning_rate=0.01)).learn(120).generator
     second = generator("sac", learning_rate=0.01)
     assert first.log_ent_coef.item() != second.log_ent_coef.item()

@@ -119,7 +119,7 @@ def test_value_learners_get_the_boltzmann_policy(name, temperature):
 
 
 @pytest.mark.parametrize("name", ["ppo", "sac", "dqn"])
-def test_raw_observations_are_normalised_as_the_policy_was_taught(name):
+def test_raw_observations_are_normalized_as_the_policy_was_taught(name):
     env = VecNormalize(walk(name), norm_reward=False)
     model = generator(name, env)
     model.learn(64)

@@ -9,14 +9,14 @@ from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from ganq_irl.errors import UnsupportedGenerator
-from ganq_irl.generators.off_policy import OffPolicyCallback, executed_actions, relabelled
+from ganq_irl.generators.off_policy import OffPolicyCallback, executed_actions, relabeled
 from ganq_irl.generators.replay_views import replaying
 from tests.scripted import CONTINUOUS, OFF_POLICY, CountingEnv, FakeAdversary, SpacesEnv, generator, imitator, vec_env, walk
 
 
 def run(model, n_steps, adversary):
     """Train ``model`` with a fake adversary; returns what it learned from."""
-    view = relabelled(model.replay_buffer, adversary.price)
+    view = relabeled(model.replay_buffer, adversary.price)
     with replaying(model, view):
         model.learn(n_steps, callback=OffPolicyCallback(adversary, 16, np.random.default_rng(0)))
     return view
@@ -44,7 +44,7 @@ def test_sampled_rewards_are_todays_and_stored_ones_the_environments(name):
 @pytest.mark.parametrize("name", ["sac", "dqn"])
 def test_a_discriminator_that_learned_more_pays_differently(name):
     gail = imitator("gail", generator(name)).learn(60)
-    buffer = relabelled(gail.generator.replay_buffer, gail.price)
+    buffer = relabeled(gail.generator.replay_buffer, gail.price)
 
     def sample():
         np.random.seed(0)  # noqa: NPY002  # SB3's buffers draw from it
@@ -89,7 +89,7 @@ def test_actions_of_several_axes_keep_their_shape():
 
 
 @pytest.mark.parametrize("name", ["sac", "dqn"])
-def test_under_vec_normalize_the_adversary_sees_raw_and_the_generator_normalised_observations(name):
+def test_under_vec_normalize_the_adversary_sees_raw_and_the_generator_normalized_observations(name):
     env = VecNormalize(walk(name, bonus=1e6), norm_reward=False)
     adversary = FakeAdversary(lambda observations, *_: observations[:, 0])
     model = generator(name, env)
@@ -205,7 +205,7 @@ def test_what_is_saved_in_the_middle_of_a_run_is_the_stored_buffer(name, tmp_pat
 
 def test_a_view_has_no_arrays_of_its_own():
     model = generator("sac")
-    view = relabelled(model.replay_buffer, zero)
+    view = relabeled(model.replay_buffer, zero)
     assert isinstance(view, ReplayBuffer)
     assert view.observations is model.replay_buffer.observations
     model.learn(20)

@@ -109,7 +109,7 @@ def test_clear_forgets_transitions_and_not_where_the_environment_stands():
 def test_observations_are_those_before_vec_normalize():
     plain, _ = run(counting(), 14)
     normalized, returned = run(VecNormalize(counting(), norm_reward=False, clip_obs=1e9), 14)
-    assert not np.allclose(returned[-1][0], plain.transitions(CPU).next_observations[-2:])  # the policy's are normalised
+    assert not np.allclose(returned[-1][0], plain.transitions(CPU).next_observations[-2:])  # the policy's are normalized
     for field in ("observations", "next_observations", "dones", "actions"):
         torch.testing.assert_close(getattr(normalized.transitions(CPU), field), getattr(plain.transitions(CPU), field))
 

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.n_step import NStepDictReplayBuffer, NStepReplayBuffer
-from ganq_irl.generators.off_policy import relabelled
+from ganq_irl.generators.off_policy import relabeled
 from ganq_irl.generators.replay_rows import keep_on_device
 from ganq_irl.runs.checkpoints.replay import load_replay_state, replay_state
 from tests.scripted import OFF_POLICY, SpacesEnv, flat, generator, imitator, vec_env
@@ -77,7 +77,7 @@ def assert_same(first, second):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_is_the_same_from_the_device_however_the_ring_was_filled(kind, additions, seed, n_envs):
     rng = np.random.default_rng(seed)
-    host, device = (relabelled(empty(kind, n_envs), price) for _ in range(2))
+    host, device = (relabeled(empty(kind, n_envs), price) for _ in range(2))
     add([host, device], 1, rng)
     keep_on_device(device)
     for n in additions:
@@ -87,7 +87,7 @@ def test_a_batch_is_the_same_from_the_device_however_the_ring_was_filled(kind, a
 
 @pytest.mark.parametrize("kind", [ReplayBuffer, DictReplayBuffer])
 def test_all_but_the_rewards_is_what_stable_baselines_samples(kind):
-    plain, ours = empty(kind), relabelled(empty(kind), price)
+    plain, ours = empty(kind), relabeled(empty(kind), price)
     add([plain, ours], 11, np.random.default_rng(0))
     theirs, samples = drawn(plain, 5), drawn(ours, 5)
     assert type(samples) is type(theirs)
@@ -95,10 +95,10 @@ def test_all_but_the_rewards_is_what_stable_baselines_samples(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_observations_are_normalised_with_todays_statistics(kind):
+def test_observations_are_normalized_with_todays_statistics(kind):
     space = KINDS[kind]
     env = VecNormalize(vec_env(SpacesEnv, observation_space=space, action_space=spaces.Discrete(2)), norm_obs_keys=None)
-    host, device = (relabelled(empty(kind), price) for _ in range(2))
+    host, device = (relabeled(empty(kind), price) for _ in range(2))
     keep_on_device(device)
     add([host, device], 5, np.random.default_rng(0))
     for _ in range(2):
@@ -110,7 +110,7 @@ def test_observations_are_normalised_with_todays_statistics(kind):
 def test_each_row_is_copied_once(monkeypatch):
     copied = []
     monkeypatch.setattr(torch, "from_numpy", lambda rows, original=torch.from_numpy: copied.append(rows) or original(rows))
-    buffer, rng = relabelled(empty(ReplayBuffer), price), np.random.default_rng(0)
+    buffer, rng = relabeled(empty(ReplayBuffer), price), np.random.default_rng(0)
     keep_on_device(buffer)
     copied.clear()
 
@@ -128,7 +128,7 @@ def test_each_row_is_copied_once(monkeypatch):
 
 def test_what_a_checkpoint_restores_is_copied_anew():
     rng = np.random.default_rng(0)
-    saved, resumed = (relabelled(empty(ReplayBuffer), price) for _ in range(2))
+    saved, resumed = (relabeled(empty(ReplayBuffer), price) for _ in range(2))
     add([saved], 4, rng)
     add([resumed], 4, rng)
     keep_on_device(resumed)
@@ -141,7 +141,7 @@ def test_a_device_without_room_is_a_project_error(monkeypatch):
     def full(*_, **__):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    buffer = relabelled(empty(ReplayBuffer), price)
+    buffer = relabeled(empty(ReplayBuffer), price)
     monkeypatch.setattr(torch, "zeros_like", full)
     with pytest.raises(
         ConfigurationError, match=r"replay_on_device: a replay of 14 transitions takes .* GiB, and cpu has no room"
@@ -181,7 +181,7 @@ def test_rows_are_read_from_the_device_alone():
 @NEEDS_CUDA
 @pytest.mark.parametrize("kind", KINDS)
 def test_on_cuda_a_batch_is_the_hosts_and_lies_there(kind):
-    host, device = relabelled(empty(kind), price), relabelled(empty(kind, device="cuda"), price)
+    host, device = relabeled(empty(kind), price), relabeled(empty(kind, device="cuda"), price)
     keep_on_device(device)
     rng = np.random.default_rng(0)
     for n in (3, 9, 2):

@@ -1,4 +1,4 @@
-"""Layer normalisation in the critics of SAC, TD3 and DDPG."""
+"""Layer normalization in the critics of SAC, TD3 and DDPG."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def built(name, policy="LayerNormCriticPolicy", space=VECTOR, **options):
 
 
 @ALL
-def test_every_hidden_layer_is_normalised_before_its_activation(name):
+def test_every_hidden_layer_is_normalized_before_its_activation(name):
     policy = built(name).policy
     kinds = [nn.Linear, nn.LayerNorm, nn.ReLU, nn.Linear, nn.LayerNorm, nn.ReLU, nn.Linear]
     for critic in (policy.critic, policy.critic_target):
@@ -44,7 +44,7 @@ def test_every_hidden_layer_is_normalised_before_its_activation(name):
 
 @ALL
 def test_what_a_critic_says_far_away_is_bounded_by_its_last_layer(name):
-    """A normalised row of n has a norm of at most √n, and a ReLU adds none: |Q| ≤ √n ‖w‖ + |b|. SB3's has no bound."""
+    """A normalized row of n has a norm of at most √n, and a ReLU adds none: |Q| ≤ √n ‖w‖ + |b|. SB3's has no bound."""
     observations, actions = 1e6 * torch.randn(200, 3), torch.rand(200, 2)
     with torch.no_grad():
         critic = built(name).policy.critic

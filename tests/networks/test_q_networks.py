@@ -97,7 +97,7 @@ def test_the_action_is_told_apart_by_the_input_or_by_the_last_layer(name, n_head
     assert head.bias.shape == (n_heads,)
 
 
-def test_the_head_is_initialised_as_a_linear_layer():
+def test_the_head_is_initialized_as_a_linear_layer():
     head = ActionHead(ActionOutputs(FEATURES, 50, [400]))
     assert head.weight.abs().max() <= 1 / 20
     assert head.weight.std().item() == pytest.approx(1 / 20 / 3**0.5, rel=0.02)

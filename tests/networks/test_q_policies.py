@@ -113,8 +113,8 @@ def test_as_sb3_uses_them(cls, tmp_path):
     again = DQN.load(tmp_path / "model.zip", device="cpu")
     observations = np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
     np.testing.assert_array_equal(acting_policy(model).q_values(observations), acting_policy(again).q_values(observations))
-    optimised = {id(parameter) for group in model.policy.optimizer.param_groups for parameter in group["params"]}
-    assert optimised >= {id(parameter) for parameter in model.policy.q_net.parameters()}
+    optimized = {id(parameter) for group in model.policy.optimizer.param_groups for parameter in group["params"]}
+    assert optimized >= {id(parameter) for parameter in model.policy.q_net.parameters()}
 
 
 def test_an_empty_architecture_is_answered():

@@ -39,7 +39,7 @@ def test_an_env_pays_what_happened():
         assert (terminated, truncated) == (SCRIPT[episode % 2][1], not SCRIPT[episode % 2][1])
 
 
-def test_vectorised_envs_pay_the_same_and_the_terminal_observation_is_the_next_one():
+def test_vectorized_envs_pay_the_same_and_the_terminal_observation_is_the_next_one():
     """SB3's environments reset by themselves: what they return at an episode's end is the next one's beginning."""
     venv = VecRewardWrapper(vec_env(CountingEnv, 2, script=SCRIPT), TRACED)
     observations = venv.reset()
@@ -157,7 +157,7 @@ def test_other_spaces_are_refused():
         VecRewardWrapper(vec_env(CountingEnv), reward)
 
 
-def test_normalised_observations_are_refused():
+def test_normalized_observations_are_refused():
     with pytest.raises(ConfigurationError, match=r"VecNormalize\(VecRewardWrapper"):
         VecRewardWrapper(VecNormalize(vec_env(WalkEnv)), reward_for(WalkEnv()))
     VecRewardWrapper(VecNormalize(vec_env(WalkEnv), norm_obs=False), reward_for(WalkEnv()))

@@ -71,7 +71,7 @@ class At(BaseCallback):
 # What goes on.
 
 SETTINGS = {
-    "several environments, normalised, with evaluations and a schedule": {
+    "several environments, normalized, with evaluations and a schedule": {
         "normalize_observations": True,
         "n_envs": 2,
         "evaluation": {"episodes": 1, "every": 20, "keep_best": True},

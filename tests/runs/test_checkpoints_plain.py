@@ -152,7 +152,7 @@ def test_an_environment_of_python_goes_on_in_the_middle_of_an_episode(name):
     assert play(second, 60) == after
 
 
-def test_normaliser_and_wrappers_go_on():
+def test_normalizer_and_wrappers_go_on():
     first, second = (VecNormalize(make_vec_env("Pendulum-v1", 2, seed=seed)) for seed in (0, 1))
     for venv in (first, second):
         venv.reset()

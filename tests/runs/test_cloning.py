@@ -1,4 +1,4 @@
-"""Behavioural cloning goes on from a checkpoint as if it had never stopped."""
+"""Behavioral cloning goes on from a checkpoint as if it had never stopped."""
 
 import multiprocessing
 import os

@@ -87,7 +87,7 @@ def test_demonstrations_without_rewards_are_a_yardstick_of_length_alone(demos, t
         (60.0, {"env": "CartPole-v1"}, "catalog"),
     ],
 )
-def test_what_a_normalised_score_is_relative_to(shown, settings, expected, demos, tmp_path):
+def test_what_a_normalized_score_is_relative_to(shown, settings, expected, demos, tmp_path):
     config = dataclasses.replace(config_of("gail", demos, tmp_path), **settings)
     found = references_for(config, Yardstick(Play(3, shown, 60.0), Play(1, 20.0, 20.0)))
     if expected == "catalog":

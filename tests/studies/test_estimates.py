@@ -51,7 +51,7 @@ def test_only_those_that_are_shown_the_same_meet():
     assert pairs == {("gan-q", "dqn"), ("bc, n=1", "gail, n=1"), ("bc, n=4", "gail, n=4")}
 
 
-def test_several_environments_are_pooled_normalised():
+def test_several_environments_are_pooled_normalized():
     comparison = compared(runs("gan-q", [0, 0]), runs("gan-q", [100, 100], env="Acrobot-v1"))
     pooled = comparison.rows[-1]
     assert (pooled.env, pooled.final, pooled.normalized.value, pooled.runs) == (ALL, None, 0.5, 4)

@@ -51,7 +51,7 @@ def test_the_main_figures_as_files(folder, tmp_path):
     assert [path.read_bytes() for path in write_figures(conclusion, tmp_path / "figures")] == before
 
 
-def test_figures_show_every_method_in_its_protocol_and_colour(folder):
+def test_figures_show_every_method_in_its_protocol_and_color(folder):
     data = chart_data(conclude(folder))
     figure = draw_curves(data)
     known, imitation = figure.axes

@@ -159,7 +159,7 @@ def test_a_value_that_a_method_refuses_is_an_error_where_it_has_the_setting():
         make_cells(parse_grid({**SMALL, "algos": ["gail"], "vary": {"n_envs": [1, 0]}}))
 
 
-def test_the_survey_of_stabilisers_over_both_kinds_of_discriminator():
+def test_the_survey_of_stabilizers_over_both_kinds_of_discriminator():
     grid = parse_grid(SMALL | {"vary": {"stabilizer": ["survey", "default"]}, "seeds": 1, "algos": ["gan-q", "airl", "dqn"]})
     by_method = {}
     for cell in make_cells(grid):
@@ -174,7 +174,7 @@ def test_the_survey_of_stabilisers_over_both_kinds_of_discriminator():
     assert by_method["gan-q"]["all"].generator_kwargs["stabilizers"] == parse_stabilizers("all")[:-1]
 
 
-def test_a_stabiliser_that_reads_log_ratios_goes_with_a_loss_that_has_them():
+def test_a_stabilizer_that_reads_log_ratios_goes_with_a_loss_that_has_them():
     def stabilizers_of(algo, *values, **settings):
         cells = make_cells(
             parse_grid(SMALL | {"algos": [algo], "seeds": 1, "vary": {"stabilizer": list(values)}} | settings)
@@ -186,7 +186,7 @@ def test_a_stabiliser_that_reads_log_ratios_goes_with_a_loss_that_has_them():
     assert stabilizers_of("gan-q", "survey", **with_log_ratios)[-2:] == [["logit-entropy"], parse_stabilizers("all")]
 
 
-def test_stabilisers_joined_and_unknown():
+def test_stabilizers_joined_and_unknown():
     assert parse_stabilizers("spectral-norm+r1") == ["spectral-norm", "r1"]
     with pytest.raises(ConfigurationError, match="did you mean 'freezing'"):
         parse_stabilizers("r1+freezin")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--vary",
     multiple=True,
     metavar="KEY=A,B",
-    help="Compare values of a setting; stabilizer=survey compares all stabilisers.",
+    help="Compare values of a setting; stabilizer=survey compares all stabilizers.",
 )
 @click.option("--device", metavar="DEVICE", help="cpu, cuda or auto.  [default: cpu]")
 @click.option(

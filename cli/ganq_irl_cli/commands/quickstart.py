@@ -19,7 +19,7 @@ from ganq_irl_cli import options, session
 def command(out: Path | None, seed: int | None, device: str | None, as_json: bool) -> None:
     """Imitate a Pendulum expert from shipped demonstrations and recover its reward, in about three minutes.
 
-    Compares GAIL, AIRL and behavioural cloning with the expert, with random actions, and with a control: GAIL against a
+    Compares GAIL, AIRL and behavioral cloning with the expert, with random actions, and with a control: GAIL against a
     frozen random discriminator. Also trains GAN-Q, which sees the true reward. Prints a table, and writes two pictures and a
     run directory for each method.
     """

@@ -153,7 +153,7 @@ def _imported(demos: str | None, env: str | None) -> str:
     from ganq_irl_demos.converting import convert_demonstrations
     from ganq_irl_demos.formats import replay_buffer
 
-    if demos is None or not replay_buffer.recognise(usable_path(demos)):
+    if demos is None or not replay_buffer.recognize(usable_path(demos)):
         raise click.UsageError("--trust is for a pickled replay buffer given as --demos")
     target = demonstrations.default_out(demos, ".npz")
     if Path(target).exists():

@@ -197,7 +197,7 @@ def _check_duplicates(demos: Demonstrations) -> Iterator[Finding]:
 def _check_some_rewarded(demos: Demonstrations) -> Iterator[Finding]:
     without = np.flatnonzero(~demos.arrays["rewarded"]).tolist()
     if without and len(without) < len(demos):
-        message = f"no rewards here (nor in {len(without) - 1} more), but in others: returns cannot be summarised"
+        message = f"no rewards here (nor in {len(without) - 1} more), but in others: returns cannot be summarized"
         yield Finding("warning", without[0], None, "rewards", "some-rewards", message)
 
 

@@ -64,7 +64,7 @@ def _check_spread(field: Field) -> Iterator[Finding]:
     sizes = sizes[np.isfinite(sizes) & (width > 0)]
     if sizes.size > 1 and sizes.max() > SCALE_RATIO * sizes.min():
         message = (
-            f"sizes of dimensions range from {sizes.min():.2g} to {sizes.max():.2g}; normalise observations when learning"
+            f"sizes of dimensions range from {sizes.min():.2g} to {sizes.max():.2g}; normalize observations when learning"
         )
         yield Finding("warning", None, None, field.name, "scale", message)
 

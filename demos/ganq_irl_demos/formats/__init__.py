@@ -16,7 +16,7 @@ from ganq_irl_demos.streams import EpisodeStream, Request
 class DemoFormat:
     """How demonstrations lie in a file or a folder.
 
-    The module behind a format has ``recognise(path) -> bool``, which looks at content; ``read(path, request) ->
+    The module behind a format has ``recognize(path) -> bool``, which looks at content; ``read(path, request) ->
     EpisodeStream``, which raises ``DemoFormatError`` and never runs code from the file; and, unless ``suffix`` is empty,
     ``write(stream, path)``, which is atomic and holds no more than a block in memory. Modules are imported when used.
 
@@ -46,9 +46,9 @@ class DemoFormat:
     def _module(self) -> ModuleType:
         return importlib.import_module(f"{__name__}.{self.module}")
 
-    def recognise(self, path: Path) -> bool:
+    def recognize(self, path: Path) -> bool:
         """Whether ``path`` has this format, by its content."""
-        return bool(self._module.recognise(path))
+        return bool(self._module.recognize(path))
 
     def read(self, path: Path, request: Request | None = None) -> EpisodeStream:
         """Look at a file and return its episodes, which are read when asked for.
@@ -130,8 +130,8 @@ def format_of(path: Path, name: str | None = None) -> DemoFormat:
     """
     if name is not None:
         return named_format(name)
-    recognised = next((known for known in FORMATS.values() if known.recognise(path)), None)
-    return recognised or suffix_format(path)
+    recognized = next((known for known in FORMATS.values() if known.recognize(path)), None)
+    return recognized or suffix_format(path)
 
 
 def named_format(name: str) -> DemoFormat:

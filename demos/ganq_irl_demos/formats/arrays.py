@@ -21,7 +21,7 @@ from ganq_irl_demos.tables.cells import column_values
 from ganq_irl_demos.tables.tables import BLOCK_ROWS, column_name, find_columns, is_numbered, row_blocks, table_stream
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether a file is a zip archive of arrays without our header."""
     names = npz.zip_names(path)
     return bool(names) and all(name.endswith(".npy") for name in names or ()) and "header.npy" not in (names or ())

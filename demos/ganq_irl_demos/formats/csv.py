@@ -27,7 +27,7 @@ MAX_COLUMNS = 4096
 """Columns written for one field; an image belongs into another format."""
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether a file begins with a line of several names, parted by a comma, a semicolon or a tab."""
     if not path.is_file():
         return False

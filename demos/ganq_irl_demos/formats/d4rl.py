@@ -20,7 +20,7 @@ from ganq_irl_demos.tables.tables import BLOCK_ROWS, SYNONYMS, column_name, find
 _OURS = {"terminated": "terminals", "truncated": "timeouts"}
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether an HDF5 file has observations at its top."""
     return is_hdf5(path) and any(name.partition(".")[0] in SYNONYMS["observations"] for name in top_names(path))
 

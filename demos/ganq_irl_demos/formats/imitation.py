@@ -37,7 +37,7 @@ MAX_DESCRIPTION = 256 << 20
 EPISODES_AT_ONCE = 32
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether a folder was saved by ``datasets``, or holds Parquet files of imitation's columns."""
     return _is_saved(path) or _parquet_columns(path) >= _NEEDED
 

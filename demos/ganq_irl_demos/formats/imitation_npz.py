@@ -23,7 +23,7 @@ _NEEDED = {"obs", "acts", "indices", "terminal"}
 _KNOWN = {*_NEEDED, "rews"}
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether a file is a zip archive of arrays with imitation's names."""
     return {f"{name}.npy" for name in _NEEDED} <= set(npz.zip_names(path) or ())
 

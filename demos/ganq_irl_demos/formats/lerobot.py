@@ -57,7 +57,7 @@ _FIELDS = {
 }
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether a folder has LeRobot's description."""
     return (path / "meta" / "info.json").is_file()
 

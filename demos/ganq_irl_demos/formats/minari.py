@@ -54,7 +54,7 @@ _UNREADABLE = (
 )
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether a path is the id of a stored data set, or a folder with Minari's metadata."""
     return str(path).startswith(PREFIX) or _data_folder(path) is not None
 

@@ -96,7 +96,7 @@ def _write_entry(archive: zipfile.ZipFile, name: str, array: np.ndarray, compres
             file.write(flat[start : start + CHUNK // 8].tobytes())
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether a file is a zip archive with our header."""
     names = zip_names(path)
     return names is not None and "header.npy" in names

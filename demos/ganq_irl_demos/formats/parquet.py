@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SHAPE = b"shape"
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether a file begins as Parquet does."""
     return path.is_file() and _first_bytes(path) == b"PAR1"
 

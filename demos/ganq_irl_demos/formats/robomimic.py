@@ -41,7 +41,7 @@ FLAT = "flat"
 """Key of observations that are no Dict, as robomimic calls them."""
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether an HDF5 file has episodes under ``data``."""
     if not is_hdf5(path) or "data" not in top_names(path):
         return False

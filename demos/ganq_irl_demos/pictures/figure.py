@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLORS = ("#2b6cb0", "#c05621", "#2f855a", "#805ad5", "#b83280", "#718096")
-"""A colour for each set; more than six are hard to tell apart."""
+"""A color for each set; more than six are hard to tell apart."""
 
 MAX_STATES, MAX_ACTIONS = 8, 4
 """Most dimensions with a panel of their own."""
@@ -157,14 +157,14 @@ def _draw_coverage(axes: Axes, sets: Sequence[Demonstrations]) -> None:
 
 
 def principal_plane(rows: np.ndarray) -> tuple[np.ndarray, float]:
-    """Standardised rows on two principal components, ``(rows, 2)``, and the share of the variance that these explain."""
+    """Standardized rows on two principal components, ``(rows, 2)``, and the share of the variance that these explain."""
     deviations = rows.std(axis=0) if len(rows) else np.zeros(rows.shape[1])
     varying = rows[:, deviations > 0] / deviations[deviations > 0]
     if min(varying.shape) < 2:
         return np.pad(varying, ((0, 0), (0, 2)))[:, :2], 1.0
-    centred = varying - varying.mean(axis=0)
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    return centred @ vectors[:, ::-1][:, :2], float(values[-2:].sum() / values.sum())
+    centered = varying - varying.mean(axis=0)
+    values, vectors = np.linalg.eigh(centered.T @ centered)
+    return centered @ vectors[:, ::-1][:, :2], float(values[-2:].sum() / values.sum())
 
 
 def _label(demos: Demonstrations) -> str:

@@ -51,7 +51,7 @@ class RandomPolicy:
 
 
 def random_policy(action_space: spaces.Space, rng: np.random.Generator) -> RandomPolicy:
-    """Return the random policy, the 0 of a normalised score."""
+    """Return the random policy, the 0 of a normalized score."""
     return RandomPolicy(action_space, rng)
 
 

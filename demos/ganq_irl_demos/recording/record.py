@@ -49,7 +49,7 @@ def record_episodes(
         provenance: JSON values to add to what is noted here: seed, deterministic, min_return, kept, tried, versions.
 
     Raises:
-        ConfigurationError: a vectorised or normalising environment, or fewer than one episode.
+        ConfigurationError: a vectorized or normalizing environment, or fewer than one episode.
         EnvironmentFailed: an observation is not finite.
         IncompatibleSpaces: spaces of a kind that demonstrations cannot hold.
         InvalidDemonstrations: ``min_return`` was reached too seldom in 20 tries for each episode wanted.
@@ -101,7 +101,7 @@ def _check_request(env: gym.Env, n_episodes: int) -> None:
         if isinstance(inner, gym.wrappers.NormalizeReward | gym.wrappers.NormalizeObservation):
             raise ConfigurationError(
                 f"the environment is wrapped in {type(inner).__name__}, whose statistics drift while recording; "
-                "record without it (a policy can normalise its own inputs)"
+                "record without it (a policy can normalize its own inputs)"
             )
         inner = inner.env
 

@@ -18,7 +18,7 @@ from ganq_irl_demos.formats.npz import UNREADABLE
 from ganq_irl_demos.formats.replay_buffer import unpickled
 
 NORMALIZATION = "vec_normalize.pkl"
-"""Statistics that the zoo of Stable-Baselines3 saves beside a policy whose observations were normalised."""
+"""Statistics that the zoo of Stable-Baselines3 saves beside a policy whose observations were normalized."""
 
 ALGORITHMS = {
     "PPO": "stable_baselines3",
@@ -34,7 +34,7 @@ ALGORITHMS = {
 
 
 class TrustedPolicy:
-    """A policy with ``.predict``, whose observations are normalised where they were in training.
+    """A policy with ``.predict``, whose observations are normalized where they were in training.
 
     Attributes:
         algorithm: its name, for the provenance.

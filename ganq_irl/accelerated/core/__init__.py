@@ -1,6 +1,6 @@
 """What updates with written-out gradients share: networks, flat parameters, Adam, and the reasons to leave it to autograd.
 
-A written-out update is built once from torch modules and their optimisers, and then runs without autograd::
+A written-out update is built once from torch modules and their optimizers, and then runs without autograd::
 
     critics = [list(q) for q in policy.critic.q_networks]          # networks of one shape, side by side
     vector = ParameterVector(stacks_of(critics))                   # their parameters, end to end
@@ -12,7 +12,7 @@ A written-out update is built once from torch modules and their optimisers, and 
     clip_norm(vector.gradient, max_grad_norm)
     adam.step()
 
-The torch modules keep working: their parameters become views of the vector, and the optimiser's state becomes views of
+The torch modules keep working: their parameters become views of the vector, and the optimizer's state becomes views of
 Adam's vectors, so that saving, loading, evaluation, and a later step of autograd all see the same numbers. ``adopt`` repairs
 the views after somebody has loaded others.
 

@@ -1,4 +1,4 @@
-"""Adam on one vector, with its state shared with torch's optimiser."""
+"""Adam on one vector, with its state shared with torch's optimizer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ganq_irl.accelerated.core.vectors import ParameterVector
 class FlatAdam:
     """``torch.optim.Adam`` on a ``ParameterVector`` (Kingma & Ba, 2015, algorithm 1) by one fused operation a step.
 
-    The optimiser's own state becomes views of the vectors here: it can be saved, loaded, and stepped at any time.
+    The optimizer's own state becomes views of the vectors here: it can be saved, loaded, and stepped at any time.
 
     Args:
         optimizer: one that ``reasons_of_optimizer`` has nothing against, for the parameters of the vector.
@@ -47,7 +47,7 @@ class FlatAdam:
                 state[parameter] = own
 
     def step(self) -> None:
-        """Move the parameters against ``vector.gradient``, at the optimiser's present learning rate."""
+        """Move the parameters against ``vector.gradient``, at the optimizer's present learning rate."""
         (group,) = self._optimizer.param_groups
         beta1, beta2 = group["betas"]
         self._steps.add_(1)

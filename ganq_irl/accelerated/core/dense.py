@@ -17,7 +17,7 @@ _MAX_SIZES = 8
 
 @dataclass(frozen=True)
 class Norm:
-    """Layer normalisation: scales and offsets of each network, ``(n_networks, width)``, and their gradients."""
+    """Layer normalization: scales and offsets of each network, ``(n_networks, width)``, and their gradients."""
 
     weight: Tensor
     bias: Tensor
@@ -153,7 +153,7 @@ class Dense:
         return torch.stack(outputs) if self._n_networks else outputs[0]
 
     def _through(self, number: int, gradient: Tensor, *, learns: bool) -> Tensor:
-        """From the gradient of a layer's output to that of its product, by way of activation and normalisation."""
+        """From the gradient of a layer's output to that of its product, by way of activation and normalization."""
         layer, n_rows = self._layers[number], gradient.shape[-2]
         if layer.activation is not None:
             gradient = layer.activation.backward(gradient, _first(self._inputs[number + 1], n_rows))

@@ -51,7 +51,7 @@ def reasons_of_parameters(module: nn.Module) -> Iterator[str]:
 
 
 def reasons_of_optimizer(optimizer: torch.optim.Optimizer, parameters: Iterable[Tensor]) -> Iterator[str]:
-    """What of an optimiser ``FlatAdam`` does not do.
+    """What of an optimizer ``FlatAdam`` does not do.
 
     Args:
         optimizer: that autograd would step.
@@ -59,15 +59,15 @@ def reasons_of_optimizer(optimizer: torch.optim.Optimizer, parameters: Iterable[
     """
     group, parameters = optimizer.param_groups[0], {*parameters}
     if type(optimizer) is not torch.optim.Adam or any(group.get(option) for option in _ADAM_OPTIONS):
-        yield "another optimiser than plain Adam"
+        yield "another optimizer than plain Adam"
     elif len(optimizer.param_groups) > 1 or not parameters <= {*group["params"]}:
-        yield "an optimiser that does not hold the network's parameters in one group"
+        yield "an optimizer that does not hold the network's parameters in one group"
     elif any(other.grad is not None for other in {*group["params"]} - parameters):
-        yield "an optimiser of parameters beside the network's"  # older SB3 gives DQN's the target's, which never learn
+        yield "an optimizer of parameters beside the network's"  # older SB3 gives DQN's the target's, which never learn
     elif isinstance(group["lr"], Tensor):
         yield "a learning rate that is a tensor"
     elif len({float(state.get("step", 0)) for state in map(optimizer.state.get, parameters) if state}) > 1:
-        yield "an optimiser whose parameters have taken different numbers of steps"
+        yield "an optimizer whose parameters have taken different numbers of steps"
 
 
 def has_hooks(module: nn.Module) -> bool:
@@ -78,4 +78,4 @@ def has_hooks(module: nn.Module) -> bool:
 def _reasons_of_norm(module: nn.Module) -> Iterator[str]:
     assert isinstance(module, nn.LayerNorm)
     if len(module.normalized_shape) != 1 or module.weight is None or module.bias is None:
-        yield "layer normalisation without scale and offset"
+        yield "layer normalization without scale and offset"

@@ -14,7 +14,7 @@ from ganq_irl.discriminator import ReturnDiscriminator
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """What the critic made of a batch before its step.
 
     Attributes:
@@ -64,7 +64,7 @@ class FastCritic:
         """D, of ``x`` and in its shape, ``(n, batch)``."""
         return self._scores(x, self._units(x))
 
-    def backward(self, real: np.ndarray, fake: np.ndarray, between: np.ndarray, *, judges: bool) -> Judgement | None:
+    def backward(self, real: np.ndarray, fake: np.ndarray, between: np.ndarray, *, judges: bool) -> Judgment | None:
         """Write the gradient of L = mean D(fake) - mean D(real) + λ mean (∂D/∂x)², the last at the interpolates.
 
         Args:
@@ -95,22 +95,22 @@ class FastCritic:
         penal *= t[2 * n :]
         np.multiply(penal, -2 * self._alpha, out=dt[2 * n :])
         np.sum(w * _sum(dt), axis=1, out=self._of_beta)
-        judgement = self._judge(x[: 2 * n], t[: 2 * n], slopes) if judges else None
+        judgment = self._judge(x[: 2 * n], t[: 2 * n], slopes) if judges else None
         of_alpha = _sum(np.multiply(x[:, None], dt, out=dt))
         of_alpha += of_slopes
         of_alpha *= w
         np.sum(of_alpha, axis=1, out=self._of_alpha)
         self._backward_network(of_w)
-        return judgement
+        return judgment
 
     def _backward_network(self, of_w: np.ndarray) -> None:
         of_outputs = np.zeros((len(self._at), self._width), np.float32)
         of_outputs.reshape(-1, len(of_w))[self._at] = of_w.T
         self._network.backward(torch.from_numpy(of_outputs))
 
-    def _judge(self, x: np.ndarray, units: np.ndarray, slopes: np.ndarray) -> Judgement:
+    def _judge(self, x: np.ndarray, units: np.ndarray, slopes: np.ndarray) -> Judgment:
         scores = self._scores(x, units)
-        return Judgement(scores[: len(x) // 2], scores[len(x) // 2 :], slopes)
+        return Judgment(scores[: len(x) // 2], scores[len(x) // 2 :], slopes)
 
     def _units(self, x: np.ndarray) -> np.ndarray:
         units = x[:, None] * self._alpha

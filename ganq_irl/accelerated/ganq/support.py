@@ -61,11 +61,11 @@ def _reasons(model: ReturnLearner) -> Iterator[str]:
     if model.device.type != "cpu":
         yield f"the device {model.device}"
     if not model.adversary.centers:
-        yield "samples that are not centred"
+        yield "samples that are not centered"
     if type(learner.loss) is not Wasserstein:
         yield f"the loss {learner.loss.name!r}"
     if [type(stabilizer) for stabilizer in learner.stabilizers] != [ZeroCenteredGradientPenalty]:
-        yield "other stabilizers than the zero-centred gradient penalty"
+        yield "other stabilizers than the zero-centered gradient penalty"
     # static: a method of the class, or one that was put on this instance
     if inspect.getattr_static(learner, "update") is not inspect.getattr_static(DiscriminatorLearner, "update"):
         yield "a learner that updates in another way"
@@ -109,6 +109,6 @@ def _reasons_of_critic(critic: nn.Module) -> Iterator[str]:
     elif critic.network.extractor is not None or critic.network.reference is not None:
         yield "a critic that looks at images or at reference rows"
     elif critic.encoder._standardizes:
-        yield "a critic that standardises"
+        yield "a critic that standardizes"
     else:
         yield from reasons_of_layers(list(critic.network.layers))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganq_irl.accelerated.core import FlatAdam, ParameterVector, clip_norm
-from ganq_irl.accelerated.ganq.critic import FastCritic, Judgement
+from ganq_irl.accelerated.ganq.critic import FastCritic, Judgment
 from ganq_irl.accelerated.ganq.return_model import FastReturnModel
 from ganq_irl.accelerated.ganq.support import ReturnLearner, why_slow
 from ganq_irl.discriminator.metrics import discriminator_metrics
@@ -22,7 +22,7 @@ class FastUpdate:
     """GAN-Q's steps, equal to those by autograd to rounding, with the same random draws, in a fraction of the time.
 
     Args:
-        model: one that ``why_slow`` has nothing against. Its parameters and the state of its optimisers become views of the
+        model: one that ``why_slow`` has nothing against. Its parameters and the state of its optimizers become views of the
             vectors here.
     """
 
@@ -74,7 +74,7 @@ class FastUpdate:
         scale, real, fake = self._as_seen(targets - means, deviations)
 
         self._critic.read(observations, at)
-        judgement, norm = self._step_critic(real, fake, judges=measures)
+        judgment, norm = self._step_critic(real, fake, judges=measures)
         self._critic.read(observations, at)
         self._step_return_model(outputs, at, fake, scale, of_means)
         self._learner.n_updates += 1
@@ -82,8 +82,8 @@ class FastUpdate:
             return {}, {}
         of_model = {"generator_loss": td_loss - self._critic.scores(fake).mean(), "value": means.mean()}
         of_model["spread"] = np.sqrt(np.square(deviations).mean())
-        assert judgement is not None
-        return _tensors(of_model), self._critic_metrics(judgement, norm)
+        assert judgment is not None
+        return _tensors(of_model), self._critic_metrics(judgment, norm)
 
     def _targets(
         self, next_observations: Tensor, rewards: np.ndarray, discounts: np.ndarray, noise: np.ndarray
@@ -107,13 +107,13 @@ class FastUpdate:
         clipped = np.clip(errors, -1, 1)
         return self._td_weight * (clipped * (errors - 0.5 * clipped)).mean(), self._td_weight / len(errors) * clipped
 
-    def _step_critic(self, real: np.ndarray, fake: np.ndarray, judges: bool) -> tuple[Judgement | None, Tensor | None]:
+    def _step_critic(self, real: np.ndarray, fake: np.ndarray, judges: bool) -> tuple[Judgment | None, Tensor | None]:
         weights = torch.rand(real.T.shape, generator=self._learner.rng).numpy().T
         between = fake + weights * (real - fake)
-        judgement = self._critic.backward(real, fake, between, judges=judges)
+        judgment = self._critic.backward(real, fake, between, judges=judges)
         norm = _clipped(self._of_critic, self._learner.max_grad_norm)
         self._critic_adam.step()
-        return judgement, norm
+        return judgment, norm
 
     def _step_return_model(
         self, outputs: np.ndarray, at: np.ndarray, fake: np.ndarray, scale: float, of_means: np.ndarray | float
@@ -129,10 +129,10 @@ class FastUpdate:
         self._adam.step()
         self._average.data.lerp_(self._vector.data, self._average_rate)
 
-    def _critic_metrics(self, judgement: Judgement, norm: Tensor | None) -> Metrics:
+    def _critic_metrics(self, judgment: Judgment, norm: Tensor | None) -> Metrics:
         """Under the names, and in the order, of ``DiscriminatorLearner.update``."""
-        real, fake = torch.from_numpy(judgement.real), torch.from_numpy(judgement.fake)
-        penalty = self._penalty.weight * np.square(judgement.slopes).mean()
+        real, fake = torch.from_numpy(judgment.real), torch.from_numpy(judgment.fake)
+        penalty = self._penalty.weight * np.square(judgment.slopes).mean()
         return {
             "loss": self._learner.loss.real(real).mean() + self._learner.loss.fake(fake).mean(),
             **discriminator_metrics(self._learner.loss, real, fake),

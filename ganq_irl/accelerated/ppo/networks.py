@@ -37,7 +37,7 @@ class ActorCritic:
             self.head = GaussianHead(policy.log_std, gradient)
 
     def optimized_by(self, optimizer: torch.optim.Optimizer) -> Any:
-        """Return what takes a step on the gradient: plain Adam on the whole vector at once, else the optimiser itself."""
+        """Return what takes a step on the gradient: plain Adam on the whole vector at once, else the optimizer itself."""
         vector = self._vector
         if not any(reasons_of_optimizer(optimizer, vector.parameters)):
             return FlatAdam(optimizer, vector)

@@ -135,11 +135,11 @@ class Epoch:
 
 
 class Updater:
-    """One gradient step at a time on SB3's own networks, by its own optimiser.
+    """One gradient step at a time on SB3's own networks, by its own optimizer.
 
     Args:
         policy: one that ``why_slow`` lets pass.
-        loss: what is minimised.
+        loss: what is minimized.
         max_grad_norm: bound on the gradient's norm.
     """
 
@@ -157,7 +157,7 @@ class Updater:
         batch.values.copy_(network.critic(batch.observations).squeeze(1))
 
     def step(self, batch: Minibatch) -> None:
-        """One step of the optimiser on the minibatch evaluated last."""
+        """One step of the optimizer on the minibatch evaluated last."""
         loss, network = self._loss, self._network
         network.actor.backward(network.head.backward(loss.log_prob_gradient(batch), -loss.ent_coef / len(batch.returns)))
         network.critic.backward(loss.value_gradient(batch).unsqueeze(1))

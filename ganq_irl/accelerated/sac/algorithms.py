@@ -113,12 +113,12 @@ class FastSAC(_WrittenOut, SAC):
     """SAC (Haarnoja et al., 2018), with Stable-Baselines3's constructor, results and vocabulary in a fraction of its time.
 
     The same seed gives SB3's random draws and, to rounding, its parameters. What is different inside: gradients are written
-    out instead of recorded by autograd, both critics run as one stack of matrices, each optimiser is one operation on one
+    out instead of recorded by autograd, both critics run as one stack of matrices, each optimizer is one operation on one
     vector, and collecting experience runs the actor alone.
 
     This is exact on the CPU for policies of linear layers with tanh, ReLU, ELU or leaky ReLU between them, with or without
-    layer normalisation (``SACLayerNormPolicy``), over Box observations that are no images, and for any replay buffer.
-    Anything else - a GPU, other networks and optimisers, state-dependent exploration, hooks, frozen or shared parameters -
+    layer normalization (``SACLayerNormPolicy``), over Box observations that are no images, and for any replay buffer.
+    Anything else - a GPU, other networks and optimizers, state-dependent exploration, hooks, frozen or shared parameters -
     runs through SB3's own code, unchanged. So does everything if SB3's methods are not those of a release that this class
     was compared with. The choice is made when the model is built, and again when ``learn`` begins.
 

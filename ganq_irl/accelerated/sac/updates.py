@@ -22,7 +22,7 @@ class Update(Protocol):
         """The policy that collects experience."""
 
     def adopt(self) -> None:
-        """Take over parameters and optimisers that somebody has replaced, such as by loading them."""
+        """Take over parameters and optimizers that somebody has replaced, such as by loading them."""
 
     def step(self, data: Any, *, moves_targets: bool) -> Losses:
         """Take one gradient step on a sample of the replay buffer; return its losses under SB3's names.
@@ -53,7 +53,7 @@ class SoftUpdate:
             self._of_entropy = FlatAdam(model.ent_coef_optimizer, self._entropy)
 
     def adopt(self) -> None:
-        """Take over parameters and optimisers that somebody has replaced, such as by loading them."""
+        """Take over parameters and optimizers that somebody has replaced, such as by loading them."""
         self._target_vector.adopt()
         for adam in (self._of_critics, self._of_actor, self._of_entropy):
             if adam is not None:
@@ -113,7 +113,7 @@ class DelayedUpdate:
         self._of_actor = FlatAdam(model.actor.optimizer, self.actor.vector)
 
     def adopt(self) -> None:
-        """Take over parameters and optimisers that somebody has replaced, such as by loading them."""
+        """Take over parameters and optimizers that somebody has replaced, such as by loading them."""
         for each in (self._target_vector, self._target_actor.vector, self._of_critics, self._of_actor):
             each.adopt()
 

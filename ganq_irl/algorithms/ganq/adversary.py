@@ -82,11 +82,11 @@ class ReturnAdversaries(tuple[ReturnAdversary, ...]):
 
 
 SAVED = ("networks", "optimization")
-"""Attributes of either that SB3's ``get_parameters`` lists: one holds tensors, the other is like an optimiser's state."""
+"""Attributes of either that SB3's ``get_parameters`` lists: one holds tensors, the other is like an optimizer's state."""
 
 
 class CriticOptimization:
-    """Optimisers, stabilisers, random states and counters of critics, saved and loaded like an optimiser's state.
+    """Optimizers, stabilizers, random states and counters of critics, saved and loaded like an optimizer's state.
 
     Args:
         learners: of the critics.

@@ -38,7 +38,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
     discriminator that GAIL and AIRL use, which tells them from samples of the Bellman target,
     Σ γ^k r_k + γ^n G_j(z | s', a'): a' is the target actor's smoothed action and j, row by row, the target twin of the
     smaller mean. The return models climb their critics' scores and the actor the first one's mean: no temporal difference is
-    minimised.
+    minimized.
 
     Actor, targets, smoothing, delay, replay, callbacks, saving and loading are those of SB3's TD3 (Fujimoto, van Hoof and
     Meger, 2018, algorithm 1). Critics see actions as replay keeps them, scaled to [-1, 1].

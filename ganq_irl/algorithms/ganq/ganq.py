@@ -42,7 +42,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
 
     A return model draws samples of the return, G(z | s, a). A critic, the discriminator that GAIL and AIRL use, tells them
     from samples of the Bellman target, Σ γ^k r_k + γ^n G_target(z | s', a*), which are the real ones. The return model
-    ascends the critic's score and nothing else: no temporal difference is minimised.
+    ascends the critic's score and nothing else: no temporal difference is minimized.
 
     What makes it converge, beside the published algorithm, is described and measured in ``docs/gan-q.md``.
     ``mode="paper"`` is the published algorithm, which does not.

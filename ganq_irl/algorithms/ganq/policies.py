@@ -35,7 +35,7 @@ class GANQPolicy(DQNPolicy):
         optimizer_kwargs: as in SB3; Adam's first moment is off by default, as it usually is between adversaries.
         return_model: a name in ``RETURN_MODELS``.
         action_network: how the return model takes actions, a name in ``ACTION_NETWORKS``.
-        risk: what is maximised: "mean", or ``{"name": "cvar", "level": 0.1}`` or ``{"name": "quantile", "level": 0.9}`` of
+        risk: what is maximized: "mean", or ``{"name": "cvar", "level": 0.1}`` or ``{"name": "quantile", "level": 0.9}`` of
             the returns.
     """
 

@@ -1,4 +1,4 @@
-"""What an agent that knows the distribution of its returns may maximise instead of their mean."""
+"""What an agent that knows the distribution of its returns may maximize instead of their mean."""
 
 from __future__ import annotations
 

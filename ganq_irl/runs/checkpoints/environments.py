@@ -36,7 +36,7 @@ _STATISTICS = ("returns", "old_reward", "old_obs")  # of VecNormalize, besides t
 
 
 def wrapper_states(venv: VecEnv) -> list[Any]:
-    """Return the states of the wrappers around a vectorised environment, outermost first.
+    """Return the states of the wrappers around a vectorized environment, outermost first.
 
     Raises:
         NotPlain: a wrapper is of an unknown class.

@@ -74,7 +74,7 @@ def _draw_line(axes: Axes, data: Values, line: Values, x: Sequence[float] | None
 
 
 def draw_profiles(data: Values) -> Figure | None:
-    """Draw performance profiles, one panel per protocol: the share of runs above each normalised score."""
+    """Draw performance profiles, one panel per protocol: the share of runs above each normalized score."""
     protocols = _protocols(data, data["profiles"])
     if not protocols:
         return None
@@ -82,7 +82,7 @@ def draw_profiles(data: Values) -> Figure | None:
     for axes, protocol in zip(row, protocols, strict=True):
         for line in _of(data, data["profiles"], protocol):
             _draw_line(axes, data, line, line["x"])
-        axes.set(title=protocol, xlabel="normalised score", ylim=(-0.02, 1.02))
+        axes.set(title=protocol, xlabel="normalized score", ylim=(-0.02, 1.02))
     row[0].set_ylabel("share of runs above")
     _legend(row)
     return figure
@@ -123,7 +123,7 @@ def _legend(row: Sequence[Axes]) -> None:
 
 
 def _style(data: Values, contender: int) -> dict[str, Any]:
-    """Return colour, label and dashes, the same in every figure; controls are dotted, and dashes separate equal colours."""
+    """Return color, label and dashes, the same in every figure; controls are dotted, and dashes separate equal colors."""
     dashes = ":" if data["contenders"][contender]["control"] else _DASHES[contender // 10 % len(_DASHES)]
     return {"color": f"C{contender % 10}", "label": _label(data, contender), "linestyle": dashes}
 

@@ -80,7 +80,7 @@ def test_what_is_no_policy_is_a_sentence(saved, cartpole, tmp_path):
         load(saved, wider)
 
 
-def test_statistics_beside_a_zip_normalise_what_it_sees(tmp_path):
+def test_statistics_beside_a_zip_normalize_what_it_sees(tmp_path):
     env = VecNormalize(DummyVecEnv([lambda: gym.make("Pendulum-v1")]))
     model = SAC("MlpPolicy", env, device="cpu", seed=0, policy_kwargs={"net_arch": [8]})
     env.obs_rms.mean, env.obs_rms.var = np.array([1.0, 2.0, 3.0]), np.full(3, 4.0)

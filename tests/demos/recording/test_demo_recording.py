@@ -117,7 +117,7 @@ def test_a_return_out_of_reach_stops_after_twenty_tries_an_episode():
 
 
 @pytest.mark.parametrize("wrapper", [gym.wrappers.NormalizeReward, gym.wrappers.NormalizeObservation])
-def test_drifting_normalisation_is_refused(wrapper):
+def test_drifting_normalization_is_refused(wrapper):
     env = gym.wrappers.TimeLimit(wrapper(gym.make("Pendulum-v1")), 10)
     with pytest.raises(ConfigurationError, match=f"wrapped in {wrapper.__name__}"):
         record_episodes(SwingUp(), env, 1, seed=0)
@@ -128,9 +128,9 @@ def test_requests_that_make_no_sense_are_refused():
 
     with pytest.raises(ConfigurationError, match="n_episodes is 0"):
         record_episodes(SwingUp(), gym.make("Pendulum-v1"), 0, seed=0)
-    for vectorised in (DummyVecEnv, gym.vector.SyncVectorEnv):
-        with pytest.raises(ConfigurationError, match=f"single Gymnasium environment, given {vectorised.__name__}"):
-            record_episodes(SwingUp(), vectorised([lambda: gym.make("Pendulum-v1")]), 1, seed=0)
+    for vectorized in (DummyVecEnv, gym.vector.SyncVectorEnv):
+        with pytest.raises(ConfigurationError, match=f"single Gymnasium environment, given {vectorized.__name__}"):
+            record_episodes(SwingUp(), vectorized([lambda: gym.make("Pendulum-v1")]), 1, seed=0)
 
 
 def test_the_random_policy_leaves_the_environments_space_alone():

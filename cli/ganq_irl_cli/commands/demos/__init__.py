@@ -11,7 +11,7 @@ COMMANDS = {
     "import": "Import demonstrations of another library to .npz.",
     "export": "Export demonstrations to the format of another library.",
     "convert": "Convert demonstrations between any two formats.",
-    "inspect": "Summarise demonstrations: returns, lengths, ranges, origin.",
+    "inspect": "Summarize demonstrations: returns, lengths, ranges, origin.",
     "check": "Find mistakes in demonstrations, by trajectory, step and field.",
 }
 

@@ -49,7 +49,7 @@ def command(
     mask: str | None,
     as_json: bool,
 ) -> None:
-    """Summarise shipped demonstrations or files: returns, lengths, ranges, origin."""
+    """Summarize shipped demonstrations or files: returns, lengths, ranges, origin."""
     with session.working(torch_threads=False):
         from ganq_irl_demos import describe, examine_demonstrations
 

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.off_policy import check_can_relabel
-from ganq_irl.generators.off_policy import relabelled as priced_view
+from ganq_irl.generators.off_policy import relabeled as priced_view
 from ganq_irl.generators.replay_views import replaying
 from tests.generators.n_step_examples import draws, n_step_kwargs, needs_sb3s, one_by_one, sample
 from tests.scripted import FakeAdversary, SpacesEnv, generator, imitator, vec_env, walk
@@ -31,7 +31,7 @@ def reader(env, policy="MlpPolicy", **options):
     return Reader(policy, env, **{**small, **n_step_kwargs(env), **options})
 
 
-def relabelled(model, reward, n_steps=60):
+def relabeled(model, reward, n_steps=60):
     """The model's buffer after some steps, and the adversary that prices it."""
     adversary = FakeAdversary(reward)
     view = priced_view(model.replay_buffer, adversary.price)
@@ -41,9 +41,9 @@ def relabelled(model, reward, n_steps=60):
     return view, adversary
 
 
-def test_relabelled_rewards_are_the_fold_of_single_prices():
+def test_relabeled_rewards_are_the_fold_of_single_prices():
     price = lambda observations, actions, following, dones: observations[:, 0] * 3 + actions + following[:, 1] + 7 * dones  # noqa: E731
-    buffer, adversary = relabelled(reader(walk("dqn", limit=5)), price)
+    buffer, adversary = relabeled(reader(walk("dqn", limit=5)), price)
     samples = sample(buffer, batch_size=40)
     (priced,) = adversary.priced  # one call
     assert 40 < len(priced) < 40 * 3
@@ -57,8 +57,8 @@ def test_relabelled_rewards_are_the_fold_of_single_prices():
     assert samples.dones[:, 0].tolist() == [done for _, _, done, _ in expected]
 
 
-def test_relabelled_with_todays_reward():
-    buffer, adversary = relabelled(reader(walk("dqn")), lambda observations, *_: torch.ones(len(observations)))
+def test_relabeled_with_todays_reward():
+    buffer, adversary = relabeled(reader(walk("dqn")), lambda observations, *_: torch.ones(len(observations)))
     adversary.reward = lambda observations, *_: torch.full((len(observations),), -2.0)
     samples = sample(buffer)
     expected = -2 * (1 - samples.discounts) / (1 - 0.99)
@@ -66,15 +66,15 @@ def test_relabelled_with_todays_reward():
 
 
 @pytest.mark.parametrize("is_dict", [False, True])
-def test_relabelled_under_vec_normalize(is_dict):
-    """The adversary sees raw observations, the algorithm normalised ones, and the learned reward is left as it is."""
+def test_relabeled_under_vec_normalize(is_dict):
+    """The adversary sees raw observations, the algorithm normalized ones, and the learned reward is left as it is."""
     space = spaces.Dict(a=spaces.Box(-5, 5, (2,), np.float32)) if is_dict else spaces.Box(-5, 5, (2,), np.float32)
     env = VecNormalize(
         vec_env(SpacesEnv, observation_space=space, action_space=spaces.Discrete(3)), norm_reward=False, clip_obs=0.5
     )
     seen = (lambda rows: rows["a"]) if is_dict else (lambda rows: rows)
     model = reader(env, "MultiInputPolicy" if is_dict else "MlpPolicy")
-    buffer, adversary = relabelled(model, lambda observations, *_: seen(observations)[:, 0] * 1000)
+    buffer, adversary = relabeled(model, lambda observations, *_: seen(observations)[:, 0] * 1000)
     samples = sample(buffer, env)
     (priced,) = adversary.priced
     raw = {tuple(row) for row in seen(buffer.observations)[: buffer.size()].reshape(-1, 2).tolist()}
