@@ -62,7 +62,7 @@ CHOICES_OF_AIRL: dict[str, dict[str, Any]] = {
     "bound of 3": {"adversary": {"stabilizers": [{"name": "spectral-norm", "scale": 3.0}]}},
     "no bound": {"adversary": {"stabilizers": []}},
 }
-"""What docs/off-policy.md says of each."""
+"""What docs/benchmarks/off_policy.md says of each."""
 METHODS: dict[str, dict[str, Any]] = {
     "gail": {"algo": "gail", **ROLLOUTS},
     "airl": {"algo": "airl", **ROLLOUTS},

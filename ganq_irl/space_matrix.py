@@ -1,7 +1,7 @@
 """Which algorithms train in which spaces, and why others do not.
 
 All checks call ``why_not``: the command line before it builds anything, the constructors in Python, and ``demos check``. The
-rules are those of Stable-Baselines3, whose networks and buffers all algorithms use; ``docs/spaces.md`` lists them.
+rules are those of Stable-Baselines3, whose networks and buffers all algorithms use; ``docs/reference/spaces.md`` lists them.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from ganq_irl.discriminator import LOSSES, STATE, Discriminator, DiscriminatorLe
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.types import Batch
 
-BRIDGE = Path(__file__).parents[2] / "docs" / "bridge.md"
+BRIDGE = Path(__file__).parents[2] / "docs" / "concepts" / "actor_critic.md"
 
 
 def play(env, actions):
@@ -63,7 +63,7 @@ def minimax(scores):
     return nn.functional.logsigmoid(-scores)  # log(1 - D)
 
 
-ROWS = {  # critic's reward prediction, generator's loss, weight of a sample: the table of docs/bridge.md
+ROWS = {  # critic's reward prediction, generator's loss, weight of a sample: the table of docs/concepts/actor_critic.md
     "least squares": (lambda s: s, build_loss("least-squares").generator, lambda s: 1 / (1 - s)),
     "minimax": (torch.sigmoid, minimax, lambda s: 1 - torch.sigmoid(s)),
     "non-saturating": (torch.sigmoid, build_loss("bce").generator, torch.sigmoid),

@@ -44,7 +44,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
     from samples of the Bellman target, Σ γ^k r_k + γ^n G_target(z | s', a*), which are the real ones. The return model
     ascends the critic's score and nothing else: no temporal difference is minimized.
 
-    What makes it converge, beside the published algorithm, is described and measured in ``docs/gan-q.md``.
+    What makes it converge, beside the published algorithm, is described and measured in ``docs/benchmarks/gan_q.md``.
     ``mode="paper"`` is the published algorithm, which does not.
 
     Everything else is SB3's DQN: exploration, target network, replay, callbacks, saving and loading, and the order of the

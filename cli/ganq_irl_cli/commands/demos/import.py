@@ -14,7 +14,10 @@ from ganq_irl_cli import demonstrations, options
 @click.command("import")
 @click.argument("source", metavar="SRC")
 @click.option(
-    "--format", "read_as", metavar="NAME", help="Format of SRC, see docs/demonstrations.md.  [default: from the content]"
+    "--format",
+    "read_as",
+    metavar="NAME",
+    help="Format of SRC; docs/how_to/demonstrations.md lists them.  [default: from the content]",
 )
 @click.option(
     "--out", metavar="FILE.npz", help="File to write.  [default: the name of SRC with .npz, in the working directory]"
