@@ -1,4 +1,4 @@
-"""Ring of eight Gaussians, a small data set on which a GAN's mode collapse can be counted."""
+"""Ring of eight Gaussians, a small dataset on which a GAN's mode collapse can be counted."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ as long as they live, and the additional memory that the next step needs, includ
 
 Unless the user sets a limit, the data may take ``FREE`` bytes, or ``RATIO`` times the size of the files if that is more,
 but never more than ``LIMIT``. Floats rarely compress to less than half and game images to less than a thirtieth, so a ratio
-of 100 leaves room for genuine data. ``LIMIT`` fits a laptop. Store larger data sets in an uncompressed ``.npz``: it is
+of 100 leaves room for genuine data. ``LIMIT`` fits a laptop. Store larger datasets in an uncompressed ``.npz``: it is
 memory-mapped and not counted.
 """
 

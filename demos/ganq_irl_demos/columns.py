@@ -1,4 +1,4 @@
-"""Columns: one array for each field of a data set, grown a piece at a time."""
+"""Columns: one array for each field of a dataset, grown a piece at a time."""
 
 from __future__ import annotations
 

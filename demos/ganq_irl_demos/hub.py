@@ -12,7 +12,7 @@ from ganq_irl_demos.formats.limits import brief, needed
 PREFIX = "huggingface:"
 
 DATA = ("*.parquet", "*.arrow", "*.json", "*.npz", "*.hdf5", "*.h5", "*.csv")
-"""Files of a data set that are fetched: not its videos, and nothing that is code."""
+"""Files of a dataset that are fetched: not its videos, and nothing that is code."""
 
 
 def is_hub(source: str) -> bool:
@@ -54,7 +54,7 @@ def fetch(source: str, kind: str, patterns: Sequence[str]) -> Path:
 
 
 def fetch_data(source: str) -> Path:
-    """A data set of the hub: its folder, or its only file.
+    """A dataset of the hub: its folder, or its only file.
 
     Raises:
         GanqIrlError: as ``fetch``.

@@ -117,7 +117,7 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
 def require_demonstrations(source: str | os.PathLike[str]) -> str:
     """Return a name of demonstrations after checking that the catalog entry, file or folder exists.
 
-    The content of a file is not inspected, and data sets of Minari or the Hugging Face hub are not looked up.
+    The content of a file is not inspected, and datasets of Minari or the Hugging Face hub are not looked up.
 
     Raises:
         ConfigurationError: an unknown name, or one that no file can have.
@@ -148,7 +148,7 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | os.PathLike[
         ConfigurationError: a name that no file can have.
         DemoFormatError: an unknown format.
         MissingDependency: a format whose library is not installed.
-        InvalidDemonstrations: trajectories that cannot be joined to one data set, or that the format cannot hold.
+        InvalidDemonstrations: trajectories that cannot be joined to one dataset, or that the format cannot hold.
     """
     path = usable_path(path)
     chosen = suffix_format(path) if format is None else named_format(format)

@@ -24,7 +24,7 @@ MAX_COPIES = 100
 
 
 def recognize(path: Path) -> bool:
-    """Whether a file is TOML by name."""
+    """Return whether a file is TOML by name."""
     return path.is_file() and path.suffix.lower() == ".toml"
 
 
@@ -58,7 +58,7 @@ def _is_part(table: dict[str, Any]) -> bool:
 
 
 def _is_name(source: str) -> bool:
-    """Whether a file system can be asked for it."""
+    """Return whether a file system can be asked for it."""
     return "\x00" not in source and len(source) < MAX_NAME and all(len(part) < MAX_PART for part in source.split("/"))
 
 

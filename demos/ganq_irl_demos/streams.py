@@ -45,7 +45,7 @@ class Request:
         env_id: Gymnasium id of the environment; it tells the time limit where a file does not tell it from a termination.
         columns: field (``observations``, ``actions``, ...) -> names of the columns that hold it.
         trust: whether a pickle may be opened, which can run code.
-        download: whether a data set that is not on this machine may be fetched.
+        download: whether a dataset that is not on this machine may be fetched.
         mask: name of the filter that chooses episodes, in formats that have such.
     """
 

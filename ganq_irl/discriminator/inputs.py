@@ -105,7 +105,7 @@ class Part:
 
     @property
     def is_image(self) -> bool:
-        """Whether a CNN reads it: an image of at least 36 x 36 pixels, the smallest that NatureCNN accepts."""
+        """Return whether a CNN reads it: an image of at least 36 x 36 pixels, the smallest that NatureCNN accepts."""
         if not isinstance(self.space, spaces.Box) or not is_image_space(self.space):
             return False
         shape = self.space.shape
@@ -114,7 +114,7 @@ class Part:
 
     @property
     def is_continuous(self) -> bool:
-        """Whether it is standardized: real numbers, not one-hot values, pixels or return samples."""
+        """Return whether it is standardized: real numbers, not one-hot values, pixels or return samples."""
         return isinstance(self.space, spaces.Box) and not self.is_image
 
 
@@ -198,7 +198,7 @@ class InputEncoder(nn.Module):
 
     @property
     def has_images(self) -> bool:
-        """Whether any part is an image. Encoded pixels are float32, four times the size of the original bytes."""
+        """Return whether any part is an image. Encoded pixels are float32, four times the size of the original bytes."""
         return any(part.is_image for part in self.parts)
 
     def columns(self, field: str) -> slice:

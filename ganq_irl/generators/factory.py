@@ -186,7 +186,7 @@ def _fit_to_observations(name: str, space: spaces.Space, options: dict[str, Any]
 
 
 def _is_buildable(algorithm: type[BaseAlgorithm], env: VecEnv) -> bool:
-    """Whether the algorithm can be constructed for the environment when it is given no options."""
+    """Return whether the algorithm can be constructed for the environment when it is given no options."""
     small: dict[str, Any] = {"buffer_size": 100} if "buffer_size" in inspect.signature(algorithm.__init__).parameters else {}
     try:
         algorithm(default_policy(env.observation_space), env, device="cpu", **small)

@@ -36,7 +36,7 @@ class FiniteObservations(BaseCallback):
 
 
 def _may_fail(observations: Any) -> bool:
-    """Whether a number in them is not finite: a quick look, without asking the environment for its name."""
+    """Return whether a number in them is not finite: a quick look, without asking the environment for its name."""
     parts = observations.values() if isinstance(observations, Mapping) else [observations]
     arrays = [np.asarray(part) for part in parts]
     return any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in arrays)

@@ -17,7 +17,7 @@ from ganq_irl.types import Batch
 
 
 def has_log_prob(model: BaseAlgorithm) -> bool:
-    """Whether ``log_probs`` is defined for this generator: no deterministic policy has a density."""
+    """Return whether ``log_probs`` is defined for this generator: no deterministic policy has a density."""
     return _kind(model) is not None
 
 

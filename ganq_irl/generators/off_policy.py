@@ -134,7 +134,7 @@ def check_can_relabel(model: OffPolicyAlgorithm) -> None:
 
 
 def _discounts_by_samples(model: OffPolicyAlgorithm) -> bool:
-    """Whether the algorithm's update reads ``discounts``: SB3's own do, once its samples have them."""
+    """Return whether the algorithm's update reads ``discounts``: SB3's own do, once its samples have them."""
     is_of_sb3 = original_method(type(model), "train").__module__.startswith(("stable_baselines3.", "sb3_contrib."))
     return not is_of_sb3 or "discounts" in ReplayBufferSamples._fields
 

@@ -37,7 +37,7 @@ class Range:
     open_high: bool = False
 
     def __contains__(self, value: float) -> bool:
-        """Whether the number lies in the interval; NaN and infinity lie in none."""
+        """Return whether the number lies in the interval; NaN and infinity lie in none."""
         above = self.low < value if self.open_low else self.low <= value
         below = value < self.high if self.open_high else value <= self.high
         return math.isfinite(value) and above and below
@@ -132,7 +132,7 @@ def check_widths(widths: Any, name: str) -> None:
 
 
 def is_schedule(hint: Any) -> bool:
-    """Whether a type hint allows a function, as those of learning rates do."""
+    """Return whether a type hint allows a function, as those of learning rates do."""
     return any(get_origin(kind) is collections.abc.Callable for kind in _kinds(hint))
 
 

@@ -14,7 +14,7 @@ from ganq_irl.types import Observations
 
 
 def has_action_values(policy: BasePolicy) -> bool:
-    """Whether the policy values each of its discrete actions."""
+    """Return whether the policy values each of its discrete actions."""
     return any(hasattr(policy, name) for name in ("q_values", "quantile_net", "q_net"))
 
 

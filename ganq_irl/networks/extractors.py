@@ -65,7 +65,7 @@ def default_extractor(observation_space: spaces.Space, normalize_images: bool = 
 
 
 def needs_leaves_extractor(observation_space: spaces.Space) -> bool:
-    """Whether Stable-Baselines3's own extractors fail at a policy's observation space."""
+    """Return whether Stable-Baselines3's own extractors fail at a policy's observation space."""
     if has_scalars(observation_space):
         return True
     leaves = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}

@@ -43,7 +43,7 @@ class Method:
 
     @property
     def imitates(self) -> bool:
-        """Whether it learns from demonstrations."""
+        """Return whether it learns from demonstrations."""
         return self.algo in IMITATION
 
     @property
@@ -53,7 +53,7 @@ class Method:
 
     @property
     def counts_steps(self) -> bool:
-        """Whether it takes environment steps while it learns; behavioral cloning does not."""
+        """Return whether it takes environment steps while it learns; behavioral cloning does not."""
         return self.algo != "bc"
 
     def settings(self) -> dict[str, Any]:

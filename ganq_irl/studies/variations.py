@@ -58,7 +58,7 @@ class Choice:
 
     @property
     def keeps_default(self) -> bool:
-        """Whether it is ``stabilizer=default``, which changes nothing."""
+        """Return whether it is ``stabilizer=default``, which changes nothing."""
         return self.key == STABILIZER and self.value == "default"
 
     def alternatives(self) -> list[dict[str, Any]]:

@@ -76,7 +76,7 @@ def test_a_mask_chooses_episodes_for_every_command(run, recorded, tmp_path):
     assert "2 trajectories" in run("demos", "check", path, *told, "--mask", "train").stdout
     result = run("demos", "import", path, *told, "--mask", "train", "--out", "mine.npz")
     assert "mine.npz: 2 episodes" in result.stdout
-    assert "joined in this order (alphabetical)" in result.stderr
+    assert "concatenated in this order (alphabetical)" in result.stderr
     assert "2 episodes" in run("demos", "convert", path, "--mask", "train", "--out", "mine.parquet", *told).stdout
     assert run(*CLONE, "--demos", f"{path}#train", "--out", "run").exit_code == 0
     wrong = run("demos", "import", path, "--mask", "trian", "--out", "x.npz")

@@ -14,21 +14,21 @@ from ganq_irl_demos.streams import EpisodeStream, Request
 
 @dataclass(frozen=True)
 class DemoFormat:
-    """How demonstrations lie in a file or a folder.
+    """One way to store demonstrations in a file or folder.
 
-    The module behind a format has ``recognize(path) -> bool``, which looks at content; ``read(path, request) ->
-    EpisodeStream``, which raises ``DemoFormatError`` and never runs code from the file; and, unless ``suffix`` is empty,
-    ``write(stream, path)``, which is atomic and holds no more than a block in memory. Modules are imported when used.
+    The module of a format has three functions. ``recognize(path) -> bool`` looks at the content. ``read(path, request) ->
+    EpisodeStream`` raises ``DemoFormatError`` and never runs code from the file. ``write(stream, path)``, for formats with a
+    ``suffix``, is atomic and keeps at most one block in memory. Modules are imported on first use.
 
     Attributes:
-        name: as given to ``--format``.
-        suffix: ending of the names of its files; "" where it is read only.
-        module: in this package.
-        loses: what is not read back as it was written; "" where every bit is.
+        name: the value of ``--format``.
+        suffix: file name extension; "" for a read-only format.
+        module: module in this package.
+        loses: what a round trip loses; "" if nothing.
         description: one line of help.
         is_folder: whether it is a folder of files.
-        package: what it is read and written with, or "".
-        extra: extra of ganq-irl that brings the package; "" where it comes with ganq-irl.
+        package: the package that reads and writes it, or "".
+        extra: the extra of ganq-irl that installs the package; "" if ganq-irl itself does.
         has_masks: whether its files name subsets of their episodes.
     """
 
@@ -47,31 +47,31 @@ class DemoFormat:
         return importlib.import_module(f"{__name__}.{self.module}")
 
     def recognize(self, path: Path) -> bool:
-        """Whether ``path`` has this format, by its content."""
+        """Return whether ``path`` has this format, by its content."""
         return bool(self._module.recognize(path))
 
     def read(self, path: Path, request: Request | None = None) -> EpisodeStream:
-        """Look at a file and return its episodes, which are read when asked for.
+        """Open a file and return its episodes, which are read when they are iterated over.
 
         Raises:
-            ConfigurationError: a mask is asked of a format that has none.
+            ConfigurationError: a mask was given for a format without masks.
         """
         self._require_package()
         if request is not None and request.mask is not None and not self.has_masks:
             masked = ", ".join(name for name, known in FORMATS.items() if known.has_masks)
-            raise ConfigurationError(f"{path} is of the format {self.name}, which has no masks; only {masked} has")
+            raise ConfigurationError(f"{path} has the format {self.name}, which has no masks; only {masked} has")
         stream: EpisodeStream = self._module.read(path, request or Request())
         return stream
 
     def write(self, stream: EpisodeStream, path: Path) -> None:
-        """Write episodes, one by one, to a file that appears whole or not at all.
+        """Write episodes one by one. The file appears when it is complete, or not at all.
 
         Raises:
-            DemoFormatError: the format is read only.
+            DemoFormatError: the format is read-only.
         """
         if not self.suffix:
             written = ", ".join(name for name, known in FORMATS.items() if known.suffix)
-            raise DemoFormatError(f"{self.name} is read only; written are: {written}")
+            raise DemoFormatError(f"{self.name} is read-only; use one of: {written}")
         self._require_package()
         self._module.write(stream, path)
 
@@ -87,26 +87,26 @@ FORMATS: dict[str, DemoFormat] = {
     known.name: known
     for known in (
         DemoFormat("npz", ".npz", "npz", "", "ganq-irl's own: numpy arrays with a checksum, mapped when large"),
-        DemoFormat("imitation-npz", "", "imitation_npz", "", "the .npz that former releases of imitation saved"),
+        DemoFormat("imitation-npz", "", "imitation_npz", "", "the .npz that earlier releases of imitation saved"),
         DemoFormat("arrays", ".arrays.npz", "arrays", _EMPTY, "plain .npz: one array a field, one row a transition"),
         DemoFormat("parquet", ".parquet", "parquet", _EMPTY, "Parquet: one row a transition", False, "pyarrow"),
         DemoFormat("csv", ".csv", "csv", f"{_EMPTY}; {_TEXT}", "CSV with a header: one row a transition", False, "pyarrow"),
-        DemoFormat("d4rl", ".hdf5", "d4rl", _EMPTY, "HDF5 as D4RL has it", False, "h5py", "hdf5"),
+        DemoFormat("d4rl", ".hdf5", "d4rl", _EMPTY, "HDF5 in the layout of D4RL", False, "h5py", "hdf5"),
         DemoFormat(
             name="robomimic",
             suffix=".robomimic.hdf5",
             module="robomimic",
             loses=_EMPTY,
-            description="HDF5 as robomimic has it",
+            description="HDF5 in the layout of robomimic",
             package="h5py",
             extra="hdf5",
             has_masks=True,
         ),
         DemoFormat(
-            "minari", ".minari", "minari", _EMPTY, "a Minari data set: its folder, or minari:ID", True, "minari", "minari"
+            "minari", ".minari", "minari", _EMPTY, "a Minari dataset: its folder, or minari:ID", True, "minari", "minari"
         ),
         DemoFormat(
-            "lerobot", ".lerobot", "lerobot", _EMPTY, "a LeRobot data set: its folder (numbers only)", True, "pyarrow"
+            "lerobot", ".lerobot", "lerobot", _EMPTY, "a LeRobot dataset: its folder (numbers only)", True, "pyarrow"
         ),
         DemoFormat(
             name="imitation",
@@ -123,10 +123,10 @@ FORMATS: dict[str, DemoFormat] = {
 
 
 def format_of(path: Path, name: str | None = None) -> DemoFormat:
-    """The format called ``name``; else the one that the content of ``path`` shows; else the one its name stands for.
+    """Return the format called ``name``; by default the one that the content of ``path`` shows, or else its file extension.
 
     Raises:
-        DemoFormatError: no such format.
+        DemoFormatError: unknown format.
     """
     if name is not None:
         return named_format(name)
@@ -135,10 +135,10 @@ def format_of(path: Path, name: str | None = None) -> DemoFormat:
 
 
 def named_format(name: str) -> DemoFormat:
-    """The format called ``name``.
+    """Return the format called ``name``.
 
     Raises:
-        DemoFormatError: no such format.
+        DemoFormatError: unknown format.
     """
     if name not in FORMATS:
         raise DemoFormatError(f"unknown format {name!r}; {nearest(name, FORMATS)}")
@@ -146,10 +146,10 @@ def named_format(name: str) -> DemoFormat:
 
 
 def suffix_format(path: Path) -> DemoFormat:
-    """The format that the longest known ending of a file's name stands for (``minari:ID`` is Minari's).
+    """Return the format of the longest known extension of a file name (Minari for ``minari:ID``).
 
     Raises:
-        DemoFormatError: no known ending.
+        DemoFormatError: unknown extension.
     """
     if str(path).startswith("minari:"):
         return FORMATS["minari"]

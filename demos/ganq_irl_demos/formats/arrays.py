@@ -22,16 +22,16 @@ from ganq_irl_demos.tables.tables import BLOCK_ROWS, column_name, find_columns, 
 
 
 def recognize(path: Path) -> bool:
-    """Whether a file is a zip archive of arrays without our header."""
+    """Return whether a file is a zip archive of arrays without our header."""
     names = npz.zip_names(path)
     return bool(names) and all(name.endswith(".npy") for name in names or ()) and "header.npy" not in (names or ())
 
 
 def read(path: Path, request: Request) -> EpisodeStream:
-    """Read the arrays that are fields of transitions; others, such as infos, are not touched.
+    """Read the arrays that are fields of transitions, and skip others, such as infos.
 
     Raises:
-        DemoFormatError: damaged, fields of unequal length, or objects where numbers are expected.
+        DemoFormatError: the file is damaged, fields differ in length, or an array holds objects instead of numbers.
     """
     try:
         names = [name.removesuffix(".npy") for name in npz.zip_names(path) or ()]
@@ -49,7 +49,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
 
 
 def read_columns(columns: Mapping[str, Any], request: Request, source: str) -> EpisodeStream:
-    """A table in memory: arrays, lists, tensors, or parts of a Dict observation, by the name of their column.
+    """Read a table in memory: columns by name, as arrays, lists, tensors, or the parts of a Dict observation.
 
     Raises:
         GanqIrlError: as ``read``.
@@ -79,36 +79,36 @@ def _stream(arrays: Block, found: dict[str, list[str]], request: Request, source
 
 
 def join_columns(arrays: Block, found: dict[str, list[str]], source: str, first_row: int = 0) -> Block:
-    """Fields made of their columns.
+    """Build fields from their columns.
 
     Args:
-        arrays: columns by name, all or a block of their rows.
-        found: columns of each field.
-        source: for messages.
-        first_row: rows of the table before these.
+        arrays: columns by name, complete or a block of their rows.
+        found: the columns of each field.
+        source: name for error messages.
+        first_row: number of rows that precede these in the table.
 
     Raises:
-        DemoFormatError: columns that hold no numbers or differ in length.
+        DemoFormatError: columns are not numeric or differ in length.
     """
     table: Block = {}
     for field, columns in found.items():
         parts = [column_values(field, arrays[name], name, source, first_row) for name in columns]
         if len({len(part) for part in parts}) > 1:
-            raise DemoFormatError(f"{source}: {', '.join(columns)} differ in length; expected a row for each transition")
+            raise DemoFormatError(f"{source}: {', '.join(columns)} differ in length; expected one row per transition")
         whole = len(parts) == 1 and not is_numbered(columns[0])
         table[field] = parts[0] if whole else np.concatenate([p.reshape(len(p), -1) for p in parts], axis=1)
     lengths = {name: len(array) for name, array in table.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {rows}" for name, rows in lengths.items())
-        raise DemoFormatError(f"{source}: fields differ in length ({listed}); expected a row for each transition")
+        raise DemoFormatError(f"{source}: fields differ in length ({listed}); expected one row per transition")
     return table
 
 
 def write(stream: EpisodeStream, path: Path) -> None:
-    """Write a row for each transition, and what rows cannot say in the entry ``ganq_irl``.
+    """Write one row per transition, and everything else into the entry ``ganq_irl``.
 
     Raises:
-        InvalidDemonstrations: a trajectory without transitions, or not sound.
+        InvalidDemonstrations: a trajectory has no transitions or is malformed.
     """
     note = Note.of(stream)
     with replacing_file(path) as scratch:

@@ -11,23 +11,23 @@ from ganq_irl.errors import DemoFormatError
 MAGIC = b"ARROW1"
 LARGEST_METADATA = 16 << 20
 _CONTINUATION = b"\xff\xff\xff\xff"
-_BATCHES, _BLOCK_BYTES = 3, 24  # of a footer: the place of its record batches, and the size of an entry
+_BATCHES, _BLOCK_BYTES = 3, 24  # in a footer: the field of its record batches, and the size of an entry
 _HEADER_KIND, _HEADER, _BODY_LENGTH = 1, 2, 3  # fields of a message
 _DICTIONARY, _BATCH = 2, 3  # kinds of header
-_DATA, _COMPRESSION = 1, 3  # fields of a dictionary batch, and of a record batch
+_DATA, _COMPRESSION = 1, 3  # fields of a dictionary batch and of a record batch
 
 
 def require_uncompressed(path: Path) -> None:
-    """Raise where a batch is compressed, which would be undone into memory: neither ``datasets`` nor Minari writes such.
+    """Refuse compressed batches, which would be decompressed into memory. Neither ``datasets`` nor Minari writes them.
 
     Raises:
-        DemoFormatError: naming the file.
-        ValueError: no Arrow file, or cut short.
+        DemoFormatError: a batch is compressed.
+        ValueError: not an Arrow file, or cut short.
     """
     with open(path, "rb") as file:
         for message in _messages_by_footer(file) if file.read(len(MAGIC)) == MAGIC else _messages_in_turn(file):
             if _is_compressed(message):
-                raise DemoFormatError(f"{path} is compressed, which datasets and Minari never do; save the data set again")
+                raise DemoFormatError(f"{path} is compressed, which datasets and Minari never do; save the dataset again")
 
 
 def _messages_in_turn(file: BinaryIO) -> Iterator[bytes]:
@@ -40,7 +40,7 @@ def _messages_in_turn(file: BinaryIO) -> Iterator[bytes]:
         length = _field(message, _root(message), _BODY_LENGTH)
         body = _number(message, length, 8) if length else 0
         if body < 0:
-            raise ValueError("a body of less than no bytes")
+            raise ValueError("a message body of negative size")
         place = file.tell() + body
 
 
@@ -49,10 +49,10 @@ def _messages_by_footer(file: BinaryIO) -> Iterator[bytes]:
     file.seek(max(0, end - 10))
     size = int.from_bytes(file.read(4), "little")
     if size > min(LARGEST_METADATA, end - 10):
-        raise ValueError("no footer of Arrow at its end")
+        raise ValueError("no Arrow footer at the end")
     file.seek(end - 10 - size)
     footer = file.read(size)
-    for kind in (_BATCHES - 1, _BATCHES):  # dictionaries, and record batches
+    for kind in (_BATCHES - 1, _BATCHES):  # dictionaries and record batches
         place = _field(footer, _root(footer), kind)
         vector = place + _number(footer, place, 4) if place else 0
         for index in range(_number(footer, vector, 4) if place else 0):
@@ -63,17 +63,17 @@ def _messages_by_footer(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _message(file: BinaryIO, place: int) -> bytes:
-    """The metadata of a message; the file is left where its body begins."""
+    """Return the metadata of a message and leave the file at the start of its body."""
     file.seek(place)
     head = file.read(4)
     size = int.from_bytes(file.read(4) if head == _CONTINUATION else head, "little")
     if size > LARGEST_METADATA:
-        raise ValueError("metadata larger than any")
+        raise ValueError("implausibly large metadata")
     return file.read(size)
 
 
 def _is_compressed(message: bytes) -> bool:
-    """Whether a message (a flatbuffer) declares a compression."""
+    """Return whether a message (a flatbuffer) declares compression."""
     root = _root(message)
     place = _field(message, root, _HEADER)
     kind = _field(message, root, _HEADER_KIND)
@@ -91,7 +91,7 @@ def _root(buffer: bytes) -> int:
 
 
 def _field(buffer: bytes, table: int, index: int) -> int:
-    """Where a field of a table is, or 0 where it is absent."""
+    """Return the position of a table's field, or 0 if it is absent."""
     directory = table - _number(buffer, table, 4)
     inside = 4 + 2 * index < int.from_bytes(buffer[directory : directory + 2], "little")
     start = directory + 4 + 2 * index

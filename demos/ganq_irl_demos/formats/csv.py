@@ -1,4 +1,4 @@
-"""CSV files with a header line and a row for each transition."""
+"""CSV files with a header line and one row per transition."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ganq_irl_demos.tables.tables import column_name, find_columns, row_blocks, 
 
 HEADER_BYTES = 1 << 20
 MISSING = ["", "NA", "N/A", "<NA>", "null", "NULL", "None"]
-"""Words for a value that is missing; NaN is one that is not a number, for the checks to name."""
+"""Spellings of a missing value. NaN is not one of them: the checks report it as a value that is not finite."""
 
 MAX_COLUMNS = 4096
-"""Columns written for one field; an image belongs into another format."""
+"""Maximum number of columns written for one field. Images need another format."""
 
 
 def recognize(path: Path) -> bool:
-    """Whether a file begins with a line of several names, parted by a comma, a semicolon or a tab."""
+    """Return whether the first line holds several names separated by commas, semicolons or tabs."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:
@@ -45,7 +45,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
     """Read the columns that are fields of transitions.
 
     Raises:
-        DemoFormatError: damaged, or a column that holds no numbers.
+        DemoFormatError: the file is damaged, or a column is not numeric.
     """
     with open(path, "rb") as file:
         header = file.read(HEADER_BYTES).partition(b"\n")[0]
@@ -67,7 +67,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
                     yield join_columns(arrays, found, str(path), rows)
                 rows += len(batch)
         except (pa.ArrowException, OSError, KeyError) as error:  # KeyError: a name twice
-            raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); mend or export it again") from error
+            raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); fix or export it again") from error
 
     return table_stream(blocks, request, str(path), is_text=True)
 
@@ -76,9 +76,9 @@ def _names(path: Path, delimiter: str) -> list[str]:
     try:
         names: list[str] = _open(path, delimiter).schema.names
     except UnicodeDecodeError as error:
-        raise DemoFormatError(f"{path}: its first line is no text ({brief(error)}); mend or export it again") from error
+        raise DemoFormatError(f"{path}: its first line is not text ({brief(error)}); fix or export it again") from error
     if twice := [name for name in names if names.count(name) > 1]:
-        raise DemoFormatError(f"{path}: two columns are called {twice[0]!r}; give each a name of its own")
+        raise DemoFormatError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
     return names
 
 
@@ -86,7 +86,7 @@ def _open(path: Path, delimiter: str, wanted: list[str] | None = None) -> Any:
     import pyarrow as pa
     from pyarrow import csv
 
-    # all as text: the first block does not tell what a column holds further down
+    # all as text, since the first block does not tell the types of later rows
     types = {name: pa.string() for name in wanted or ()}
     convert = (
         csv.ConvertOptions(include_columns=wanted, column_types=types, strings_can_be_null=True, null_values=MISSING)
@@ -96,11 +96,11 @@ def _open(path: Path, delimiter: str, wanted: list[str] | None = None) -> Any:
     try:
         return csv.open_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=convert)
     except (pa.ArrowException, OSError) as error:
-        raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); mend or export it again") from error
+        raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); fix or export it again") from error
 
 
 def _values(column: Any, field: str) -> np.ndarray:
-    """A column of text as doubles where it holds nothing else; NaN stands for what is missing."""
+    """Convert a column of text to doubles if all of it is numeric, with NaN for missing values."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -111,10 +111,10 @@ def _values(column: Any, field: str) -> np.ndarray:
 
 
 def write(stream: EpisodeStream, path: Path) -> None:
-    """Write a row for each transition; every number is written with as many digits as bring it back.
+    """Write one row per transition, with enough digits to restore every number exactly.
 
     Raises:
-        InvalidDemonstrations: a trajectory without transitions, or an observation of too many numbers for a line of text.
+        InvalidDemonstrations: a trajectory has no transitions, or an observation has too many numbers for a line of text.
     """
     import pyarrow as pa
     from pyarrow import csv
@@ -131,7 +131,7 @@ def write(stream: EpisodeStream, path: Path) -> None:
             if writer is not None:
                 writer.close()
         if writer is None:
-            raise InvalidDemonstrations(f"{stream.source} holds no trajectories; an empty table could not be read again")
+            raise InvalidDemonstrations(f"{stream.source} holds no trajectories; an empty table cannot be read back")
 
 
 def _wide(field: str, array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -140,11 +140,11 @@ def _wide(field: str, array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         return
     flat = array.reshape(len(array), -1)
     if flat.shape[1] > MAX_COLUMNS:
-        raise InvalidDemonstrations(f"{field}: {flat.shape[1]} numbers a step are too many for CSV; write parquet or npz")
+        raise InvalidDemonstrations(f"{field}: {flat.shape[1]} numbers per step are too many for CSV; write parquet or npz")
     for index, column in enumerate(flat.T):
         yield f"{column_name(field)}[{index}]", np.ascontiguousarray(column)
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
-    """Numbers of the kinds that come back as they were: all digits of a double hold any narrower float."""
+    """Convert numbers to types that survive the round trip: a double's digits also restore any narrower float."""
     return array.astype(np.int8 if array.dtype == bool else np.float64 if array.dtype.kind == "f" else array.dtype)

@@ -1,4 +1,4 @@
-"""HDF5 as D4RL has it: ``observations actions rewards terminals timeouts [next_observations]``, one row a transition."""
+"""D4RL's HDF5 files: ``observations actions rewards terminals timeouts [next_observations]``, one row per transition."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _OURS = {"terminated": "terminals", "truncated": "timeouts"}
 
 
 def recognize(path: Path) -> bool:
-    """Whether an HDF5 file has observations at its top."""
+    """Return whether an HDF5 file has observations at its top level."""
     return is_hdf5(path) and any(name.partition(".")[0] in SYNONYMS["observations"] for name in top_names(path))
 
 
 def read(path: Path, request: Request) -> EpisodeStream:
-    """Read the data sets at the top that are fields of transitions, block by block; infos and metadata are not touched.
+    """Read the top-level datasets that are fields of transitions, block by block. Infos and metadata are skipped.
 
     Raises:
         MissingDependency: h5py is not installed.
-        DemoFormatError: damaged, objects, links, or fields of unequal length.
+        DemoFormatError: the file is damaged, holds objects or links, or its fields differ in length.
     """
     with opened(path) as file:
         names = _datasets(file)
         if not names and "episode_0" in file:
             raise DemoFormatError(
-                f"{path} holds episodes as Minari keeps them, but not its metadata.json, which says their spaces; give the "
-                "folder of the data set"
+                f"{path} holds episodes in Minari's layout, but their spaces are in the metadata.json beside it; give the "
+                "folder of the dataset"
             )
         found = find_columns(names, request.columns, str(path))
         note = read_note(file, path)
@@ -57,7 +57,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
 
 
 def _columns(file: Any, found: dict[str, list[str]], path: Path) -> dict[str, Any]:
-    """Data sets of which a block of rows at a time is bearable."""
+    """Return the datasets that can be read a block of rows at a time."""
     arrays = {name: numbers(file, name, path) for columns in found.values() for name in columns}
     check_room(arrays.values(), path, BLOCK_ROWS)
     return arrays
@@ -70,11 +70,11 @@ def _datasets(file: Any) -> list[str]:
 
 
 def write(stream: EpisodeStream, path: Path) -> None:
-    """Write a row for each transition, and what rows cannot say in the data set ``ganq_irl``.
+    """Write one row per transition, and everything else into the dataset ``ganq_irl``.
 
     Raises:
         MissingDependency: h5py is not installed.
-        InvalidDemonstrations: a trajectory without transitions, or not sound.
+        InvalidDemonstrations: a trajectory has no transitions or is malformed.
     """
     note = Note.of(stream)
     with replacing_hdf5(path) as (file, disk):

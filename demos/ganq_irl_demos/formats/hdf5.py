@@ -1,6 +1,6 @@
-"""Safe reading of HDF5, shared by its formats: a file is inspected before anything in it is read.
+"""Safe reading of HDF5, shared by the formats that use it: a file is inspected before any data are read.
 
-HDF5 can point into other files, hold objects, and call filters that are plug-ins. None of that is followed here.
+HDF5 can refer to other files, hold objects, and call filter plug-ins. All of these are refused.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from ganq_irl_demos.formats.notes import KEY, Note
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
 FILTERS = {1, 2, 3, 6, 32000}
-"""Filters that come with h5py: deflate, shuffle, checksum, scale and offset, LZF. Others are plug-ins from elsewhere."""
+"""Filters that ship with h5py: deflate, shuffle, checksum, scale-offset and LZF. All others are third-party plug-ins."""
 
 MAX_DEPTH = 16
 MAX_NOTE = 256 << 20
 
 CHUNK_CACHE = 128 << 20
-"""Largest chunk of a data set: what has to be decompressed for a single row, and is kept for the next."""
+"""Maximum size of a chunk: reading a single row decompresses a whole chunk and caches it."""
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file begins as HDF5 does."""
+    """Return whether a file starts with the HDF5 signature."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:
@@ -38,11 +38,11 @@ def is_hdf5(path: Path) -> bool:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Open a file for reading; what h5py says of a damaged one becomes a sentence.
+    """Open a file for reading, and turn h5py's errors about damaged files into ours.
 
     Raises:
         MissingDependency: h5py is not installed.
-        DemoFormatError: damaged.
+        DemoFormatError: the file is damaged.
     """
     h5py = needed("h5py", "hdf5", "reading HDF5")
     try:
@@ -55,7 +55,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def top_names(path: Path) -> set[str]:
-    """Names at the top of a file; none where it cannot be opened."""
+    """Return the top-level names of a file; none if it cannot be opened."""
     try:
         with opened(path) as file:
             return set(file.keys())
@@ -66,15 +66,15 @@ def top_names(path: Path) -> set[str]:
 
 
 def numbers(parent: Any, name: str, path: Path) -> Any:
-    """A data set of plain numbers inside a group, not yet read.
+    """Return a dataset of plain numbers in a group, without reading it.
 
     Args:
-        parent: a group that was reached through this module.
-        name: one step down.
-        path: of the file, for messages.
+        parent: a group obtained from this module.
+        name: name of a direct child.
+        path: path of the file, for error messages.
 
     Raises:
-        DemoFormatError: absent, a link, objects, kept in another file, filtered by a plug-in, or in chunks too large.
+        DemoFormatError: it is missing, a link, not numeric, stored in another file, or uses a plug-in or too large chunks.
     """
     import h5py
 
@@ -85,12 +85,12 @@ def numbers(parent: Any, name: str, path: Path) -> Any:
     if found.dtype.kind not in NUMERIC:
         raise DemoFormatError(f"{where} holds {found.dtype} values; only plain numbers are read (objects could run code)")
     if found.external or found.is_virtual:
-        raise DemoFormatError(f"{where} lies in another file, which is not followed; copy the data into one file")
+        raise DemoFormatError(f"{where} is stored in another file, which is not followed; copy the data into one file")
     filters = found.id.get_create_plist()
     foreign = sorted({filters.get_filter(index)[0] for index in range(filters.get_nfilters())} - FILTERS)
     if foreign:
         raise DemoFormatError(
-            f"{where} was compressed by the filter {foreign[0]}, a plug-in that is not loaded; write it again with gzip"
+            f"{where} was compressed with the filter {foreign[0]}, a plug-in that is not loaded; write it again with gzip"
         )
     declared = found.size * found.dtype.itemsize
     if _chunk_bytes(found) > CHUNK_CACHE:
@@ -103,11 +103,11 @@ def numbers(parent: Any, name: str, path: Path) -> Any:
 
 
 FREE_ROWS = 1 << 20
-"""Bytes that a data set may declare without lying in the file (fill values)."""
+"""Bytes that a dataset may declare without storing them in the file (fill values)."""
 
 
 def check_room(datasets: Iterable[Any], path: Path, rows: int | None = None) -> None:
-    """Raise unless the first ``rows`` of data sets, or all, can be read at once and become episodes.
+    """Raise unless there is memory to read the first ``rows`` of the datasets, or all rows, and build episodes from them.
 
     Raises:
         ReadLimitExceeded: they are too large.
@@ -121,52 +121,52 @@ def check_room(datasets: Iterable[Any], path: Path, rows: int | None = None) -> 
 
 
 def _chunk_bytes(found: Any) -> int:
-    """Bytes that are decompressed at once."""
+    """Return the number of bytes that are decompressed at once."""
     return math.prod(found.chunks or (0,)) * found.dtype.itemsize
 
 
 def group(parent: Any, name: str, path: Path) -> Any:
-    """A group inside a group.
+    """Return a child of a group that is a group itself.
 
     Raises:
-        DemoFormatError: absent, a link, or no group.
+        DemoFormatError: it is missing, a link, or not a group.
     """
     import h5py
 
     found = member(parent, name, path)
     if not isinstance(found, h5py.Group):
-        raise DemoFormatError(f"{path}: {parent.name.rstrip('/')}/{name} is no group; was it made by another program?")
+        raise DemoFormatError(f"{path}: {parent.name.rstrip('/')}/{name} is not a group; was it made by another program?")
     return found
 
 
 def member(parent: Any, name: str, path: Path) -> Any:
-    """What lies directly under a name, if it lies there itself.
+    """Return a direct child of a group, and refuse links.
 
     Raises:
-        DemoFormatError: absent, or a link to elsewhere.
+        DemoFormatError: it is missing, or a link.
     """
     import h5py
 
     where = f"{path}: {parent.name.rstrip('/')}/{name}"
     if "/" in name or name in (".", "") or name not in parent:
-        raise DemoFormatError(f"{where} is missing; was the file made by another program, or copied in part?")
+        raise DemoFormatError(f"{where} is missing; was the file made by another program, or copied only in part?")
     if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-        raise DemoFormatError(f"{where} is a link to elsewhere, which is not followed; copy the data into the file")
+        raise DemoFormatError(f"{where} is an external or soft link, which is not followed; copy the data into the file")
     return parent[name]
 
 
 def text_attribute(owner: Any, name: str) -> str | None:
-    """An attribute that is text, or None."""
+    """Return a text attribute, or None."""
     value = owner.attrs.get(name)
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value if isinstance(value, str) else None
 
 
 def read_note(file: Any, path: Path) -> Note | None:
-    """Our own note in a file, if there is one."""
+    """Return the note that ganq-irl stored in a file, or None."""
     if KEY not in file:
         return None
     stored = numbers(file, KEY, path)
     if stored.dtype != "u1" or stored.ndim != 1 or stored.size > MAX_NOTE:
-        raise DemoFormatError(f"{path}: what ganq-irl noted in it is malformed; copy or write the file again")
+        raise DemoFormatError(f"{path}: the note that ganq-irl stored in it is malformed; copy or write the file again")
     check_room((stored,), path)
     return Note.from_json(stored[()].tobytes(), str(path))

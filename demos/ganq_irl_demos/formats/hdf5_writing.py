@@ -1,7 +1,7 @@
-"""Writing HDF5 so that a full disk is an error and not the end of the process.
+"""Write HDF5 so that a full disk raises an error instead of crashing the process.
 
-Where a write of HDF5's own fails as a file is closed, h5py passes over it, and the interpreter ends in a segmentation fault.
-HDF5 therefore writes to a file object that never fails it, and what the disk said is raised beside it.
+If HDF5's last write fails while a file is being closed, h5py ignores the error and the interpreter later dies of a
+segmentation fault. HDF5 therefore writes to a file object that never reports a failure, and we raise the failure ourselves.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 class PatientFile(io.RawIOBase):
-    """A new file for HDF5 to write to, whose first failure is kept instead of raised.
+    """A new file for HDF5 to write to. It records its first failure instead of raising it.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Attributes:
-        failure: what the disk refused first, or None.
+        failure: the first error of the disk, or None.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,22 +34,22 @@ class PatientFile(io.RawIOBase):
         self._file = open(path, "w+b", buffering=0)  # noqa: SIM115  closed by `close`
 
     def heeded(self, items: Iterable[T]) -> Iterator[T]:
-        """The items, until the disk refuses something.
+        """Yield the items, and stop with an error once a write has failed.
 
         Raises:
-            OSError: it did.
+            OSError: the recorded failure.
         """
         for item in items:
             self.require_sound()
             yield item
 
     def require_sound(self) -> None:
-        """Raise the failure, if there was one."""
+        """Raise the recorded failure, if any."""
         if self.failure is not None:
             raise self.failure
 
     def write(self, content: Any) -> int:
-        """Write all of it, or keep the failure and seem to have done so."""
+        """Write all of the content; on a failure, record it and report success."""
         left = memoryview(content).cast("B")
         size, end = len(left), self._file.tell() + len(left)
         try:
@@ -61,7 +61,7 @@ class PatientFile(io.RawIOBase):
         return size
 
     def truncate(self, size: int | None = None) -> int:
-        """Set the length of the file, or keep the failure."""
+        """Set the length of the file; on a failure, record it."""
         try:
             return self._file.truncate(size)
         except OSError as error:
@@ -69,26 +69,26 @@ class PatientFile(io.RawIOBase):
             return size or 0
 
     def readinto(self, buffer: Any) -> int:
-        """As of any file."""
+        """Read into a buffer."""
         return self._file.readinto(buffer) or 0
 
     def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
-        """As of any file."""
+        """Move the position."""
         return self._file.seek(place, whence)
 
     def tell(self) -> int:
-        """As of any file."""
+        """Return the position."""
         return self._file.tell()
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._file.close()
         super().close()
 
 
 @contextlib.contextmanager
 def patient_file(path: Path) -> Iterator[PatientFile]:
-    """Yield a file for HDF5 to write to; when the block has ended, what the disk refused is raised.
+    """Yield a file for HDF5 to write to; at the end of the block, raise the recorded failure.
 
     Raises:
         OSError: the disk is full or cannot be written to.
@@ -97,12 +97,12 @@ def patient_file(path: Path) -> Iterator[PatientFile]:
         try:
             yield disk
         finally:
-            disk.require_sound()  # in the place of what HDF5 made of it
+            disk.require_sound()  # instead of HDF5's own error
 
 
 @contextlib.contextmanager
 def replacing_hdf5(target: Path) -> Iterator[tuple[Any, PatientFile]]:
-    """Yield a new HDF5 file, which takes the place of ``target`` when the block ends well, and what it is written to.
+    """Yield a new HDF5 file and the file object below it. It replaces ``target`` if the block succeeds.
 
     Raises:
         MissingDependency: h5py is not installed.

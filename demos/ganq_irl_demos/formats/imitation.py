@@ -1,8 +1,8 @@
-"""Folders that the imitation library writes with ``datasets``: one row an episode, ``obs acts infos terminal [rews]``.
+"""Folders that the imitation library writes with ``datasets``: one row per episode, ``obs acts infos terminal [rews]``.
 
-They hold Arrow files where they were saved to disk, and Parquet files where they come from the Hugging Face hub.
+They hold Arrow files when saved to disk, and Parquet files when downloaded from the Hugging Face hub.
 
-The infos are jsonpickled, which can run code when decoded. They are never decoded, nor even looked at.
+The infos are jsonpickled, and decoding them can run code. They are neither decoded nor read.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ EPISODES_AT_ONCE = 32
 
 
 def recognize(path: Path) -> bool:
-    """Whether a folder was saved by ``datasets``, or holds Parquet files of imitation's columns."""
+    """Return whether a folder was saved by ``datasets``, or holds Parquet files with imitation's columns."""
     return _is_saved(path) or _parquet_columns(path) >= _NEEDED
 
 
@@ -47,7 +47,7 @@ def _is_saved(path: Path) -> bool:
 
 
 def _parquet_files(path: Path) -> list[Path]:
-    """Parquet files of a folder as the hub lays them out; those of the split ``train`` where splits are named."""
+    """Return the Parquet files of a folder laid out as on the hub; only those of the split ``train`` if splits are named."""
     files = sorted(path.glob("data/*.parquet")) or sorted(path.glob("*.parquet"))
     return [file for file in files if file.name.startswith("train")] or files
 
@@ -61,13 +61,13 @@ def _parquet_columns(path: Path) -> set[str]:
 
 
 def read(path: Path, request: Request) -> EpisodeStream:
-    """Read one episode at a time from files that stay on disk.
+    """Read one episode at a time from the files.
 
-    ``terminal`` says that an episode is whole: it was truncated where its length is the environment's time limit, and
-    terminated elsewhere. An episode that is not whole counts as truncated.
+    ``terminal`` marks a complete episode. A complete episode counts as truncated if its length equals the environment's time
+    limit, and as terminated otherwise. An incomplete episode counts as truncated.
 
     Raises:
-        DemoFormatError: damaged, or not made by imitation.
+        DemoFormatError: the files are damaged, or were not written by imitation.
     """
     saved = _is_saved(path)
     note = _read_note(path) if saved else None
@@ -86,7 +86,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
                 cells = {name: _array(record[name]) for name in ("obs", "acts", "rews") if name in names}
                 whole = bool(record["terminal"].as_py())
             except (AttributeError, ValueError, TypeError, OSError, NotImplementedError) as error:
-                raise DemoFormatError(f"{path}: row {row} holds no arrays of numbers ({brief(error)})") from error
+                raise DemoFormatError(f"{path}: row {row} does not hold arrays of numbers ({brief(error)})") from error
             cut = not whole or len(cells["acts"]) == horizon
             yield Trajectory(cells["obs"], cells["acts"], cells.get("rews"), terminated=not cut, truncated=cut)
 
@@ -112,7 +112,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
 
 
 def _rows(table: Any) -> Iterator[dict[str, Any]]:
-    """A cell for each column, row by row."""
+    """Yield rows as a cell for each column."""
     for row in range(len(table)):
         yield {name: table.column(name)[row] for name in table.column_names}
 
@@ -126,16 +126,16 @@ def _parquet_rows(path: Path, names: set[str]) -> Iterator[dict[str, Any]]:
             for batch in opened.iter_batches(EPISODES_AT_ONCE, columns=sorted(names)):
                 yield from _rows(pa.table(batch))
         except (pa.ArrowException, OSError) as error:
-            raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); fetch the data set again") from error
+            raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); fetch the dataset again") from error
 
 
 def _table(path: Path) -> Any:
-    """All rows as one table, mapped from its files; the infos are left where they are."""
+    """Return all rows as one table that is memory-mapped from its files; the infos stay untouched."""
     import pyarrow as pa
 
     files = sorted(path.glob("*.arrow"))
     if not files:
-        raise DemoFormatError(f"{path} holds no .arrow files; copy the data set again")
+        raise DemoFormatError(f"{path} holds no .arrow files; copy the dataset again")
     try:
         return pa.concat_tables([_mapped(file) for file in files])
     except pa.ArrowException as error:
@@ -151,16 +151,16 @@ def _mapped(file: Path) -> Any:
             reader = pa.ipc.open_stream(source)
             columns = [name for name in _COLUMNS if name in reader.schema.names]
             table = reader.read_all().select(columns)
-            table.validate(full=True)  # lengths and offsets that lead out of the file would end the process
+            table.validate(full=True)  # lengths and offsets that point outside the file would crash the process
             return table
     except (pa.ArrowException, OSError, ValueError, LookupError) as error:
         if isinstance(error, DemoFormatError):
             raise
-        raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); copy the data set again") from error
+        raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); copy the dataset again") from error
 
 
 def _array(cell: Any) -> np.ndarray:
-    """A cell of nested lists of numbers as one array."""
+    """Convert a cell of nested lists of numbers to one array."""
     import pyarrow as pa
 
     values, shape = cell.values, [len(cell.values)]
@@ -182,14 +182,14 @@ def _array(cell: Any) -> np.ndarray:
 def _read_note(path: Path) -> Note | None:
     file = path / _DESCRIPTION
     if file.stat().st_size > MAX_DESCRIPTION:
-        raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, which is taken for an attack")
+        raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, too many for a file of this kind")
     try:
         description = parse_json(file.read_text(encoding="utf-8"), file)
         text = description.get("description") or ""
     except ReadLimitExceeded:
         raise
     except (ValueError, AttributeError, RecursionError) as error:
-        raise DemoFormatError(f"{file} is not what datasets writes ({brief(error)}); copy the data set again") from error
+        raise DemoFormatError(f"{file} was not written by datasets ({brief(error)}); copy the dataset again") from error
     prefix = f"{KEY}: "
     return (
         Note.from_json(text.removeprefix(prefix), str(path)) if isinstance(text, str) and text.startswith(prefix) else None
@@ -197,15 +197,15 @@ def _read_note(path: Path) -> Note | None:
 
 
 def write(stream: EpisodeStream, path: Path) -> None:
-    """Write a folder that ``imitation.data.serialize.load`` reads, and what it has no place for in its description.
+    """Write a folder that ``imitation.data.serialize.load`` reads, with our note in its description.
 
     Raises:
-        InvalidDemonstrations: Dict observations, a trajectory without transitions or not sound, or actions or their order
-            missing.
+        InvalidDemonstrations: observations are a Dict, a trajectory has no transitions or is malformed, or actions or their
+            order are missing.
     """
     if stream.missing or isinstance(stream.observation_space, Dict):
         lacking = f"lacks {', '.join(stream.missing)}" if stream.missing else "has Dict observations"
-        raise InvalidDemonstrations(f"{stream.source} {lacking}, which imitation's files cannot hold; write npz")
+        raise InvalidDemonstrations(f"{stream.source} {lacking}, which imitation's files cannot store; write npz")
     note = Note.of(stream)
     rewarded = any(trajectory.rewards is not None for trajectory in stream.episodes())
 
@@ -234,11 +234,11 @@ def _row(trajectory: Trajectory, rewarded: bool) -> dict[str, Any]:
 
 
 def _save(rows: Iterator[dict[str, Any]], folder: Path) -> None:
-    """Write rows a few at a time, as ``datasets`` lays them out."""
+    """Write rows a few at a time, in the layout of ``datasets``."""
     import datasets
     from datasets.arrow_writer import ArrowWriter
 
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:  # datasets writes over no file that it has open
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:  # datasets cannot overwrite a file that it has open
         file = str(Path(scratch) / "rows.arrow")
         with ArrowWriter(path=file, writer_batch_size=EPISODES_AT_ONCE) as writer:
             for row in rows:

@@ -1,7 +1,7 @@
-"""The ``.npz`` that imitation saved before it took to folders: episodes end to end, and where to split them.
+"""The ``.npz`` files of earlier releases of imitation: concatenated episodes and the indices where to split them.
 
-``obs`` holds T + 1 rows an episode, ``acts`` and ``rews`` T. ``indices`` names the first action of each episode but the
-first. ``terminal`` is one flag an episode. The infos beside them are pickled and never opened.
+``obs`` has T + 1 rows per episode, ``acts`` and ``rews`` have T. ``indices`` lists the first action of each episode but the
+first. ``terminal`` has one flag per episode. The infos are pickled and never opened.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _KNOWN = {*_NEEDED, "rews"}
 
 
 def recognize(path: Path) -> bool:
-    """Whether a file is a zip archive of arrays with imitation's names."""
+    """Return whether a file is a zip archive of arrays with imitation's names."""
     return {f"{name}.npy" for name in _NEEDED} <= set(npz.zip_names(path) or ())
 
 
 def read(path: Path, request: Request) -> EpisodeStream:
-    """Read the arrays of numbers; an episode that is not ``terminal``, or as long as the time limit, was truncated.
+    """Read the numeric arrays. An episode counts as truncated if it is not ``terminal`` or as long as the time limit.
 
     Raises:
-        DemoFormatError: damaged, or arrays that do not fit together.
+        DemoFormatError: the file is damaged, or its arrays do not fit together.
     """
     try:
         with open_zip(path) as archive:
@@ -48,7 +48,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
     rows = {"acts": steps_in_all, "rews": steps_in_all, "obs": steps_in_all + len(lengths), "terminal": len(lengths)}
     if (lengths <= 0).any() or any(np.atleast_1d(array).shape[0] != rows[name] for name, array in arrays.items()):
         listed = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise DemoFormatError(f"{path}: its arrays do not fit together ({listed}); expected T + 1 rows of obs an episode")
+        raise DemoFormatError(f"{path}: its arrays do not fit together ({listed}); expected T + 1 rows of obs per episode")
     horizon = horizon_of(request.env_id)
 
     def episodes() -> Iterator[Trajectory]:

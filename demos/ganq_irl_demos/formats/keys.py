@@ -1,4 +1,4 @@
-"""Observations of several keys that are concatenated to one array."""
+"""Concatenate the keys of a Dict observation into one array."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ganq_irl.errors import DemoFormatError
 
 
 def check_keys(shapes: Mapping[str, tuple[int, ...]], space: spaces.Space | None, source: str) -> None:
-    """Raise unless the keys together have as many numbers as the environment's Box.
+    """Raise unless the concatenated keys have the size of the environment's Box.
 
     Args:
         shapes: key -> shape of one step.
-        space: of the environment, where known.
-        source: for messages.
+        space: the environment's observation space, if known.
+        source: name for error messages.
 
     Raises:
-        DemoFormatError: listing the keys, and those that would fit.
+        DemoFormatError: the sizes differ; the message lists the keys and those that would fit.
     """
     if not isinstance(space, spaces.Box):
         return
@@ -29,14 +29,14 @@ def check_keys(shapes: Mapping[str, tuple[int, ...]], space: spaces.Space | None
     listed = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
     fitting = next((key for key, size in sizes.items() if size == wanted), "KEY[,KEY...]")
     raise DemoFormatError(
-        f"{source}: its observations {listed} are {sum(sizes.values())} numbers a step together, but the environment has "
+        f"{source}: its observations {listed} have {sum(sizes.values())} numbers per step in total, but the environment has "
         f"{wanted} ({space}); choose with --columns observations={fitting}"
     )
 
 
 def order_remark(keys: list[str], why: str) -> str:
-    """Return a remark on the order in which keys were concatenated."""
+    """Return a remark about the order in which keys were concatenated."""
     return (
-        f"observations are its keys {', '.join(keys)}, joined in this order ({why}); give another with --columns "
+        f"observations are its keys {', '.join(keys)}, concatenated in this order ({why}); choose another with --columns "
         "observations=KEY[,KEY...]"
     )

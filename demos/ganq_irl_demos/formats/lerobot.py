@@ -1,8 +1,8 @@
-"""LeRobot data sets (layouts v2 and v3): ``meta/info.json`` and Parquet files with a row for each frame.
+"""LeRobot datasets (layouts v2 and v3): ``meta/info.json`` and Parquet files with one row per frame.
 
-``observation.*`` and ``action`` become observations and actions, ``next.reward`` and ``next.done`` what they say. Videos and
-images are left out. LeRobot keeps no observation after the last action, so that action is dropped, unless the data set was
-written here, with ``next.observation.*`` beside it.
+``observation.*`` and ``action`` become observations and actions; ``next.reward`` and ``next.done`` become rewards and ends.
+Videos and images are skipped. LeRobot stores no observation after the last action, so that action is dropped, unless
+ganq-irl wrote the dataset and stored ``next.observation.*`` as well.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ganq_irl_demos.tables.tables import row_blocks, table_stream
 
 VERSION = "v3.0"
 FPS = 30
-"""Frames a second of what is written: the format wants a number, and environments have none."""
+"""Frame rate of written datasets. The format requires one, and environments do not have one."""
 
 MAX_INFO = 256 << 20
 _NUMBERS = {
@@ -58,18 +58,18 @@ _FIELDS = {
 
 
 def recognize(path: Path) -> bool:
-    """Whether a folder has LeRobot's description."""
+    """Return whether a folder has LeRobot's description file."""
     return (path / "meta" / "info.json").is_file()
 
 
 def read(path: Path, request: Request) -> EpisodeStream:
-    """Read the features that are numbers, a block of rows at a time.
+    """Read the numeric features, a block of rows at a time.
 
-    One feature ``observation.<name>`` becomes the observation; several a Dict, or one array end to end where the environment
-    has a Box, of those that ``--columns observations=NAME[,NAME...]`` names.
+    A single feature ``observation.<name>`` becomes the observation. Several become a Dict, or one concatenated array if the
+    environment has a Box; ``--columns observations=NAME[,NAME...]`` chooses among them.
 
     Raises:
-        DemoFormatError: damaged, or without numbers to learn from.
+        DemoFormatError: the dataset is damaged or has no numeric features.
     """
     info = _info(path)
     features = info.get("features")
@@ -98,7 +98,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
     if joined:
         check_keys({name: _shape(features, f"observation.{name}") for name in names}, space, str(path))
     stream = table_stream(blocks, told, str(path), note)
-    order = [order_remark(names, "that of meta/info.json")] if joined and len(names) > 1 and not asked else []
+    order = [order_remark(names, "the order of meta/info.json")] if joined and len(names) > 1 and not asked else []
     return replace(stream, remarks=(*stream.remarks, *order, *_lost_frames(info, files)))
 
 
@@ -110,21 +110,21 @@ def _shape(features: dict[str, Any], name: str) -> tuple[int, ...]:
 def _info(path: Path) -> dict[str, Any]:
     file = path / "meta" / "info.json"
     if file.stat().st_size > MAX_INFO:
-        raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, which is taken for an attack")
+        raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, too many for a file of this kind")
     check_size(file, file.stat().st_size)
     try:
         info = parse_json(file.read_text(encoding="utf-8"), file)
     except ReadLimitExceeded:
         raise
     except (ValueError, RecursionError) as error:
-        raise DemoFormatError(f"{file} is not JSON ({brief(error)}); copy the data set again") from error
+        raise DemoFormatError(f"{file} is not JSON ({brief(error)}); copy the dataset again") from error
     if not isinstance(info, dict):
-        raise DemoFormatError(f"{file} is not what LeRobot writes; copy the data set again")
+        raise DemoFormatError(f"{file} was not written by LeRobot; copy the dataset again")
     return info
 
 
 def _observations(features: dict[str, Any], request: Request, path: Path) -> list[str]:
-    """Names of observations that are numbers, without their common beginning."""
+    """Return the names of the numeric observations without their common prefix."""
     known = [
         name.removeprefix("observation.")
         for name, feature in features.items()
@@ -133,16 +133,16 @@ def _observations(features: dict[str, Any], request: Request, path: Path) -> lis
     asked = [name.removeprefix("observation.") for name in request.columns.get("observations", ())] or known
     for name in asked:
         if name not in known:
-            raise ConfigurationError(f"{path}: no observation of numbers is called {name!r}; {nearest(name, known)}")
+            raise ConfigurationError(f"{path}: no numeric observation is called {name!r}; {nearest(name, known)}")
     if not asked:
         raise DemoFormatError(
-            f"{path}: no observations but images or videos, which are not read; known: {', '.join(features)}"
+            f"{path}: its only observations are images or videos, which are not read; features: {', '.join(features)}"
         )
     return asked
 
 
 def _files(path: Path) -> list[Path]:
-    """Data files in order. The template in the description is not used: it could point anywhere."""
+    """Return the data files in order. The path template in the description is ignored, since it could point anywhere."""
     files = sorted(path.glob("data/**/*.parquet"))
     if not files:
         raise DemoFormatError(f"{path} holds no data/**/*.parquet")
@@ -152,25 +152,25 @@ def _files(path: Path) -> list[Path]:
 def _lost_frames(info: dict[str, Any], files: list[Path]) -> Iterator[str]:
     promised = info.get("total_frames")
     if isinstance(promised, int) and promised != (frames := sum(open_parquet(file)[0].metadata.num_rows for file in files)):
-        yield f"its files hold {frames} frames, but meta/info.json speaks of {promised}; was it copied in part?"
+        yield f"its files hold {frames} frames, but meta/info.json lists {promised}; was it copied only in part?"
 
 
 def _squeezed(name: str, array: np.ndarray) -> np.ndarray:
-    """Rewards and flags may be lists of one number each."""
+    """Flatten rewards and flags that are stored as lists of one number."""
     return array.reshape(len(array)) if name in _FIELDS.values() and name != "actions" else array
 
 
 def write(stream: EpisodeStream, path: Path) -> None:
-    """Write layout v3.0, and what it has no place for in ``meta/info.json``.
+    """Write layout v3.0, with our note in ``meta/info.json``.
 
     Raises:
-        InvalidDemonstrations: a trajectory without transitions, not sound, or actions or their order missing.
+        InvalidDemonstrations: a trajectory has no transitions or is malformed, or actions or their order are missing.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if stream.missing:
-        raise InvalidDemonstrations(f"{stream.source} lacks {', '.join(stream.missing)}, which LeRobot cannot do without")
+        raise InvalidDemonstrations(f"{stream.source} lacks {', '.join(stream.missing)}, which LeRobot requires")
     note = Note.of(stream)
     features: dict[str, Any] = {}
     lengths: list[int] = []
@@ -197,7 +197,7 @@ def write(stream: EpisodeStream, path: Path) -> None:
 
 
 def _frames(block: Block, lengths: list[int]) -> Block:
-    """A block under LeRobot's names; ``lengths`` of the episodes so far, the last one perhaps unfinished, are continued."""
+    """Rename a block to LeRobot's names, and update ``lengths``, whose last episode may be unfinished."""
     episodes = block["episode"]
     before = sum(lengths)
     frames: Block = {}
@@ -220,7 +220,7 @@ def _feature(array: np.ndarray) -> dict[str, Any]:
 
 
 class _Statistics:
-    """Smallest, largest, mean and deviation of each dimension, as ``meta/stats.json`` wants them."""
+    """Minimum, maximum, mean and standard deviation of each dimension, for ``meta/stats.json``."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,4 +1,4 @@
-"""What every reader of foreign files asks: is there room for what it unpacks to, and which package does it need."""
+"""Checks shared by the readers of third-party files: memory limits and optional packages."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from ganq_irl_demos.trajectories import Trajectory, named_arrays
 Block = dict[str, np.ndarray]
 
 COPIES = 3
-"""Times that rows lie in memory at once: as they are decoded, as columns are joined, and as they become episodes."""
+"""Copies of the rows that are in memory at once: decoded, joined as columns, and as episodes."""
 
 MOST_COLUMNS = 1 << 14
-"""Columns of a table; the libraries that read one take kilobytes for each."""
+"""Maximum number of columns of a table; the reading libraries need kilobytes for each."""
 
 LARGEST_DIRECTORY = 1 << 22
-"""Bytes of the list of a zip archive's entries, of which each takes fifty or more."""
+"""Maximum size in bytes of a zip archive's directory, which takes at least fifty bytes per entry."""
 
-_ZIP_END = (1 << 16) + 200  # bytes at the end of an archive that say where its list is: a comment may follow them
+_ZIP_END = (1 << 16) + 200  # bytes at the end of an archive that locate its directory; a comment may follow
 
 ROW_BYTES = 64
-"""What a row counts beside its values in a pass over all of them: the number of its episode is kept, and it takes time."""
+"""Cost of a row beside its values in a pass over all rows: its episode number is kept, and it takes time."""
 
 
 def check_size(path: Path, declared: int) -> None:
-    """Raise unless the budget of the command has room for ``declared`` bytes of values that lie packed in a file.
+    """Raise unless the command's memory budget has room for ``declared`` bytes of values that are packed in a file.
 
     Raises:
-        ReadLimitExceeded: naming the file, the limit, and how to raise it.
+        ReadLimitExceeded: there is no room; the message says how to raise the limit.
     """
     current = budget.current()
     current.add_source(path)
@@ -45,59 +45,59 @@ def check_size(path: Path, declared: int) -> None:
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Open a zip archive, once the list of its entries has shown that it may be parsed.
+    """Open a zip archive after checking the size of its directory.
 
     Raises:
-        DemoFormatError: the list is longer than ``LARGEST_DIRECTORY``.
-        zipfile.BadZipFile: it is no zip archive.
-        OSError: it cannot be read.
+        DemoFormatError: the directory is larger than ``LARGEST_DIRECTORY``.
+        zipfile.BadZipFile: the file is not a zip archive.
+        OSError: the file cannot be read.
     """
     with open_file(path) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _ZIP_END))
         end = file.read()
-    listed = 0  # what is too short for a list is none
+    listed = 0  # a file too short to have a directory has none
     if (start := end.rfind(b"PK\x05\x06")) >= 0:
         listed = int.from_bytes(end[start + 12 : start + 16], "little")
-    if listed == 2**32 - 1 and (start := end.rfind(b"PK\x06\x06")) >= 0:  # of Zip64, which has 64 bits for it
+    if listed == 2**32 - 1 and (start := end.rfind(b"PK\x06\x06")) >= 0:  # Zip64 stores the size in 64 bits
         listed = int.from_bytes(end[start + 40 : start + 48], "little")
     if listed > LARGEST_DIRECTORY:
         raise DemoFormatError(
-            f"{path} lists its entries in {budget.in_words(listed)}, more than {budget.in_words(LARGEST_DIRECTORY)}; save "
-            "what it holds as fewer arrays"
+            f"{path} has a directory of {budget.in_words(listed)}, more than {budget.in_words(LARGEST_DIRECTORY)}; save its "
+            "content as fewer arrays"
         )
     return zipfile.ZipFile(path)
 
 
 def check_zip(archive: zipfile.ZipFile, path: Path, unpacking: Sequence[zipfile.ZipInfo]) -> None:
-    """Raise unless the budget has room for entries of a zip archive and for a copy of the largest.
+    """Raise unless the budget has room for the entries of a zip archive and a copy of the largest one.
 
     Raises:
-        DemoFormatError: entries share their bytes, so that one may be there any number of times.
-        ReadLimitExceeded: there is no room.
+        DemoFormatError: entries overlap, so that a small file could unpack to any size.
+        ReadLimitExceeded: there is not enough room.
     """
     if sum(info.compress_size for info in archive.infolist()) > path.stat().st_size:
-        raise DemoFormatError(f"{path} was altered: entries of the archive overlap; copy it again, or remove it")
+        raise DemoFormatError(f"{path} was altered: entries of the archive overlap; copy it again or delete it")
     sizes = [info.file_size for info in unpacking]
     check_size(path, sum(sizes) + max(sizes, default=0))
 
 
 def check_columns(count: int, source: str) -> None:
-    """Raise where a table has more columns than anyone looks through.
+    """Raise if a table has more than ``MOST_COLUMNS`` columns.
 
     Raises:
-        DemoFormatError: it has.
+        DemoFormatError: it does.
     """
     if count > MOST_COLUMNS:
         raise DemoFormatError(
-            f"{source} has {count} columns, more than {MOST_COLUMNS}; write images and the like as arrays, to npz or parquet"
+            f"{source} has {count} columns, more than {MOST_COLUMNS}; store images and other arrays as npz or parquet"
         )
 
 
 def counted(blocks: Iterator[Block], source: str) -> Iterator[Block]:
-    """The same blocks of rows, as long as they are no more than the files of their source can hold.
+    """Yield the blocks of rows, as long as they are not larger than the files of their source can hold.
 
     Raises:
-        ReadLimitExceeded: there are more.
+        ReadLimitExceeded: they are.
     """
     current = budget.current()
     current.add_source(source)
@@ -109,10 +109,10 @@ def counted(blocks: Iterator[Block], source: str) -> Iterator[Block]:
 
 
 def counted_episodes(trajectories: Iterator[Trajectory], source: str) -> Iterator[Trajectory]:
-    """As ``counted``, of episodes.
+    """Yield the episodes, as long as they are not larger than the files of their source can hold.
 
     Raises:
-        ReadLimitExceeded: there are more than the files can hold.
+        ReadLimitExceeded: they are.
     """
     current = budget.current()
     current.add_source(source)
@@ -127,7 +127,7 @@ def counted_episodes(trajectories: Iterator[Trajectory], source: str) -> Iterato
 def joined(
     blocks: Iterator[Block], cut: Callable[[Iterator[Block]], Iterator[Trajectory]], source: str
 ) -> Iterator[Trajectory]:
-    """The episodes that ``cut`` makes of blocks of rows, as long as those that wait to be joined have room for it.
+    """Yield the episodes that ``cut`` makes of blocks of rows, while the budget has room for the blocks not yet joined.
 
     Raises:
         ReadLimitExceeded: an episode is too large.
@@ -146,20 +146,20 @@ def joined(
             yield block
 
     for trajectory in cut(held()):
-        waiting = last  # what came before the last block has become an episode
+        waiting = last  # the earlier blocks have become an episode
         yield trajectory
 
 
 def needed(module: str, extra: str, what: str) -> ModuleType:
-    """Import a package that may not be there, or not fit the others.
+    """Import an optional package.
 
     Args:
-        module: to import.
-        extra: of ganq-irl that brings it; "" where a dependency of ganq-irl does.
-        what: needs it, for the message.
+        module: the module to import.
+        extra: the extra of ganq-irl that installs it; "" if ganq-irl itself does.
+        what: the feature that needs it, for the message.
 
     Raises:
-        MissingDependency: naming the extra.
+        MissingDependency: the package is not installed, or incompatible with others; the message names the extra.
     """
     try:
         return importlib.import_module(module)
@@ -172,5 +172,5 @@ def needed(module: str, extra: str, what: str) -> ModuleType:
 
 
 def brief(error: BaseException) -> str:
-    """Kind and first words of an error."""
+    """Return the type and the first words of an error."""
     return f"{type(error).__name__}: {str(error)[:120]}"

@@ -1,7 +1,7 @@
-"""Minari data sets: a folder with ``data/metadata.json`` beside HDF5, Arrow or Parquet files, in Minari's store or not.
+"""Minari datasets: a folder with ``data/metadata.json`` beside HDF5, Arrow or Parquet files, in Minari's store or elsewhere.
 
-Minari itself reads and writes the episodes. It is handed the spaces, which it would otherwise ask of an environment that the
-metadata names: making that could run any code.
+Minari itself reads and writes the episodes. We pass it the spaces. Otherwise it would make the environment that the
+metadata name, which could run any code.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from ganq_irl_demos.tables.tables import sound_episodes
 from ganq_irl_demos.trajectories import Observations, Trajectory, fit, named_arrays, named_spaces
 
 PREFIX = "minari:"
-"""Before the id of a data set in Minari's local store."""
+"""Prefix of the ID of a dataset in Minari's local store."""
 
 METADATA, EPISODES = "metadata.json", "main_data.hdf5"
 _TEXT_BYTES = 128
-_DECODED = 16  # a byte of Arrow as a Python object
+_DECODED = 16  # size of an Arrow byte as a Python object, in bytes
 MAX_METADATA = 256 << 20
 _UNREADABLE = (
     OSError,
@@ -55,22 +55,22 @@ _UNREADABLE = (
 
 
 def recognize(path: Path) -> bool:
-    """Whether a path is the id of a stored data set, or a folder with Minari's metadata."""
+    """Return whether a path is the ID of a stored dataset, or a folder with Minari's metadata."""
     return str(path).startswith(PREFIX) or _data_folder(path) is not None
 
 
 def _data_folder(path: Path) -> Path | None:
-    """Where the metadata lie: in a folder, in its ``data``, or beside the file of the episodes."""
+    """Return the folder with the metadata: the path itself, its ``data``, or the parent of an episode file."""
     beside = (path.parent,) if path.name == EPISODES and path.is_file() else ()
     return next((folder for folder in (path, path / "data", *beside) if (folder / METADATA).is_file()), None)
 
 
 def _stored(path: Path, download: bool) -> Path:
-    """The folder that an id stands for."""
+    """Return the folder of a dataset by its ID."""
     if not str(path).startswith(PREFIX):
         return path
     name = str(path).removeprefix(PREFIX)
-    minari = needed("minari", "minari", "reading Minari data sets")
+    minari = needed("minari", "minari", "reading Minari datasets")
     from minari.storage.datasets_root_dir import get_dataset_path
 
     folder = get_dataset_path(_checked_id(name))
@@ -81,38 +81,38 @@ def _stored(path: Path, download: bool) -> Path:
     if not folder.is_dir():
         try:
             minari.download_dataset(name)
-        except Exception as error:  # of the network, of the hub, of Minari: whatever it is, the user is told
+        except Exception as error:  # any error of the network, the hub or Minari
             raise DemoFormatError(f"{name} cannot be downloaded ({brief(error)})") from error
     return require_plain(folder)
 
 
 def _checked_id(name: str) -> str:
     if not re.fullmatch(r"[-_\w]+(/[-_\w]+)*-v[0-9]+", name):
-        raise ConfigurationError(f"{name!r} is no id of a Minari data set; expected [namespace/]name-v0")
+        raise ConfigurationError(f"{name!r} is not the ID of a Minari dataset; expected [namespace/]name-v0")
     return name
 
 
 def read(path: Path, request: Request) -> EpisodeStream:
     """Read one episode at a time.
 
-    ``--columns observations=KEY[,KEY...]`` chooses among the keys of a Dict; of one key the observation is no Dict.
+    ``--columns observations=KEY[,KEY...]`` chooses keys of a Dict; a single key gives plain observations instead of a Dict.
 
     Raises:
-        ConfigurationError: a key that is not there.
-        MissingDependency: minari, or the package behind the kind of its files, is not installed.
-        DemoFormatError: damaged, without spaces, or with objects or links.
+        ConfigurationError: an unknown key.
+        MissingDependency: minari, or the package that reads its files, is not installed.
+        DemoFormatError: the dataset is damaged, has no spaces, or holds objects or links.
     """
-    needed("minari", "minari", "reading Minari data sets")
+    needed("minari", "minari", "reading Minari datasets")
     folder = _data_folder(_stored(path, request.download))
     if folder is None:
-        raise DemoFormatError(f"{path} holds no {METADATA}; give the folder of a Minari data set")
+        raise DemoFormatError(f"{path} holds no {METADATA}; give the folder of a Minari dataset")
     metadata = _metadata(folder)
     stored, action_space = (_space(metadata, key, folder) for key in ("observation_space", "action_space"))
     asked = request.columns.get("observations", ())
     chosen = choose(stored, asked, str(path))
     observation_space = chosen_space(stored, chosen)
     if not is_supported(action_space):
-        raise DemoFormatError(f"{path}: its actions are of {str(action_space)[:160]}, and only plain numbers are supported")
+        raise DemoFormatError(f"{path}: its actions are {str(action_space)[:160]}, and only plain numbers are supported")
     note = Note.from_json(metadata[KEY], str(path)) if isinstance(metadata.get(KEY), str) else None
     count = metadata.get("total_episodes")
     if not isinstance(count, int) or count < 0:
@@ -143,7 +143,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
 
 
 def _flags(folder: Path, count: int, storage: Any, kind: str) -> Iterator[Block]:
-    """Where each episode says that it ends, a block for each."""
+    """Yield the end flags of each episode as a block."""
     names = {"terminated": "terminations", "truncated": "truncations"}
     with opened(folder / EPISODES) if kind == "hdf5" else contextlib.nullcontext() as file:
         for index in range(count):
@@ -156,16 +156,16 @@ def _flags(folder: Path, count: int, storage: Any, kind: str) -> Iterator[Block]
 def _metadata(folder: Path) -> dict[str, Any]:
     path = folder / METADATA
     if path.stat().st_size > MAX_METADATA:
-        raise DemoFormatError(f"{path} has {path.stat().st_size} bytes, which is taken for an attack")
+        raise DemoFormatError(f"{path} has {path.stat().st_size} bytes, too many for a file of this kind")
     check_size(path, path.stat().st_size)
     try:
         metadata = parse_json(path.read_text(encoding="utf-8"), path)
     except ReadLimitExceeded:
         raise
     except (ValueError, RecursionError) as error:
-        raise DemoFormatError(f"{path} is not JSON ({brief(error)}); copy the data set again") from error
+        raise DemoFormatError(f"{path} is not JSON ({brief(error)}); copy the dataset again") from error
     if not isinstance(metadata, dict) or metadata.get("data_format") not in ("hdf5", "arrow", "parquet"):
-        raise DemoFormatError(f"{path} names no kind of file that Minari writes; was it made by another program?")
+        raise DemoFormatError(f"{path} does not name a file type of Minari; was it made by another program?")
     return metadata
 
 
@@ -174,8 +174,8 @@ def _space(metadata: Mapping[str, Any], key: str, folder: Path) -> spaces.Space:
 
     if not isinstance(metadata.get(key), str):
         raise DemoFormatError(
-            f"{folder / METADATA} holds no {key}, and the environment that it names is not made to find out (that could run "
-            "code); write the data set again with a newer Minari"
+            f"{folder / METADATA} holds no {key}, and the environment that it names is not made, since that could run "
+            "code; write the dataset again with a newer Minari"
         )
     try:
         description = parse_json(metadata[key], folder)
@@ -194,11 +194,11 @@ def _storage(metadata: Mapping[str, Any], folder: Path, observation_space: Any, 
         encoded = bool(metadata.get("jpeg_encoding", True))
         return get_minari_storage(kind)(folder.resolve(), observation_space, action_space, jpeg_encoding=encoded)
     except _UNREADABLE as error:
-        raise DemoFormatError(f"{folder}: {brief(error)}; copy the data set again") from error
+        raise DemoFormatError(f"{folder}: {brief(error)}; copy the dataset again") from error
 
 
 def _look_over(path: Path, count: int, storage: Any) -> None:
-    """Raise unless all that Minari would read lies in the file itself, as numbers or encoded images, and has room."""
+    """Raise unless Minari would read only numbers and encoded images stored in the file itself, and memory suffices."""
     from minari.dataset.minari_storage import is_image_space
 
     found = leaves(storage.observation_space)
@@ -223,7 +223,7 @@ def _look_over(path: Path, count: int, storage: Any) -> None:
 
 
 def _look_over_tables(folder: Path) -> None:
-    """Raise unless each of Minari's Arrow or Parquet files may be read as a whole, infos as Python objects included."""
+    """Raise unless memory suffices to read each Arrow or Parquet file as a whole, with its infos as Python objects."""
     for file in sorted(folder.glob("*/*")):
         if file.suffix == ".parquet":
             open_parquet(file)
@@ -233,12 +233,12 @@ def _look_over_tables(folder: Path) -> None:
             except ValueError as error:
                 if isinstance(error, DemoFormatError):
                     raise
-                raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); copy the data set again") from error
+                raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); copy the dataset again") from error
             check_size(file, _DECODED * file.stat().st_size)
 
 
 def _look_at_images(stored: Any, path: Path) -> None:
-    """Raise unless JPEGs may be decoded, all to the size of the first."""
+    """Raise unless JPEG images can be decoded, all to the size of the first one."""
     import io
 
     from PIL import Image
@@ -256,7 +256,7 @@ def _look_at_images(stored: Any, path: Path) -> None:
 
 
 def _walk(parent: Any, path: Path, depth: int) -> Iterator[Any]:
-    """Data sets of infos and texts, which Minari reads with every episode, though nobody asks for them."""
+    """Yield the datasets of infos and texts, which Minari reads with every episode even if they are not needed."""
     import h5py
 
     from ganq_irl_demos.formats.hdf5 import MAX_DEPTH
@@ -267,7 +267,7 @@ def _walk(parent: Any, path: Path, depth: int) -> Iterator[Any]:
         found = member(parent, name, path)
         if isinstance(found, h5py.Group):
             yield from _walk(found, path, depth + 1)
-        elif found.dtype.kind == "O":  # texts; h5py makes strings of them and nothing else
+        elif found.dtype.kind == "O":  # texts; h5py only turns them into strings
             check_size(path, found.size * _TEXT_BYTES)
         else:
             yield numbers(parent, name, path)
@@ -295,7 +295,7 @@ def _episode(storage: Any, index: int, folder: Path) -> Any:
 def _damaged(folder: Path, index: int, error: BaseException) -> DemoFormatError:
     if isinstance(error, DemoFormatError):
         return error
-    return DemoFormatError(f"{folder}: episode {index} cannot be read ({brief(error)}); copy the data set again")
+    return DemoFormatError(f"{folder}: episode {index} cannot be read ({brief(error)}); copy the dataset again")
 
 
 def _trajectory(episode: Mapping[str, Any], seed: Any) -> Trajectory:
@@ -303,7 +303,7 @@ def _trajectory(episode: Mapping[str, Any], seed: Any) -> Trajectory:
     absent = rewards.dtype.kind == "f" and bool(np.isnan(rewards).all())
     observations: Observations = episode["observations"]
     if any(np.ndim(array) == 0 for array in (episode["actions"], *named_arrays(observations).values())):
-        raise ValueError("a single value, expected a row for each step")
+        raise ValueError("a single value, expected one row per step")
     return Trajectory(
         observations=observations,
         actions=episode["actions"],
@@ -315,7 +315,7 @@ def _trajectory(episode: Mapping[str, Any], seed: Any) -> Trajectory:
 
 
 def _env_id(metadata: Mapping[str, Any]) -> str | None:
-    """The id in the environment's description, which is read as JSON and never made."""
+    """Return the ID in the environment's description, which is parsed as JSON; the environment is never made."""
     try:
         name = parse_json(metadata.get("env_spec") or "{}", "env_spec").get("id")
     except (ValueError, TypeError, AttributeError, RecursionError):
@@ -324,19 +324,17 @@ def _env_id(metadata: Mapping[str, Any]) -> str | None:
 
 
 def write(stream: EpisodeStream, path: Path) -> None:
-    """Write a data set folder, or with ``minari:ID`` into Minari's local store; images stay as they are.
+    """Write a dataset folder, or for ``minari:ID`` into Minari's local store; images are not transposed or compressed.
 
     Raises:
         MissingDependency: minari is not installed.
-        InvalidDemonstrations: a trajectory without transitions or not sound, no actions or no order, or a key of a Dict that
-            cannot be a name in HDF5.
+        InvalidDemonstrations: a trajectory has no transitions or is malformed, actions or their order are missing, or a Dict
+            key cannot be a name in HDF5.
     """
-    needed("minari", "minari", "writing Minari data sets")
-    needed("h5py", "minari", "writing Minari data sets")
+    needed("minari", "minari", "writing Minari datasets")
+    needed("h5py", "minari", "writing Minari datasets")
     if stream.missing:
-        raise InvalidDemonstrations(
-            f"{stream.source} lacks {', '.join(stream.missing)}, which Minari cannot do without; write npz"
-        )
+        raise InvalidDemonstrations(f"{stream.source} lacks {', '.join(stream.missing)}, which Minari requires; write npz")
     bad = [name for name in named_spaces(stream.observation_space) if re.search(r"[/\x00]|^observations\.\.?$", name)]
     if bad:
         raise InvalidDemonstrations(f"{bad[0]!r}: the key cannot be a name in HDF5; write npz, or rename it")
@@ -370,7 +368,7 @@ def _write_data(stream: EpisodeStream, name: str, folder: Path) -> None:
             yield _buffer(EpisodeBuffer, trajectory)
 
     with patient_file(folder / EPISODES) as disk:
-        storage._file_path = disk  # for Minari, where HDF5 is to write
+        storage._file_path = disk  # tells Minari where to write HDF5
         storage.update_episodes(disk.heeded(buffers()))
     metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
     described = {"dataset_id": name, "minari_version": minari.__version__, KEY: note.to_json()}
@@ -381,7 +379,7 @@ def _buffer(kind: Any, trajectory: Trajectory) -> Any:
     last = np.arange(len(trajectory)) == len(trajectory) - 1
     seed = trajectory.seed
     return kind(
-        seed=seed if seed is None or abs(seed) < 2**63 else None,  # the note keeps the large ones
+        seed=seed if seed is None or abs(seed) < 2**63 else None,  # our note stores larger ones
         observations=dict(trajectory.observations) if isinstance(trajectory.observations, dict) else trajectory.observations,
         actions=trajectory.actions,
         rewards=np.full(len(trajectory), np.nan) if trajectory.rewards is None else trajectory.rewards,

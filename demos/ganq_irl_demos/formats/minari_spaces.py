@@ -1,4 +1,4 @@
-"""Choose parts of Minari's observations, whose spaces may be nested and hold text."""
+"""Choose parts of Minari's observations, whose spaces may be nested and contain text."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ _SUPPORTED = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBin
 
 
 def leaves(space: spaces.Space, path: Path = ()) -> dict[Path, spaces.Space]:
-    """The spaces inside nested Dicts, by the keys that lead to them; a space that is no Dict by itself."""
+    """Return the spaces inside nested Dicts by their key paths; a space that is not a Dict has the empty path."""
     if not isinstance(space, spaces.Dict):
         return {path: space}
     return {inner: leaf for key, part in space.spaces.items() for inner, leaf in leaves(part, (*path, key)).items()}
 
 
 def is_supported(space: spaces.Space) -> bool:
-    """Whether a space, which is no Dict, holds numbers."""
+    """Return whether a space other than a Dict holds numbers."""
     return isinstance(space, _SUPPORTED)
 
 
 def choose(space: spaces.Space, asked: tuple[str, ...], source: str) -> dict[str, Path]:
-    """The observations to read: name -> keys that lead there. Of one, the name is "" where it becomes no Dict.
+    """Return the observations to read, as name -> key path. The name is "" if a single one does not become a Dict.
 
     Args:
-        space: of the observations in the file.
-        asked: keys, with dots between those of nested Dicts; none for all.
-        source: for messages.
+        space: observation space of the dataset.
+        asked: keys to read, with dots for nested Dicts; empty for all.
+        source: name for error messages.
 
     Raises:
-        ConfigurationError: a key that is not there.
-        DemoFormatError: a nested Dict, or a space of no numbers, naming it and the keys that can be read.
+        ConfigurationError: an unknown key.
+        DemoFormatError: a nested Dict or a space without numbers; the message lists the keys that can be read.
     """
     found = {".".join(path): path for path in leaves(space)}
     known = {".".join(path): leaf for path, leaf in leaves(space).items()}
@@ -54,7 +54,7 @@ def choose(space: spaces.Space, asked: tuple[str, ...], source: str) -> dict[str
 def _unreadable(
     space: spaces.Space, known: dict[str, Any], odd: str | None, nested: str | None, readable: list[str], source: str
 ) -> str:
-    what = f"{nested!r} lies in a nested Dict" if odd is None else f"{odd!r} is a {type(known[odd]).__name__}"
+    what = f"{nested!r} is in a nested Dict" if odd is None else f"{odd!r} is a {type(known[odd]).__name__}"
     if odd == "":
         what = f"a {type(space).__name__} is not supported"
     advice = (
@@ -66,7 +66,7 @@ def _unreadable(
 
 
 def chosen_space(space: spaces.Space, chosen: dict[str, Path]) -> spaces.Space:
-    """The space of the chosen observations."""
+    """Return the space of the chosen observations."""
     found = leaves(space)
     if set(chosen) == {""}:
         return found[chosen[""]]
@@ -74,7 +74,7 @@ def chosen_space(space: spaces.Space, chosen: dict[str, Path]) -> spaces.Space:
 
 
 def chosen_values(observations: Any, chosen: dict[str, Path]) -> Any:
-    """The chosen observations of an episode as Minari reads them."""
+    """Return the chosen observations of an episode from Minari."""
     picked = {name: _at(observations, path) for name, path in chosen.items()}
     return picked[""] if set(picked) == {""} else picked
 

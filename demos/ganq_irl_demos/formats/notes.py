@@ -1,4 +1,4 @@
-"""Notes: JSON stored in the files of other libraries for what these have no place for."""
+"""Notes: JSON stored in files of other libraries' formats, for what these formats cannot express."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ganq_irl_demos.streams import EpisodeStream
 from ganq_irl_demos.trajectories import Trajectory
 
 KEY = "ganq_irl"
-"""Name under which a format keeps the note."""
+"""Name under which a format stores the note."""
 
 
 @dataclass
 class Note:
-    """Spaces, env id, provenance, and for each trajectory its seed and whether it has rewards."""
+    """Spaces, environment ID, provenance, and for each trajectory its seed and whether it has rewards."""
 
     observation_space: spaces.Space
     action_space: spaces.Space
@@ -77,7 +77,7 @@ class Note:
         return Note(**described, seeds=list(seeds), rewarded=[bool(flag) for flag in rewarded], ends=ends)
 
     def of_some(self, chosen: list[int]) -> Note:
-        """Return the note for some trajectories, by index; or itself if it does not cover them."""
+        """Return the note of some trajectories, by index; or the whole note if it does not cover them."""
         if any(index >= len(self.seeds) for index in chosen):
             return self
         return replace(
@@ -88,10 +88,10 @@ class Note:
         )
 
     def restored(self, trajectories: Iterator[Trajectory], source: str) -> Iterator[Trajectory]:
-        """Restore trajectories to what they were before they were written.
+        """Undo the changes that writing made to trajectories.
 
         Raises:
-            DemoFormatError: the file holds more of them than the note speaks of, or fewer.
+            DemoFormatError: the number of trajectories differs from that of the note.
         """
         count = 0
         for trajectory in trajectories:
@@ -100,7 +100,7 @@ class Note:
             count += 1
         if count != len(self.seeds):
             raise DemoFormatError(
-                f"{source} was altered: it holds {count} trajectories, but speaks of {len(self.seeds)}; copy it again"
+                f"{source} was altered: it holds {count} trajectories, but its note lists {len(self.seeds)}; copy it again"
             )
 
     def _restored(self, trajectory: Trajectory, index: int) -> Trajectory:
@@ -120,4 +120,4 @@ def _rewards(trajectory: Trajectory, rewarded: bool) -> Any:
 
 
 def _malformed(source: str) -> DemoFormatError:
-    return DemoFormatError(f"{source}: what ganq-irl noted in it is malformed; copy or write the file again")
+    return DemoFormatError(f"{source}: the note that ganq-irl stored in it is malformed; copy or write the file again")

@@ -1,7 +1,7 @@
-"""The native format: a compressed ``.npz`` of plain arrays with a JSON header and a checksum, read with pickling off.
+"""The native format: a ``.npz`` of plain arrays with a JSON header and a checksum, read without pickle.
 
-Entries: ``header`` (UTF-8 JSON as uint8) and the arrays that ``Episodes`` describes; the key of a Dict
-observation is percent-encoded in the entry's name.
+The entries are ``header`` (UTF-8 JSON as uint8) and the arrays that ``Episodes`` describes. Keys of Dict observations are
+percent-encoded in the names.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ MAGIC = "ganq-irl demonstrations"
 VERSION = 1
 
 COMPRESSED_BYTES = 64 << 20
-"""Sets up to this size are compressed."""
+"""Datasets up to this size are compressed."""
 
 MAPPED_BYTES = 1 << 20
-"""Uncompressed arrays of at least this size are mapped instead of read."""
+"""Uncompressed arrays of at least this size are memory-mapped instead of read."""
 
 _REQUIRED = {"header", "actions", "rewards", *TABLE}
 
@@ -57,16 +57,16 @@ UNREADABLE = (
     RuntimeError,  # encrypted entries; NotImplementedError: unknown compression
     tokenize.TokenError,
 )
-"""What zipfile and numpy raise on damaged input. Each is turned into a DemoFormatError that says what to do."""
+"""What zipfile and numpy raise for damaged files. Each becomes a DemoFormatError that says what to do."""
 
 
 def write(stream: EpisodeStream, path: Path) -> None:
-    """Write demonstrations atomically, one episode at a time; equal demonstrations give equal bytes.
+    """Write demonstrations atomically, one episode at a time. Equal demonstrations give identical files.
 
-    Small sets are compressed; large ones are not, so that they can be mapped into memory instead of read.
+    Small datasets are compressed. Large ones are not, so that they can be memory-mapped.
 
     Raises:
-        InvalidDemonstrations: trajectories differ in shape or hold something else than numbers.
+        InvalidDemonstrations: trajectories differ in shape, or are not numeric.
     """
     with replacing_file(Path(path)) as scratch:
         spaces = stream.observation_space, stream.action_space
@@ -87,7 +87,7 @@ def write_entries(path: Path, entries: Arrays) -> None:
 
 
 def _write_entry(archive: zipfile.ZipFile, name: str, array: np.ndarray, compression: int) -> None:
-    info = zipfile.ZipInfo(f"{name}.npy")  # with the date 1980, so that bytes do not depend on the clock
+    info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, so that the file does not depend on the clock
     info.compress_type, info.external_attr = compression, 0o600 << 16
     with archive.open(info, "w", force_zip64=True) as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
@@ -97,13 +97,13 @@ def _write_entry(archive: zipfile.ZipFile, name: str, array: np.ndarray, compres
 
 
 def recognize(path: Path) -> bool:
-    """Whether a file is a zip archive with our header."""
+    """Return whether a file is a zip archive with our header."""
     names = zip_names(path)
     return names is not None and "header.npy" in names
 
 
 def zip_names(path: Path) -> list[str] | None:
-    """Entries of a zip archive; None for something else or a damaged one."""
+    """Return the entries of a zip archive; None for any other or a damaged file."""
     if not path.is_file() or not zipfile.is_zipfile(path):
         return None
     try:
@@ -116,10 +116,10 @@ def zip_names(path: Path) -> list[str] | None:
 
 
 def read(path: Path, request: Request | None = None) -> EpisodeStream:
-    """Read what ``write`` wrote; arrays that were not compressed are mapped from the file.
+    """Read a file written by ``write``; uncompressed arrays are memory-mapped.
 
     Raises:
-        DemoFormatError: the file is missing, empty, truncated, altered, of another kind, or of a newer version.
+        DemoFormatError: the file is missing, empty, truncated, altered, of another format, or of a newer version.
     """
     path = Path(path)
     _check_beginning(path)
@@ -142,7 +142,7 @@ def read(path: Path, request: Request | None = None) -> EpisodeStream:
 
 def _check_beginning(path: Path) -> None:
     if not path.is_file():
-        raise DemoFormatError(f"{path} is not a file; check the path, or see `ganq-irl demos list` for what is shipped")
+        raise DemoFormatError(f"{path} is not a file; check the path, or see `ganq-irl demos list` for what is included")
     with open(path, "rb") as file:
         beginning = file.read(8)
     if not beginning:
@@ -150,7 +150,7 @@ def _check_beginning(path: Path) -> None:
     if beginning.startswith(b"\x80"):
         raise DemoFormatError(f"{path} is a pickle, which could run code and is never opened; export it as arrays to .npz")
     if not beginning.startswith(b"PK\x03\x04"):
-        raise DemoFormatError(f"{path} is not an .npz file (it begins with {beginning!r}); give a file written by ganq-irl")
+        raise DemoFormatError(f"{path} is not an .npz file (it starts with {beginning!r}); give a file written by ganq-irl")
 
 
 def _read_arrays(path: Path) -> Arrays:
@@ -160,7 +160,7 @@ def _read_arrays(path: Path) -> Arrays:
 
 
 def load_arrays(path: Path, wanted: Collection[str] | None = None) -> Arrays:
-    """Arrays of an .npz file by the names of their entries, mapped where they lie uncompressed; all, or those ``wanted``."""
+    """Return the arrays of an .npz file by name, memory-mapped if uncompressed; all of them, or those in ``wanted``."""
     arrays: Arrays = {}
     with np.load(path, allow_pickle=False) as entries, open(path, "rb") as file:
         for entry in entries.files:
@@ -172,11 +172,11 @@ def load_arrays(path: Path, wanted: Collection[str] | None = None) -> Arrays:
 
 
 def _mapped(info: zipfile.ZipInfo, file: BinaryIO, path: Path) -> np.ndarray | None:
-    """An entry as a memory map; None where it is small, compressed, or in Fortran's order."""
+    """Return an entry as a memory map; None if it is small, compressed, or in Fortran order."""
     if info.compress_type != zipfile.ZIP_STORED or info.file_size < MAPPED_BYTES:
         return None
     file.seek(info.header_offset)
-    local = file.read(30)  # the local header: its last two numbers are the lengths of the name and of the extra field
+    local = file.read(30)  # the local header ends with the lengths of the name and of the extra field
     file.seek(info.header_offset + 30 + int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little"))
     shape, fortran_order, dtype = read_array_header(file)
     if fortran_order or dtype.kind not in NUMERIC:
@@ -185,7 +185,7 @@ def _mapped(info: zipfile.ZipInfo, file: BinaryIO, path: Path) -> np.ndarray | N
 
 
 def read_array_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, order and dtype at the beginning of a ``.npy`` entry."""
+    """Return the shape, order and dtype from the header of a ``.npy`` entry."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"array format {version}, expected 1.0 or 2.0")
@@ -194,30 +194,30 @@ def read_array_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 def _check_declared(archive: zipfile.ZipFile, path: Path) -> None:
-    """Look at names, dtypes and sizes before any array is allocated."""
+    """Check names, dtypes and sizes before any array is allocated."""
     infos = archive.infolist()
     names = [info.filename.removesuffix(".npy") for info in infos]
     if missing := sorted(_REQUIRED.difference(names)):
         raise DemoFormatError(
-            f"{path} is not a demonstration file of ganq-irl: it lacks {missing} and holds {sorted(names)[:12]}. Arrays of "
-            "another library: build Trajectory objects from them and use save_demonstrations"
+            f"{path} is not a demonstration file of ganq-irl: it lacks {missing} and holds {sorted(names)[:12]}. For arrays "
+            "of another library, build Trajectory objects from them and use save_demonstrations"
         )
     if len(set(names)) != len(names):
-        raise DemoFormatError(f"{path} was altered: it holds an entry twice; copy or record it again")
+        raise DemoFormatError(f"{path} was altered: it has a duplicate entry; copy or record it again")
     check_entries(archive, path)
 
 
 def check_entries(archive: zipfile.ZipFile, path: Path, wanted: Collection[str] | None = None, kinds: str = NUMERIC) -> None:
-    """Raise unless every entry (or those ``wanted``) is a plain array of those ``kinds`` that is no larger than it may be.
+    """Raise unless every entry (or those in ``wanted``) is a plain array of the given dtype ``kinds`` and of valid size.
 
     Raises:
-        DemoFormatError: naming the entry.
+        DemoFormatError: the message names the entry.
     """
     infos = [i for i in archive.infolist() if wanted is None or i.filename.removesuffix(".npy") in wanted]
     if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
         raise DemoFormatError(f"{path} uses a compression that numpy does not write; save it again with numpy or ganq-irl")
     unpacking = [info for info in infos if info.compress_type != zipfile.ZIP_STORED or info.file_size < MAPPED_BYTES]
-    check_zip(archive, path, unpacking)  # one at a time is copied, where it is not in C's order
+    check_zip(archive, path, unpacking)  # arrays that are not in C order are copied, one at a time
     for info in infos:
         _check_array_header(archive, info, path, kinds)
 
@@ -230,17 +230,17 @@ def _check_array_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: P
                 f"{path}: entry {info.filename} holds {dtype} values; only plain numbers are read (objects could run code)"
             )
         if file.tell() + math.prod(shape) * dtype.itemsize != info.file_size:
-            raise DemoFormatError(f"{path} was altered: entry {info.filename} declares {shape} but has another size")
+            raise DemoFormatError(f"{path} was altered: entry {info.filename} declares {shape}, but has another size")
 
 
 def _check_header(header: Any, path: Path) -> str:
-    """Take format, version and checksum out of the header, and return the checksum."""
+    """Check the format and version in the header, and return the checksum."""
     if not isinstance(header, dict) or header.pop("format", None) != MAGIC:
-        raise DemoFormatError(f"{path} is not a demonstration file of ganq-irl (its header says something else)")
+        raise DemoFormatError(f"{path} is not a demonstration file of ganq-irl (its header names another format)")
     version = header.pop("version", None)
     if not isinstance(version, int) or version > VERSION:
         raise DemoFormatError(
             f"{path} has format version {version}, this ganq-irl reads up to {VERSION}; upgrade ganq-irl, or save the file "
-            "again with the version at hand"
+            "again with this version"
         )
     return str(header.pop("checksum", ""))

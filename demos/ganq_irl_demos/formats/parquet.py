@@ -1,4 +1,4 @@
-"""Parquet files with a row for each transition: numbers, or lists of them, in columns."""
+"""Parquet files with one row per transition: columns of numbers, or of lists of numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHAPE = b"shape"
 
 
 def recognize(path: Path) -> bool:
-    """Whether a file begins as Parquet does."""
+    """Return whether a file starts with the Parquet signature."""
     return path.is_file() and _first_bytes(path) == b"PAR1"
 
 
@@ -39,7 +39,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
     """Read the columns that are fields of transitions; others are not decoded.
 
     Raises:
-        DemoFormatError: damaged, or a column that holds no numbers.
+        DemoFormatError: the file is damaged, or a column is not numeric.
     """
     file, note = open_parquet(path)
     found = find_columns(file.schema_arrow.names, request.columns, str(path))
@@ -47,10 +47,10 @@ def read(path: Path, request: Request) -> EpisodeStream:
 
 
 def open_parquet(path: Path) -> tuple[Any, Note | None]:
-    """A Parquet file whose declared size is bearable, and our note in it.
+    """Open a Parquet file after checking its declared size; return it and our note in it.
 
     Raises:
-        DemoFormatError: it is damaged or too large.
+        DemoFormatError: the file is damaged or too large.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -62,16 +62,16 @@ def open_parquet(path: Path) -> tuple[Any, Note | None]:
         file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True, read_dictionary=texts)
     except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or write it again") from error
-    check_size(path, largest)  # rows are read a row group at a time
+    check_size(path, largest)  # rows are read one row group at a time
     text = (file.metadata.metadata or {}).get(KEY.encode())
     return file, None if text is None else Note.from_json(text, str(path))
 
 
 def read_blocks(paths: list[Path], found: dict[str, list[str]]) -> Iterator[Block]:
-    """Rows of files, one after the other.
+    """Yield the rows of several files in order.
 
     Raises:
-        DemoFormatError: damaged, or a column that holds no numbers.
+        DemoFormatError: a file is damaged, or a column is not numeric.
     """
     import pyarrow as pa
 
@@ -79,7 +79,7 @@ def read_blocks(paths: list[Path], found: dict[str, list[str]]) -> Iterator[Bloc
     rows = 0
     for path in paths:
         file, _ = open_parquet(path)
-        # a column such as `a.b` would be taken for the field b of a struct a
+        # pyarrow would take the column `a.b` for the field b of a struct a
         try:
             for batch in file.iter_batches(BLOCK_ROWS, columns=[n for n in file.schema_arrow.names if n in wanted]):
                 for name in needed_columns(found):
@@ -94,17 +94,17 @@ def read_blocks(paths: list[Path], found: dict[str, list[str]]) -> Iterator[Bloc
 
 
 def needed_columns(found: dict[str, list[str]]) -> set[str]:
-    """Columns of which no value may be missing: all but rewards, which nobody learns from."""
+    """Return the columns without missing values allowed: all but rewards, which no learner uses."""
     return {name for field, columns in found.items() if field != "rewards" for name in columns}
 
 
 def require_values(column: pa.Array, name: str, source: str, first_row: int = 0) -> None:
-    """Raise where a value is missing, also inside lists: what lies under a mask is no number.
+    """Raise if a value is missing, also inside lists. The memory of a masked value does not hold a valid number.
 
     Raises:
-        DemoFormatError: naming the column and the row, counted from 0.
+        DemoFormatError: the message names the column and the row, counted from 0.
     """
-    each = 1  # values of a row
+    each = 1  # values per row
     while True:
         if column.null_count:
             missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
@@ -125,10 +125,10 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def to_numpy(column: pa.Array, field: pa.Field, source: str) -> np.ndarray:
-    """A column of numbers (or of words) as ``(rows,)``, or one of lists of equally many numbers as ``(rows, ...)``.
+    """Convert a column of numbers (or strings) to ``(rows,)``, or one of equally long lists to ``(rows, ...)``.
 
     Raises:
-        DemoFormatError: structs or ragged lists.
+        DemoFormatError: the column holds structs or ragged lists.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -140,9 +140,9 @@ def to_numpy(column: pa.Array, field: pa.Field, source: str) -> np.ndarray:
             raise DemoFormatError(f"{source}: column {field.name!r} holds lists of different lengths, expected one shape")
         shape, column = (*shape, len(values) // max(rows, 1)), values
     kind = column.type
-    if pa.types.is_dictionary(kind):  # categories of pandas
+    if pa.types.is_dictionary(kind):  # pandas categories
         longest = pc.max(pc.binary_length(column.dictionary)).as_py() if pa.types.is_string(column.dictionary.type) else 8
-        check_size(Path(source), COPIES * 4 * (longest or 1) * len(column))  # numpy pads texts, at four bytes a letter
+        check_size(Path(source), COPIES * 4 * (longest or 1) * len(column))  # numpy pads strings, four bytes per character
         column = column.dictionary_decode()
         kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -168,10 +168,10 @@ def _even(column: pa.Array, length: int) -> bool:
 
 
 def write(stream: EpisodeStream, path: Path) -> None:
-    """Write a row for each transition, and what rows cannot say in the metadata of the file.
+    """Write one row per transition, and everything else into the metadata of the file.
 
     Raises:
-        InvalidDemonstrations: a trajectory without transitions, or not sound.
+        InvalidDemonstrations: a trajectory has no transitions or is malformed.
     """
     note = Note.of(stream)
     with replacing_file(path) as scratch:
@@ -179,7 +179,7 @@ def write(stream: EpisodeStream, path: Path) -> None:
 
 
 def write_rows(path: Path, blocks: Iterator[Block], note: Note) -> None:
-    """Write blocks of rows as row groups; the note, complete once they are through, goes into the footer."""
+    """Write blocks of rows as row groups, then the note, which is complete by then, into the footer."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,7 +1,7 @@
-"""The unpacked size of a Parquet file, read from its footer and the headers of its pages (Thrift's compact protocol).
+"""Unpacked size of a Parquet file, from its footer and page headers (Thrift's compact protocol).
 
-pyarrow's own accessors end the process, by an exception of C++ that nobody catches, where the statistics of a column are
-damaged. Pages are looked at one by one, since nothing binds them to what the footer says of their sizes.
+pyarrow's own accessors abort the process with an uncaught C++ exception if the statistics of a column are damaged. Every
+page header is read, since pages need not have the sizes that the footer declares.
 """
 
 from __future__ import annotations
@@ -13,47 +13,47 @@ from typing import Any, BinaryIO
 MAGIC = b"PAR1"
 LARGEST_FOOTER = 64 << 20
 HEADER_BYTES = 1 << 14
-"""Bytes in which the header of a page ends."""
+"""Maximum size of a page header in bytes."""
 
 VALUE_BYTES = 8
 _MAX_DEPTH = 16
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 _INTEGERS = (4, 5, 6)
-_ROW_GROUPS, _COLUMNS, _COLUMN_METADATA = 4, 1, 3  # fields of FileMetaData, RowGroup, ColumnChunk
-_NUM_VALUES, _COMPRESSED_SIZE, _DATA_OFFSET, _DICTIONARY_OFFSET = 5, 7, 9, 11  # of ColumnMetaData
-_PAGE_UNPACKED, _PAGE_PACKED = 2, 3  # of PageHeader
+_ROW_GROUPS, _COLUMNS, _COLUMN_METADATA = 4, 1, 3  # fields of FileMetaData, RowGroup and ColumnChunk
+_NUM_VALUES, _COMPRESSED_SIZE, _DATA_OFFSET, _DICTIONARY_OFFSET = 5, 7, 9, 11  # fields of ColumnMetaData
+_PAGE_UNPACKED, _PAGE_PACKED = 2, 3  # fields of PageHeader
 
 
 def declared_values(path: Path) -> list[int]:
-    """Values in all columns of each row group.
+    """Return the number of values in all columns of each row group.
 
     Raises:
-        ValueError: the footer is missing, too large, or no metadata.
-        LookupError: it is cut short.
+        ValueError: the footer is missing, too large, or malformed.
+        LookupError: the footer is cut short.
     """
     with open(path, "rb") as file:
         return [sum(map(_values, columns)) for columns in _row_groups(file)]
 
 
 def largest_row_group(path: Path) -> int:
-    """Bytes that decoding the largest row group takes at most: its values, and in each column a page and its dictionary.
+    """Return an upper bound on the bytes needed to decode a row group: its values, and a page and dictionary per column.
 
     Raises:
-        ValueError: the footer is missing, too large, or no metadata; or a page is larger than its column.
-        LookupError: it is cut short.
+        ValueError: the footer is missing, too large, or malformed; or a page is larger than its column.
+        LookupError: the footer is cut short.
     """
     with open(path, "rb") as file:
         return max((sum(_bytes(file, column) for column in columns) for columns in _row_groups(file)), default=0)
 
 
 def _row_groups(file: BinaryIO) -> list[list[dict[int, Any]]]:
-    """The metadata of the columns in each row group."""
+    """Return the metadata of the columns in each row group."""
     end = file.seek(0, 2)
     file.seek(max(0, end - 8))
     tail = file.read(8)
     size = int.from_bytes(tail[:4], "little")
     if tail[4:] != MAGIC or size > min(LARGEST_FOOTER, end - 8):
-        raise ValueError("no footer of Parquet at its end")
+        raise ValueError("no Parquet footer at the end")
     file.seek(end - 8 - size)
     metadata = _Reader(file.read(size)).struct()
     return [[column[_COLUMN_METADATA] for column in group.get(_COLUMNS, ())] for group in metadata.get(_ROW_GROUPS, ())]
@@ -62,7 +62,7 @@ def _row_groups(file: BinaryIO) -> list[list[dict[int, Any]]]:
 def _values(column: Any) -> int:
     count = column[_NUM_VALUES]
     if not isinstance(count, int) or count < 0:
-        raise ValueError("a column with less than no values")
+        raise ValueError("a column with a negative number of values")
     return count
 
 
@@ -72,7 +72,7 @@ def _bytes(file: BinaryIO, column: Any) -> int:
 
 
 def _page_sizes(file: BinaryIO, column: Any) -> Iterator[int]:
-    """Bytes that each page of a column unpacks to."""
+    """Yield the unpacked size of each page of a column in bytes."""
     place = min(offset for offset in (column[_DATA_OFFSET], column.get(_DICTIONARY_OFFSET, 0)) if offset > 0)
     end = place + column[_COMPRESSED_SIZE]
     while place < end:
@@ -87,7 +87,7 @@ def _page_sizes(file: BinaryIO, column: Any) -> Iterator[int]:
 
 
 class _Reader:
-    """Thrift's compact protocol: a struct as a dict of its fields by their numbers."""
+    """Reader of Thrift's compact protocol. A struct becomes a dict from field IDs to values."""
 
     def __init__(self, content: bytes) -> None:
         self.content, self.place = content, 0
@@ -116,7 +116,7 @@ class _Reader:
         if kind == _STRUCT:
             return self.struct(depth + 1)
         if kind == _MAP:
-            raise ValueError("a map, of which Parquet has none")
+            raise ValueError("a map, which Parquet never uses")
         raise ValueError(f"a value of the unknown kind {kind}")
 
     def _count(self, short: int) -> int:
@@ -127,7 +127,7 @@ class _Reader:
 
     def _skip(self, size: int) -> None:
         if size > len(self.content) - self.place:
-            raise ValueError("a text longer than the file")
+            raise ValueError("a string longer than the file")
         self.place += size
 
     def _integer(self) -> int:
@@ -143,7 +143,7 @@ class _Reader:
             if byte < 128:
                 return number
             if shift > 63:
-                raise ValueError("a number of more than 64 bits")
+                raise ValueError("an integer of more than 64 bits")
 
     def _byte(self) -> int:
         byte = self.content[self.place]

@@ -1,4 +1,4 @@
-"""Replay buffers that Stable-Baselines3 saved. They are pickles: opening one runs whatever code is in it."""
+"""Replay buffers saved by Stable-Baselines3. They are pickles: opening one runs any code in it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def recognize(path: Path) -> bool:
-    """Whether a file begins as pickles do."""
+    """Return whether a file starts like a pickle."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:
@@ -31,10 +31,10 @@ def recognize(path: Path) -> bool:
 
 
 def read(path: Path, request: Request) -> EpisodeStream:
-    """Read a buffer of one or several environments, oldest transition first; actions are turned back to the environment's.
+    """Read a buffer of one or more environments from its oldest transition, with actions in the environment's range.
 
     Raises:
-        DemoFormatError: without ``trust``, or no replay buffer.
+        DemoFormatError: ``trust`` is false, or the file is not a replay buffer.
     """
     if not request.trust:
         raise DemoFormatError(
@@ -50,15 +50,15 @@ def read(path: Path, request: Request) -> EpisodeStream:
 
 
 def unpickled(path: Path, kind: type[T]) -> T:
-    """An object that Stable-Baselines3 pickled: only for files that the user trusts, since this runs what is in them.
+    """Unpickle an object saved by Stable-Baselines3. Use it only for files that the user trusts, since this runs their code.
 
     Raises:
         DemoFormatError: it cannot be unpickled, or is of another class.
-        ReadLimitExceeded: it is larger than what may be read.
+        ReadLimitExceeded: it is larger than the read limit.
     """
     from stable_baselines3.common.save_util import load_from_pkl
 
-    check_size(path, 2 * path.stat().st_size)  # the bytes of an array, and the array
+    check_size(path, 2 * path.stat().st_size)  # the bytes of an array, and the array itself
     try:
         found = load_from_pkl(path)
     except Exception as error:  # unpickling may raise anything
@@ -78,14 +78,14 @@ def _blocks(buffer: Any) -> Iterator[Block]:
     order = np.arange(buffer.buffer_size if buffer.full else buffer.pos)
     order = np.roll(order, -buffer.pos) if buffer.full else order
     if buffer.optimize_memory_usage and buffer.full:
-        order = order[:-1]  # the newest transition's next observation has overwritten the oldest one
+        order = order[:-1]  # the oldest transition has overwritten the newest one's next observation
     for env in range(buffer.n_envs):
         for start in range(0, len(order), BLOCK_ROWS):
             yield _block(buffer, order[start : start + BLOCK_ROWS], env, newest=order[-1])
 
 
 def _block(buffer: Any, rows: np.ndarray, env: int, newest: int) -> Block:
-    """Rows of one environment; its ``newest`` row is cut off from the rows of the next environment."""
+    """Return rows of one environment. Its ``newest`` row is cut off from the rows of the next environment."""
     timeouts = buffer.timeouts[rows, env].astype(bool)
     ended = buffer.dones[rows, env].astype(bool)
     block: Block = {
@@ -112,7 +112,7 @@ def _next_observations(buffer: Any, rows: np.ndarray, env: int) -> Block:
 
 
 def _executed(actions: np.ndarray, space: spaces.Space) -> np.ndarray:
-    """Off-policy algorithms store Box actions scaled to −1 to 1."""
+    """Unscale Box actions, which off-policy algorithms store in −1 to 1."""
     if not isinstance(space, spaces.Box):
         return actions
     return (space.low + 0.5 * (actions + 1) * (space.high - space.low)).astype(actions.dtype)

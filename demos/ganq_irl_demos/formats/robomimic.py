@@ -1,4 +1,4 @@
-"""HDF5 as robomimic has it: ``data/demo_<i>``, ``obs/<key>``, ``next_obs/<key>``, ``actions``, ``rewards``, ``dones``."""
+"""robomimic's HDF5: ``data/demo_<i>`` with ``obs/<key>``, ``next_obs/<key>``, ``actions``, ``rewards`` and ``dones``."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from ganq_irl_demos.tables.boundaries import Block
 from ganq_irl_demos.tables.tables import rows_of, sound_episodes, table_stream
 
 MAX_DEMOS, MAX_NAME = 1 << 16, 1 << 10
-"""Names in a mask, and bytes of a name."""
+"""Maximum number of names in a mask, and of bytes in a name."""
 
 FLAT = "flat"
-"""Key of observations that are no Dict, as robomimic calls them."""
+"""robomimic's key for observations that are not a Dict."""
 
 
 def recognize(path: Path) -> bool:
-    """Whether an HDF5 file has episodes under ``data``."""
+    """Return whether an HDF5 file has episodes under ``data``."""
     if not is_hdf5(path) or "data" not in top_names(path):
         return False
     with opened(path) as file:
@@ -52,13 +52,13 @@ def recognize(path: Path) -> bool:
 def read(path: Path, request: Request) -> EpisodeStream:
     """Read one episode at a time.
 
-    Observations become a Dict of the keys; one array where there is one key, or where the environment has one (the keys that
-    ``--columns observations=...`` names, or all, end to end). A mask chooses demos. ``states`` and models are not read.
+    Several keys become a Dict observation, and a single key one array. If the environment has a Box, keys are concatenated.
+    ``--columns observations=...`` chooses them; a mask chooses demos. ``states`` and models are not read.
 
     Raises:
         MissingDependency: h5py is not installed.
-        ConfigurationError: a mask that the file does not have.
-        DemoFormatError: damaged, objects or links, a key that is not there, or a demo that the mask names.
+        ConfigurationError: an unknown mask.
+        DemoFormatError: the file is damaged, holds objects or links, or lacks a key or a demo that the mask names.
     """
     with opened(path) as file:
         data = group(file, "data", path)
@@ -94,7 +94,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
 
 
 def _chosen(known: list[str], masks: dict[str, list[str]], mask: str | None, path: Path) -> list[str]:
-    """The demos that a mask names, in the order of the file; all without a mask."""
+    """Return the demos that a mask names, in the order of the file; all of them without a mask."""
     if mask is None:
         return known
     if mask not in masks:
@@ -104,7 +104,7 @@ def _chosen(known: list[str], masks: dict[str, list[str]], mask: str | None, pat
     if lacking := sorted(set(masks[mask]) - set(known), key=_natural):
         raise DemoFormatError(
             f"{path}: mask/{mask} names {', '.join(lacking[:3])}, which the file lacks ({len(lacking)} demos); was it "
-            "copied in part?"
+            "copied only in part?"
         )
     return [name for name in known if name in set(masks[mask])]
 
@@ -119,23 +119,23 @@ def _mask_remarks(known: list[str], masks: dict[str, list[str]]) -> Iterator[str
 
 
 def _count_remarks(data: Any, known: list[str], path: Path) -> Iterator[str]:
-    """What the numbers of demos and of their rows say of lost ones."""
+    """Yield remarks if the numbering of the demos or their numbers of rows show that some are lost."""
     numbered = [int(number[0]) for name in known if (number := re.search(r"[0-9]{1,18}$", name))]
     if numbered and (lost := sorted(set(range(min(numbered[-1], 1_000_000))) - set(numbered))):
-        yield f"its demos are numbered up to {numbered[-1]}, but {len(lost)} are missing, the first of them demo_{lost[0]}"
+        yield f"its demos are numbered up to {numbered[-1]}, but {len(lost)} are missing, the first one is demo_{lost[0]}"
     for name in known:
         demo = group(data, name, path)
         rows, promised = len(numbers(demo, "actions", path)) if "actions" in demo else None, demo.attrs.get("num_samples")
         if rows is not None and isinstance(promised, int | np.integer) and promised != rows:
-            yield f"{name} speaks of {promised} rows, but holds {rows}; was it cut?"
+            yield f"{name} declares {promised} rows, but holds {rows}; was it truncated?"
             return
 
 
 def read_masks(file: Any, path: Path) -> dict[str, list[str]]:
-    """Names of the demos that each mask chooses.
+    """Return the names of the demos that each mask chooses.
 
     Raises:
-        DemoFormatError: a mask that is no list of names, or too large.
+        DemoFormatError: a mask is not a list of names, or too large.
     """
     import h5py
 
@@ -146,7 +146,7 @@ def read_masks(file: Any, path: Path) -> dict[str, list[str]]:
         found = member(folder, name, path)
         texts = isinstance(found, h5py.Dataset) and found.ndim == 1 and h5py.check_string_dtype(found.dtype) is not None
         if not texts or found.size > MAX_DEMOS or found.dtype.itemsize > MAX_NAME or found.external or found.is_virtual:
-            raise DemoFormatError(f"{path}: mask/{name} is no list of names of demos; copy or write the file again")
+            raise DemoFormatError(f"{path}: mask/{name} is not a list of demo names; copy or write the file again")
         masks[name] = [_demo_name(found[index], name, path) for index in range(found.size)]  # one by one: each may be huge
     return masks
 
@@ -154,7 +154,7 @@ def read_masks(file: Any, path: Path) -> dict[str, list[str]]:
 def _demo_name(value: Any, mask: str, path: Path) -> str:
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     if len(text) > MAX_NAME:
-        raise DemoFormatError(f"{path}: mask/{mask} names a demo in {len(text)} characters; copy or write the file again")
+        raise DemoFormatError(f"{path}: mask/{mask} names a demo with {len(text)} characters; copy or write the file again")
     return text
 
 
@@ -183,7 +183,7 @@ def _env_id(text: str | None) -> str | None:
         raise
     except (ValueError, RecursionError, AttributeError):
         return None
-    return name if isinstance(name, str) and name in gym.registry else None  # others are names of robosuite's
+    return name if isinstance(name, str) and name in gym.registry else None  # other names are robosuite's
 
 
 def _episode(demo: Any, keys: list[str], joined: bool, index: int, path: Path) -> Block:
@@ -208,16 +208,16 @@ def _episode(demo: Any, keys: list[str], joined: bool, index: int, path: Path) -
             block[field] = stored[field, ""][()]
     rows = {len(array) if array.ndim else 0 for array in block.values()}
     if len(rows) != 1:
-        raise DemoFormatError(f"{path}: {demo.name} has fields of {sorted(rows)} rows; expected one row for each transition")
+        raise DemoFormatError(f"{path}: {demo.name} has fields of {sorted(rows)} rows; expected one row per transition")
     return {**block, "episode": np.full(rows.pop(), index, np.int64)}
 
 
 def write(stream: EpisodeStream, path: Path) -> None:
-    """Write one group an episode, and what groups cannot say in the data set ``ganq_irl``.
+    """Write one group per episode, and everything else into the dataset ``ganq_irl``.
 
     Raises:
         MissingDependency: h5py is not installed.
-        InvalidDemonstrations: a trajectory without transitions, or not sound.
+        InvalidDemonstrations: a trajectory has no transitions or is malformed.
     """
     note = Note.of(stream)
     with replacing_hdf5(path) as (file, disk):

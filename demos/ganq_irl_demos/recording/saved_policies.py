@@ -56,7 +56,7 @@ class TrustedPolicy:
 
 
 def is_saved_policy(source: str) -> bool:
-    """Whether a source is a zip or on the hub, rather than ``module:function``."""
+    """Return whether a source is a zip or on the hub, rather than ``module:function``."""
     return hub.is_hub(source) or source.lower().endswith(".zip")
 
 

@@ -143,7 +143,7 @@ def _trajectories(pieces: list[Block], horizon: int | None, ordered: bool) -> It
 
 
 def _end(block: Block, horizon: int | None) -> tuple[bool, bool]:
-    """Whether the task or something else ended an episode, from what its last row says."""
+    """Return whether the task or something else ended an episode, from what its last row says."""
     flags = {name: bool(block[name][-1].any()) for name in ("terminated", "truncated", "dones") if name in block}
     at_limit = rows_in(block) == horizon
     if "terminated" in flags:

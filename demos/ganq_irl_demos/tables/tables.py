@@ -115,7 +115,7 @@ def _usual_columns(names: list[str], base: str, field: str) -> dict[str, list[st
 
 
 def is_numbered(name: str) -> bool:
-    """Whether a column is one of several that make up a field, by its name."""
+    """Return whether a column is one of several that make up a field, by its name."""
     return _INDEXED.match(name) is not None
 
 

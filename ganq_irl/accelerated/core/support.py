@@ -71,7 +71,7 @@ def reasons_of_optimizer(optimizer: torch.optim.Optimizer, parameters: Iterable[
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether anything is called when the module runs forward or backward."""
+    """Return whether anything is called when the module runs forward or backward."""
     return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
 
 

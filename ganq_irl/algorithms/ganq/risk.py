@@ -48,7 +48,7 @@ class Risk:
 
     @property
     def is_neutral(self) -> bool:
-        """Whether it is the mean."""
+        """Return whether it is the mean."""
         return self.name == "mean" or (self.name == "cvar" and self.level == 1.0)
 
     def __call__(self, samples: Tensor) -> Tensor:

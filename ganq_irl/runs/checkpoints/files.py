@@ -132,7 +132,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _is_log(manifest: Mapping[str, Any]) -> bool:
-    """Whether what is said of the log is what ``logs.py`` wrote; runs without one say nothing."""
+    """Return whether what is said of the log is what ``logs.py`` wrote; runs without one say nothing."""
     iterations, events = manifest.get("iterations", 0), manifest.get("events", {})
     return (
         isinstance(iterations, int)

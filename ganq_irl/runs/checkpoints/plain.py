@@ -65,7 +65,7 @@ def to_plain(value: Any) -> Any:
 
 
 def is_constant(value: Any) -> bool:
-    """Whether an object cannot change while a program runs, so that it need not be stored where it is built alike."""
+    """Return whether an object cannot change while a program runs, so that it need not be stored where it is built alike."""
     is_frozen = dataclasses.is_dataclass(value) and value.__dataclass_params__.frozen  # type: ignore[union-attr]
     is_function = isinstance(value, types.FunctionType) and value.__closure__ is None
     return is_frozen or is_function or isinstance(value, _CONSTANTS)

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, read by the hub's own client from its cache; no network is asked."""
+"""Datasets of the Hugging Face hub, read by the hub's own client from its cache; no network is asked."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_a_mask_chooses_episodes(recorded, told, tmp_path):
     assert any("all 3 demos were read" in remark and "train (2), valid (1)" in remark for remark in remarks)
     with pytest.raises(ConfigurationError, match="no mask is called 'trian'; did you mean 'train'"):
         load(f"{path}#trian", **told)
-    with pytest.raises(ConfigurationError, match=r"of the format npz, which has no masks; only robomimic"):
+    with pytest.raises(ConfigurationError, match=r"has the format npz, which has no masks; only robomimic"):
         load(f"{save_demonstrations(recorded, tmp_path / 'own.npz')}#train")
     with pytest.raises(ConfigurationError, match="no masks"):
         load("pendulum#train")
@@ -83,7 +83,7 @@ def test_lost_demos_and_rows_are_said(recorded, told, tmp_path):
         del file["data/demo_1"]
         file["data/demo_2"].attrs["num_samples"] = STEPS + 1
     _, remarks = load(path, **told)
-    assert "its demos are numbered up to 2, but 1 are missing, the first of them demo_1" in remarks
+    assert "its demos are numbered up to 2, but 1 are missing, the first one is demo_1" in remarks
     assert "demo_2 speaks of 201 rows, but holds 200; was it cut?" in remarks
 
 
@@ -96,7 +96,7 @@ def test_a_mask_in_a_table_of_sets_is_found_beside_it(recorded, told, tmp_path):
 def test_the_order_of_joined_keys_is_said(recorded, told, tmp_path):
     path = as_robomimic(recorded, tmp_path)
     demos, remarks = load(path, **told)
-    assert any("keys angle, speed, joined in this order (alphabetical)" in remark for remark in remarks)
+    assert any("keys angle, speed, concatenated in this order (alphabetical)" in remark for remark in remarks)
     asked, remarks = load(path, **told, columns={"observations": ["speed", "angle"]})
     np.testing.assert_array_equal(asked[0].observations, demos[0].observations[:, [2, 0, 1]])
     assert not any("joined" in remark for remark in remarks)
@@ -106,7 +106,7 @@ def test_the_order_of_joined_keys_is_said(recorded, told, tmp_path):
 def test_keys_of_too_many_numbers_are_listed(write, recorded, told, tmp_path):
     path = write(recorded, tmp_path)
     narrow = {**told, "observation_space": BOX}
-    with pytest.raises(DemoFormatError, match=r"are 3 numbers a step together, but the environment has 2 .*--columns obs"):
+    with pytest.raises(DemoFormatError, match=r"have 3 numbers per step in total, but .* has 2 .*--columns obs"):
         load(path, **narrow)
 
 
@@ -158,7 +158,7 @@ NESTED = spaces.Dict({"a": spaces.Dict({"b": BOX}), "c": spaces.Discrete(3)})
 
 def test_parts_of_a_nested_or_spoken_observation(tmp_path):
     nested = odd_minari(tmp_path / "1", NESTED, {"a": {"b": ROWS}, "c": [0] * 6})
-    with pytest.raises(DemoFormatError, match=r"'a.b' lies in a nested Dict; choose with --columns .* from: a.b, c"):
+    with pytest.raises(DemoFormatError, match=r"'a.b' is in a nested Dict; choose with --columns .* from: a.b, c"):
         load(nested)
     one, _ = load(nested, columns={"observations": ["a.b"]})
     np.testing.assert_array_equal(one[0].observations, ROWS)
@@ -184,7 +184,7 @@ def test_the_file_of_a_minari_data_set_stands_for_its_folder(recorded, tmp_path)
     file = folder / "data" / "main_data.hdf5"
     assert len(load(file)[0]) == EPISODES
     alone = file.rename(tmp_path / "main_data.hdf5")
-    with pytest.raises(DemoFormatError, match=r"as Minari keeps them, but not its metadata.json.*give the folder"):
+    with pytest.raises(DemoFormatError, match=r"in Minari's layout.*give the folder"):
         load(alone)
 
 
@@ -203,5 +203,5 @@ def test_a_mask_that_is_no_list_of_names_is_refused(kind, recorded, told, tmp_pa
             file["mask"].create_dataset("odd", data=["x" * 5000], dtype=h5py.string_dtype())
         else:
             file["mask"].create_dataset("odd", (1 << 40,), dtype="S8", chunks=(1024,))
-    with pytest.raises(DemoFormatError, match=r"mask/odd (is no list|names a demo in 5000|is a link)"):
+    with pytest.raises(DemoFormatError, match=r"mask/odd (is not a list|names a demo with 5000|is an external)"):
         load(path, **told)

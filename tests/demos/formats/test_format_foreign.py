@@ -76,7 +76,7 @@ def test_minari_from_its_store_by_id(recorded, tmp_path, monkeypatch):
     assert copy.env_spec.id == ENV
     with pytest.raises(DemoFormatError, match=r"is not in Minari's store .* demos import minari:no/such-v0 --download"):
         load_demonstrations("minari:no/such-v0")
-    with pytest.raises(ConfigurationError, match="is no id"):
+    with pytest.raises(ConfigurationError, match="is not the ID"):
         load_demonstrations("minari:../../etc-v0")
 
 
@@ -198,7 +198,7 @@ def test_converting_tells_what_was_done_and_overwrites_nothing(recorded, told, t
     assert same(load_demonstrations(out), load_demonstrations(source, **told))
     with pytest.raises(ConfigurationError, match="exists"):
         convert_demonstrations(source, out)
-    with pytest.raises(DemoFormatError, match="is read only; written are: npz"):
+    with pytest.raises(DemoFormatError, match="is read-only; use one of: npz"):
         convert_demonstrations(source, tmp_path / "x", write_as="replay-buffer")
     guessed = convert_demonstrations(source, tmp_path / "guessed.npz")
     assert "spaces were taken from its numbers" in guessed.notes[0]

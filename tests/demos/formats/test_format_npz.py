@@ -179,7 +179,7 @@ def test_an_entry_given_twice_is_refused(tmp_path):
     path = save_demonstrations(make_demos(), tmp_path / "twice.npz")
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("actions.npy", archive.read("actions.npy"))
-    with pytest.raises(DemoFormatError, match=r"twice\.npz was altered: it holds an entry twice"):
+    with pytest.raises(DemoFormatError, match=r"twice\.npz was altered: it has a duplicate entry"):
         load_demonstrations(path)
 
 

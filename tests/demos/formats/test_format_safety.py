@@ -73,7 +73,7 @@ def test_objects_and_links_in_hdf5_are_refused(name, tmp_path, hdf5):
         file["actions"] = np.ones((5, 1), np.float32)
     planted = {
         "object values": lambda file: file.create_dataset(place, data=[b"x"] * 5, dtype=hdf5.string_dtype()),
-        "is a link to elsewhere": lambda file: file.__setitem__(place, hdf5.ExternalLink(str(other), "actions")),
+        "is an external or soft link": lambda file: file.__setitem__(place, hdf5.ExternalLink(str(other), "actions")),
         "another file": lambda file: file.create_virtual_dataset(place, virtual(hdf5, other), fillvalue=0),
     }
     for message, plant in planted.items():
@@ -162,7 +162,7 @@ def test_links_in_a_minari_file_are_refused(tmp_path, hdf5):
                 del file[place]
             file.require_group(place.rpartition("/")[0])
             file[place] = hdf5.ExternalLink(str(tmp_path / "other.hdf5"), "actions")
-        with pytest.raises(DemoFormatError, match="is a link to elsewhere"):
+        with pytest.raises(DemoFormatError, match="is an external or soft link"):
             load_demonstrations(folder)
         with hdf5.File(folder / "data" / "main_data.hdf5", "a") as file:
             del file[place]
@@ -221,7 +221,7 @@ def test_rows_that_the_note_does_not_know_are_refused(tmp_path):
         with np.load(source) as file:
             entries |= {name: file[name] for name in file.files if source == longer or name == "ganq_irl"}
     np.savez(path, **entries)
-    with pytest.raises(DemoFormatError, match="holds 5 trajectories, but speaks of 3"):
+    with pytest.raises(DemoFormatError, match="holds 5 trajectories, but its note lists 3"):
         load_demonstrations(path)
 
 

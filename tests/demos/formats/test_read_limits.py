@@ -151,7 +151,7 @@ def test_an_archive_with_a_long_list_of_entries_is_not_parsed(tmp_path):
         ("a.zip", lambda path: load_policy(path, *SPACES.values(), trust=True)),
     ):
         write_directory(tmp_path / name, 100_000)
-        with pytest.raises(DemoFormatError, match=rf"{name} lists its entries in 4\.\d+ MiB, more than 4 MiB"):
+        with pytest.raises(DemoFormatError, match=rf"{name} has a directory of 4\.\d+ MiB, more than 4 MiB"):
             read(str(tmp_path / name))
 
 
