@@ -84,7 +84,7 @@ def test_lost_demos_and_rows_are_said(recorded, told, tmp_path):
         file["data/demo_2"].attrs["num_samples"] = STEPS + 1
     _, remarks = load(path, **told)
     assert "its demos are numbered up to 2, but 1 are missing, the first one is demo_1" in remarks
-    assert "demo_2 speaks of 201 rows, but holds 200; was it cut?" in remarks
+    assert "demo_2 declares 201 rows, but holds 200; was it truncated?" in remarks
 
 
 def test_a_mask_in_a_table_of_sets_is_found_beside_it(recorded, told, tmp_path):
