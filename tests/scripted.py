@@ -208,8 +208,8 @@ def global_random_state():
 class FakeAdversary:
     """Pays a known reward, and keeps the batches and the progress that it was trained with."""
 
-    def __init__(self, reward, n_batches=2, batch_size=16):
-        self.reward, self.n_batches, self.batch_size = reward, n_batches, batch_size
+    def __init__(self, reward, n_batches=2):
+        self.reward, self.n_batches = reward, n_batches
         self.fakes, self.priced, self.progress = [], [], []
 
     @property
@@ -217,14 +217,12 @@ class FakeAdversary:
         """All batches seen."""
         return [*self.priced, *itertools.chain(*self.fakes)]
 
-    def add_log_probs(self, batch):
-        return batch
+    def train_and_price(self, rollout, progress_remaining):
+        self.train(itertools.repeat(rollout), progress_remaining)
+        return self.price(rollout)
 
-    def encode_pool(self, batch):
-        return batch
-
-    def train(self, sample_fakes, progress_remaining):
-        self.fakes.append(list(sample_fakes(self.n_batches, self.batch_size)))
+    def train(self, fakes, progress_remaining):
+        self.fakes.append(list(itertools.islice(fakes, self.n_batches)))
         self.progress.append(progress_remaining)
 
     def price(self, batch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,6 @@ from ganq_irl.discriminator import BaseDiscriminator, DiscriminatorLearner
 from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.stabilizers import StabilizerSpec, build_stabilizers
 from ganq_irl.errors import TrainingDiverged
-from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.internals import last_observations
 from ganq_irl.generators.log_probs import log_probs
@@ -139,10 +139,11 @@ class AdversarialImitation(GeneratorImitation):
         if isinstance(generator, OffPolicyAlgorithm):
             assert generator.replay_buffer is not None
             with replaying(generator, self._view(relabeled(generator.replay_buffer, self.price))):
-                yield CallbackList([OffPolicyCallback(self, self.settings.batch_size, self._numpy_rng), *callbacks])
+                training = OffPolicyCallback(self.train, self.settings.batch_size, self._numpy_rng)
+                yield CallbackList([training, *callbacks])
         else:
             recorder = TransitionRecorder(generator.get_env(), observed=lambda: last_observations(generator))
-            own = OnPolicyCallback(self, recorder, self._values, self._rng)
+            own = OnPolicyCallback(self._train_on_rollout, recorder, self._values)
             try:
                 with substituting([own, *callbacks], env=recorder) as callback:
                     yield callback
@@ -154,39 +155,49 @@ class AdversarialImitation(GeneratorImitation):
         """Return the buffer that an off-policy generator samples from."""
         return relabeled
 
-    # The adversary, as the generator's callbacks see it.
+    # One round: the generator's callback calls one of these two, and is given rewards by ``price``.
 
-    def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:
-        """Update the discriminator ``n_updates`` times, each time on ``batch_size`` rows of each side.
+    def _train_on_rollout(self, rollout: Batch, progress_remaining: float) -> Tensor:
+        """Train the discriminator on a whole rollout, and return the reward of each of its transitions, ``(batch,)``."""
+        if self._draws_all(rollout):
+            rollout = self._with_log_probs(rollout)
+        pool, sampler = self._pool(rollout), EpochSampler(len(rollout), self._rng)
+        self.train((pool[sampler.draw(self.settings.batch_size)] for _ in itertools.count()), progress_remaining)
+        return self.price(rollout)
 
-        Logged are the means over the round of what every update has, and the accuracies, gap and entropy of its last.
+    def train(self, fakes: Iterator[Batch | Encoded], progress_remaining: float) -> None:
+        """Update the discriminator ``n_updates`` times, each time on one batch of ``fakes`` and as many demonstrations.
+
+        The log gets the means over the round of what every update has, and the accuracies, gap and entropy of its last.
+
+        Args:
+            fakes: endless batches of ``batch_size`` distinct transitions of the generator.
+            progress_remaining: falls from 1 to 0 over the whole of ``learn``.
         """
         n_updates = updates_due(self.n_updates, self._n_rounds)
         self._n_rounds += 1
         if n_updates:
             self.learner.set_learning_rate(rate_at(self.settings.learning_rate, progress_remaining))
-            self._update(n_updates, sample_fakes)
+            self._update(n_updates, fakes)
 
-    def _update(self, n_updates: int, sample_fakes: SampleFakes) -> None:
-        demonstrations = self.encode_pool(self.add_log_probs(self._demonstrations))
+    def _update(self, n_updates: int, fakes: Iterator[Batch | Encoded]) -> None:
+        demonstrations = self._pool(self._demonstrations)
         rounds = []
-        for number, fake in enumerate(sample_fakes(n_updates, self.settings.batch_size), start=1):
+        for number, fake in zip(range(1, n_updates + 1), fakes):  # noqa: B905  # fakes are endless
             sides = demonstrations[self._sampler.draw(self.settings.batch_size)], fake
             learned = [self._as_learned(side) if isinstance(side, Batch) else side for side in sides]
             rounds.append(self.learner.update(*learned, measures=number == n_updates))
         self._log({key: torch.stack([metrics[key] for metrics in rounds if key in metrics]).mean() for key in rounds[-1]})
 
-    def add_log_probs(self, batch: Batch) -> Batch:
-        """Add log π to a batch that a round draws from, if that is cheaper for all rows than for the drawn ones."""
-        return self._with_log_probs(batch) if self._draws_all(batch) else batch
-
-    def encode_pool(self, batch: Batch) -> Batch | Encoded:
-        """Encode the rows that a round draws from, if that is cheaper for all rows than for the drawn ones.
+    def _pool(self, batch: Batch) -> Batch | Encoded:
+        """Return the rows that a round draws from, encoded if that is cheaper for all of them than for the drawn ones.
 
         Images stay as they are until they are drawn, since encoded they take four times the room.
         """
-        worth_it = self._draws_all(batch) and not self.learner.discriminator.encoder.has_images
-        return self.learner.encode(batch) if worth_it else batch
+        if not self._draws_all(batch):
+            return batch
+        batch = self._with_log_probs(batch)
+        return batch if self.learner.discriminator.encoder.has_images else self.learner.encode(batch)
 
     def _draws_all(self, batch: Batch) -> bool:
         return len(batch) <= self.n_updates * self.settings.batch_size

@@ -19,9 +19,9 @@ from ganq_irl.algorithms.base import demonstrations_for
 from ganq_irl.algorithms.expert_replay import ExpertReplay, MixedReplay
 from ganq_irl.algorithms.settings import takes
 from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
+from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import InvalidDemonstrations
-from ganq_irl.generators.adversary import SampleFakes
 from ganq_irl.generators.off_policy import relabeled
 from ganq_irl.generators.replay_rows import keep_on_device
 from ganq_irl.generators.replay_views import ReplayView
@@ -141,7 +141,7 @@ class DAC(AdversarialImitation):
 
     # Absorbing states: three places where an episode's end is more than an end.
 
-    def encode_pool(self, batch: Batch) -> Batch:
+    def _pool(self, batch: Batch) -> Batch:
         """The rows as they are: what is learned from the ends among those drawn is decided when they are drawn."""
         return batch
 
@@ -152,9 +152,9 @@ class DAC(AdversarialImitation):
         rewards = super()._reward_of(batch)
         return rewards if self.absorbing is None else rewards + self.absorbing.terminal_bonus(batch.dones)
 
-    def train(self, sample_fakes: SampleFakes, progress_remaining: float) -> None:
+    def train(self, fakes: Iterator[Batch | Encoded], progress_remaining: float) -> None:
         """One round of discriminator updates; the absorbing state's value then follows the generator's targets."""
-        super().train(sample_fakes, progress_remaining)
+        super().train(fakes, progress_remaining)
         if self.absorbing is not None:
             reward = float(super()._reward_of(self._loop))
             self.absorbing.follow(reward)

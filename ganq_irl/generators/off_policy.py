@@ -22,7 +22,6 @@ from torch import Tensor
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.acceleration import original_method
-from ganq_irl.generators.adversary import Adversary
 from ganq_irl.generators.internals import progress_remaining
 from ganq_irl.generators.n_step import (
     NStepDictReplayBuffer,
@@ -150,19 +149,19 @@ def relabeled(stored: ReplayBuffer, price: Callable[[Batch], Tensor]) -> _Relabe
 
 
 class OffPolicyCallback(BaseCallback):
-    """After each collection of experience, train the adversary on the replay buffer.
+    """After each collection of experience, train the discriminator on the replay buffer.
 
     Args:
-        adversary: the discriminator's side.
-        batch_size: nothing is trained before the buffer holds as many transitions.
+        train: trains on as many batches of an endless iterator as are due, given the progress remaining.
+        batch_size: transitions in a batch, all distinct; nothing is trained before the buffer holds as many.
         rng: random state of the draws.
     """
 
     model: OffPolicyAlgorithm
 
-    def __init__(self, adversary: Adversary, batch_size: int, rng: np.random.Generator) -> None:
+    def __init__(self, train: Callable[[Iterator[Batch], float], None], batch_size: int, rng: np.random.Generator) -> None:
         super().__init__()
-        self.adversary, self.batch_size, self.rng = adversary, batch_size, rng
+        self.train, self.batch_size, self.rng = train, batch_size, rng
 
     def _on_step(self) -> bool:
         return True
@@ -172,13 +171,11 @@ class OffPolicyCallback(BaseCallback):
         assert buffer is not None
         stored = buffer.size() * buffer.n_envs
         if stored >= self.batch_size and self.model.num_timesteps > self.model.learning_starts:
-            self.adversary.train(self._sample_fakes, progress_remaining(self.model))
+            self.train(self._fakes(buffer), progress_remaining(self.model))
 
-    def _sample_fakes(self, n_batches: int, batch_size: int) -> Iterator[Batch]:
-        buffer = self.model.replay_buffer
-        assert buffer is not None
-        for _ in range(n_batches):
-            rows = self.rng.choice(buffer.size() * buffer.n_envs, batch_size, replace=False, shuffle=False)
+    def _fakes(self, buffer: ReplayBuffer) -> Iterator[Batch]:
+        while True:
+            rows = self.rng.choice(buffer.size() * buffer.n_envs, self.batch_size, replace=False, shuffle=False)
             yield _gather(buffer, rows // buffer.n_envs, rows % buffer.n_envs)
 
 

@@ -1,5 +1,6 @@
 """One ``learn()``: the generator's own schedules, callbacks, logger and environment behave as in SB3."""
 
+import itertools
 from dataclasses import replace
 
 import gymnasium as gym
@@ -237,7 +238,7 @@ def test_the_global_random_state_is_left_alone(algorithm):
     state = global_random_state()
     imitation = imitator(algorithm, model, demos, stabilizers=["spectral-norm", {"name": "instance-noise"}, "logit-entropy"])
     rows = imitation._demonstrations
-    imitation.train(lambda n, size: (rows[torch.arange(size)] for _ in range(n)), 1.0)
+    imitation.train(itertools.repeat(rows[:16]), 1.0)
     imitation.price(rows)
     imitation.recovered_reward()
     assert global_random_state() == state
@@ -338,9 +339,20 @@ def test_log_pi_is_given_to_all_rows_at_once_where_that_is_less_work(n_updates, 
 def test_a_round_whose_rows_are_encoded_once_learns_the_same(algorithm, monkeypatch):
     """To the bit: which rows are drawn, and what each of them becomes, is what it was."""
     once = imitator(algorithm, generator("ppo"), n_updates=8).learn(128)
-    assert isinstance(once.encode_pool(once.add_log_probs(once._demonstrations)), Encoded)
+    assert isinstance(once._pool(once._demonstrations), Encoded)
     each = imitator(algorithm, generator("ppo"), n_updates=8)
-    monkeypatch.setattr(each, "encode_pool", lambda batch: batch)
+    monkeypatch.setattr(each, "_pool", lambda batch: batch)
     each.learn(128)
     assert torch.equal(flat(once.learner.discriminator), flat(each.learner.discriminator))
     assert torch.equal(flat(once.generator.policy), flat(each.generator.policy))
+
+
+def test_batches_of_a_rollout_are_distinct_rows_in_shuffled_epochs(monkeypatch):
+    run, drawn = imitator("gail", generator("ppo"), n_updates=1, batch_size=16), []
+    monkeypatch.setattr(run, "train", lambda fakes, progress: drawn.extend(itertools.islice(fakes, 6)))
+    rollout = run._demonstrations[:40].map(torch.clone)
+    rollout.dones[:] = torch.arange(40)
+    run._train_on_rollout(rollout, 1.0)
+    for start in range(0, 6, 2):  # two batches of 16 to an epoch of 40
+        epoch = torch.cat([batch.dones for batch in drawn[start : start + 2]])
+        assert len(epoch.unique()) == len(epoch) == 32

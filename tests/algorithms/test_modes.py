@@ -47,7 +47,7 @@ def test_gails_paper_takes_one_step_of_logistic_regression_a_round():
         return seen[-1][1]
 
     run.learner.update = watched
-    run.encode_pool = lambda batch: batch
+    run._pool = lambda batch: batch
     run.learn(64)
     ((expected, metrics),) = seen
     torch.testing.assert_close(metrics["loss"], expected)

@@ -57,7 +57,7 @@ def test_observations_on_policy(algorithm, kind):
 def test_images_are_not_encoded_before_they_are_drawn(kind):
     """A rollout of images would take four times its room."""
     run = learned("gail", "ppo", OBSERVATION_SPACES[kind], spaces.Discrete(3), n_updates=8)
-    assert isinstance(run.encode_pool(run._demonstrations[:16]), Batch if "image" in kind else Encoded)
+    assert isinstance(run._pool(run._demonstrations[:16]), Batch if "image" in kind else Encoded)
 
 
 @BOTH

@@ -18,7 +18,7 @@ def run(model, n_steps, adversary):
     """Train ``model`` with a fake adversary; returns what it learned from."""
     view = relabeled(model.replay_buffer, adversary.price)
     with replaying(model, view):
-        model.learn(n_steps, callback=OffPolicyCallback(adversary, 16, np.random.default_rng(0)))
+        model.learn(n_steps, callback=OffPolicyCallback(adversary.train, 16, np.random.default_rng(0)))
     return view
 
 
@@ -51,9 +51,8 @@ def test_a_discriminator_that_learned_more_pays_differently(name):
         return buffer.sample(32)
 
     before = sample()
-    callback = OffPolicyCallback(gail, 16, np.random.default_rng(0))
-    callback.init_callback(gail.generator)
-    gail.train(callback._sample_fakes, 1.0)
+    callback = OffPolicyCallback(gail.train, 16, np.random.default_rng(0))
+    gail.train(callback._fakes(gail.generator.replay_buffer), 1.0)
     after = sample()
     assert torch.equal(before.observations, after.observations)
     assert not torch.equal(before.rewards, after.rewards)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
-from ganq_irl.generators.on_policy import OnPolicyCallback, distinct_rows
+from ganq_irl.generators.on_policy import OnPolicyCallback
 from ganq_irl.generators.recorder import TransitionRecorder
 from ganq_irl.generators.substitution import substituting
 from ganq_irl.generators.values import ValueNormalizer
@@ -38,10 +38,12 @@ class Capture(BaseCallback):
         self.rollouts.append({name: np.copy(getattr(buffer, name)) for name in names})
 
 
-def learn(model, n_steps, adversary, normalizer, rng, others=()):
+def learn(model, n_steps, adversary, normalizer, others=()):
     """Learn from what the adversary pays."""
     recorder = TransitionRecorder(model.get_env(), observed=lambda: model._last_obs)
-    with substituting([OnPolicyCallback(adversary, recorder, normalizer, rng), *others], env=recorder) as callback:
+    with substituting(
+        [OnPolicyCallback(adversary.train_and_price, recorder, normalizer), *others], env=recorder
+    ) as callback:
         model.learn(n_steps, callback=callback)
 
 
@@ -57,7 +59,7 @@ def run_repriced(name, n_steps, adversary=None, values=False, **options):
     capture = Capture()
     normalizer = ValueNormalizer(model.policy) if values else None
     adversary = adversary or FakeAdversary(known_reward)
-    learn(model, n_steps, adversary, normalizer, torch.Generator().manual_seed(0), [capture])
+    learn(model, n_steps, adversary, normalizer, [capture])
     return model, capture.rollouts, normalizer
 
 
@@ -105,7 +107,7 @@ def test_with_popart_everything_is_the_same_in_reward_units(name, gamma):
 
     capture, model = Capture(), generator(name, walk(name), **still)
     normalizer = ValueNormalizer(model.policy)
-    learn(model, 192, FakeAdversary(known_reward), normalizer, torch.Generator(), [ToReturns(), capture])
+    learn(model, 192, FakeAdversary(known_reward), normalizer, [ToReturns(), capture])
     assert normalizer.std != 1.0
     for given, units, wanted in zip(capture.rollouts, in_reward_units, expected, strict=True):
         for field in ("rewards", "advantages"):
@@ -122,15 +124,13 @@ def test_with_popart_the_algorithm_sees_standard_returns():
     assert normalizer.mean > 100
 
 
-def test_the_adversary_gets_distinct_transitions_and_the_progress_of_the_run():
-    adversary = FakeAdversary(known_reward, n_batches=5, batch_size=24)
+def test_the_adversary_gets_every_transition_once_and_the_progress_of_the_run():
+    adversary = FakeAdversary(known_reward)
     run_repriced("ppo", 192, adversary)
-    assert [len(fakes) for fakes in adversary.fakes] == [5, 5, 5]
     assert adversary.progress == pytest.approx([2 / 3, 1 / 3, 0])
-    for fakes in adversary.fakes:
-        for fake in fakes:
-            rows = torch.cat([fake.observations, fake.actions, fake.next_observations], 1)
-            assert len(rows.unique(dim=0)) == 24
+    for rollout in adversary.priced:
+        rows = torch.cat([rollout.observations, rollout.actions, rollout.next_observations], 1)
+        assert len(rows.unique(dim=0)) == len(rows) == 64
 
 
 def test_actions_are_priced_as_executed():
@@ -147,7 +147,7 @@ def test_a_second_run_begins_with_full_progress():
     adversary = FakeAdversary(known_reward)
     model = generator("ppo")
     for _ in range(2):
-        learn(model, 128, adversary, None, torch.Generator())
+        learn(model, 128, adversary, None)
     assert adversary.progress == pytest.approx([0.5, 0, 0.5, 0])
 
 
@@ -155,17 +155,3 @@ def test_progress_never_falls_below_zero():
     adversary = FakeAdversary(known_reward)
     run_repriced("ppo", 100, adversary)  # rollouts of 64: the second one overshoots
     assert adversary.progress == pytest.approx([0.36, 0])
-
-
-@pytest.mark.parametrize(("n_rows", "n_batches", "batch_size"), [(10, 7, 3), (8, 3, 8), (100, 4, 30)])
-def test_no_row_comes_twice_in_an_epoch(n_rows, n_batches, batch_size):
-    batches = list(distinct_rows(n_rows, n_batches, batch_size, torch.Generator().manual_seed(0)))
-    per_epoch = n_rows // batch_size
-    assert [len(batch) for batch in batches] == [batch_size] * n_batches
-    for start in range(0, n_batches, per_epoch):
-        epoch = torch.cat(batches[start : start + per_epoch])
-        assert len(epoch.unique()) == len(epoch)
-        assert epoch.min() >= 0
-        assert epoch.max() < n_rows
-    again = distinct_rows(n_rows, n_batches, batch_size, torch.Generator().manual_seed(0))
-    assert all(torch.equal(first, second) for first, second in zip(batches, again, strict=True))
