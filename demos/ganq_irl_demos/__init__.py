@@ -1,6 +1,6 @@
-"""Demonstrations: episodes of an expert, recorded, loaded, checked and summarized.
+"""Demonstrations: record, load, check and summarize episodes of an expert.
 
-The names below are imported when first used, so that ``import ganq_irl_demos`` stays fast.
+The names below are imported on first use, so that ``import ganq_irl_demos`` stays fast.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# Not lazy, since the function has its module's name: importing the module later would put the module in its place.
+# Not lazy: the function has the name of its module, and importing the module later would replace it.
 from ganq_irl_demos.catalog import CatalogEntry, catalog, reference_returns
 
 if TYPE_CHECKING:

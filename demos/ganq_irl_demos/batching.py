@@ -41,7 +41,7 @@ def to_batch(episodes: Episodes, source: str, device: torch.device | str = "cpu"
 
 
 def _tensor(array: np.ndarray, device: torch.device | str, chosen: np.ndarray | None = None) -> Tensor:
-    """The rows that a mask chooses, in torch's dtypes, copied a chunk at a time: ``array`` may be larger than memory."""
+    """Copy the rows that a mask selects to a tensor, chunk by chunk, since ``array`` may be larger than memory."""
     dtype: Any = np.float32 if array.dtype.kind == "f" else np.uint8 if array.dtype == np.uint8 else np.int64
     column = Column()
     for start in range(0, len(array), CHUNK_ROWS):

@@ -1,4 +1,4 @@
-"""Catalog of the shipped demonstrations: their files, their returns, and the commands that made them."""
+"""Catalog of the included demonstrations: their files, their returns, and the commands that made them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ ROOT = Path(__file__).parent
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """One shipped set of demonstrations.
+    """An entry of the catalog.
 
     Attributes:
-        name: by which ``load_demonstrations`` and ``--demos`` know it.
-        env_ids: Gymnasium ids of the environment; more than one where releases of Gymnasium number it differently.
+        name: name for ``load_demonstrations`` and ``--demos``.
+        env_ids: Gymnasium IDs of the environment, several if its version differs between releases of Gymnasium.
         file: path of the data; it may be absent from a checkout without data.
         n_episodes: episodes in the file.
         expert_return: mean and standard deviation of the episodes' returns.
-        random_return: the same of uniformly random actions.
+        random_return: mean and standard deviation for uniformly random actions.
         horizon: time limit of the environment in steps.
-        requires: extra of ganq-irl that the environment needs, or "".
+        requires: the extra of ganq-irl that the environment needs, or "".
         commands: shell commands that train the expert and record the episodes.
-        description: one line.
+        description: one line of text.
     """
 
     name: str
@@ -47,7 +47,7 @@ class CatalogEntry:
 
 
 def catalog() -> dict[str, CatalogEntry]:
-    """Return all entries by name. Only the TOML file is read, not the data."""
+    """Return all entries by name. Only the TOML file is read."""
     return {entry.name: entry for entry in _entries()}
 
 
@@ -60,7 +60,7 @@ def reference_returns(env_id: str) -> tuple[float, float] | None:
 
 
 def same_environment(first: str, second: str) -> bool:
-    """Return whether two ids name the same task: equal apart from ``module:``, or in one entry (LunarLander v2 and v3)."""
+    """Return whether two IDs name the same task: equal up to ``module:``, or in one entry (LunarLander v2 and v3)."""
     first, second = (env_id.rpartition(":")[2] for env_id in (first, second))
     return first == second or any(first in entry.env_ids and second in entry.env_ids for entry in _entries())
 

@@ -1,4 +1,4 @@
-"""Columns: one array for each field of a dataset, grown a piece at a time."""
+"""Columns: growing arrays, one for each field of a dataset."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl_demos.fitting import NUMERIC
 
 IN_MEMORY = 32 << 20
-"""Bytes up to which a column stays in memory."""
+"""Maximum size in bytes of a column in memory."""
 
 CHUNK = 16 << 20
-"""Bytes copied at a time."""
+"""Number of bytes copied at a time."""
 
 
 class Column:
-    """A field of all episodes end to end. Its dtype becomes the common dtype of everything that is appended.
+    """A field of all episodes, concatenated. Its dtype is the common dtype of all appended arrays.
 
-    A column larger than ``IN_MEMORY`` lives in an unnamed temporary file, which disappears with the last array on it. The
-    system can write its pages out, so a column may be larger than memory.
+    A column larger than ``IN_MEMORY`` lives in an unnamed temporary file, which is deleted with the last array that refers
+    to it. The operating system can swap its pages out, so a column may be larger than memory.
 
     Args:
-        folder: of the temporary file; by default the system's.
+        folder: folder of the temporary file; by default the system's.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -37,14 +37,14 @@ class Column:
         self._file: IO[bytes] | None = None
 
     def append(self, array: np.ndarray, where: str) -> None:
-        """Add rows. In memory they are shared until ``finished`` joins them, not copied.
+        """Append rows. In memory, they are not copied until ``finished`` joins them.
 
         Args:
             array: ``(rows, ...)``.
-            where: source and field, for messages.
+            where: source and field, for error messages.
 
         Raises:
-            InvalidDemonstrations: not numbers, or rows of another shape than those before.
+            InvalidDemonstrations: the array is not numeric, or its rows have another shape than the previous ones.
         """
         if not self._pieces and self._file is None:
             self._dtype, self._shape = array.dtype, array.shape[1:]
@@ -62,7 +62,7 @@ class Column:
             self._write_out()
 
     def finished(self) -> np.ndarray:
-        """All rows as one new array, in memory or mapped from the temporary file."""
+        """Return all rows as one new array, in memory or mapped from the temporary file."""
         shape = (self._rows, *self._shape)
         if self._file is None:
             pieces, self._pieces = self._pieces, []
@@ -86,7 +86,7 @@ class Column:
         return tempfile.TemporaryFile(dir=self._folder, buffering=1 << 20)
 
     def _converted(self, dtype: np.dtype) -> IO[bytes]:
-        """The temporary file again in a wider dtype, copied a chunk at a time."""
+        """Return a copy of the temporary file in a wider dtype, written chunk by chunk."""
         assert self._file is not None
         widened = self._opened()
         with contextlib.closing(self._file) as file:

@@ -1,4 +1,4 @@
-"""Convert demonstrations from one format to another, an episode at a time."""
+"""Convert demonstrations between formats, one episode at a time."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Conversion:
     """Summary of a conversion.
 
     Attributes:
-        source, out: from where to where.
-        read_as, written_as: names of the formats.
-        episodes, transitions: how many.
-        missing: what the demonstrations lack, see ``Demonstrations.missing``.
-        notes: sentences about what was guessed, dropped, or will not be read back.
+        source, out: source and target.
+        read_as, written_as: names of their formats.
+        episodes, transitions: numbers of them.
+        missing: fields that the demonstrations lack, see ``Demonstrations.missing``.
+        notes: sentences about what was guessed, dropped, or does not survive a round trip.
     """
 
     source: str
@@ -47,18 +47,18 @@ def convert_demonstrations(
     request: Request | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Conversion:
-    """Convert a set of any size: no more than a block of it is in memory.
+    """Convert demonstrations of any size; at most one block is in memory.
 
     Args:
-        source: a catalog name, a file or folder, ``minari:ID`` or ``huggingface:ORGANISATION/NAME``.
+        source: a catalog name, a file or folder, ``minari:ID`` or ``huggingface:ORGANIZATION/NAME``.
         out: file or folder to write, which must not exist.
-        read_as: format of the source; by default its content tells.
-        write_as: format to write; by default the ending of ``out`` tells.
-        request: the environment's spaces and id, columns, trust.
-        progress: called with the number of transitions of each episode written.
+        read_as: format of the source; by default detected from its content.
+        write_as: format to write; by default the one of the file extension of ``out``.
+        request: spaces and ID of the environment, columns, trust.
+        progress: called with the number of transitions after each episode.
 
     Raises:
-        ConfigurationError: ``out`` exists, or is a name that no file can have.
+        ConfigurationError: ``out`` exists, or is not a valid file name.
         GanqIrlError: as ``load_demonstrations`` and ``save_demonstrations``.
     """
     request = request or Request()
@@ -70,7 +70,7 @@ def convert_demonstrations(
     counts = [0, 0]
 
     def counted() -> Iterator[Trajectory]:
-        counts[:] = 0, 0  # a writer may go over the episodes more than once
+        counts[:] = 0, 0  # writers may iterate over the episodes more than once
         for trajectory in stream.episodes():
             yield trajectory
             counts[0] += 1
@@ -80,10 +80,10 @@ def convert_demonstrations(
 
     chosen.write(replace(stream, episodes=counted), target)
     notes = [
-        "its spaces were taken from its numbers, since neither it nor --env names an environment" if stream.guessed else "",
+        "its spaces were guessed from its values, since neither it nor --env names an environment" if stream.guessed else "",
         f"last_steps {stream.provenance['last_steps']}" if "last_steps" in stream.provenance else "",
         *stream.remarks,
-        f"{chosen.name} will not give back {chosen.loses}" if ";" in chosen.loses else "",
+        f"{chosen.name} does not preserve {chosen.loses}" if ";" in chosen.loses else "",
     ]
     return Conversion(
         source=os.fspath(source),

@@ -1,4 +1,4 @@
-"""Demonstrations: episodes of an expert with the spaces they live in."""
+"""Demonstrations: episodes of an expert with their spaces."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Demonstrations(Sequence[Trajectory]):
-    """A sequence of trajectories with the spaces they live in and where they came from.
+    """A sequence of trajectories with their spaces and their origin.
 
     Attributes:
-        trajectories: the episodes. They become ``Episodes``, in the shapes and kinds of number that the spaces ask for where
-            that loses nothing.
-        observation_space: of the environment: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
-        action_space: Box, Discrete, MultiDiscrete or MultiBinary.
-        env_id: Gymnasium id of the environment, or None when unknown.
-        provenance: JSON values that say how the episodes were made (expert, commands, seeds, versions).
+        trajectories: the episodes. They are converted to ``Episodes``, in the shapes and dtypes of the spaces if that is
+            lossless.
+        observation_space: the environment's: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
+        action_space: the environment's: Box, Discrete, MultiDiscrete or MultiBinary.
+        env_id: Gymnasium ID of the environment, or None if unknown.
+        provenance: JSON values that tell how the episodes were made (expert, commands, seeds, versions).
         source: file, catalog name or description, for messages; not part of the content.
-        missing: what the trajectories do not tell, of ``OPTIONAL_FIELDS``. Without ``actions`` theirs have shape ``(T, 0)``;
-            without ``next_observations`` rows are in no known order, and the last observation of a trajectory is padding.
+        missing: which of ``OPTIONAL_FIELDS`` the trajectories lack. Without ``actions``, theirs have shape ``(T, 0)``.
+            Without ``next_observations``, rows are in no known order, and the last observation of a trajectory is padding.
 
     Raises:
-        IncompatibleSpaces: a space is of a kind that is not supported.
-        ConfigurationError: the provenance is not JSON, or ``missing`` names something else.
-        InvalidDemonstrations: lengths, shapes or keys of the trajectories do not fit together, or they hold no numbers.
+        IncompatibleSpaces: a space is not supported.
+        ConfigurationError: the provenance is not JSON, or ``missing`` has an unknown name.
+        InvalidDemonstrations: lengths, shapes or keys of the trajectories do not fit together, or values are not numeric.
     """
 
     trajectories: Iterable[Trajectory]
@@ -63,17 +63,17 @@ class Demonstrations(Sequence[Trajectory]):
 
     @property
     def episodes(self) -> Episodes:
-        """The trajectories, which are stored as a few long arrays."""
+        """Return the trajectories, which are stored as a few long arrays."""
         assert isinstance(self.trajectories, Episodes)
         return self.trajectories
 
     @property
     def arrays(self) -> Arrays:
-        """The arrays that the trajectories are views of, see ``Episodes``."""
+        """Return the arrays that the trajectories are views of, see ``Episodes``."""
         return self.episodes.arrays
 
     def __len__(self) -> int:
-        """Number of trajectories."""
+        """Return the number of trajectories."""
         return len(self.episodes)
 
     def __iter__(self) -> Iterator[Trajectory]:
@@ -84,7 +84,7 @@ class Demonstrations(Sequence[Trajectory]):
     @overload
     def __getitem__(self, index: slice) -> Demonstrations: ...
     def __getitem__(self, index: int | slice) -> Trajectory | Demonstrations:
-        """One trajectory, or ``Demonstrations`` of a slice of them."""
+        """Return one trajectory, or ``Demonstrations`` of a slice of them."""
         if isinstance(index, slice):
             return replace(self, trajectories=self.episodes[index])
         return self.episodes[index]
@@ -96,31 +96,31 @@ class Demonstrations(Sequence[Trajectory]):
 
     @property
     def n_transitions(self) -> int:
-        """Transitions in all trajectories together."""
+        """Total number of transitions."""
         return int(self.arrays["lengths"].sum())
 
     @property
     def returns(self) -> np.ndarray | None:
-        """Episode returns, ``(n_trajectories,)`` float64; None unless every trajectory has rewards."""
+        """Episode returns, ``(n_trajectories,)`` float64; None if a trajectory has no rewards."""
         returns = [trajectory.episode_return for trajectory in self]
         return None if not returns or None in returns else np.array(returns, dtype=np.float64)
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 of everything but ``source``, in hexadecimal: the same whatever file the demonstrations came from."""
+        """SHA-256 of everything but ``source``, in hexadecimal; it does not depend on the file format."""
         return content_checksum(header_of(self, self.episodes.seeds), self.arrays)
 
     def select(self, n: int, generator: np.random.Generator | None = None) -> Demonstrations:
-        """The first ``n`` trajectories, or ``n`` drawn without replacement when a ``generator`` is given.
+        """Return the first ``n`` trajectories, or ``n`` drawn without replacement if a ``generator`` is given.
 
-        The provenance gains ``selected``, the indices chosen.
+        The provenance gains ``selected``, the chosen indices.
 
         Raises:
-            ConfigurationError: ``n`` is less than one or more than there are.
+            ConfigurationError: ``n`` is not between 1 and the number of trajectories.
         """
         if not 1 <= n <= len(self):
             raise ConfigurationError(
-                f"{self.source}: {n} trajectories were asked for, but it holds {len(self)}; ask for 1 to {len(self)}"
+                f"{self.source}: {n} trajectories were requested, but it holds {len(self)}; request 1 to {len(self)}"
                 if len(self)
                 else f"{self.source} holds no trajectories; record or load some first"
             )
@@ -132,11 +132,11 @@ class Demonstrations(Sequence[Trajectory]):
         )
 
     def to_batch(self, device: torch.device | str = "cpu") -> Batch:
-        """All transitions as one ``Batch`` on ``device``, trajectory after trajectory; rewards are left out.
+        """Return all transitions as one ``Batch`` on ``device``, in the order of the trajectories, without rewards.
 
         Returns:
-            A batch of ``n_transitions`` rows: uint8 stays (images), other integers become int64, floats float32.
-            ``dones`` is 1 only on the last step of a ``terminated`` trajectory: a time limit is not termination.
+            A batch of ``n_transitions`` rows. uint8 (images) is kept, other integers become int64, and floats float32.
+            ``dones`` is 1 only at the last step of a ``terminated`` trajectory, since a time limit is not a termination.
 
         Raises:
             InvalidDemonstrations: there are no transitions.
@@ -151,5 +151,5 @@ def _as_json(provenance: Mapping[str, Any]) -> dict[str, Any]:
         return json.loads(json.dumps(dict(provenance)))
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"the provenance of demonstrations must hold JSON values only ({error}); convert the others to str or float"
+            f"provenance must only hold JSON values ({error}); convert the others to str or float"
         ) from error

@@ -1,4 +1,4 @@
-"""Episodes end to end: one array for each field, and each episode a view of its rows."""
+"""Concatenated episodes: one array for each field, and each episode a view of its rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ganq_irl_demos.trajectories import Trajectory, fit, named_spaces, observati
 Arrays = dict[str, np.ndarray]
 
 TABLE = {"lengths": np.int64, "terminated": np.bool_, "truncated": np.bool_, "rewarded": np.bool_}
-"""Arrays with one entry for each episode: T, how it ended, and whether it has rewards."""
+"""Arrays with one entry per episode: T, how it ended, and whether it has rewards."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Episodes(Sequence[Trajectory]):
     Attributes:
         arrays: ``lengths terminated truncated rewarded`` ``(n_episodes,)``, ``observations[.<key>]`` ``(sum(T + 1), ...)``,
             ``actions`` ``(sum(T), ...)`` and ``rewards`` ``(sum of T where rewarded,)``.
-        seeds: of the resets, ``n_episodes`` of them; None where a seed is unknown.
+        seeds: the reset seed of each episode, or None if unknown.
     """
 
     arrays: Arrays
@@ -47,19 +47,19 @@ class Episodes(Sequence[Trajectory]):
         source: str,
         folder: Path | None = None,
     ) -> Episodes:
-        """Join trajectories, in the shapes and kinds of number that the spaces ask for where that loses nothing.
+        """Join trajectories, in the shapes and dtypes of the spaces if that is lossless.
 
-        The common dtype of a field is taken. ``Episodes`` are not copied.
+        Each field gets the common dtype of its arrays. ``Episodes`` are not copied.
 
         Args:
-            trajectories: each is asked for once, and not kept.
-            observation_space: of the environment.
-            action_space: likewise.
-            source: for messages.
-            folder: of the temporary files of large fields; by default the system's.
+            trajectories: iterated over once, and not kept.
+            observation_space: observation space of the environment.
+            action_space: action space of the environment.
+            source: name for error messages.
+            folder: folder of the temporary files of large fields; by default the system's.
 
         Raises:
-            InvalidDemonstrations: lengths, shapes or keys do not fit together, or a field holds no numbers.
+            InvalidDemonstrations: lengths, shapes or keys do not fit together, or a field is not numeric.
         """
         names = named_spaces(observation_space)
         if isinstance(trajectories, Episodes):
@@ -81,7 +81,7 @@ class Episodes(Sequence[Trajectory]):
     def from_arrays(
         arrays: Mapping[str, np.ndarray], seeds: Sequence[int | None], observation_space: spaces.Space, source: str
     ) -> Episodes:
-        """Episodes of arrays that were read from a file.
+        """Build episodes from arrays that were read from a file.
 
         Raises:
             DemoFormatError: arrays are missing, unexpected, or contradict each other.
@@ -90,7 +90,7 @@ class Episodes(Sequence[Trajectory]):
         if set(arrays) != expected:
             missing, unexpected = sorted(expected.difference(arrays)), sorted(set(arrays) - expected)
             raise DemoFormatError(
-                f"{source}: arrays that its spaces ask for are missing: {missing}, or are unexpected: {unexpected}; copy or "
+                f"{source}: arrays required by its spaces are missing: {missing}, or are unexpected: {unexpected}; copy or "
                 "record the file again"
             )
         for name, dtype in TABLE.items():
@@ -98,21 +98,21 @@ class Episodes(Sequence[Trajectory]):
             if column.dtype != dtype or column.shape != (len(seeds),) or (column < 0).any():
                 raise DemoFormatError(
                     f"{source}: {name!r} has dtype {column.dtype} and shape {column.shape}, expected {np.dtype(dtype)}, "
-                    "one for each trajectory and none negative; copy or record the file again"
+                    "one per trajectory and not negative; copy or record the file again"
                 )
         made = Episodes({name: plain_array(array, name) for name, array in arrays.items()}, tuple(seeds))
         for name in made.fields:
             array, offsets = made.arrays[name], made.offsets(name)
-            fits = array.ndim > 0 and len(array) == offsets[-1] and (np.diff(offsets) >= 0).all()  # a sum may wrap around
+            fits = array.ndim > 0 and len(array) == offsets[-1] and (np.diff(offsets) >= 0).all()  # the sum may overflow
             if not fits or array.dtype.kind not in NUMERIC:
                 raise DemoFormatError(
-                    f"{source}: {name!r} has dtype {array.dtype} and shape {array.shape}, where 'lengths' asks for "
+                    f"{source}: {name!r} has dtype {array.dtype} and shape {array.shape}, but 'lengths' requires "
                     f"{offsets[-1]} rows of numbers; copy or record the file again"
                 )
         return made
 
     def __len__(self) -> int:
-        """Number of episodes."""
+        """Return the number of episodes."""
         return len(self.seeds)
 
     @overload
@@ -120,7 +120,7 @@ class Episodes(Sequence[Trajectory]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Trajectory]: ...
     def __getitem__(self, index: int | slice) -> Trajectory | Sequence[Trajectory]:
-        """One episode, or a slice of them: ``Episodes`` if they are consecutive, a list otherwise."""
+        """Return one episode, or a slice of them: ``Episodes`` if they are consecutive, otherwise a list."""
         if isinstance(index, slice):
             chosen = range(len(self))[index]
             return self._consecutive(chosen) if chosen.step == 1 else [self[place] for place in chosen]
@@ -137,11 +137,11 @@ class Episodes(Sequence[Trajectory]):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """Names of the arrays whose rows are steps."""
+        """Names of the arrays with one row per step."""
         return tuple(name for name in self.arrays if name not in TABLE)
 
     def offsets(self, field: str) -> np.ndarray:
-        """First row of each episode in a field, and the number of all rows, ``(n_episodes + 1,)``."""
+        """Return the first row of each episode in a field, then the total number of rows, ``(n_episodes + 1,)``."""
         return self._offsets.get(field, self._offsets["observations"])
 
     @cached_property
@@ -168,21 +168,21 @@ class Episodes(Sequence[Trajectory]):
 
 
 def check_lengths(trajectory: Trajectory, where: str, expected: set[str]) -> None:
-    """Raise unless a trajectory has T + 1 observations under each of the ``expected`` names, and T rewards or none.
+    """Raise unless a trajectory has T + 1 observations under each ``expected`` name, and T rewards or none.
 
     Raises:
-        InvalidDemonstrations: saying ``where``.
+        InvalidDemonstrations: it does not; the message starts with ``where``.
     """
     observations = {name: array for name, array in trajectory.arrays.items() if name not in ("actions", "rewards")}
     if set(observations) != expected:
         raise InvalidDemonstrations(f"{where}: given {sorted(observations)}, expected {sorted(expected)} as in the space")
     if trajectory.actions.ndim == 0:
-        raise InvalidDemonstrations(f"{where}, actions: given a single value, expected an array with a row for each step")
+        raise InvalidDemonstrations(f"{where}, actions: given a single value, expected an array with one row per step")
     steps = len(trajectory)
     for name, array in observations.items():
         if array.ndim == 0 or len(array) != steps + 1:
             raise InvalidDemonstrations(
-                f"{where}, {name}: shape {array.shape} beside {steps} actions; expected one more row than actions"
+                f"{where}, {name}: shape {array.shape} for {steps} actions; expected one more row than actions"
             )
     if trajectory.rewards is not None and trajectory.rewards.shape != (steps,):
         raise InvalidDemonstrations(

@@ -1,4 +1,4 @@
-"""Convert array-likes to plain numpy arrays, and arrays to the shape and kind of number of a space."""
+"""Convert array-likes to plain numpy arrays, and arrays to the shape and dtype of a space."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from ganq_irl import budget
 from ganq_irl.errors import InvalidDemonstrations
 
 NUMERIC = "biuf"
-"""Kinds of numpy dtype that demonstrations may hold: booleans, integers, floats."""
+"""Numpy dtype kinds that demonstrations may hold: booleans, integers, floats."""
 
 BLOCK_ROWS = 1 << 14
-"""Rows looked at together."""
+"""Number of rows processed at a time."""
 
 
 def plain_array(value: Any, name: str) -> np.ndarray:
-    """An array of ordinary numbers: native byte order, at most 64 bits, in main memory and outside of any gradient.
+    """Convert a value to an array of plain numbers: native byte order, at most 64 bits, in main memory, without gradients.
 
-    Accepts arrays, lists, torch tensors on any device, pandas columns, and object arrays of numbers or of equal arrays.
-    What holds no numbers is returned as numpy has it, so that the checks can name its place.
+    It accepts arrays, lists, torch tensors on any device, pandas columns, and object arrays of numbers or of equal arrays.
+    Values that are not numeric are returned as numpy has them, so that the checks can report where they are.
 
     Raises:
-        InvalidDemonstrations: ragged lists, masked values, or something that numpy cannot read.
+        InvalidDemonstrations: ragged lists, masked values, or values that numpy cannot convert.
     """
     _refuse_masked(value, name)
     array = _as_array(value, name)
     if array.dtype.kind == "O":
         array = _unboxed(array, name)
-    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # longdouble, which neither torch nor a file holds
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # longdouble, which torch and the file formats do not have
         return budget.convert(array, np.float64)
     if array.dtype == np.uint64:
         return budget.convert(array, np.int64 if array.max(initial=0) <= np.iinfo(np.int64).max else np.float64)
@@ -40,7 +40,7 @@ def plain_array(value: Any, name: str) -> np.ndarray:
 
 
 def _refuse_masked(value: Any, name: str) -> None:
-    """What lies under the mask of a masked array is no number of anyone's, and numpy would take it for one."""
+    """Refuse masked values, whose memory numpy would silently use as numbers."""
     parts = value if isinstance(value, list | tuple) else (value,)
     for index, part in enumerate(parts):
         if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
@@ -51,7 +51,7 @@ def _refuse_masked(value: Any, name: str) -> None:
 
 
 def _as_array(value: Any, name: str) -> np.ndarray:
-    if hasattr(value, "detach"):  # a torch tensor, without importing torch
+    if hasattr(value, "detach"):  # a torch tensor; torch itself need not be imported
         value = value.detach().cpu()
         value = value.float() if str(value.dtype) == "torch.bfloat16" else value
     elif isinstance(value, list | tuple) and any(hasattr(item, "detach") for item in value):
@@ -65,7 +65,7 @@ def _as_array(value: Any, name: str) -> np.ndarray:
 
 
 def _unboxed(array: np.ndarray, name: str) -> np.ndarray:
-    """Numbers that lie in an object array, of which None and pandas' NA are missing ones; or the array itself."""
+    """Return the numbers in an object array, with None and pandas' NA as missing values; or the array itself."""
     items = array.ravel().tolist()
     if items and all(isinstance(item, np.ndarray | list | tuple) for item in items):
         return _as_array([plain_array(item, name) for item in items], name)
@@ -79,10 +79,10 @@ def _unboxed(array: np.ndarray, name: str) -> np.ndarray:
 
 
 def fitted(array: np.ndarray, space: spaces.Space) -> np.ndarray:
-    """Values of a space, ``(rows, ...)``, in its shape and, where nothing is lost by it, in its kind of number.
+    """Convert values ``(rows, ...)`` to the shape of a space and, if that is lossless, to its dtype.
 
-    Only flattened or added dimensions are undone: pixels are never put in another order. Booleans become numbers, and
-    floats that are whole numbers become integers where the space has those. Everything else is left for the checks.
+    Only flattened or added dimensions are undone; the order of values never changes. Booleans become numbers, and floats
+    that are whole numbers become integers if the space has integers. Everything else is left to the checks.
     """
     if space.shape is None or not array.ndim or 0 in array.shape[1:] or array.dtype.kind not in NUMERIC:
         return array
@@ -97,14 +97,14 @@ def fitted(array: np.ndarray, space: spaces.Space) -> np.ndarray:
 
 
 def _same_order(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Whether both shapes hold the same numbers in the same order: one is flat, or they differ in dimensions of 1 alone."""
+    """Return whether two shapes hold the same values in the same order: one is flat, or they differ by dimensions of 1."""
     longer_than_one = [[extent for extent in shape if extent != 1] for shape in (given, wanted)]
     is_flat = min(map(len, longer_than_one)) <= 1
     return math.prod(given) == math.prod(wanted) and (is_flat or longer_than_one[0] == longer_than_one[1])
 
 
 def _are_whole(array: np.ndarray) -> bool:
-    """Whether all values are whole numbers of 64 bits; looked at in blocks, since the array may be larger than memory."""
+    """Return whether all values are 64-bit whole numbers, block by block, since the array may be larger than memory."""
     blocks = (array[start : start + BLOCK_ROWS] for start in range(0, len(array), BLOCK_ROWS))
     return all(bool(((np.abs(block) < 2.0**63) & (block == np.rint(block))).all()) for block in blocks)
 

@@ -1,4 +1,4 @@
-"""Headers: the spaces, environment, provenance and seeds of demonstrations as JSON, and the checksum of a set."""
+"""Headers: spaces, environment, provenance and seeds of demonstrations as JSON, and their checksum."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ganq_irl.spaces import space_from_json, space_to_json
 Header = dict[str, Any]
 
 OPTIONAL_FIELDS = ("actions", "next_observations")
-"""What demonstrations may lack. Missing rewards need no mark: they are None."""
+"""Fields that demonstrations may lack. Missing rewards are simply None."""
 
 MAX_SPACE_SIZE = 1 << 26
-"""Most numbers in one observation or action; a file with more is damaged or hostile."""
+"""Maximum number of values in one observation or action; a file with more is damaged or malicious."""
 
 
 def description_of(holder: object) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def description_of(holder: object) -> dict[str, Any]:
 
 
 def header_of(holder: object, seeds: Sequence[int | None]) -> Header:
-    """Return these attributes and the seeds as JSON values; ``missing`` only if something is."""
+    """Return these attributes and the seeds as JSON values; ``missing`` only if it is not empty."""
     header = description_of(holder)
     header |= {key: space_to_json(header[key]) for key in ("observation_space", "action_space")}
     missing = {"missing": list(header.pop("missing"))}
@@ -36,10 +36,10 @@ def header_of(holder: object, seeds: Sequence[int | None]) -> Header:
 
 
 def read_header(header: Mapping[str, Any], source: str) -> tuple[dict[str, Any], tuple[int | None, ...]]:
-    """The inverse of ``header_of``.
+    """Parse a header, the inverse of ``header_of``.
 
     Raises:
-        DemoFormatError: malformed, or a space that is too large.
+        DemoFormatError: the header is malformed, or a space is too large.
     """
     seeds, provenance = header.get("seeds"), header.get("provenance")
     env_id, missing = header.get("env_id"), header.get("missing", [])
@@ -59,10 +59,10 @@ def read_header(header: Mapping[str, Any], source: str) -> tuple[dict[str, Any],
 
 
 def content_checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over a header and arrays: names, dtypes, shapes and values, in hexadecimal."""
+    """Return the SHA-256 of a header and arrays (names, dtypes, shapes and values) in hexadecimal."""
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])  # no copy of what is mapped from a file
+        array = np.ascontiguousarray(arrays[name])  # does not copy a memory map
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         if array.size:
             digest.update(array.reshape(-1).view(np.uint8).data)
@@ -73,19 +73,17 @@ def _space_in(header: Mapping[str, Any], key: str, source: str) -> Any:
     """Return the space that a header describes, after checking its size.
 
     Raises:
-        DemoFormatError: malformed, or too large.
+        DemoFormatError: it is malformed or too large.
     """
     try:
         bound_size(header[key])
         return space_from_json(header[key])
     except (KeyError, StorageError) as error:
-        raise DemoFormatError(
-            f"{source}: its header has no readable {key} ({error}); copy or record the file again"
-        ) from error
+        raise DemoFormatError(f"{source}: its header has no valid {key} ({error}); copy or record the file again") from error
 
 
 def bound_size(description: Any) -> None:
-    """Refuse a declared shape that would fill the memory, before anything is allocated."""
+    """Refuse a declared shape that would exhaust memory, before anything is allocated."""
     if not isinstance(description, dict):
         raise StorageError(f"malformed description of a space: {str(description)[:200]}")
     for inner in description.get("spaces", {}).values() if isinstance(description.get("spaces", {}), dict) else ():

@@ -1,4 +1,4 @@
-"""Fetch files from the Hugging Face hub with its own client: ``huggingface:ORGANISATION/NAME[/FILE]``."""
+"""Fetch files from the Hugging Face hub with its client: ``huggingface:ORGANIZATION/NAME[/FILE]``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ganq_irl_demos.formats.limits import brief, needed
 PREFIX = "huggingface:"
 
 DATA = ("*.parquet", "*.arrow", "*.json", "*.npz", "*.hdf5", "*.h5", "*.csv")
-"""Files of a dataset that are fetched: not its videos, and nothing that is code."""
+"""Files of a dataset to fetch: no videos, and no code."""
 
 
 def is_hub(source: str) -> bool:
@@ -24,29 +24,29 @@ def fetch(source: str, kind: str, patterns: Sequence[str]) -> Path:
     """Download a repository, or one file of it, and return its local path. Cached files are not downloaded again.
 
     Args:
-        source: ``huggingface:ORGANISATION/NAME``, and perhaps ``/FILE``.
+        source: ``huggingface:ORGANIZATION/NAME``, optionally with ``/FILE``.
         kind: ``dataset`` or ``model``.
-        patterns: files to fetch, where none is named.
+        patterns: files to fetch if none is named.
 
     Raises:
-        ConfigurationError: not of that form.
-        DemoFormatError: it cannot be fetched, or holds no such file.
+        ConfigurationError: ``source`` does not have this form.
+        DemoFormatError: it cannot be fetched, or has no such file.
         MissingDependency: the hub's client is not installed.
     """
     found = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:/(.+))?", source.removeprefix(PREFIX))
     if found is None or ".." in source:
-        raise ConfigurationError(f"{source!r}: expected {PREFIX}ORGANISATION/NAME, and perhaps /FILE")
+        raise ConfigurationError(f"{source!r}: expected {PREFIX}ORGANIZATION/NAME, optionally with /FILE")
     repository, file = found.groups()
     client = needed("huggingface_hub", "", "fetching from the Hugging Face hub")
     try:
         folder = Path(
             client.snapshot_download(repository, repo_type=kind, allow_patterns=[file] if file else list(patterns))
         )
-    except Exception as error:  # of the network, of the hub, of access: whatever it is, the user is told
+    except Exception as error:  # any error of the network, the hub or access rights
         cause = brief(error).splitlines()[0]
         raise DemoFormatError(
-            f"{source} cannot be fetched ({cause}); it takes a network and the right name of a public {kind}, or a copy in "
-            "the hub's cache"
+            f"{source} cannot be fetched ({cause}); check the network connection and the name of the public {kind}, or put "
+            "a copy into the hub's cache"
         ) from error
     if file and not (folder / file).is_file():
         raise DemoFormatError(f"{source}: the repository holds no {file}")
@@ -54,7 +54,7 @@ def fetch(source: str, kind: str, patterns: Sequence[str]) -> Path:
 
 
 def fetch_data(source: str) -> Path:
-    """A dataset of the hub: its folder, or its only file.
+    """Fetch a dataset from the hub and return its folder, or its only file.
 
     Raises:
         GanqIrlError: as ``fetch``.

@@ -1,6 +1,6 @@
-"""Convert from and to the in-memory types of the imitation library (``imitation.data.types``).
+"""Convert to and from the in-memory types of the imitation library (``imitation.data.types``).
 
-Its files are not read: they hold pickles or jsonpickled infos, which can run code.
+Its files are not read here: they hold pickles or jsonpickled infos, which can run code.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def is_imitation(source: Any) -> bool:
-    """Return whether an object is of a class of imitation, without importing it."""
+    """Return whether an object is an instance of one of imitation's classes, without importing imitation."""
     return any(base.__module__.startswith("imitation.") for base in type(source).__mro__)
 
 
 def pairs_of(source: Any) -> dict[str, Any] | None:
-    """Columns of imitation's ``TransitionsMinimal``: pairs whose next observations are unknown. None for anything else."""
+    """Return the columns of imitation's ``TransitionsMinimal``, which have no next observations; None for other objects."""
     is_pairs = is_imitation(source) and hasattr(source, "obs") and not hasattr(source, "next_obs")
     if not is_pairs or hasattr(source, "terminal"):
         return None
@@ -36,28 +36,28 @@ def pairs_of(source: Any) -> dict[str, Any] | None:
 
 
 def from_imitation(source: Any, horizon: int | None = None) -> list[Trajectory]:
-    """Convert trajectories, or transitions cut where ``dones`` or a jump of the observation says so.
+    """Convert trajectories, or transitions, which are split where ``dones`` is true or observations are not consecutive.
 
-    imitation's ``terminal`` says that an episode is whole, whether the task or a time limit ended it. It counts as truncated
-    where ``infos`` say so (``TimeLimit.truncated``) or where the length is the ``horizon``, and as terminated elsewhere;
-    ``terminal=False`` counts as truncated. Infos are otherwise dropped.
+    imitation's ``terminal`` marks a complete episode, whether the task or a time limit ended it. A complete episode counts
+    as truncated if ``infos`` say so (``TimeLimit.truncated``) or its length equals ``horizon``, and as terminated otherwise.
+    An incomplete episode counts as truncated. Infos are otherwise dropped.
 
     Args:
         source: a ``Trajectory`` or ``TrajectoryWithRew`` or a sequence of them, ``Transitions``, or ``TransitionsWithRew``.
-        horizon: time limit of the environment, when known.
+        horizon: time limit of the environment, if known.
 
     Raises:
-        InvalidDemonstrations: something that is no trajectory.
+        InvalidDemonstrations: an item is not a trajectory.
     """
-    if hasattr(source, "obs"):  # one object of arrays, rather than a sequence of trajectories
+    if hasattr(source, "obs"):  # one object with arrays, not a sequence of trajectories
         return _from_transitions(source, horizon) if not hasattr(source, "terminal") else [_from_trajectory(source, horizon)]
     return [_from_trajectory(trajectory, horizon) for trajectory in source]
 
 
 def to_imitation(demonstrations: Demonstrations) -> list[types.Trajectory]:
-    """Convert to ``TrajectoryWithRew``, or ``Trajectory`` where there are no rewards; ``terminal`` is ``terminated``.
+    """Convert to ``TrajectoryWithRew``, or to ``Trajectory`` if there are no rewards; ``terminal`` is ``terminated``.
 
-    Rewards become float64 if they are integers (imitation wants floats). Seeds, spaces and provenance are lost.
+    Integer rewards become float64, which imitation requires. Seeds, spaces and provenance are lost.
 
     Raises:
         InvalidDemonstrations: a trajectory has no transitions, which imitation does not allow.
@@ -78,7 +78,7 @@ def to_imitation(demonstrations: Demonstrations) -> list[types.Trajectory]:
 
 
 def horizon_of(env_id: str | None) -> int | None:
-    """Time limit of a registered environment, or None."""
+    """Return the time limit of a registered environment, or None."""
     import gymnasium as gym
 
     spec = gym.registry.get(env_id.rpartition(":")[2]) if env_id else None
@@ -88,7 +88,7 @@ def horizon_of(env_id: str | None) -> int | None:
 def _from_trajectory(trajectory: types.Trajectory, horizon: int | None) -> Trajectory:
     if not hasattr(trajectory, "terminal") or not hasattr(trajectory, "acts"):
         raise InvalidDemonstrations(
-            f"expected trajectories, given a {type(trajectory).__name__}; give imitation's Trajectory or Transitions "
+            f"expected trajectories, given a {type(trajectory).__name__}; use imitation's Trajectory or Transitions "
             "objects, or Trajectory objects of ganq_irl_demos"
         )
     cut = not trajectory.terminal or _hit_time_limit(trajectory, horizon)
@@ -141,13 +141,13 @@ def _path(obs: Observations, following: Observations, rows: slice) -> Observatio
 
 
 def _continues(obs: Observations, following: Observations) -> np.ndarray:
-    """``(n,)`` bool: whether row i + 1 starts where row i ended; False for the last row."""
+    """Return ``(n,)`` bool: whether row i + 1 starts where row i ended; False for the last row."""
     if isinstance(obs, dict):
         assert isinstance(following, dict)
         return np.logical_and.reduce([_continues(obs[key], following[key]) for key in obs])
     assert not isinstance(following, dict)
     before, after = following[:-1], obs[1:]
-    same = (before == after) | ((before != before) & (after != after))  # NaN meets NaN: for the checks to find, not a cut
+    same = (before == after) | ((before != before) & (after != after))  # NaN equals NaN: left to the checks, not cut
     return np.append(same.reshape(len(same), -1).all(axis=1), np.zeros(len(obs) - len(same), dtype=bool))
 
 

@@ -42,32 +42,35 @@ def load_demonstrations(
     trust: bool = False,
     needs: Sequence[str] = OPTIONAL_FIELDS,
 ) -> Demonstrations:
-    """Load demonstrations. Their values are not checked; ``require_valid`` does that.
+    """Load demonstrations. Their values are not checked, see ``require_valid``.
 
     Args:
-        source: a name of the catalog, the path of a file or folder in any of ``FORMATS``, ``minari:ID``,
-            ``huggingface:ORGANISATION/NAME[/FILE]``, ``FILE#MASK`` (the episodes that robomimic lists under ``mask/MASK``),
-            ``Demonstrations``, a sequence of ``Trajectory``, or imitation's
-            ``Trajectory``, ``TrajectoryWithRew`` (a sequence of them), ``Transitions`` or ``TransitionsMinimal``; or a table
-            in memory, with a row for each transition: a dict of arrays, or a pandas ``DataFrame``; or a ``.toml`` file, or a
-            sequence of ``(source, weight)`` pairs, to join several.
-        observation_space: the environment's. Needed where the source carries none; must agree with it where it does.
-        action_space: likewise.
-        env_id: likewise, but never needed. Where a source does not tell a time limit from a termination, it does.
-        format: name of the file's format; by default its content tells.
-        columns: field (``observations``, or another usual name of it, such as ``obs``) -> name or names of the columns that
-            hold it, for tables.
-        trust: whether a pickled replay buffer may be opened, which runs whatever code is in it.
-        needs: those of ``OPTIONAL_FIELDS`` that the learner needs.
+        source: one of
+
+            - a name of the catalog,
+            - the path of a file or folder in any of ``FORMATS``, ``minari:ID``, or ``huggingface:ORGANIZATION/NAME[/FILE]``,
+            - ``FILE#MASK``, the episodes that robomimic lists under ``mask/MASK``,
+            - ``Demonstrations``, or a sequence of ``Trajectory``,
+            - imitation's ``Transitions``, ``TransitionsMinimal``, or a sequence of ``Trajectory`` or ``TrajectoryWithRew``,
+            - a table in memory with one row per transition: a dict of arrays, or a pandas ``DataFrame``,
+            - to join several sources, a ``.toml`` file or a sequence of ``(source, weight)`` pairs.
+        observation_space: the environment's observation space. Required if the source has none; otherwise they must agree.
+        action_space: the environment's action space, likewise.
+        env_id: ID of the environment, never required. Its time limit tells truncation from termination where the source does
+            not.
+        format: name of the file format; by default detected from the content.
+        columns: for tables, field (``observations``, or another usual name, such as ``obs``) -> names of its columns.
+        trust: whether a pickled replay buffer may be opened, which runs any code in it.
+        needs: which of ``OPTIONAL_FIELDS`` the learner needs.
 
     Raises:
-        ConfigurationError: an unknown name, or one that no file can have.
-        DemoFormatError: a file that cannot be read.
-        StorageError: no regular file, or a folder that holds a link, a pipe or the like.
-        ReadLimitExceeded: what it unpacks to takes more memory than may be read (``ganq_irl.budget``).
-        MissingDependency: a file whose library is not installed.
-        IncompatibleSpaces: spaces are needed, or disagree.
-        InvalidDemonstrations: recorded in another environment, without what is needed, or objects that are no trajectories.
+        ConfigurationError: an unknown name, or an invalid file name.
+        DemoFormatError: a file cannot be read.
+        StorageError: not a regular file, or a folder that holds a link, a pipe or another special file.
+        ReadLimitExceeded: its content exceeds the read limit (``ganq_irl.budget``).
+        MissingDependency: the library for the file format is not installed.
+        IncompatibleSpaces: spaces are required, or disagree.
+        InvalidDemonstrations: recorded in another environment, lacking a needed field, or not trajectories.
     """
     told: dict[str, Any] = {
         "observation_space": observation_space,
@@ -92,7 +95,7 @@ def load_demonstrations(
 
 
 def open_demonstrations(source: str | os.PathLike[str], request: Request, format: str | None = None) -> EpisodeStream:
-    """Open a catalog name or a file as a stream of episodes, for sets larger than memory.
+    """Open a catalog name or a file as a stream of episodes, for demonstrations larger than memory.
 
     Raises:
         GanqIrlError: as ``load_demonstrations``.
@@ -109,7 +112,7 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
     path = require_plain(usable_path(name))
     if mixing.recognize(path):
         if request.mask is not None:
-            raise ConfigurationError(f"{path} joins several sets; write the mask behind a source in it: FILE#{request.mask}")
+            raise ConfigurationError(f"{path} joins several sources; write the mask into it: FILE#{request.mask}")
         return EpisodeStream.of(_joined(path, request))
     return format_of(path, format).read(path, request)
 
@@ -117,10 +120,10 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
 def require_demonstrations(source: str | os.PathLike[str]) -> str:
     """Return a name of demonstrations after checking that the catalog entry, file or folder exists.
 
-    The content of a file is not inspected, and datasets of Minari or the Hugging Face hub are not looked up.
+    The file is not opened, and datasets of Minari or the Hugging Face hub are not looked up.
 
     Raises:
-        ConfigurationError: an unknown name, or one that no file can have.
+        ConfigurationError: an unknown name, or an invalid file name.
         DemoFormatError: the file is missing.
     """
     given, entries = os.fspath(source), catalog()
@@ -142,13 +145,13 @@ def require_demonstrations(source: str | os.PathLike[str]) -> str:
 
 
 def save_demonstrations(demonstrations: Demonstrations, path: str | os.PathLike[str], format: str | None = None) -> Path:
-    """Write demonstrations to ``path`` atomically, in the format that ``format`` or the suffix names; returns the path.
+    """Write demonstrations atomically to ``path``, in the given format or that of the file extension, and return the path.
 
     Raises:
-        ConfigurationError: a name that no file can have.
+        ConfigurationError: an invalid file name.
         DemoFormatError: an unknown format.
-        MissingDependency: a format whose library is not installed.
-        InvalidDemonstrations: trajectories that cannot be joined to one dataset, or that the format cannot hold.
+        MissingDependency: the library for the format is not installed.
+        InvalidDemonstrations: trajectories do not fit together, or the format cannot store them.
     """
     path = usable_path(path)
     chosen = suffix_format(path) if format is None else named_format(format)
@@ -162,7 +165,7 @@ def _from_name(name: str, request: Request, format: str | None) -> Demonstration
 
 
 def _collected(stream: EpisodeStream) -> Demonstrations:
-    """Collect all episodes of a stream, and warn about its remarks."""
+    """Collect all episodes of a stream, and issue its remarks as warnings."""
     for remark in stream.remarks:
         warnings.warn(f"{stream.source}: {remark}", stacklevel=4)
     return stream.collect()
@@ -204,7 +207,7 @@ def _from_objects(source: Any, request: Request) -> Demonstrations:
     from ganq_irl_demos.formats.arrays import read_columns
     from ganq_irl_demos.imitation_types import from_imitation, horizon_of, is_imitation, pairs_of
 
-    if isinstance(source, Mapping) or (hasattr(source, "columns") and hasattr(source, "items")):  # pandas' has both
+    if isinstance(source, Mapping) or (hasattr(source, "columns") and hasattr(source, "items")):  # a pandas DataFrame
         return _collected(read_columns(dict(source.items()), request, f"a {type(source).__name__} in memory"))
     pairs = pairs_of(source)
     if pairs is not None:
@@ -219,7 +222,7 @@ def _from_objects(source: Any, request: Request) -> Demonstrations:
         )
     if request.observation_space is None or request.action_space is None:
         raise IncompatibleSpaces(
-            "trajectories carry no spaces; pass the environment's: "
+            "trajectories have no spaces; pass the environment's: "
             "load_demonstrations(..., observation_space=env.observation_space, action_space=env.action_space)"
         )
     if not whole and all(isinstance(item, Trajectory) for item in source):

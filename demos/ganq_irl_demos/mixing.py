@@ -1,4 +1,4 @@
-"""Join several sets with weights, also from a TOML file of ``[[demonstrations]]`` tables (``source``, ``weight``)."""
+"""Join demonstrations with weights, also from a TOML file of ``[[demonstrations]]`` tables (``source``, ``weight``)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ganq_irl_demos.streams import split_mask
 
 TABLE = "demonstrations"
 MAX_NAME, MAX_PART = 1024, 200
-"""Letters of a path, and of a name in it; file systems take 255 bytes."""
+"""Maximum length of a path and of a file name; file systems allow 255 bytes."""
 
 MAX_COPIES = 100
-"""Largest number of times that the set of the largest weight is repeated."""
+"""Maximum number of copies of the demonstrations with the largest weight."""
 
 
 def recognize(path: Path) -> bool:
-    """Return whether a file is TOML by name."""
+    """Return whether a file is TOML, by its name."""
     return path.is_file() and path.suffix.lower() == ".toml"
 
 
@@ -32,7 +32,7 @@ def parts(path: Path) -> list[tuple[str, float]]:
     """Return the sources (files are relative to ``path``) and their weights.
 
     Raises:
-        DemoFormatError: not TOML of the form above.
+        DemoFormatError: not TOML of this form.
     """
     try:
         content = read_toml(path)
@@ -42,11 +42,11 @@ def parts(path: Path) -> list[tuple[str, float]]:
     sound = isinstance(tables, list) and tables and all(isinstance(table, dict) and _is_part(table) for table in tables)
     if not sound or set(content) != {TABLE}:
         raise DemoFormatError(
-            f'{path}: expected [[{TABLE}]] tables, each with source = "NAME-or-FILE" and perhaps weight = 2.0'
+            f'{path}: expected [[{TABLE}]] tables, each with source = "NAME-or-FILE" and optionally weight = 2.0'
         )
     found = [(_beside(path, table["source"]), float(table.get("weight", 1))) for table in tables]
     if nested := [source for source, _ in found if recognize(Path(source)) and Path(source) != path]:
-        raise DemoFormatError(f"{path}: {nested[0]} is such a table itself; name the sets that it joins instead")
+        raise DemoFormatError(f"{path}: {nested[0]} is such a table itself; list the sources that it joins instead")
     return found
 
 
@@ -58,7 +58,7 @@ def _is_part(table: dict[str, Any]) -> bool:
 
 
 def _is_name(source: str) -> bool:
-    """Return whether a file system can be asked for it."""
+    """Return whether a source can be a file name."""
     return "\x00" not in source and len(source) < MAX_NAME and all(len(part) < MAX_PART for part in source.split("/"))
 
 
@@ -68,16 +68,16 @@ def _beside(path: Path, source: str) -> str:
 
 
 def join(sets: Sequence[tuple[Demonstrations, float]], source: str) -> Demonstrations:
-    """Join sets so that each trajectory counts in proportion to the weight of its set.
+    """Join demonstrations so that each trajectory counts in proportion to its weight.
 
-    Trajectories are repeated, which works with every algorithm. Weights are rounded to a ratio of small whole numbers.
+    Trajectories are repeated, which works with every algorithm. Weights are rounded to a ratio of small integers.
 
     Raises:
-        ConfigurationError: nothing to join, or a weight that is not positive and finite, or too far from the others.
-        IncompatibleSpaces: sets of different spaces.
+        ConfigurationError: nothing to join, or a weight that is not positive and finite, or too different from the others.
+        IncompatibleSpaces: the spaces differ.
     """
     if not sets:
-        raise ConfigurationError("no demonstrations to join; give at least one set")
+        raise ConfigurationError("no demonstrations to join; give at least one source")
     counts = _copies([weight for _, weight in sets])
     first = sets[0][0]
     for other, _ in sets[1:]:
@@ -87,7 +87,7 @@ def join(sets: Sequence[tuple[Demonstrations, float]], source: str) -> Demonstra
         check_same_space(other.action_space, first.action_space, f"{other.source} beside {first.source}: actions")
         if other.env_id and first.env_id and not same_environment(other.env_id, first.env_id):
             raise ConfigurationError(
-                f"{other.source} is of {other.env_id} and {first.source} of {first.env_id}; join one task only"
+                f"{other.source} is from {other.env_id} and {first.source} from {first.env_id}; join one task only"
             )
     repeated = (one for (demos, _), count in zip(sets, counts, strict=True) for _ in range(count) for one in demos)
     made = [
@@ -106,14 +106,14 @@ def join(sets: Sequence[tuple[Demonstrations, float]], source: str) -> Demonstra
 
 
 def _copies(weights: Sequence[float]) -> list[int]:
-    """Whole numbers in the ratio of the weights."""
+    """Return integers in the ratio of the weights."""
     if not all(math.isfinite(weight) and weight > 0 for weight in weights):
         raise ConfigurationError(
-            f"weights {list(weights)}: expected positive numbers; leave a set out instead of weighing it 0"
+            f"weights {list(weights)}: expected positive numbers; leave a source out instead of giving it weight 0"
         )
     ratios = [Fraction(weight / min(weights)).limit_denominator(10) for weight in weights]
     scale = math.lcm(*(ratio.denominator for ratio in ratios))
     copies = [int(ratio * scale) for ratio in ratios]
     if max(copies) > MAX_COPIES:
-        raise ConfigurationError(f"weights {list(weights)} would need {max(copies)} copies of a set, more than {MAX_COPIES}")
+        raise ConfigurationError(f"weights {list(weights)} need {max(copies)} copies of a source, more than {MAX_COPIES}")
     return copies

@@ -1,4 +1,4 @@
-"""Streams: demonstrations one episode at a time, for files larger than memory."""
+"""Streams: demonstrations read one episode at a time, for files larger than memory."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from ganq_irl_demos.headers import description_of
 from ganq_irl_demos.trajectories import Trajectory
 
 EPISODE_BYTES = 1 << 10
-"""Memory of an episode beside its values, until it is joined to the others."""
+"""Memory of an episode beside its values, until it is joined with the others."""
 
 REMARKS = "remarks"
-"""Key of the provenance under which the remarks of readers are kept."""
+"""Key of the provenance for remarks of readers."""
 
 
 def remarks_in(provenance: Mapping[str, Any]) -> list[str]:
-    """Return the remarks that readers left in a provenance, which may come from any file."""
+    """Return the remarks of readers in a provenance, which may come from any file."""
     found = provenance.get(REMARKS)
     return [remark for remark in found if isinstance(remark, str)] if isinstance(found, list) else []
 
 
 def split_mask(source: str) -> tuple[str, str | None]:
-    """Split a source such as ``low_dim.hdf5#train`` into its name and its mask, or None."""
+    """Split a source such as ``low_dim.hdf5#train`` into its name and its mask or None."""
     name, sign, mask = source.rpartition("#")
     return (name, mask) if sign and name and mask and not os.path.lexists(source) else (source, None)
 
 
 @dataclass(frozen=True)
 class Request:
-    """Options of a reader besides the path.
+    """Options of a reader other than the path.
 
     Attributes:
-        observation_space: the environment's, for formats that carry none.
-        action_space: likewise.
-        env_id: Gymnasium id of the environment; it tells the time limit where a file does not tell it from a termination.
-        columns: field (``observations``, ``actions``, ...) -> names of the columns that hold it.
+        observation_space: the environment's observation space, for formats without spaces.
+        action_space: the environment's action space, likewise.
+        env_id: Gymnasium ID of the environment. Its time limit tells truncation from termination where a file does not.
+        columns: field (``observations``, ``actions``, ...) -> names of its columns.
         trust: whether a pickle may be opened, which can run code.
-        download: whether a dataset that is not on this machine may be fetched.
-        mask: name of the filter that chooses episodes, in formats that have such.
+        download: whether a dataset may be downloaded.
+        mask: name of the filter that selects episodes, in formats with masks.
     """
 
     observation_space: spaces.Space | None = None
@@ -60,13 +60,13 @@ class Request:
 
 @dataclass(frozen=True)
 class EpisodeStream:
-    """Demonstrations whose trajectories are read one by one, again each time they are asked for.
+    """Demonstrations whose trajectories are read one by one, and again for each iteration.
 
     Attributes:
-        episodes: returns an iterator over the trajectories, from the first; a reader keeps no more than one block of them.
+        episodes: returns a new iterator over the trajectories; a reader keeps at most one block of them in memory.
         observation_space, action_space, env_id, provenance, source, missing: as in ``Demonstrations``.
-        remarks: sentences on what the reader corrected or found odd. The provenance keeps them.
-        guessed: whether the spaces were taken from the numbers.
+        remarks: sentences about what the reader corrected or found suspicious. They are also stored in the provenance.
+        guessed: whether the spaces were guessed from the values.
     """
 
     episodes: Callable[[], Iterable[Trajectory]]
@@ -95,14 +95,14 @@ class EpisodeStream:
         """Collect all trajectories, in memory or mapped from a file.
 
         Raises:
-            ReadLimitExceeded: they take more memory than may be read.
+            ReadLimitExceeded: they exceed the read limit.
         """
         demonstrations = Demonstrations(self._counted(), source=self.source, **description_of(self))
         budget.current().hold(demonstrations.arrays.values(), self.source)
         return demonstrations
 
     def _counted(self) -> Iterable[Trajectory]:
-        """The episodes; their arrays are counted while they live, and so is the room to join them, a field at a time."""
+        """Yield the episodes, and count their arrays and the memory to join them, one field at a time."""
         episodes = self.episodes()
         return episodes if isinstance(episodes, Episodes) else self._count(episodes)
 

@@ -1,4 +1,4 @@
-"""Summarize a set of demonstrations as JSON values."""
+"""Summarize demonstrations as JSON values."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.trajectories import named_spaces
 
 MAX_DIMENSIONS = 64
-"""Ranges are given for each dimension up to this many; images and longer vectors get one range."""
+"""Maximum number of dimensions with separate ranges; images and longer vectors get one range."""
 
 
 def describe(demos: Demonstrations) -> dict[str, Any]:
-    """Describe demonstrations by JSON values.
+    """Describe demonstrations with JSON values.
 
     Returns:
         ``source env_id checksum episodes transitions terminated truncated horizon`` (the longest episode),
-        ``lengths`` and ``returns`` (``mean std min max``; None where there are none), ``fields`` (for observations and
-        actions ``dtype shape min max``, and ``counts`` of discrete actions), the spaces, what is ``missing``, and the
-        provenance. Ranges are over finite values, ``counts`` over those that occur.
+        ``lengths`` and ``returns`` (``mean std min max``, or None), ``fields`` (for observations and actions ``dtype shape
+        min max``, and ``counts`` of discrete actions), the spaces, what is ``missing``, and the provenance. Ranges are over
+        finite values, ``counts`` over values that occur.
     """
     arrays = demos.arrays
     lengths = arrays["lengths"]
@@ -47,7 +47,7 @@ def describe(demos: Demonstrations) -> dict[str, Any]:
 
 
 def _statistics(values: np.ndarray) -> dict[str, float | None] | None:
-    """Mean, population standard deviation and range."""
+    """Return mean, population standard deviation and range."""
     if not values.size:
         return None
     statistics = {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max()}
@@ -67,7 +67,7 @@ def _describe(array: np.ndarray) -> dict[str, Any]:
 
 
 def _extremes(rows: np.ndarray, reduce: Callable[[np.ndarray], Any]) -> list[float | None]:
-    """Smallest or largest finite value of each column; None where a column has none."""
+    """Return the smallest or largest finite value of each column, or None."""
     columns = [column[np.isfinite(column)] for column in rows.T]
     return [float(reduce(column)) if column.size else None for column in columns]
 

@@ -12,26 +12,26 @@ from gymnasium import spaces
 from ganq_irl_demos.fitting import fitted, plain_array
 
 Observations = np.ndarray | dict[str, np.ndarray]
-"""``(T + 1, *shape)``, or one such array for each key of a Dict space."""
+"""``(T + 1, *shape)``, or a dict of such arrays for a Dict space."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """One episode, or the part of one that was recorded. The arrays are read-only.
+    """An episode, or the recorded part of one. The arrays are read-only.
 
-    Fields may be given as arrays, lists or torch tensors. Whether they fit together is checked when trajectories become
-    ``Demonstrations``; their values are checked by ``check_demonstrations``.
+    Fields may be arrays, lists or torch tensors. ``Demonstrations`` checks whether they fit together, and
+    ``check_demonstrations`` checks their values.
 
     Attributes:
-        observations: ``(T + 1, *observation_shape)``, the last one where the episode stopped; or a dict of such arrays.
-        actions: ``(T, *action_shape)`` as the environment executed them; ``(T,)`` of integers for a Discrete space.
-        rewards: ``(T,)`` of the environment's own, or None. For judging demonstrations; no learner sees them.
+        observations: ``(T + 1, *observation_shape)``, including the final one; or a dict of such arrays.
+        actions: ``(T, *action_shape)`` as executed by the environment; integers ``(T,)`` for a Discrete space.
+        rewards: ``(T,)`` rewards of the environment, or None. They serve to judge demonstrations; learners do not see them.
         terminated: whether the task ended (success, failure).
-        truncated: whether something outside the task, such as a time limit, cut the episode.
-        seed: seed of the reset that began the episode, or None.
+        truncated: whether something outside the task, such as a time limit, ended the episode.
+        seed: seed of the environment's reset, or None.
 
     Raises:
-        InvalidDemonstrations: a field is no array of one shape, such as ragged lists.
+        InvalidDemonstrations: a field cannot be converted to an array, such as ragged lists.
     """
 
     observations: Observations
@@ -63,43 +63,43 @@ class Trajectory:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """Its arrays by name: ``observations`` or ``observations.<key>``, ``actions``, and ``rewards`` if there are any."""
+        """Arrays by name: ``observations`` or ``observations.<key>``, ``actions``, and ``rewards`` if there are any."""
         rewards = {} if self.rewards is None else {"rewards": self.rewards}
         return {**named_arrays(self.observations), "actions": self.actions, **rewards}
 
     @property
     def episode_return(self) -> float | None:
-        """Sum of the rewards, or None without rewards."""
+        """Sum of the rewards, or None if there are none."""
         return None if self.rewards is None else float(np.sum(self.rewards, dtype=np.float64))
 
 
 PREFIX = "observations."
-"""Before the keys of a Dict observation, in the names of its arrays."""
+"""Prefix of the keys of a Dict observation in array names."""
 
 
 def named_arrays(observations: Observations) -> dict[str, np.ndarray]:
-    """Observation arrays by the name that messages and files use: ``observations`` or ``observations.<key>``."""
+    """Return observation arrays by the names used in messages and files: ``observations`` or ``observations.<key>``."""
     if isinstance(observations, dict):
         return {f"observations.{key}": value for key, value in observations.items()}
     return {"observations": observations}
 
 
 def observations_of(arrays: Mapping[str, np.ndarray]) -> Observations:
-    """The inverse of ``named_arrays``; arrays of other names are left out."""
+    """Undo ``named_arrays``; arrays with other names are ignored."""
     if "observations" in arrays:
         return arrays["observations"]
     return {name[len(PREFIX) :]: array for name, array in arrays.items() if name.startswith(PREFIX)}
 
 
 def named_spaces(observation_space: spaces.Space) -> dict[str, spaces.Space]:
-    """Observation spaces by the same names as ``named_arrays``."""
+    """Return observation spaces by the names of ``named_arrays``."""
     if isinstance(observation_space, spaces.Dict):
         return {f"observations.{key}": space for key, space in observation_space.spaces.items()}
     return {"observations": observation_space}
 
 
 def fit(trajectory: Trajectory, observation_space: spaces.Space, action_space: spaces.Space) -> Trajectory:
-    """A trajectory in the shapes and kinds of number that the spaces ask for; itself where it is in them already."""
+    """Convert a trajectory to the shapes and dtypes of the spaces; return it unchanged if it already has them."""
     expected = {**named_spaces(observation_space), "actions": action_space}
     given = trajectory.arrays
     arrays = {name: fitted(array, expected[name]) if name in expected else array for name, array in given.items()}
@@ -114,7 +114,7 @@ def fit(trajectory: Trajectory, observation_space: spaces.Space, action_space: s
 
 
 def _by_key(observations: Any) -> Any:
-    """A list of one dict a step as a dict of lists; other observations as they are."""
+    """Convert a list of dicts, one per step, to a dict of lists; return other observations unchanged."""
     if isinstance(observations, list | tuple) and observations and all(isinstance(one, Mapping) for one in observations):
         return {key: [one.get(key) for one in observations] for key in observations[0]}
     return observations

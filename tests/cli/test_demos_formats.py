@@ -86,7 +86,7 @@ def test_a_mask_chooses_episodes_for_every_command(run, recorded, tmp_path):
 
 def test_spaces_that_a_file_names_were_not_guessed(run, recorded, tmp_path):
     path = WRITERS["minari"][0](recorded, tmp_path)
-    assert "taken from its numbers" not in run("demos", "import", path, "--out", "mine.npz").stderr
+    assert "guessed from its values" not in run("demos", "import", path, "--out", "mine.npz").stderr
 
 
 def test_a_replay_buffer_needs_trust(run, recorded, tmp_path):
@@ -106,7 +106,7 @@ def test_export_and_convert_back(name, run, tmp_path):
     result = run("demos", "export", "pendulum", "--out", out)
     assert result.exit_code == 0, result.stderr
     assert f"npz -> {name}" in result.stdout
-    assert ("will not give back" in result.stderr) == (";" in FORMATS[name].loses)
+    assert ("does not preserve" in result.stderr) == (";" in FORMATS[name].loses)
     back = run("demos", "convert", out, "--out", "back.npz", "--env", "Pendulum-v1")
     assert back.exit_code == 0, back.stderr
     original, returned = load_demonstrations("pendulum"), load_demonstrations("back.npz")

@@ -107,9 +107,12 @@ def test_a_video_where_it_can_be_drawn_and_a_sentence_where_not(run):
         (["record", "--env", "CartPole-v1", "--policy", "still_policy:act", "--out", "d.npz"], "expected an action"),
         (["record", "--env", "Pendulum-v1", "--random", "--random-share", "2", "--out", "d.npz"], "from 0 to 1"),
         (["record", "--env", "Pendulum-v1", "--random", "--n-trajectories", "30", "--out", "d.npz"], "at least as many"),
-        (["record", "--env", "Pendulum-v1", "--policy", "nowhere.zip", "--trust", "--out", "d.npz"], "no policy saved by"),
+        (
+            ["record", "--env", "Pendulum-v1", "--policy", "nowhere.zip", "--trust", "--out", "d.npz"],
+            "is not a policy saved by",
+        ),
         (["play", "--env", "CartPole-v1", "--out", "d.npz"], "not a terminal"),
-        (["play", "--env", "Pendulum-v1", "--window", "--noop", "0", "--out", "d.npz"], "chosen for Discrete"),
+        (["play", "--env", "Pendulum-v1", "--window", "--noop", "0", "--out", "d.npz"], "applies to Discrete"),
         (["play", "--env", "CartPole-v1", "--window", "--noop", "2", "--out", "d.npz"], "no action of"),
     ],
 )
@@ -157,7 +160,7 @@ def test_a_person_plays_in_a_terminal(tmp_path):
     keys = [b"\x1b[C"] * 4 + [b"r"] + [b"0"] * 12 + [b"u"] + [b"\x1b[D", b"1"] + [b"1"] * 12 + [b"q"]
     code, shown = at_the_keyboard(keys, "--env", "CartPole-v1", "--seed", "5", "--out", str(out))
     assert code == 0, shown
-    assert "began the episode again" in shown
+    assert "restarted the episode" in shown
     assert "episodes 1" in shown
     demos = load_demonstrations(out)
     assert len(demos) >= 1

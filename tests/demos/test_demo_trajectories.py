@@ -147,7 +147,7 @@ def test_no_transitions_make_no_batch(trajectories):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"actions": np.zeros((4, 1), np.float32)}, r"trajectory 1, observations: shape \(6, 3\) beside 4 actions"),
+        ({"actions": np.zeros((4, 1), np.float32)}, r"trajectory 1, observations: shape \(6, 3\) for 4 actions"),
         ({"rewards": np.zeros(4)}, r"trajectory 1, rewards: shape \(4,\), expected \(5,\)"),
         (
             {"observations": {"a": np.zeros((6, 3))}},
@@ -196,7 +196,7 @@ def test_the_checksum_is_of_the_content_and_not_of_the_source():
 
 
 def test_provenance_must_be_json():
-    with pytest.raises(ConfigurationError, match="JSON values only"):
+    with pytest.raises(ConfigurationError, match="only hold JSON values"):
         make_demos(provenance={"expert": object()})
 
 

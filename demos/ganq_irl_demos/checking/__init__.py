@@ -1,1 +1,1 @@
-"""Checking demonstrations: the rules, and the findings that they yield."""
+"""Check demonstrations: rules and their findings."""

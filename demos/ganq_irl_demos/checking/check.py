@@ -1,4 +1,4 @@
-"""Check demonstrations before learning from them; each finding names a trajectory, a step and a field."""
+"""Check demonstrations before learning from them. Each finding names a trajectory, a step and a field."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ganq_irl_demos.streams import remarks_in
 from ganq_irl_demos.trajectories import named_arrays, named_spaces
 
 SHOWN = 5
-"""Findings that an error message lists before it counts the rest."""
+"""Number of findings that an error message lists."""
 
 
 def check_demonstrations(
@@ -34,24 +34,25 @@ def check_demonstrations(
     env_id: str | None = None,
     max_episode_steps: int | None = None,
 ) -> list[Finding]:
-    """Check demonstrations against their own spaces, or against an environment's.
+    """Check demonstrations against their own spaces or an environment's.
 
     A rule that a trajectory breaks several times gives one finding, at the first step.
 
-    Errors: an empty set or trajectory; shapes other than the space's; fractions in a space of integers; NaN and infinity;
-    absurd outliers; actions or discrete observations outside their space; another environment or other spaces than those
-    asked for; episodes longer than the time limit. Warnings: Box observations outside their bounds, repeated trajectories,
-    constant dimensions, an end that contradicts the time limit or is not recorded, rewards in only some trajectories.
+    Errors are: no trajectories, or an empty one; shapes that differ from the space's; fractions in a space of integers; NaN
+    and infinity; extreme outliers; actions or discrete observations outside their space; another environment or other spaces
+    than requested; episodes longer than the time limit. Warnings are: Box observations outside their bounds, duplicate
+    trajectories, constant dimensions, an end that contradicts the time limit or is not recorded, rewards in only some
+    trajectories.
 
     Args:
         demos: the demonstrations.
-        observation_space: the environment's, to compare with; by default the demonstrations' own.
-        action_space: likewise.
-        env_id: the environment asked for.
-        max_episode_steps: its time limit (``env.spec.max_episode_steps``).
+        observation_space: the environment's observation space to compare with; by default the demonstrations' own.
+        action_space: the environment's action space, with the same default.
+        env_id: ID of the requested environment.
+        max_episode_steps: time limit of the environment (``env.spec.max_episode_steps``).
 
     Returns:
-        Errors first, each group by trajectory.
+        Errors, then warnings, each ordered by trajectory.
     """
     observation_space, different = _expected(demos.observation_space, observation_space, "observations")
     action_space, also_different = _expected(demos.action_space, action_space, "actions")
@@ -62,18 +63,19 @@ def check_demonstrations(
 
 
 def examine_demonstrations(demos: Demonstrations, *, env: gym.Env | None = None, replayed: int = 3) -> list[Finding]:
-    """Run ``check_demonstrations``, and the rules that take longer or are only worth a look.
+    """Run ``check_demonstrations`` and the rules that take longer or are only hints.
 
-    More warnings: values far out, dimensions on different scales, saturated actions, mixed horizons, terminations that look
-    like a time limit, returns against random and expert; with an environment, episodes that go another way when replayed.
+    The additional warnings are: far outliers, dimensions on different scales, saturated actions, mixed horizons,
+    terminations that look like a time limit, returns compared with random and expert, and, with an environment, episodes
+    that differ when they are replayed.
 
     Args:
         demos: the demonstrations.
-        env: the environment that they are meant for.
+        env: the environment that the demonstrations are for.
         replayed: how many episodes to replay in it.
 
     Returns:
-        Errors first, each group by trajectory.
+        Errors, then warnings, each ordered by trajectory.
     """
     expected: dict[str, Any] = {}
     if env is not None:
@@ -95,10 +97,10 @@ def require_valid(
     env_id: str | None = None,
     max_episode_steps: int | None = None,
 ) -> None:
-    """Raise unless ``check_demonstrations``, with the same arguments, finds no error; warnings pass.
+    """Raise unless ``check_demonstrations``, with the same arguments, finds no errors. Warnings are ignored.
 
     Raises:
-        InvalidDemonstrations: naming source, trajectory, step and field of the first errors.
+        InvalidDemonstrations: the message names source, trajectory, step and field of the first errors.
     """
     findings = check_demonstrations(
         demos,
@@ -120,7 +122,7 @@ def _in_order(findings: list[Finding]) -> list[Finding]:
 
 
 def _expected(own: spaces.Space, asked: spaces.Space | None, field: str) -> tuple[spaces.Space, list[Finding]]:
-    """The space to check against, and a finding when the two differ (values are then judged by the demonstrations' own)."""
+    """Return the space to check against, and a finding if the spaces differ (then the demonstrations' own space is used)."""
     if asked is None:
         return own, []
     try:
@@ -141,7 +143,7 @@ def _check_lengths(demos: Demonstrations) -> Iterator[Finding]:
 
 
 def _check_remarks(demos: Demonstrations) -> Iterator[Finding]:
-    """Findings that the reader made in the file; the trajectories no longer show them."""
+    """Yield the reader's remarks about the file, which the trajectories no longer show."""
     for remark in remarks_in(demos.provenance):
         yield Finding("warning", None, None, "file", "reading", remark)
 
@@ -159,7 +161,7 @@ def _check_environment(demos: Demonstrations, env_id: str | None) -> Iterator[Fi
 
 def _check_ends(demos: Demonstrations, limit: int | None) -> Iterator[Finding]:
     if "next_observations" in demos.missing:
-        return  # rows in no order are no episode, however many there are
+        return  # unordered rows are not an episode
     for index, trajectory in enumerate(demos):
         steps = len(trajectory)
         if limit is not None and steps > limit:

@@ -12,10 +12,10 @@ from ganq_irl_demos.checking.findings import Finding, Severity
 from ganq_irl_demos.demonstrations import Demonstrations
 
 BLOCK_BYTES = 16 << 20
-"""Bytes of values in a block."""
+"""Size of a block in bytes."""
 
 SAMPLE = 200_000
-"""Most rows that quantiles are computed from, evenly spread."""
+"""Maximum number of evenly spaced rows for quantiles."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Ranges:
     """Statistics of one pass over the rows.
 
     Attributes:
-        finite: whether every value is.
-        low: smallest finite value of each dimension, ``(dimensions,)``; NaN where there is none.
-        high: largest.
-        constant: whether a dimension is the same in every row, ``(dimensions,)``.
+        finite: whether all values are finite.
+        low: smallest finite value of each dimension, ``(dimensions,)``; NaN if there is none.
+        high: largest finite value, likewise.
+        constant: whether a dimension has the same value in every row, ``(dimensions,)``.
     """
 
     finite: bool
@@ -40,9 +40,9 @@ class Field:
     """A field of all trajectories.
 
     Attributes:
-        name: such as ``actions`` or ``observations.<key>``.
-        array: ``(rows, ...)``, trajectory after trajectory.
-        offsets: first row of each trajectory, and the number of all rows, ``(n_trajectories + 1,)``.
+        name: ``actions``, ``observations.<key>``, ...
+        array: ``(rows, ...)``, all trajectories concatenated.
+        offsets: first row of each trajectory, then the total number of rows, ``(n_trajectories + 1,)``.
     """
 
     name: str
@@ -60,29 +60,29 @@ class Field:
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values."""
+        """Dtype of the values."""
         return self.array.dtype
 
     @property
     def dimensions(self) -> int:
-        """Numbers in a row."""
+        """Number of values in a row."""
         return int(np.prod(self.array.shape[1:]))
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Consecutive blocks as ``(rows, dimensions)``, each with the number of its first row."""
+        """Yield consecutive blocks, each as its first row number and values of shape ``(rows, dimensions)``."""
         flat = self.array.reshape(len(self), self.dimensions)
         most = max(1, BLOCK_BYTES // max(1, self.dimensions * self.dtype.itemsize))
         for first in range(0, len(self), most):
             yield first, flat[first : first + most]
 
     def sample(self, most: int | None = None) -> np.ndarray:
-        """Up to ``most`` rows, evenly spread, ``(rows, dimensions)``; by default up to ``SAMPLE``."""
+        """Return up to ``most`` evenly spaced rows, ``(rows, dimensions)``; by default up to ``SAMPLE``."""
         every = max(1, -(-len(self) // (most or SAMPLE)))
         return np.concatenate([block[-first % every :: every] for first, block in self.blocks()])
 
     @cached_property
     def ranges(self) -> Ranges:
-        """Statistics of one pass over the rows."""
+        """Compute statistics in one pass over the rows."""
         finite, first_row = True, None
         low, high = np.full(self.dimensions, np.nan), np.full(self.dimensions, np.nan)
         constant = np.ones(self.dimensions, bool)
@@ -97,15 +97,15 @@ class Field:
     def findings(
         self, broken: Callable[[np.ndarray], np.ndarray], severity: Severity, rule: str, expected: str
     ) -> Iterator[Finding]:
-        """A finding for each trajectory with a marked value: the first one marked, and ``expected``.
+        """Yield a finding for each trajectory with marked values, at the first one.
 
         Args:
-            broken: from ``(rows, dimensions)`` values to a mask of that shape.
-            severity: of the findings.
-            rule: likewise.
-            expected: end of their messages.
+            broken: maps values ``(rows, dimensions)`` to a mask of the same shape.
+            severity: severity of the findings.
+            rule: name of the rule.
+            expected: end of the messages.
         """
-        found: dict[int, tuple[int, int, str, int]] = {}  # owner -> row, dimension, value, how many
+        found: dict[int, tuple[int, int, str, int]] = {}  # trajectory -> row, dimension, value, count
         for first, block in self.blocks():
             rows, dimensions = np.nonzero(broken(block))
             owners = np.searchsorted(self.offsets, rows + first, side="right") - 1

@@ -1,4 +1,4 @@
-"""A finding: one broken rule and its place."""
+"""A finding: a broken rule and where it is broken."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One broken rule, at the first place where it is broken.
+    """A broken rule, at the first place where it is broken.
 
     Attributes:
-        severity: "error" makes demonstrations unfit for learning; a "warning" is worth a look.
-        trajectory: index from 0, or None when the whole set is meant.
+        severity: an "error" makes demonstrations unfit for learning; a "warning" is worth a look.
+        trajectory: index from 0, or None if the finding is about all of them.
         step: index from 0 within the field (0 to T for observations, 0 to T − 1 for actions and rewards), or None.
         field: ``observations``, ``observations.<key>``, ``actions``, ``rewards``, ``lengths``, ``env_id``, ...
         rule: short name of the rule, such as ``non-finite``.
-        message: what was given, what was expected, what to do.
+        message: what was found, what was expected, and what to do.
     """
 
     severity: Severity
@@ -29,7 +29,7 @@ class Finding:
     message: str
 
     def __str__(self) -> str:
-        """Trajectory, step and field, then the message."""
+        """Return trajectory, step and field, then the message."""
         where = [f"trajectory {self.trajectory}"] if self.trajectory is not None else []
         where += [f"step {self.step}"] if self.step is not None else []
         return f"{', '.join([*where, self.field])}: {self.message}"

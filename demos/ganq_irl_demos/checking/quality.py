@@ -1,4 +1,4 @@
-"""Rules about the quality of a set as a whole. All of them are warnings."""
+"""Rules about the overall quality of demonstrations. They only give warnings."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.trajectories import named_spaces
 
 FAR = 20
-"""A value is far out when it lies more than this many times the width of the middle 98 % away from it."""
+"""A value is a far outlier if its distance from the middle 98 % exceeds this many times their width."""
 
 SCALE_RATIO = 1e3
-"""Dimensions whose usual sizes differ by more are on different scales."""
+"""Dimensions whose typical magnitudes differ by a larger factor are on different scales."""
 
 SATURATED = 0.5
-"""A larger share of actions at a bound suggests clipping, or an expert that only switches between extremes."""
+"""A larger share of actions at a bound suggests clipping or a bang-bang expert."""
 
 AT_BOUND = 1e-3
-"""Distance from a bound that counts as being at it, relative to the range."""
+"""Distance from a bound that counts as at the bound, relative to the range."""
 
 POOR = 0.5
-"""Demonstrations less than this part of the way from random to expert are poor."""
+"""Demonstrations below this normalized score (0 random, 1 expert) are poor."""
 
 ALIKE = 0.25
-"""A larger share of episodes that end at the same, last step suggests a time limit."""
+"""A larger share of episodes with the same, maximum length suggests a time limit."""
 
 
 def check_quality(demos: Demonstrations) -> Iterator[Finding]:
-    """Yield warnings about a set that ``check_demonstrations`` found no errors in."""
+    """Yield warnings about demonstrations without errors."""
     if not demos.n_transitions:
         return
     for name in named_spaces(demos.observation_space):
@@ -46,14 +46,14 @@ def check_quality(demos: Demonstrations) -> Iterator[Finding]:
 
 
 def _check_spread(field: Field) -> Iterator[Finding]:
-    """Warn about values far from all others and dimensions on different scales; floats only."""
+    """Warn about far outliers, and about dimensions on different scales; floats only."""
     if field.dtype.kind != "f" or not field.dimensions:
         return
     chosen = field.sample()
     low, middle, high = np.nanquantile(np.where(np.isfinite(chosen), chosen, np.nan), [0.01, 0.5, 0.99], axis=0)
     width = high - low
     nearest, farthest = low - FAR * width, high + FAR * width
-    expected = f"more than {FAR} times as far out as 98 % of the values are apart; a glitch of the recording?"
+    expected = f"its distance from 98 % of the values is more than {FAR} times their width; is it a recording glitch?"
     if ((width > 0) & ((field.ranges.low < nearest) | (field.ranges.high > farthest))).any():
 
         def broken(block: np.ndarray) -> np.ndarray:
@@ -63,9 +63,7 @@ def _check_spread(field: Field) -> Iterator[Finding]:
     sizes = np.maximum(width, np.abs(middle))
     sizes = sizes[np.isfinite(sizes) & (width > 0)]
     if sizes.size > 1 and sizes.max() > SCALE_RATIO * sizes.min():
-        message = (
-            f"sizes of dimensions range from {sizes.min():.2g} to {sizes.max():.2g}; normalize observations when learning"
-        )
+        message = f"magnitudes range from {sizes.min():.2g} to {sizes.max():.2g}; normalize observations"
         yield Finding("warning", None, None, field.name, "scale", message)
 
 
@@ -80,14 +78,14 @@ def _check_saturation(demos: Demonstrations) -> Iterator[Finding]:
     share = np.asarray(at_bound) / len(field)
     for dimension in np.flatnonzero(share > SATURATED):
         message = (
-            f"{share[dimension]:.0%} of the actions in dimension {dimension} lie at the bounds of {space}; were they cut "
-            "off there, or scaled for other bounds? A Gaussian policy imitates them badly"
+            f"{share[dimension]:.0%} of the actions in dimension {dimension} lie at the bounds of {space}; were they "
+            "clipped, or scaled for other bounds? A Gaussian policy imitates them badly"
         )
         yield Finding("warning", None, None, "actions", "saturation", message)
 
 
 def _check_lengths(demos: Demonstrations) -> Iterator[Finding]:
-    """Warn about different time limits in one set, and terminations that look like a time limit."""
+    """Warn about mixed time limits, and about terminations that look like a time limit."""
     lengths = demos.arrays["lengths"]
     terminated, truncated = demos.arrays["terminated"], demos.arrays["truncated"]
     cut = Counter(lengths[truncated & ~terminated].tolist())
@@ -102,14 +100,14 @@ def _check_lengths(demos: Demonstrations) -> Iterator[Finding]:
     ended = np.flatnonzero(terminated & ~truncated & (lengths == longest)).tolist()
     if not cut and len(ended) > max(1, ALIKE * len(demos)) and longest > 1 and len(set(lengths.tolist())) > 1:
         message = (
-            f"{len(ended)} episodes terminated after exactly {longest} steps, and none went on longer; if that is a time "
-            "limit, they were truncated (learners take a termination for the end of all reward)"
+            f"{len(ended)} episodes terminated after exactly {longest} steps, and none was longer; if that is a time limit, "
+            "they were truncated (learners treat a termination as the end of all rewards)"
         )
         yield Finding("warning", ended[0], longest - 1, "terminated", "time-limit", message)
 
 
 def _check_returns(demos: Demonstrations) -> Iterator[Finding]:
-    """Compare the returns with those of the random policy and the expert, if the catalog knows the task."""
+    """Compare the returns with those of the random policy and the expert, if the catalog has the task."""
     references = reference_returns(demos.env_id) if demos.env_id else None
     if references is None or demos.returns is None:
         return
@@ -118,11 +116,11 @@ def _check_returns(demos: Demonstrations) -> Iterator[Finding]:
     worst = int(np.argmin(scores))
     given = f"mean return {demos.returns.mean():.4g}, where random actions get {random:.4g} and an expert {expert:.4g}"
     if scores.mean() < POOR:
-        advice = "; an imitator will be no better than what it is shown"
+        advice = "; an imitator will not become better than its demonstrations"
         yield Finding("warning", worst, None, "rewards", "poor", f"{given}{advice}")
     elif scores.min() < POOR:
         count = int((scores < POOR).sum())
-        message = f"return {demos.returns[worst]:.4g} ({given}); {count} such, mixed with better ones: leave them out?"
+        message = f"return {demos.returns[worst]:.4g} ({given}); {count} such episodes among better ones; leave them out?"
         yield Finding("warning", worst, None, "rewards", "mixed-quality", message)
     elif scores.mean() > 2:
         message = f"{given}; is it the same task, with the same reward?"

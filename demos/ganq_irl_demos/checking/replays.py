@@ -1,4 +1,4 @@
-"""Replay recorded episodes from their seeds and compare them with the environment."""
+"""Replay recorded episodes from their seeds and compare the results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ganq_irl_demos.recording.replay import replay
 from ganq_irl_demos.trajectories import Trajectory, named_arrays
 
 TOLERANCE = 1e-3
-"""Relative difference between recording and replay that may come from another release."""
+"""Relative difference between recording and replay that another release of a simulator may cause."""
 
 JUMP = 20
 """A difference that was at least this fraction of the tolerance one step earlier has grown from rounding."""
@@ -25,9 +25,9 @@ def check_replay(demos: Demonstrations, env: gym.Env, *, episodes: int = 3) -> I
     """Replay the first episodes that have a seed, and compare observations, rewards and ends with the recording.
 
     Args:
-        demos: a set of sound structure.
-        env: the environment that it is said to be from.
-        episodes: how many to replay.
+        demos: demonstrations without structural errors.
+        env: the environment in which they were supposedly recorded.
+        episodes: how many episodes to replay.
 
     Yields:
         A warning for each episode that differs, at its first difference; one warning if no episode has a seed.
@@ -37,8 +37,8 @@ def check_replay(demos: Demonstrations, env: gym.Env, *, episodes: int = 3) -> I
         return
     if not seeded:
         message = (
-            "no seeds were recorded, so the episodes cannot be replayed: whether they are of this environment, and whether "
-            "actions are shifted by a step, was not looked for"
+            "no seeds were recorded, so the episodes cannot be replayed; whether they are from this environment, and "
+            "whether actions are shifted by a step, was not checked"
         )
         yield Finding("warning", None, None, "seeds", "no-seeds", message)
     for index in seeded[:episodes]:
@@ -46,25 +46,25 @@ def check_replay(demos: Demonstrations, env: gym.Env, *, episodes: int = 3) -> I
         if found is not None:
             step, field, what = found
             advice = (
-                "with each action taken a step earlier it is repeated, so actions are shifted by a step"
+                "it does match with each action taken one step earlier, so actions are shifted by a step"
                 if _are_late(demos[index], env)
-                else "another version, another task, actions shifted by a step, or not as executed?"
+                else "is it another version or task, are actions shifted by a step, or not as executed?"
             )
             message = f"{what} when replayed from seed {demos[index].seed}; {advice}"
             yield Finding("warning", index, step, field, "replay", message)
 
 
 def not_replayed(demos: Demonstrations, env: gym.Env | None, episodes: int) -> str | None:
-    """Return why no episode can be replayed, if ``check_replay`` does not say so itself; None otherwise."""
+    """Return why no episode can be replayed, or None if ``check_replay`` reports the reason itself."""
     if env is None:
-        reason = "the environment is not known here (name it with --env ID)"
+        reason = "the environment is unknown (name it with --env ID)"
     elif not episodes:
-        reason = "none was asked for"
+        reason = "zero were requested"
     elif demos.missing:
         reason = f"there are no {demos.missing[0].replace('_', ' ')}"
     else:
         return None
-    return f"no episode was replayed, since {reason}: actions shifted by a step were not looked for"
+    return f"no episode was replayed, since {reason}; actions shifted by a step were not checked for"
 
 
 def _are_late(trajectory: Trajectory, env: gym.Env) -> bool:
@@ -76,10 +76,10 @@ def _are_late(trajectory: Trajectory, env: gym.Env) -> bool:
 
 
 def _first_difference(trajectory: Trajectory, env: gym.Env) -> tuple[int, str, str] | None:
-    """Step and field that the environment does not repeat, and what the difference is.
+    """Return step, field and description of the first difference between the recording and the environment.
 
-    A difference that grows step by step from rounding, as near an unstable equilibrium, comes from another machine and not
-    from another task. The comparison stops there.
+    A difference that grows step by step from rounding, for example near an unstable equilibrium, is due to another machine
+    and not another task, so the comparison stops there.
     """
     recorded = named_arrays(trajectory.observations)
     before = 0.0
@@ -111,7 +111,7 @@ def _named(observation: Any) -> dict[str, Any]:
 
 
 def _error(recorded: Any, seen: Any) -> float:
-    """Largest difference of two values, relative to their size where that is above 1; infinite for other shapes."""
+    """Return the largest difference of two values, relative to their size if that is above 1; infinite if shapes differ."""
     first, second = np.asarray(recorded, dtype=np.float64), np.asarray(seen, dtype=np.float64)
     if first.shape != second.shape:
         return np.inf

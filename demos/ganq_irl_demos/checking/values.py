@@ -1,4 +1,4 @@
-"""Rules about values. One pass computes the ranges; a second one runs only where a range breaks a rule."""
+"""Rules about values. One pass computes ranges; a second pass runs only if a range breaks a rule."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from ganq_irl_demos.checking.fields import Field
 from ganq_irl_demos.checking.findings import Finding, Severity
 
 OUTLIER_RATIO = 1e6
-"""A value this many times larger than usual in its dimension is an error."""
+"""A value this many times larger than is typical in its dimension is an error."""
 
 OUTLIER_LIMIT = 1e15
 """A value larger than this is an error."""
 
 SMALLEST_SCALE = 1e-3
-"""Lower bound on the usual size of values, so that numerical noise around zero gives no outliers."""
+"""Lower bound on the typical magnitude, so that numerical noise around zero does not count as outliers."""
 
 TOLERANCE = 1e-6
-"""How far outside a bound still counts as rounding, relative to the range."""
+"""Distance outside a bound that still counts as rounding, relative to the range."""
 
 
 def check_observations(field: Field, space: spaces.Space) -> Iterator[Finding]:
-    """NaN, outliers, values outside the space (a warning for Box), dimensions that never change."""
+    """Check for NaN, outliers, values outside the space (a warning for Box) and constant dimensions."""
     yield from _check_field(field, space, "warning", "was it recorded in another environment, or with a wrapper?")
 
 
 def check_actions(field: Field, space: spaces.Space) -> Iterator[Finding]:
-    """NaN, outliers, values outside the space, dimensions that never change."""
-    yield from _check_field(field, space, "error", "record actions as executed, that is clipped")
+    """Check for NaN, outliers, values outside the space and constant dimensions."""
+    yield from _check_field(field, space, "error", "record actions as executed, i.e. clipped")
 
 
 def check_rewards(field: Field) -> Iterator[Finding]:
-    """NaN and outliers: warnings, since no algorithm learns from these rewards."""
+    """Check for NaN and outliers. They are warnings, since no algorithm learns from these rewards."""
     yield from _check_numbers(field, "warning")
 
 
@@ -87,26 +87,26 @@ def _check_outliers(field: Field, severity: Severity) -> Iterator[Finding]:
     def broken(block: np.ndarray) -> np.ndarray:
         return np.isfinite(block) & (np.abs(block) > limits)
 
-    expected = f"far from what is usual here (sizes around {typical:.3g}); leave the trajectory out, or record it again"
+    expected = f"far from the typical values (around {typical:.3g}); leave the trajectory out, or record it again"
     yield from field.findings(broken, severity, "outlier", expected)
 
 
 def _check_counts(field: Field, space: spaces.Space) -> Iterator[Finding]:
-    """Discrete, MultiDiscrete and MultiBinary values; the space has at least one value in each dimension."""
+    """Check Discrete, MultiDiscrete and MultiBinary values; the space has at least one value in each dimension."""
     low, high = _count_bounds(space)
     lows, highs = (np.broadcast_to(bound, (field.dimensions,)) for bound in (low, high))
-    expected = f"expected {_range(lows, highs)} as in {space}; are actions counted from another number?"
+    expected = f"expected {_range(lows, highs)} as in {space}; do actions start from another number?"
     yield from _check_bounds(field, lows, highs, "error", expected)
 
 
 def _check_constant(field: Field) -> Iterator[Finding]:
-    if len(field) < 2 or field.dtype == np.uint8:  # a black border of an image is no surprise
+    if len(field) < 2 or field.dtype == np.uint8:  # images often have black borders
         return
     constant = np.flatnonzero(field.ranges.constant)
     if constant.size:
         listed = ", ".join(str(dimension) for dimension in constant[:8]) + (", ..." if constant.size > 8 else "")
         which = f"dimension {listed} is" if field.dimensions > 1 else "it is"
-        message = f"{which} the same in every row, so nothing can be learned from it; is it meant to be?"
+        message = f"{which} the same in every row, so nothing can be learned from it; is that intended?"
         yield Finding("warning", None, None, field.name, "constant", message)
 
 
@@ -126,14 +126,14 @@ def _check_bounds(field: Field, low: np.ndarray, high: np.ndarray, severity: Sev
 
 
 def _widened(space: spaces.Box) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bounds, ``(dimensions,)``, moved outwards by the tolerance."""
+    """Return the lower and upper bounds, ``(dimensions,)``, widened by the tolerance."""
     low, high = (bound.reshape(-1).astype(np.float64) for bound in (space.low, space.high))
     extent = np.where(np.isfinite(high) & np.isfinite(low), high - low, np.maximum(1, np.abs(_finite(low, high))))
     return low - TOLERANCE * extent, high + TOLERANCE * extent
 
 
 def _finite(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Whichever bound is finite, else 0."""
+    """Return the lower bound if finite, else the upper one if finite, else 0."""
     return np.where(np.isfinite(low), low, np.where(np.isfinite(high), high, 0))
 
 
@@ -141,7 +141,7 @@ def _count_bounds(space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(space, spaces.Discrete):
         return np.array(space.start), np.array(space.start + space.n - 1)
     if isinstance(space, spaces.MultiDiscrete):
-        start = np.asarray(getattr(space, "start", 0))  # newer releases of Gymnasium only
+        start = np.asarray(getattr(space, "start", 0))  # only in newer releases of Gymnasium
         return np.broadcast_to(start, space.nvec.shape).reshape(-1), (start + space.nvec - 1).reshape(-1)
     assert isinstance(space, spaces.MultiBinary)
     return np.array(0), np.array(1)

@@ -1,4 +1,4 @@
-"""A figure that compares sets of demonstrations: returns, lengths, states, actions and coverage on common axes."""
+"""A figure that compares demonstrations: returns, lengths, states, actions and coverage on shared axes."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLORS = ("#2b6cb0", "#c05621", "#2f855a", "#805ad5", "#b83280", "#718096")
-"""A color for each set; more than six are hard to tell apart."""
+"""One color per source; more than six are hard to tell apart."""
 
 MAX_STATES, MAX_ACTIONS = 8, 4
-"""Most dimensions with a panel of their own."""
+"""Maximum number of dimensions with their own panel."""
 
 SAMPLE = 4000
-"""Most rows of each set in distributions and coverage, evenly spread."""
+"""Maximum number of evenly spaced rows per source in distributions and coverage."""
 
 MAX_FEATURES = 500
 
 
 def plot_sets(sets: Sequence[Demonstrations], path: str | os.PathLike[str]) -> Path:
-    """Draw up to six sets of one task on common axes.
+    """Draw up to six sources of demonstrations of one task on shared axes.
 
     Args:
-        sets: with the same observation and action spaces.
-        path: image to write, atomically; the suffix (.png, .svg, .pdf) gives the format.
+        sets: demonstrations with equal observation and action spaces.
+        path: image to write, atomically; the file extension (.png, .svg, .pdf) determines the format.
 
     Raises:
-        ConfigurationError: no sets, too many, or an unknown suffix.
-        IncompatibleSpaces: sets of different spaces.
-        InvalidDemonstrations: a set without transitions.
+        ConfigurationError: none or too many sources, or an unknown file extension.
+        IncompatibleSpaces: the spaces differ.
+        InvalidDemonstrations: demonstrations without transitions.
     """
     from ganq_irl.files import replace_file
 
@@ -51,8 +51,8 @@ def plot_sets(sets: Sequence[Demonstrations], path: str | os.PathLike[str]) -> P
 
 
 def draw_sets(sets: Sequence[Demonstrations], format: str = "png") -> bytes:
-    """As ``plot_sets``, returning the image."""
-    from matplotlib.figure import Figure  # without pyplot: no window, no global state
+    """Draw the figure of ``plot_sets`` and return the image."""
+    from matplotlib.figure import Figure  # not pyplot, which opens windows and has global state
 
     _check(sets)
     states, actions = (_columns(sets, field) for field in ("observations", "actions"))
@@ -61,7 +61,7 @@ def draw_sets(sets: Sequence[Demonstrations], format: str = "png") -> bytes:
     figure = Figure(figsize=(13, 3 * rows + 1), layout="constrained")
     if format not in figure.canvas.get_supported_filetypes():
         known = ", ".join(sorted(figure.canvas.get_supported_filetypes()))
-        raise ConfigurationError(f"a figure cannot be written as {format!r}; known: {known}")
+        raise ConfigurationError(f"a figure cannot be written as {format!r}; known formats: {known}")
     grid = figure.add_gridspec(rows + 1, 4)
     places = (figure.add_subplot(grid[panel // 4, panel % 4]) for panel in range(panels))
     _draw_episodes(next(places), sets, "return", [_returns(one) for one in sets])
@@ -89,12 +89,12 @@ def _returns(demos: Demonstrations) -> np.ndarray:
 
 
 def _rows(demos: Demonstrations, name: str) -> np.ndarray:
-    """``(rows, dimensions)`` of a field, evenly spread over all trajectories."""
+    """Return evenly spaced rows of a field, ``(rows, dimensions)``, over all trajectories."""
     return Field.of(demos, name).sample(SAMPLE).astype(np.float64)
 
 
 def _columns(sets: Sequence[Demonstrations], field: str) -> dict[str, list[np.ndarray]]:
-    """Panel -> the values of each set, for as many dimensions as have room; images have none."""
+    """Return panel -> the values of each source, for as many dimensions as fit; images have none."""
     if field == "actions":
         names, most = ["actions"], MAX_ACTIONS
     else:
@@ -140,7 +140,7 @@ def _draw_distribution(axes: Axes, name: str, columns: list[np.ndarray]) -> None
 
 
 def _draw_coverage(axes: Axes, sets: Sequence[Demonstrations]) -> None:
-    """All sets on the two principal components of all of them together."""
+    """Draw all sources on the two principal components of their union."""
     names = list(named_spaces(sets[0].observation_space))
     flat = [np.concatenate([_rows(one, name) for name in names], axis=1) for one in sets]
     flat = [part[:, :: -(-part.shape[1] // MAX_FEATURES)] for part in flat]
@@ -157,7 +157,7 @@ def _draw_coverage(axes: Axes, sets: Sequence[Demonstrations]) -> None:
 
 
 def principal_plane(rows: np.ndarray) -> tuple[np.ndarray, float]:
-    """Standardized rows on two principal components, ``(rows, 2)``, and the share of the variance that these explain."""
+    """Return standardized rows on two principal components, ``(rows, 2)``, and their share of the variance."""
     deviations = rows.std(axis=0) if len(rows) else np.zeros(rows.shape[1])
     varying = rows[:, deviations > 0] / deviations[deviations > 0]
     if min(varying.shape) < 2:

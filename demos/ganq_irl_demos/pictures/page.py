@@ -1,4 +1,4 @@
-"""A self-contained HTML page about one or several sets of demonstrations."""
+"""A self-contained HTML page about demonstrations."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ th { border-bottom: 1px solid #cbd5e0 } td { border-bottom: 1px solid #edf2f7 } 
 def write_page(
     sets: Sequence[Demonstrations], path: str | os.PathLike[str], findings: Mapping[str, Sequence[Finding]] | None = None
 ) -> Path:
-    """Write the page, atomically.
+    """Write the page atomically.
 
     Args:
-        sets: up to six, of one task.
+        sets: up to six sources of demonstrations of one task.
         path: file to write.
-        findings: source of a set -> what a check of it found.
+        findings: source -> findings of its check.
 
     Raises:
         GanqIrlError: as ``plot_sets``.

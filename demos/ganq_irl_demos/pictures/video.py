@@ -1,4 +1,4 @@
-"""Render a recorded episode: the environment is reset to its seed and takes its actions."""
+"""Render a recorded episode: reset the environment to its seed and repeat its actions."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ def render_episode(trajectory: Trajectory, env: gym.Env, path: str | os.PathLike
     """Write a video of an episode.
 
     Args:
-        trajectory: with the seed that it was recorded from.
+        trajectory: the episode, with its seed.
         env: the environment, made with ``render_mode="rgb_array"``.
-        path: ``.gif`` (Pillow writes it) or ``.mp4`` (imageio with ffmpeg does).
+        path: ``.gif`` (written by Pillow) or ``.mp4`` (written by imageio with ffmpeg).
 
     Returns:
         The path.
 
     Raises:
-        ConfigurationError: an environment that draws no images, or another ending.
-        InvalidDemonstrations: no seed or no actions, so that nothing can be drawn again.
+        ConfigurationError: the environment renders no images, or another file extension.
+        InvalidDemonstrations: there is no seed or there are no actions, so the episode cannot be replayed.
         MissingDependency: imageio is not installed.
     """
     path = Path(path)
     if path.suffix not in (".gif", ".mp4"):
-        raise ConfigurationError(f"{path}: a video is written as .gif or .mp4")
+        raise ConfigurationError(f"{path}: expected a video ending in .gif or .mp4")
     if env.render_mode != "rgb_array":
-        raise ConfigurationError('the environment draws no images; make it with render_mode="rgb_array", if it knows that')
+        raise ConfigurationError('the environment renders no images; make it with render_mode="rgb_array"')
     if trajectory.seed is None or not trajectory.actions.size:
         lacking = "seed" if trajectory.seed is None else "actions"
-        raise InvalidDemonstrations(f"the episode has no {lacking}, so it cannot be drawn again")
+        raise InvalidDemonstrations(f"the episode has no {lacking}, so it cannot be rendered")
     fps = int(env.metadata.get("render_fps") or FPS)
     if path.suffix == ".mp4":
         needed("imageio_ffmpeg", "video", "writing .mp4 (.gif needs nothing)")
@@ -64,5 +64,5 @@ def _write_mp4(frames: list[np.ndarray], path: Path, fps: int) -> None:
     imageio.v3.imwrite(path, np.stack(frames), fps=fps)
     try:
         imageio.v3.imread(path, index=0)
-    except (OSError, RuntimeError, StopIteration, IndexError) as error:  # ffmpeg is silent about a full disk
+    except (OSError, RuntimeError, StopIteration, IndexError) as error:  # ffmpeg does not report a full disk
         raise OSError(errno.ENOSPC, "the video was cut short") from error

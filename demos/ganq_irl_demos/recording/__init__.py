@@ -1,1 +1,1 @@
-"""Recording episodes: policies that act, people who play in a terminal or a window."""
+"""Record episodes of policies, or of people who play in a terminal or a window."""

@@ -1,4 +1,4 @@
-"""Record demonstrations that a person plays; independent of terminal and window."""
+"""Record demonstrations that a person plays, independent of terminal and window."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ LEFT, RIGHT, UP, DOWN = "left", "right", "up", "down"
 
 
 class PlaySession:
-    """Episodes that someone plays, one action at a time.
+    """A session in which a person plays episodes, one action at a time.
 
     Args:
-        env: a single environment with Discrete actions, or those of a Box.
-        seed: the first episode begins with it, each later one with the next number.
+        env: a single environment with a Discrete or Box action space.
+        seed: seed of the first episode; each later episode uses the next number.
 
     Raises:
-        ConfigurationError: actions that no key can stand for.
+        ConfigurationError: the actions cannot be mapped to keys.
     """
 
     def __init__(self, env: gym.Env, seed: int) -> None:
         if not isinstance(env.action_space, spaces.Discrete | spaces.Box):
             raise ConfigurationError(
-                f"keys stand for Discrete actions, or in a window for those of a Box, and this environment takes "
+                f"keys can be mapped to Discrete actions or, in a window, to a Box, but this environment has "
                 f"{env.action_space}; record it with a function instead"
             )
         self.env, self.seed = bounded(env), seed
@@ -42,23 +42,23 @@ class PlaySession:
 
     @property
     def steps(self) -> int:
-        """Actions taken in the episode that is being played."""
+        """Number of actions taken in the current episode."""
         return len(self._actions)
 
     @property
     def episode_return(self) -> float:
-        """Sum of its rewards."""
+        """Sum of the rewards of the current episode."""
         return float(sum(self._rewards))
 
     def reset(self) -> None:
-        """Begin the episode again, with the same seed; what was played of it is gone."""
+        """Restart the current episode with the same seed and discard its steps."""
         self.observation, _ = self.env.reset(seed=self.seed)
         self._observations: list[Any] = [copy.deepcopy(self.observation)]
         self._actions: list[Any] = []
         self._rewards: list[float] = []
 
     def step(self, action: Any) -> bool:
-        """Take an action of the space; an episode that ends is kept, and the next one begins. Whether it ended."""
+        """Take an action. If the episode ends, keep it and start the next one. Return whether it ended."""
         self.observation, reward, terminated, truncated, _ = self.env.step(action)
         self._observations.append(copy.deepcopy(self.observation))
         self._actions.append(action)
@@ -79,7 +79,7 @@ class PlaySession:
         return bool(terminated or truncated)
 
     def undo(self) -> bool:
-        """Throw the last kept episode away and play it again from its seed. Whether there was one."""
+        """Discard the last kept episode and restart it from its seed. Return whether there was one."""
         if not self.kept:
             return False
         seed = self.kept.pop().seed
@@ -89,7 +89,7 @@ class PlaySession:
         return True
 
     def demonstrations(self, provenance: Mapping[str, Any] | None = None) -> Demonstrations:
-        """The kept episodes."""
+        """Return the kept episodes."""
         return Demonstrations(
             trajectories=tuple(self.kept),
             observation_space=self.env.observation_space,
@@ -106,13 +106,13 @@ class PlaySession:
 
 
 def keys_for(space: spaces.Discrete) -> dict[str, int]:
-    """Keys for actions: digits for up to ten; arrows for the outer ones of two or three, or for four (left down right up).
+    """Map keys to actions: digits for up to ten, and arrows for two, three or four actions (left down right up).
 
     Raises:
-        ConfigurationError: more than ten actions.
+        ConfigurationError: there are more than ten actions.
     """
     if space.n > 10:
-        raise ConfigurationError(f"{space.n} actions are more than there are digits; record them with a function instead")
+        raise ConfigurationError(f"{space.n} actions are more than ten digits can represent; record with a function instead")
     first = int(space.start)
     keys = {str(index): first + index for index in range(int(space.n))}
     if space.n in (2, 3):
@@ -129,23 +129,23 @@ def play(
     show: Callable[[str], None],
     episodes: int | None = None,
 ) -> Demonstrations:
-    """Play until ``q`` or until there are ``episodes``; ``r`` begins an episode again, ``u`` undoes the last one kept.
+    """Play until ``q``, or until ``episodes`` are kept. ``r`` restarts the episode, ``u`` undoes the last kept one.
 
     Args:
-        session: where episodes are kept.
-        read_key: waits for a key; names of arrows are ``left right up down``, an end of input is "".
+        session: the session to play.
+        read_key: waits for a key. Arrows are called ``left right up down``, and end of input is "".
         show: displays a screen of text.
-        episodes: how many to play; without it, until ``q``.
+        episodes: number of episodes to play; by default until ``q``.
 
     Raises:
-        ConfigurationError: actions that are not Discrete, or more than ten of them.
+        ConfigurationError: the actions are not Discrete, or more than ten.
     """
     if not isinstance(session.env.action_space, spaces.Discrete):
         raise ConfigurationError(
-            f"keys of a terminal cannot be held for {session.env.action_space}; play in a window: --window"
+            f"a terminal cannot tell how long keys are held, as {session.env.action_space} requires; use --window"
         )
     keys = keys_for(session.env.action_space)
-    note = "an episode that ends is kept"
+    note = "finished episodes are kept"
     while episodes is None or len(session.kept) < episodes:
         show(_screen(session, keys, note, episodes))
         key = read_key()
@@ -159,15 +159,15 @@ def play(
 def _answer(session: PlaySession, keys: Mapping[str, int], key: str) -> str:
     if key in (RESET, UNDO):
         return command(session, key)
-    return take(session, keys[key]) if key in keys else f"{key!r} is no key here"
+    return take(session, keys[key]) if key in keys else f"{key!r} has no action"
 
 
 def command(session: PlaySession, key: str) -> str:
     """Restart the episode or undo the last one, and return a message about it."""
     if key == RESET:
         session.reset()
-        return "began the episode again"
-    return "the last episode is gone; play it again" if session.undo() else "there is no episode to undo"
+        return "restarted the episode"
+    return "discarded the last episode; play it again" if session.undo() else "there is no episode to undo"
 
 
 def take(session: PlaySession, action: Any) -> str:
@@ -195,7 +195,7 @@ def _screen(session: PlaySession, keys: Mapping[str, int], note: str, episodes: 
             _picture(session),
             note,
             f"actions  {actions}",
-            f"{RESET} begin again   {UNDO} undo the last episode   {QUIT} save and quit",
+            f"{RESET} restart   {UNDO} undo the last episode   {QUIT} save and quit",
         ]
     )
 

@@ -19,7 +19,7 @@ from ganq_irl_demos.trajectories import Observations, Trajectory
 
 
 class Policy(Protocol):
-    """Protocol of the policies that can be recorded: Stable-Baselines3's ``predict``."""
+    """Interface of policies that can be recorded: Stable-Baselines3's ``predict``."""
 
     def predict(
         self,
@@ -28,15 +28,15 @@ class Policy(Protocol):
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[Any, Any]:
-        """Action for an observation, and the next hidden state (None without memory)."""
+        """Return the action for an observation, and the next hidden state (None without memory)."""
         ...
 
 
 class RandomPolicy:
-    """Uniformly random actions (as ``action_space.sample`` draws them) for one environment, with ``.predict``."""
+    """A policy for one environment that draws actions with ``action_space.sample``."""
 
     def __init__(self, action_space: spaces.Space, rng: np.random.Generator) -> None:
-        self.action_space = copy.deepcopy(action_space)  # seeding the environment's own would change its exploration
+        self.action_space = copy.deepcopy(action_space)  # seeding the environment's own space would change its exploration
         self.action_space.seed(int(rng.integers(2**31)))
 
     def predict(
@@ -46,7 +46,7 @@ class RandomPolicy:
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[Any, Any]:
-        """A random action for the one observation, and None."""
+        """Return a random action for one observation, and None."""
         return self.action_space.sample(), None
 
 
@@ -56,12 +56,12 @@ def random_policy(action_space: spaces.Space, rng: np.random.Generator) -> Rando
 
 
 class FunctionPolicy:
-    """A function ``observation -> action`` with ``.predict``.
+    """A policy that calls a function ``observation -> action``.
 
     Args:
-        function: what to call.
-        action_space: of the environment.
-        name: for the provenance.
+        function: the function.
+        action_space: action space of the environment.
+        name: name for the provenance.
     """
 
     def __init__(self, function: Callable[[Any], Any], action_space: spaces.Space, name: str = "function") -> None:
@@ -73,7 +73,7 @@ class FunctionPolicy:
         """Return the function's action for one observation, and None.
 
         Raises:
-            InvalidDemonstrations: the function returns something else than an action.
+            InvalidDemonstrations: the function does not return a valid action.
         """
         action = self.function(observation)
         try:
@@ -93,10 +93,10 @@ class AlteredPolicy:
 
     Args:
         policy: the policy to alter.
-        action_space: of the environment.
-        rng: random state of the draws.
-        noise: share of actions drawn at random; for Box actions, deviation of Gaussian noise relative to half the range.
-        random_share: share of episodes of uniformly random actions.
+        action_space: action space of the environment.
+        rng: random generator.
+        noise: share of random actions; for Box actions, standard deviation of Gaussian noise relative to half the range.
+        random_share: share of episodes with uniformly random actions.
 
     Raises:
         ConfigurationError: a share outside of 0 to 1, negative noise, or noise on unbounded actions.
@@ -125,7 +125,7 @@ class AlteredPolicy:
     def predict(
         self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
-        """The policy's action, altered, and its state."""
+        """Return the policy's action, with noise or replaced at random, and its state."""
         if episode_start is not None and bool(np.any(episode_start)):
             self._at_random = bool(self.rng.random() < self.random_share)
         action, state = self.policy.predict(observation, state, episode_start, deterministic)
@@ -140,12 +140,12 @@ class AlteredPolicy:
 
 
 class MixedPolicy:
-    """Several policies, one of which is drawn for each episode with equal probability.
+    """Several policies. One of them is drawn for each episode, with equal probability.
 
     Args:
-        policies: at least one.
-        action_space: of the environment.
-        rng: random state of the draws.
+        policies: the policies, at least one.
+        action_space: action space of the environment.
+        rng: random generator.
     """
 
     def __init__(self, policies: Sequence[Policy], action_space: spaces.Space, rng: np.random.Generator) -> None:
@@ -156,17 +156,17 @@ class MixedPolicy:
     def predict(
         self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
-        """The action and state of the policy that this episode was given to."""
+        """Return the action and state of the policy drawn for this episode."""
         if episode_start is not None and bool(np.any(episode_start)):
             self._acting = self.policies[int(self.rng.integers(len(self.policies)))]
         return self._acting.predict(observation, state, episode_start, deterministic)
 
 
 def policy_function(name: str) -> Callable[[Any], Any]:
-    """Import the function that ``module:function`` names; the working directory is searched first, as Python does.
+    """Import the function ``module:function``; the working directory is searched first, as in Python.
 
     Raises:
-        ConfigurationError: no such module or function.
+        ConfigurationError: the module or function does not exist.
     """
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
@@ -186,9 +186,9 @@ def policy_function(name: str) -> Callable[[Any], Any]:
 
 
 def subsample(demos: Demonstrations, every: int, rng: np.random.Generator) -> Demonstrations:
-    """Every ``every``-th transition of each episode, from a random start, each as a trajectory of one step.
+    """Keep every ``every``-th transition of each episode, from a random start, each as a trajectory of one step.
 
-    GAIL's experiments (Ho & Ermon, 2016, section 6) thin out their experts so, with 20.
+    Ho & Ermon (2016, section 6) subsample their demonstrations in this way, with 20.
 
     Raises:
         ConfigurationError: ``every`` is less than 1.

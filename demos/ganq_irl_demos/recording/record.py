@@ -18,7 +18,7 @@ from ganq_irl_demos.recording.policies import Policy
 from ganq_irl_demos.trajectories import Observations, Trajectory
 
 MAX_TRIES = 20
-"""Episodes tried for each one wanted, before ``min_return`` is declared out of reach."""
+"""Maximum number of episodes tried per requested one before ``min_return`` counts as out of reach."""
 
 
 def record_episodes(
@@ -32,27 +32,27 @@ def record_episodes(
     progress: Callable[[int, int], None] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> Demonstrations:
-    """Record whole episodes.
+    """Record complete episodes.
 
-    Actions are recorded as executed: Box actions are clipped to the space before the environment gets them, as
-    Stable-Baselines3 does. Values of every step are copied, so environments may reuse their buffers. Where the environment
-    declares no time limit, episodes are truncated after ``ganq_irl.episodes.MAX_EPISODE_STEPS`` steps.
+    Actions are recorded as executed: Box actions are clipped to the space, as in Stable-Baselines3. Values are copied at
+    every step, so environments may reuse their buffers. If the environment has no time limit, episodes are truncated after
+    ``ganq_irl.episodes.MAX_EPISODE_STEPS`` steps.
 
     Args:
-        policy: anything with Stable-Baselines3's ``predict``, recurrent ones included.
-        env: a single Gymnasium environment; ``env.spec``, where present, gives the env id.
-        n_episodes: episodes to keep, at least 1.
-        seed: episode i of those tried is reset with ``seed + i``, which its trajectory remembers.
-        deterministic: passed to ``predict``.
+        policy: any object with Stable-Baselines3's ``predict``, including recurrent policies.
+        env: a single Gymnasium environment; ``env.spec``, if present, gives the ID.
+        n_episodes: number of episodes to keep, at least 1.
+        seed: attempt i is reset with ``seed + i``, which its trajectory stores.
+        deterministic: argument of ``predict``.
         min_return: episodes with a lower return are dropped.
-        progress: called as ``progress(kept, n_episodes)`` before the first episode, and after every one tried.
-        provenance: JSON values to add to what is noted here: seed, deterministic, min_return, kept, tried, versions.
+        progress: called as ``progress(kept, n_episodes)`` before the first episode and after each attempt.
+        provenance: JSON values to add to the recorded seed, deterministic, min_return, kept, tried, versions.
 
     Raises:
         ConfigurationError: a vectorized or normalizing environment, or fewer than one episode.
         EnvironmentFailed: an observation is not finite.
-        IncompatibleSpaces: spaces of a kind that demonstrations cannot hold.
-        InvalidDemonstrations: ``min_return`` was reached too seldom in 20 tries for each episode wanted.
+        IncompatibleSpaces: demonstrations do not support the spaces.
+        InvalidDemonstrations: too few of 20 attempts per requested episode reached ``min_return``.
     """
     _check_request(env, n_episodes)
     env = bounded(env)
@@ -63,8 +63,9 @@ def record_episodes(
     while len(kept) < n_episodes:
         if len(returns) >= MAX_TRIES * n_episodes:
             raise InvalidDemonstrations(
-                f"only {len(kept)} of {len(returns)} episodes reached a return of {min_return}, {n_episodes} were wanted; "
-                f"the best was {max(returns):.6g}, the median {np.median(returns):.6g}. Lower min_return or train longer"
+                f"only {len(kept)} of {len(returns)} episodes reached a return of {min_return}, but {n_episodes} were "
+                f"requested; the best was {max(returns):.6g}, the median {np.median(returns):.6g}. Lower min_return or "
+                "train longer"
             )
         trajectory = _record_one(policy, env, seed + len(returns), deterministic)
         assert trajectory.episode_return is not None

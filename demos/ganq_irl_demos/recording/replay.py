@@ -1,4 +1,4 @@
-"""Replay episodes: reset the environment to their seeds and take their actions again."""
+"""Replay episodes: reset the environment to their seeds and repeat their actions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ganq_irl_demos.trajectories import Trajectory
 
 
 def replay(trajectory: Trajectory, env: gym.Env) -> Iterator[tuple[Any, float, bool]]:
-    """Reset to the episode's seed and take its actions again.
+    """Reset to the episode's seed and repeat its actions.
 
     Yields:
-        Observation, reward (0 for the first observation) and whether the episode is over; T + 1 of them, or fewer if the
+        Observation, reward (0 for the first observation) and whether the episode is over: T + 1 times, or fewer if the
         environment ends earlier.
     """
     observation, _ = env.reset(seed=trajectory.seed)

@@ -1,4 +1,4 @@
-"""Load policies that Stable-Baselines3 saved, from a zip or from the hub. They hold pickles, so trust is required."""
+"""Load policies saved by Stable-Baselines3, from a zip or the hub. They contain pickles, so trust is required."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ganq_irl_demos.formats.npz import UNREADABLE
 from ganq_irl_demos.formats.replay_buffer import unpickled
 
 NORMALIZATION = "vec_normalize.pkl"
-"""Statistics that the zoo of Stable-Baselines3 saves beside a policy whose observations were normalized."""
+"""Statistics that RL Baselines3 Zoo saves beside a policy with normalized observations."""
 
 ALGORITHMS = {
     "PPO": "stable_baselines3",
@@ -30,15 +30,15 @@ ALGORITHMS = {
     "QRDQN": "sb3_contrib",
     "TQC": "sb3_contrib",
 }
-"""Algorithm -> package. DDPG is a TD3 to whoever only asks it for actions."""
+"""Algorithm -> package. A DDPG policy can act as a TD3 policy."""
 
 
 class TrustedPolicy:
-    """A policy with ``.predict``, whose observations are normalized where they were in training.
+    """A policy with ``.predict`` that normalizes observations as in its training.
 
     Attributes:
-        algorithm: its name, for the provenance.
-        action_space: of the environment it was trained in.
+        algorithm: name of the algorithm, for the provenance.
+        action_space: action space of its training environment.
     """
 
     def __init__(self, model: Any, normalization: Any, name: str) -> None:
@@ -49,7 +49,7 @@ class TrustedPolicy:
     def predict(
         self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
-        """The model's action, and its state."""
+        """Return the model's action and its state."""
         if self.normalization is not None:
             observation = self.normalization.normalize_obs(observation)
         return self.model.predict(observation, state, episode_start, deterministic)
@@ -61,20 +61,20 @@ def is_saved_policy(source: str) -> bool:
 
 
 def load_policy(source: str, observation_space: spaces.Space, action_space: spaces.Space, *, trust: bool) -> TrustedPolicy:
-    """Load a policy of Stable-Baselines3 or its contrib package.
+    """Load a policy of Stable-Baselines3 or SB3-Contrib.
 
     Args:
-        source: a zip, or ``huggingface:ORGANISATION/NAME[/FILE.zip]``.
-        observation_space: of the environment that it is to act in.
-        action_space: likewise.
+        source: a zip, or ``huggingface:ORGANIZATION/NAME[/FILE.zip]``.
+        observation_space: observation space of the environment to act in.
+        action_space: action space of the environment to act in.
         trust: whether it may be opened, which can run any code in it.
 
     Raises:
-        ConfigurationError: without trust, or an algorithm that is not known.
-        DemoFormatError: no such file, or no policy.
-        IncompatibleSpaces: it was trained for other spaces.
+        ConfigurationError: ``trust`` is false, or the algorithm is unknown.
+        DemoFormatError: the file is missing, or is not a policy.
+        IncompatibleSpaces: it was trained with other spaces.
         MissingDependency: its package is not installed.
-        ReadLimitExceeded: it unpacks to more than may be read.
+        ReadLimitExceeded: its content exceeds the read limit.
     """
     if not trust:
         raise ConfigurationError(
@@ -96,7 +96,7 @@ def load_policy(source: str, observation_space: spaces.Space, action_space: spac
 
 
 def _zip_of(source: str) -> Path:
-    """The zip of a repository: the one named, the one called as the repository is, or the only one."""
+    """Return the zip of a repository: the named one, the one with the repository's name, or the only one."""
     path = hub.fetch(source, "model", ["*.zip", NORMALIZATION])
     if path.is_file():
         return path
@@ -104,12 +104,12 @@ def _zip_of(source: str) -> Path:
     named = path / f"{source.rpartition('/')[2]}.zip"
     if named not in found and len(found) != 1:
         listed = ", ".join(file.name for file in found) or "none"
-        raise DemoFormatError(f"{source}: which zip is the policy is not clear ({listed}); name it: {source}/FILE.zip")
+        raise DemoFormatError(f"{source}: it is not clear which zip is the policy ({listed}); name it: {source}/FILE.zip")
     return named if named in found else found[0]
 
 
 def _description(path: Path) -> dict[str, Any]:
-    """What the zip says in plain JSON."""
+    """Return the description in a zip, which is plain JSON."""
     try:
         with open_zip(path) as archive:
             check_zip(archive, path, archive.infolist())
@@ -117,20 +117,22 @@ def _description(path: Path) -> dict[str, Any]:
     except DemoFormatError:
         raise
     except UNREADABLE as error:
-        raise DemoFormatError(f"{path} is no policy saved by Stable-Baselines3 ({brief(error)})") from error
+        raise DemoFormatError(f"{path} is not a policy saved by Stable-Baselines3 ({brief(error)})") from error
     if not isinstance(data, dict):
-        raise DemoFormatError(f"{path} is no policy saved by Stable-Baselines3")
+        raise DemoFormatError(f"{path} is not a policy saved by Stable-Baselines3")
     return data
 
 
 def _algorithm(data: dict[str, Any], path: Path) -> str:
-    """The algorithm: its policies are its own, but for PPO, A2C and TRPO, which share theirs and differ in settings."""
+    """Return the algorithm by its policy's module. PPO, A2C and TRPO share one, and differ in their settings."""
     module = str(data.get("policy_class", {}).get("__module__", ""))
     family = module.split(".")[1].upper() if module.count(".") > 1 else ""
     if family == "COMMON" and "recurrent" not in module and "maskable" not in module:
         family = "PPO" if "clip_range" in data else "TRPO" if "cg_max_steps" in data else "A2C"
     if family not in ALGORITHMS:
-        raise ConfigurationError(f"{path}: its policy is of {module or 'no known module'}; known: {', '.join(ALGORITHMS)}")
+        raise ConfigurationError(
+            f"{path}: its policy is from {module or 'an unknown module'}; known: {', '.join(ALGORITHMS)}"
+        )
     return family
 
 
@@ -138,12 +140,12 @@ def _check_fits(model: Any, observation_space: spaces.Space, action_space: space
     check_same_space(model.action_space, action_space, f"{source}: action space")
     own, asked = model.observation_space, observation_space
     moved = isinstance(own, spaces.Box) and len(own.shape) == 3 and sorted(own.shape) == sorted(asked.shape or ())
-    if not moved and own.shape != asked.shape:  # images may have their channels elsewhere; bounds differ among releases
-        raise IncompatibleSpaces(f"{source} was trained on observations of {own}, and the environment shows {asked}")
+    if not moved and own.shape != asked.shape:  # channels of images may move, and bounds differ between releases
+        raise IncompatibleSpaces(f"{source} was trained with observations {own}, but the environment has {asked}")
 
 
 def _normalization(path: Path) -> Any:
-    """The VecNormalize saved beside a policy, without its environment; None where there is none."""
+    """Return the VecNormalize saved beside a policy, without its environment, or None."""
     if not path.is_file():
         return None
     from stable_baselines3.common.vec_env import VecNormalize

@@ -1,6 +1,6 @@
-"""Play in a window: held keys become actions, at the environment's frame rate.
+"""Play in a window: keys that are held down become actions, at the environment's frame rate.
 
-Window, resizing and drawing are those of Gymnasium's play utility; what is played is a ``PlaySession``.
+Window, resizing and drawing come from Gymnasium's play utility; the episodes from a ``PlaySession``.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ FPS = 30
 
 
 class WindowPlay:
-    """One session in one window.
+    """A session in a window.
 
-    An episode begins with the first key. From there on ``keys.rest`` is the action of every frame in which no key is held;
-    where there is none, the environment waits.
+    An episode starts with the first key. From then on, ``keys.rest`` is the action of frames without a key; if it is None,
+    the environment waits.
 
     Args:
-        session: of an environment made with ``render_mode="rgb_array"``.
-        keys: what they stand for.
-        fps: steps a second; by default the environment's own.
-        zoom: size of the window relative to the environment's pictures.
+        session: session of an environment made with ``render_mode="rgb_array"``.
+        keys: the keys and their actions.
+        fps: steps per second; by default the environment's.
+        zoom: size of the window relative to the environment's images.
 
     Raises:
-        ConfigurationError: an environment that draws no images, or no display to open a window on.
+        ConfigurationError: the environment renders no images, or there is no display.
         MissingDependency: pygame is not installed.
     """
 
     def __init__(self, session: PlaySession, keys: WindowKeys, *, fps: int | None = None, zoom: float | None = None) -> None:
         if session.env.render_mode != "rgb_array":
             raise ConfigurationError(
-                'the environment draws no images; make it with render_mode="rgb_array", or play in text'
+                'the environment renders no images; make it with render_mode="rgb_array", or play in text'
             )
         self.pygame: Any = needed("pygame", "", "playing in a window")
         from gymnasium.utils import play as utility
@@ -47,19 +47,19 @@ class WindowPlay:
         self.session, self.keys, self._utility = session, keys, utility
         self.fps = fps or int(session.env.metadata.get("render_fps") or FPS)
         self.held: list[int] = []
-        self.note = "an episode begins with the first key, and is kept when it ends"
+        self.note = "the first key starts an episode, and finished episodes are kept"
         try:
             self.pygame.display.init()
-            self.game = utility.PlayableGame(session.env, {}, zoom)  # it sizes the window; keys are heard here
+            self.game = utility.PlayableGame(session.env, {}, zoom)  # used for sizing only; we handle keys
         except self.pygame.error as error:
             raise ConfigurationError(f"no window can be opened here ({brief(error)}); play in the terminal") from error
 
     def run(self, show: Callable[[str], None], episodes: int | None = None) -> Demonstrations:
-        """Play until ``q``, escape or the window's closing, or until there are ``episodes``.
+        """Play until ``q``, escape or the window is closed, or until ``episodes`` are kept.
 
         Args:
-            show: displays a line of text, each time that it changes.
-            episodes: how many to play.
+            show: displays a line of text whenever it changes.
+            episodes: number of episodes to play.
         """
         clock, shown = self.pygame.time.Clock(), ""
         try:
@@ -76,7 +76,7 @@ class WindowPlay:
         return self.session.demonstrations()
 
     def frame(self, events: Sequence[Any]) -> None:
-        """Hear what was pressed since the last frame, and take at most one action; a tap counts as held for one."""
+        """Process the events since the last frame, and take at most one action; a tap counts as held for one frame."""
         before_frame, tapped = list(self.held), list[int]()
         for event in events:
             self.game.process_event(event)
@@ -92,7 +92,7 @@ class WindowPlay:
         if action is not None:
             self.note = take(self.session, action)
         if len(self.session.kept) > before:
-            self.held.clear()  # the next episode waits for a key, rather than go on with the one still held
+            self.held.clear()  # the next episode waits for a new key
 
     def _pressed(self, key: int) -> None:
         name = self.pygame.key.name(key)
@@ -107,5 +107,5 @@ class WindowPlay:
     def _draw(self, line: str) -> None:
         picture = np.asarray(self.session.env.render())
         self._utility.display_arr(self.game.screen, picture, self.game.video_size, True)
-        self.pygame.display.set_caption(f"{line}   {self.keys.legend}   r again  u undo  q save   {self.note}")
+        self.pygame.display.set_caption(f"{line}   {self.keys.legend}   r restart  u undo  q save   {self.note}")
         self.pygame.display.flip()

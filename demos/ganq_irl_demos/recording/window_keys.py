@@ -1,4 +1,4 @@
-"""Map the keys of a window to actions of a Discrete space or directions in a Box."""
+"""Map the keys of a window to actions of a Discrete space, or to directions in a Box."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ganq_irl_demos.formats.limits import needed
 from ganq_irl_demos.recording.play import DOWN, LEFT, RIGHT, UP, keys_for
 
 AXES = ((LEFT, RIGHT), (DOWN, UP), ("a", "d"), ("s", "w"), ("j", "l"), ("k", "i"))
-"""Keys for less and more of each dimension of a Box."""
+"""Keys that decrease and increase each dimension of a Box."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class WindowKeys:
     """Keys and their actions.
 
     Attributes:
-        codes: pygame's codes of the keys that mean something.
-        rest: action of a frame in which none is held; None where the environment waits for a key.
-        legend: what each key means, in a line.
+        codes: pygame's codes of the keys in use.
+        rest: action of a frame without a key; None if the environment waits for one.
+        legend: one line that explains the keys.
     """
 
     codes: frozenset[int]
@@ -33,7 +33,7 @@ class WindowKeys:
     legend: str
 
     def action(self, held: Sequence[int]) -> Any:
-        """The action that keys stand for, the one pressed last at the end; None where they stand for none."""
+        """Return the action of the keys that are held, pressed last at the end; None if they have none."""
         raise NotImplementedError
 
 
@@ -61,12 +61,12 @@ class _BoxKeys(WindowKeys):
 
 
 def keys_of(env: gym.Env, *, noop: int | None = None, strength: float = 1.0) -> WindowKeys:
-    """Keys for an environment: its own, as Atari's have; else digits and arrows, or for a Box a pair for each dimension.
+    """Return keys for an environment: its own, as in Atari; else digits and arrows, or a pair per dimension of a Box.
 
     Args:
-        env: with Discrete actions, or those of a bounded Box of one axis.
-        noop: the Discrete action while no key is held; without it the environment waits.
-        strength: how far towards its bound a key moves a dimension of a Box, above 0 to 1.
+        env: environment with Discrete actions, or a bounded Box with one axis.
+        noop: Discrete action without a key; by default the environment waits.
+        strength: how far a key moves a dimension of a Box towards its bound, above 0 to 1.
 
     Raises:
         ConfigurationError: too many actions or dimensions, no bounds, or settings that do not fit.
@@ -75,14 +75,16 @@ def keys_of(env: gym.Env, *, noop: int | None = None, strength: float = 1.0) -> 
     space = env.action_space
     if isinstance(space, spaces.Discrete):
         if noop is not None and not space.contains(noop):
-            raise ConfigurationError(f"no-op {noop} is no action of {space}")
+            raise ConfigurationError(f"no-op {noop} is not an action of {space}")
         return _discrete(env, space, noop)
     if noop is not None:
-        raise ConfigurationError(f"a no-op is chosen for Discrete actions; {space} rests at 0, or at the bound next to it")
+        raise ConfigurationError(
+            f"a no-op only applies to Discrete actions; {space} rests at 0, or at the bound closest to it"
+        )
     if not isinstance(space, spaces.Box) or len(space.shape) != 1 or not space.is_bounded() or space.shape[0] > len(AXES):
         raise ConfigurationError(
-            f"keys stand for Discrete actions or for up to {len(AXES)} bounded dimensions, and this environment takes "
-            f"{space}; record it with a function instead"
+            f"keys can be mapped to Discrete actions or up to {len(AXES)} bounded dimensions, but this environment "
+            f"has {space}; record it with a function instead"
         )
     if not 0 < strength <= 1:
         raise ConfigurationError(f"strength {strength}: expected a number above 0, up to 1")
@@ -111,7 +113,7 @@ def _box(space: spaces.Box, strength: float) -> WindowKeys:
 
 
 def _codes(keys: Any) -> tuple[int, ...]:
-    """An environment's own combination: a code, a letter, or several of them."""
+    """Return the key codes of an environment's combination, which is a code, a letter, or several of them."""
     several = (keys,) if isinstance(keys, int) else keys
     return tuple(sorted(ord(key) if isinstance(key, str) else int(key) for key in several))
 

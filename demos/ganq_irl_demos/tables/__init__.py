@@ -1,1 +1,1 @@
-"""Episodes from tables with a row for each transition: columns, order, ends and gaps."""
+"""Build episodes from tables with one row per transition: columns, order, ends and gaps."""

@@ -1,6 +1,6 @@
-"""Put the rows of a table in order, and find contradictions in them.
+"""Sort the rows of a table, and find contradictions between them.
 
-Every reader of a table comes through here, so that no format lets a transition through that never happened.
+All readers of tables use this module, so that no format produces transitions that never happened.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ganq_irl_demos.tables.survey import survey
 
 Blocks = Callable[[], Iterator[Block]]
 ROWS = 1 << 14
-"""Rows put in order at a time."""
+"""Number of rows sorted at a time."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Arranged:
     """A table whose rows are in order.
 
     Attributes:
-        blocks: iterates over its rows.
-        rules: by which to cut them into episodes.
-        remarks: sentences on what was put right, and on what contradicts itself.
+        blocks: returns an iterator over the rows.
+        rules: rules for cutting the rows into episodes.
+        remarks: sentences about corrections and contradictions.
     """
 
     blocks: Blocks
@@ -36,16 +36,16 @@ class Arranged:
 
 
 def arrange(blocks: Blocks, horizon: int | None, source: str, *, noted: bool = False) -> Arranged:
-    """Look through a table once, and put its rows in order where an episode and a step column say so.
+    """Scan a table once, and sort its rows if an episode column and a step column require it.
 
     Args:
-        blocks: iterates over sound blocks, at least one.
-        horizon: time limit of the environment, where known.
-        source: for messages.
-        noted: whether ganq-irl wrote the table, and says itself where the episodes of it end.
+        blocks: returns an iterator over sound blocks, at least one.
+        horizon: time limit of the environment, if known.
+        source: name for error messages.
+        noted: whether ganq-irl wrote the table and stored the ends of its episodes in a note.
 
     Raises:
-        DemoFormatError: columns contradict each other, so that nobody knows which row follows which.
+        DemoFormatError: columns contradict each other, so that the order of rows is unknown.
     """
     first = next(blocks())
     fields = set(first)
@@ -61,7 +61,7 @@ def arrange(blocks: Blocks, horizon: int | None, source: str, *, noted: bool = F
         arranged = _in_order(blocks, order, source)
         rules = Rules(usual_differences(next(arranged())), limit)
         how = "episode and step" if "step" in fields else "episode"
-        remarks = [f"rows were put in order by {how} (row {found.out_of_order} was the first out of place)"]
+        remarks = [f"rows were sorted by {how} (row {found.out_of_order} was the first out of order)"]
         blocks, found = arranged, survey(arranged(), rules, source)
     if silent and not noted:
         remarks += [_unmarked_limits(horizon)]
@@ -75,16 +75,16 @@ def _unmarked_limits(horizon: int | None) -> str:
             "environment's limit"
         )
     return (
-        "no column marks where a time limit ended an episode, so several may have become one; name the environment, whose "
-        "limit is then taken, with --env ID"
+        "no column marks where a time limit ended an episode, so several may have been merged; name the environment with "
+        "--env ID to apply its limit"
     )
 
 
 def _order(blocks: Iterator[Block], source: str) -> np.ndarray:
-    """``(rows,)``: the row that comes first, second, ...: episode after episode as they appear, by step.
+    """Return the indices that sort the rows, ``(rows,)``: by episode in order of appearance, then by step.
 
     Raises:
-        DemoFormatError: a step that is there twice, or rows in turns of which nothing says the order.
+        DemoFormatError: a step occurs twice, or interleaved episodes have no step column.
     """
     keys: dict[str, list[np.ndarray]] = {"episode": [], "step": []}
     has_next = False
@@ -100,8 +100,8 @@ def _order(blocks: Iterator[Block], source: str) -> np.ndarray:
         if not has_next:
             again = int(np.flatnonzero(np.diff(rank) < 0)[0]) + 1
             raise DemoFormatError(
-                f"{source}: row {again} goes on with episode {number(episodes[again])} after another one, and nothing says "
-                "in which order its rows happened; name the column that counts steps with --columns step=NAME, or give each "
+                f"{source}: row {again} continues episode {number(episodes[again])} after another episode, and no column "
+                "tells the order of the rows; name the column that counts steps with --columns step=NAME, or give each "
                 "episode a number of its own"
             )
         return np.argsort(rank, kind="stable")
@@ -118,7 +118,7 @@ def _order(blocks: Iterator[Block], source: str) -> np.ndarray:
 
 
 def _in_order(blocks: Blocks, order: np.ndarray, source: str) -> Blocks:
-    """The rows of a table in another order, by way of temporary files: it may be larger than memory."""
+    """Return the rows of a table in another order, through temporary files, since it may be larger than memory."""
 
     def arranged() -> Iterator[Block]:
         columns: dict[str, Column] = {}

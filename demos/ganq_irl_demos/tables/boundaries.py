@@ -1,4 +1,4 @@
-"""Classify what lies between consecutive rows of a table: a step, the end of an episode, a gap or a contradiction."""
+"""Classify the boundary between consecutive rows of a table: a step, the end of an episode, a gap or a contradiction."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ TOLERANCE = 1e-5
 """Relative difference between a next observation and the following observation that rounding may cause."""
 
 LONGEST = 1.5
-"""A larger difference of a clock, in usual differences, means that rows are missing."""
+"""A larger difference of a clock, in typical differences, means that rows are missing."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Rules for cutting a table into episodes, found in a pass over all of it.
+    """Rules for cutting a table into episodes, found in a pass over the whole table.
 
     Attributes:
-        usual: clock -> its usual difference between a row and the next; a longer one is a gap.
-        limit: steps after which an episode ends although no column says so.
+        usual: clock -> its typical difference between consecutive rows; a longer one is a gap.
+        limit: number of steps after which an episode ends if no column marks ends.
     """
 
     usual: Mapping[str, float] = field(default_factory=dict)
@@ -34,12 +34,12 @@ class Rules:
 
 
 def rows_in(block: Block) -> int:
-    """Number of rows."""
+    """Return the number of rows."""
     return len(next(iter(block.values())))
 
 
 def telling(block: Block, before: Block | None) -> Block:
-    """Return the fields that tell where episodes end, preceded by the last row of the block ``before``, if any."""
+    """Return the fields that show where episodes end, preceded by the last row of the block ``before``, if any."""
     told = {name: array for name, array in block.items() if name not in ("actions", "rewards")}
     if not next_names(block):
         told = {name: array for name, array in told.items() if name in (*FLAGS, *CLOCKS, "episode")} or told
@@ -47,17 +47,17 @@ def telling(block: Block, before: Block | None) -> Block:
 
 
 def last_row(block: Block) -> Block:
-    """The last row of a block."""
+    """Return the last row of a block."""
     return {name: array[-1:] for name, array in block.items()}
 
 
 def next_names(block: Block) -> list[str]:
-    """Fields that hold next observations."""
+    """Return the fields that hold next observations."""
     return [name for name in block if name.partition(".")[0] == "next_observations"]
 
 
 def flagged(block: Block) -> np.ndarray:
-    """``(rows,)`` bool: whether any flag says that the episode ends with this row."""
+    """Return ``(rows,)`` bool: whether a flag marks the row as the end of its episode."""
     flags = np.zeros(rows_in(block), bool)
     for name in FLAGS:
         if name in block:
@@ -66,9 +66,9 @@ def flagged(block: Block) -> np.ndarray:
 
 
 def marked_ends(block: Block) -> np.ndarray:
-    """``(rows - 1,)`` bool: whether a column says that an episode ends between a row and the next.
+    """Return ``(rows - 1,)`` bool: whether a column shows that an episode ends between a row and the next.
 
-    The number of the episode says so; without that column a flag, or a step that is not after the one before.
+    This is a change of the episode column. Without that column, it is a flag, or a step that does not increase.
     """
     if "episode" in block:
         return block["episode"][1:] != block["episode"][:-1]
@@ -77,7 +77,7 @@ def marked_ends(block: Block) -> np.ndarray:
 
 
 def contradictions(block: Block) -> np.ndarray:
-    """``(rows - 1,)`` bool: whether a row leads elsewhere than to the observation of the next row; NaN meets NaN."""
+    """Return ``(rows - 1,)`` bool: whether a row's next observation differs from the next row's (NaN equals NaN)."""
     apart = np.zeros(rows_in(block) - 1, bool)
     for name in next_names(block):
         apart |= ~same_rows(block[name][:-1], block[name.removeprefix("next_")][1:])
@@ -85,7 +85,7 @@ def contradictions(block: Block) -> np.ndarray:
 
 
 def same_rows(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """``(rows,)`` bool: whether rows hold the same values, but for rounding."""
+    """Return ``(rows,)`` bool: whether rows are equal up to rounding."""
     axes = tuple(range(1, one.ndim))
     equal = (one == other).all(axis=axes)
     if equal.all() or "f" not in one.dtype.kind + other.dtype.kind:
@@ -97,7 +97,7 @@ def same_rows(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def gaps(block: Block, usual: Mapping[str, float]) -> np.ndarray:
-    """``(rows - 1,)`` bool: whether rows are missing between a row and the next, according to a clock."""
+    """Return ``(rows - 1,)`` bool: whether a clock shows that rows are missing between a row and the next."""
     missing = np.zeros(rows_in(block) - 1, bool)
     for name, difference in usual.items():
         passed = np.diff(block[name].astype(np.float64))
@@ -106,7 +106,7 @@ def gaps(block: Block, usual: Mapping[str, float]) -> np.ndarray:
 
 
 def usual_differences(block: Block) -> dict[str, float]:
-    """Return each clock's usual difference between consecutive rows; irregular clocks are left out."""
+    """Return each clock's typical difference between consecutive rows; irregular clocks are left out."""
     inside = ~marked_ends(block)
     usual = {}
     for name in CLOCKS:
@@ -118,5 +118,5 @@ def usual_differences(block: Block) -> dict[str, float]:
 
 
 def number(value: np.generic) -> str:
-    """Format a step or an episode for a message: tables of text hold 5 as 5.0."""
+    """Format a step or an episode for a message; tables of text store 5 as 5.0."""
     return f"{value.item():.12g}"

@@ -1,4 +1,4 @@
-"""Convert cells of a table to numbers, also flags, numbers and episodes that are written as words."""
+"""Convert cells of a table to numbers, including flags, numbers and episodes that are written as words."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from ganq_irl_demos.fitting import NUMERIC
 from ganq_irl_demos.tables.boundaries import FLAGS, Block
 
 TEXT = "OSU"
-"""Kinds of numpy dtype that may hold words."""
+"""Numpy dtype kinds that may hold words."""
 
 YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
 def column_values(field: str, values: np.ndarray, column: str, source: str, first_row: int = 0) -> np.ndarray:
-    """The rows of one column as numbers; the names of episodes stay words, which ``numbered_episodes`` counts.
+    """Convert one column to numbers; names of episodes stay words, see ``numbered_episodes``.
 
     Args:
-        field: that the column belongs to.
+        field: field that the column belongs to.
         values: ``(rows, ...)``.
-        column: its name, for messages.
-        source: likewise.
-        first_row: rows of the table before these.
+        column: name of the column, for error messages.
+        source: name of the table, for error messages.
+        first_row: number of rows that precede these in the table.
 
     Raises:
-        DemoFormatError: something else than numbers, naming the column and the row, counted from 0.
+        DemoFormatError: a value is not a number; the message names the column and the row, counted from 0.
     """
     if values.ndim and values.dtype.kind in NUMERIC:
         return values
     if not values.ndim or values.dtype.kind not in TEXT:
-        raise DemoFormatError(f"{source}: column {column!r} holds {values.dtype} values, expected a row of numbers a step")
+        raise DemoFormatError(f"{source}: column {column!r} holds {values.dtype} values, expected numbers in each row")
     missing = values == None  # noqa: E711  # elementwise
     if field != "rewards" and missing.any():
         raise _unexpected(values, missing, column, source, first_row, "a value")
@@ -68,16 +68,16 @@ def _unexpected(
 ) -> DemoFormatError:
     place = tuple(np.argwhere(wrong)[0])
     given = str(values[place])
-    advice = "; give each number a column of its own, such as obs_0, obs_1" if given.strip()[:1] in ("[", "(") else ""
+    advice = "; give each number its own column, such as obs_0, obs_1" if given.strip()[:1] in ("[", "(") else ""
     where = f"{source}: column {column!r}, row {first_row + int(place[0])}"
     return DemoFormatError(f"{where}: given {given[:40]!r}, expected {expected}{advice}")
 
 
 def numbered_episodes(blocks: Iterator[Block], source: str) -> Iterator[Block]:
-    """Blocks in which episodes that have names are numbered, in the order in which they first appear.
+    """Replace names of episodes with numbers, in the order of their first appearance.
 
     Raises:
-        DemoFormatError: some episodes have names, and others numbers.
+        DemoFormatError: some episodes have names, and others have numbers.
     """
     numbers: dict[str, int] = {}
     named: set[bool] = set()
@@ -86,7 +86,9 @@ def numbered_episodes(blocks: Iterator[Block], source: str) -> Iterator[Block]:
         if labels is not None:
             named.add(labels.dtype.kind not in NUMERIC)
         if len(named) > 1:
-            raise DemoFormatError(f"{source}: some episodes have names and others numbers; name or number all of them")
+            raise DemoFormatError(
+                f"{source}: some episodes have names and others have numbers; use one or the other for all"
+            )
         if labels is not None and True in named:
             names, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
             for name in names[np.argsort(first)]:

@@ -23,25 +23,25 @@ from ganq_irl_demos.tables.boundaries import (
 from ganq_irl_demos.trajectories import Observations, Trajectory
 
 _NEEDED = (*FLAGS, "episode", *CLOCKS)
-"""Fields of one number a row, none of which may be missing."""
+"""Fields with one number per row and no missing values."""
 
 _ONE_EACH = ("rewards", *_NEEDED)
 
 
 def sound_blocks(blocks: Iterator[Block], source: str) -> Iterator[Block]:
-    """Blocks of one table, each field with a row for each transition and of one shape throughout.
+    """Yield the blocks of a table after checking that its fields have one row per transition and a constant shape.
 
     Raises:
-        DemoFormatError: they are not.
+        DemoFormatError: they do not.
     """
     shapes: dict[str, tuple[int, ...]] = {}
     first_row = 0
     for block in blocks:
         if any(array.ndim == 0 for array in block.values()) or len({len(array) for array in block.values()}) != 1:
-            raise DemoFormatError(f"{source}: fields differ in length; expected a row for each transition")
+            raise DemoFormatError(f"{source}: fields differ in length; expected one row per transition")
         for name in set(_ONE_EACH) & set(block):
             if block[name].size != len(block[name]):
-                raise DemoFormatError(f"{source}: {name} of shape {block[name].shape[1:]}, expected a number for each row")
+                raise DemoFormatError(f"{source}: {name} of shape {block[name].shape[1:]}, expected one number per row")
             block[name] = block[name].reshape(-1)
         for name in [name for name in _NEEDED if name in block]:
             block[name] = _complete(block[name], name, source, first_row)
@@ -55,13 +55,13 @@ def sound_blocks(blocks: Iterator[Block], source: str) -> Iterator[Block]:
         if found != shapes or (following and following != observed):
             odd = sorted(name for name in {*found, *shapes} if found.get(name) != shapes.get(name)) or sorted(following)
             raise DemoFormatError(
-                f"{source}: {', '.join(odd)}: of other shapes than in other rows, or than the observations before them"
+                f"{source}: {', '.join(odd)}: shapes differ from those in other rows, or of the observations before them"
             )
         yield block
 
 
 def _complete(column: np.ndarray, name: str, source: str, first_row: int) -> np.ndarray:
-    """A column without missing values, of signed integers where it holds any integers, so that differences are right."""
+    """Return a column after checking that no value is missing; integers become signed, so that differences are correct."""
     if column.dtype.kind == "f" and (missing := np.flatnonzero(np.isnan(column))).size:
         raise DemoFormatError(
             f"{source}: {name} in row {first_row + int(missing[0])} is missing ({missing.size} such rows in this block); "
@@ -73,23 +73,23 @@ def _complete(column: np.ndarray, name: str, source: str, first_row: int) -> np.
 def cut(
     blocks: Iterator[Block], horizon: int | None, *, ordered: bool = True, rules: Rules | None = None
 ) -> Iterator[Trajectory]:
-    """Trajectories of consecutive rows.
+    """Yield trajectories of consecutive rows.
 
-    An episode ends where the number in ``episode`` changes; without that column, where a row is ``terminated``,
-    ``truncated`` or ``dones``, or where the steps begin again. It is cut where rows are missing, and where the next row does
-    not begin at the observation that this one ended with. Where there are no next observations, the last step of an episode
-    is left out: nothing tells where it led.
+    An episode ends where ``episode`` changes. Without that column, it ends where a row is ``terminated``, ``truncated`` or
+    ``dones``, or where the steps start again. It is also cut where rows are missing, and where a row's next observation is
+    not the observation of the next row. Without next observations, the last step of an episode is dropped, since its outcome
+    is unknown.
 
     Args:
         blocks: consecutive rows.
-        horizon: time limit; an episode of that length whose end is only known as ``dones``, or not at all, was truncated.
-        rules: of the table as a whole, where it was looked through.
-        ordered: False where rows are in no known order: they become one trajectory, and its last observation is padding.
+        horizon: time limit. An episode of that length was truncated if its end is marked only by ``dones``, or not at all.
+        rules: rules for the whole table, if it was scanned before.
+        ordered: False if rows are in no known order: they become one trajectory whose last observation is padding.
     """
     rules = rules or Rules()
     pieces: list[Block] = []
     before: Block | None = None
-    age = 0  # rows of the episode so far
+    age = 0  # rows of the current episode so far
     for block in blocks:
         starts, age = _limited(_starts(block, before, rules), age, rules.limit)
         bounds = [0, *np.flatnonzero(starts[1:]) + 1, len(starts)]
@@ -106,7 +106,7 @@ def cut(
 
 
 def _starts(block: Block, before: Block | None, rules: Rules) -> np.ndarray:
-    """``(rows,)`` bool: whether a row begins an episode; the very first row of all does not."""
+    """Return ``(rows,)`` bool: whether a row starts an episode, except for the very first row."""
     fresh = np.zeros(rows_in(block), bool)
     if fresh.size:
         told = telling(block, before)
@@ -115,7 +115,7 @@ def _starts(block: Block, before: Block | None, rules: Rules) -> np.ndarray:
 
 
 def _limited(starts: np.ndarray, age: int, limit: int | None) -> tuple[np.ndarray, int]:
-    """Starts of episodes, with those that a time limit makes, and the rows that the last episode has had by then."""
+    """Add the starts of episodes that a time limit causes; return the starts and the length so far of the last episode."""
     rows = np.arange(len(starts))
     ages = rows - np.maximum.accumulate(np.where(starts, rows, -age))
     if limit is not None:
@@ -127,7 +127,7 @@ def _trajectories(pieces: list[Block], horizon: int | None, ordered: bool) -> It
     block = pieces[0] if len(pieces) == 1 else {n: np.concatenate([piece[n] for piece in pieces]) for n in pieces[0]}
     steps, whole = rows_in(block), any(name.partition(".")[0] == "next_observations" for name in block)
     terminated, truncated = _end(block, horizon)
-    if not whole and ordered:  # the observation after the last action is unknown, so that action is left out
+    if not whole and ordered:  # the observation after the last action is unknown, so that action is dropped
         steps, terminated, truncated = steps - 1, False, True
     if not steps:
         return
@@ -143,7 +143,7 @@ def _trajectories(pieces: list[Block], horizon: int | None, ordered: bool) -> It
 
 
 def _end(block: Block, horizon: int | None) -> tuple[bool, bool]:
-    """Return whether the task or something else ended an episode, from what its last row says."""
+    """Return whether an episode was terminated or truncated, according to its last row."""
     flags = {name: bool(block[name][-1].any()) for name in ("terminated", "truncated", "dones") if name in block}
     at_limit = rows_in(block) == horizon
     if "terminated" in flags:
@@ -156,7 +156,7 @@ def _end(block: Block, horizon: int | None) -> tuple[bool, bool]:
 
 
 def _observations(block: Block, whole: bool, ordered: bool) -> Observations:
-    """``(T + 1, ...)``: the rows, and the last row's next observation (padding where the order is unknown)."""
+    """Return ``(T + 1, ...)``: the rows, and the last row's next observation (padding if the order is unknown)."""
     arrays = {name: array for name, array in block.items() if name.partition(".")[0] == "observations"}
     if whole:
         arrays = {name: np.concatenate([array, block[f"next_{name}"][-1:]]) for name, array in arrays.items()}

@@ -1,4 +1,4 @@
-"""Guess the spaces of files that carry none from their numbers."""
+"""Guess the spaces of a file without spaces from its values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganq_irl_demos.trajectories import Trajectory, named_arrays
 def guess_spaces(
     trajectories: Callable[[], Iterator[Trajectory]], request: Request, source: str
 ) -> tuple[spaces.Space, spaces.Space]:
-    """The spaces asked for, or else boxes (or a count of actions) that hold what the trajectories hold."""
+    """Return the requested spaces, or else boxes (or a Discrete action space) that contain the values."""
 
     def blocks() -> Iterator[Block]:
         return ({**named_arrays(one.observations), "actions": one.actions} for one in trajectories())
@@ -30,7 +30,7 @@ def guess_spaces(
 
 
 def guess_observations(first: Block | None, source: str) -> spaces.Space:
-    """Boxes without bounds of the shapes in the first block; for uint8, those of an image."""
+    """Return unbounded boxes of the shapes in the first block; for uint8, image boxes."""
     if first is None:
         raise _no_spaces(source)
     keyed = {field.partition(".")[2]: array for field, array in first.items() if field.startswith("observations.")}
@@ -40,7 +40,7 @@ def guess_observations(first: Block | None, source: str) -> spaces.Space:
 
 
 def guess_actions(first: Block | None, blocks: Callable[[], Iterator[Block]], source: str) -> spaces.Space:
-    """A count for whole numbers one at a time, of which the largest is looked for in all blocks; else a box."""
+    """Return a Discrete space for single integers, with the maximum over all blocks; otherwise a box."""
     if first is None:
         raise _no_spaces(source)
     actions = first.get("actions")

@@ -1,6 +1,6 @@
 """Find contradictions between the columns of a table in one pass over its rows.
 
-Inside an episode the next observation of a row is the observation of the next row. Where an episode ends, a flag says so.
+Inside an episode, a row's next observation is the observation of the next row. At the end of an episode, a flag is set.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ganq_irl_demos.tables.boundaries import (
 )
 
 SHIFTS = (-1, 1, -2, 2)
-"""Rows by which a column may be shifted."""
+"""Numbers of rows by which a column may be shifted."""
 
 SHIFTED = 0.8
 """Share of the contradictions that one shift must explain to be reported."""
@@ -42,9 +42,9 @@ class Survey:
         out_of_order: first row that is out of order by its episode and step, counted from 0, or None.
         counts: kind of irregularity -> number of rows.
         places: kind of irregularity -> first place.
-        shifts: rows that a column has slipped by -> contradictions that this explains.
-        marks_every_end: whether the flags can mark any end, and mark at least one.
-        expects_marks: whether some column is expected to mark ends.
+        shifts: number of rows by which a column is shifted -> contradictions that this explains.
+        marks_every_end: whether the flags can mark every kind of end, and mark at least one.
+        expects_marks: whether a column is expected to mark ends.
     """
 
     out_of_order: int | None = None
@@ -62,29 +62,29 @@ class Survey:
             self.places.setdefault(kind, _place(block, int(rows[0]), first_row))
 
     def remarks(self, *, noted: bool) -> Iterator[str]:
-        """Yield a sentence for each kind of irregularity; ganq-irl's own files (``noted``) may have some of them."""
+        """Yield a sentence for each kind of irregularity; some are normal in ganq-irl's own files (``noted``)."""
         if self.counts["gap"]:
             yield self._sentence("gap", "rows are missing after {}; the episode was cut there")
         if self.counts["jump"] and self.expects_marks:
             yield self._sentence(
-                "jump", "{} leads elsewhere than to the row after it, and is not marked as an end; the episode was cut there"
+                "jump", "{} does not lead to the next row, and is not marked as an end; the episode was cut there"
             )
         if self.counts["inside"]:
-            yield self._sentence("inside", "{} is marked as an end, but its episode goes on; the flag was ignored")
+            yield self._sentence("inside", "{} is marked as an end, but its episode continues; the flag was ignored")
         if self.counts["joined"] and not noted:
             yield self._joined()
         if self.counts["unmarked"] and self.marks_every_end and not noted:
-            yield self._sentence("unmarked", "{} is the last of its episode, but not marked as an end as others are")
+            yield self._sentence("unmarked", "{} is the last of its episode, but unlike others not marked as an end")
 
     def _joined(self) -> str:
         late, early = self.counts["late"], self.counts["early"]
         if max(late, early) * 2 > self.counts["joined"]:
             which = "late" if late > early else "early"
-            text = f"{{}} is marked as an end, but the next row goes on from it: ends are marked one step {which}"
+            text = f"{{}} is marked as an end, but the next row continues the episode: ends are marked one step {which}"
         else:
             text = (
-                "{} is marked as an end, but the next row goes on from where it leads: a mark in the middle of an episode, "
-                "or a next observation that was taken after the reset"
+                "{} is marked as an end, but the next row continues from its next observation: either the mark is in the "
+                "middle of an episode, or the next observation was taken after the reset"
             )
         return self._sentence("joined", text)
 
@@ -94,10 +94,10 @@ class Survey:
 
 
 def survey(blocks: Iterator[Block], rules: Rules, source: str) -> Survey:
-    """Survey the rows once, a block at a time, up to the first row that is out of order.
+    """Scan the rows once, block by block, up to the first row that is out of order.
 
     Raises:
-        DemoFormatError: steps that go back without an episode column, or next observations that have slipped by a row.
+        DemoFormatError: steps decrease without an episode column, or next observations are shifted by a row.
     """
     found, seen = Survey(), _Seen()
     before: Block | None = None
@@ -119,7 +119,7 @@ def survey(blocks: Iterator[Block], rules: Rules, source: str) -> Survey:
 
 
 def _look_between(found: Survey, block: Block, first_row: int, rules: Rules) -> None:
-    """Count what is odd between each row and the next."""
+    """Count the irregularities between each row and the next."""
     ends, flags = marked_ends(block), flagged(block)[:-1]
     fields = set(block)
     found.expects_marks = bool(fields & {"episode", "truncated", "dones", "step"})
@@ -142,7 +142,7 @@ def _look_between(found: Survey, block: Block, first_row: int, rules: Rules) -> 
 
 
 def _explained(block: Block, shift: int) -> np.ndarray:
-    """``(rows - 1,)`` bool: whether a row's next observation is that of the row ``shift`` before or after the right one."""
+    """Return ``(rows - 1,)`` bool: whether shifting the next observations by ``shift`` rows makes a row consistent."""
     rows = np.arange(rows_in(block) - 1)
     meant = rows + 1 + shift
     inside = (meant >= 0) & (meant < rows_in(block))
@@ -170,7 +170,7 @@ class _Seen:
         self._start: float | None = None
 
     def out_of_order(self, block: Block, carried: int, first_row: int, source: str) -> int | None:
-        """The first row whose episode was left before, or whose step is not after the one before it."""
+        """Return the first row that returns to an earlier episode, or whose step does not follow the previous one."""
         if "episode" not in block:
             self._refuse_steps_back(block, first_row, source)
             return None
@@ -187,7 +187,7 @@ class _Seen:
         return None
 
     def _refuse_steps_back(self, block: Block, first_row: int, source: str) -> None:
-        """Steps may begin again, and nothing else."""
+        """Refuse steps that decrease to anything but a first step."""
         if "step" not in block:
             return
         steps = block["step"]
@@ -197,7 +197,7 @@ class _Seen:
             row = int(back[0]) + 1
             raise DemoFormatError(
                 f"{source}: step {number(steps[row])} in row {first_row + row} comes after step {number(steps[row - 1])}, "
-                "and no column says of which episode; name that column with --columns episode=NAME, or put the rows in order"
+                "and no column tells the episode; name that column with --columns episode=NAME, or sort the rows"
             )
 
 

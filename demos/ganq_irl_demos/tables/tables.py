@@ -1,4 +1,4 @@
-"""Read and write episodes as tables with a row for each transition."""
+"""Read and write episodes as tables with one row per transition."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ SYNONYMS = {
     "episode": ("episode", "episode_id", "episode_ids", "episode_index", "trajectory", "trajectory_id"),
     "step": ("step", "step_id", "step_index", "timestep", "time_step", "frame_index", "t"),
 }
-"""Field -> names that its column usually has."""
+"""Field -> usual names of its column."""
 
 BLOCK_ROWS = 1 << 14
-"""Rows read and written at a time."""
+"""Number of rows read and written at a time."""
 
 _INDEXED = re.compile(r"^(?P<base>.+?)[_\[](?P<index>[0-9]{1,9})\]?$")
 _BRACKETED = re.compile(r"^(?P<base>.+)\[(?P<index>[0-9]{1,9})\]$")
@@ -48,15 +48,14 @@ _BRACKETED = re.compile(r"^(?P<base>.+)\[(?P<index>[0-9]{1,9})\]$")
 def find_columns(names: list[str], asked: Mapping[str, tuple[str, ...]], source: str) -> dict[str, list[str]]:
     """Return the columns of each field.
 
-    A field is one column (``obs``), several numbered ones (``obs_0``, ``obs_1``, ...), or one for each key of a Dict
-    observation (``obs.camera``, ``obs.speed``). ``asked`` names them where they are called something else; ``x*`` stands for
-    every column that begins with x.
+    A field is one column (``obs``), several numbered ones (``obs_0``, ``obs_1``, ...), or one per key of a Dict observation
+    (``obs.camera``, ``obs.speed``). ``asked`` lists columns with other names; ``x*`` matches all columns that start with x.
 
     Returns:
         Field, or ``observations.<key>``, -> its columns in order.
 
     Raises:
-        ConfigurationError: a field or column that was asked for does not exist.
+        ConfigurationError: a requested field or column does not exist.
         DemoFormatError: there are no observations.
     """
     asked = _by_field(asked)
@@ -68,21 +67,21 @@ def find_columns(names: list[str], asked: Mapping[str, tuple[str, ...]], source:
             found |= next((some for name in synonyms if (some := _usual_columns(names, name, field))), {})
     if not any(field.partition(".")[0] == "observations" for field in found):
         raise DemoFormatError(
-            f"{source}: no column is known to hold observations (columns: {', '.join(names[:20]) or 'none'}); name it with "
-            "--columns observations=NAME[,NAME...]"
+            f"{source}: no column has a usual name of observations (columns: {', '.join(names[:20]) or 'none'}); name it "
+            "with --columns observations=NAME[,NAME...]"
         )
     return found
 
 
 def _by_field(asked: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """What was asked for by the fields' own names; any of their usual ones may be given."""
+    """Return the requested columns by field, for which any of its usual names may be given."""
     known = {synonym: field for field, synonyms in SYNONYMS.items() for synonym in synonyms}
     by_field: dict[str, tuple[str, ...]] = {}
     for name, columns in asked.items():
         if name not in known:
             raise ConfigurationError(f"columns: no field is called {name!r}; {nearest(name, known)}")
         if known[name] in by_field:
-            raise ConfigurationError(f"columns: {name!r} and another name of {known[name]!r} are given; give one of them")
+            raise ConfigurationError(f"columns: {name!r} is another name of {known[name]!r}; give only one of them")
         by_field[known[name]] = columns
     return by_field
 
@@ -100,7 +99,7 @@ def _asked_columns(names: list[str], patterns: tuple[str, ...], source: str) -> 
 def _usual_columns(names: list[str], base: str, field: str) -> dict[str, list[str]]:
     if base in names:
         return {field: [base]}
-    if field == "step":  # t_0 and t_1 are something else
+    if field == "step":  # t_0 and t_1 are not steps
         return {}
     if indexed := _numbered(names, base, _INDEXED):
         return {field: indexed}
@@ -115,12 +114,12 @@ def _usual_columns(names: list[str], base: str, field: str) -> dict[str, list[st
 
 
 def is_numbered(name: str) -> bool:
-    """Return whether a column is one of several that make up a field, by its name."""
+    """Return whether a column's name marks it as one of several that make up a field."""
     return _INDEXED.match(name) is not None
 
 
 def _numbered(names: list[str], base: str, pattern: re.Pattern[str]) -> list[str]:
-    """Columns called ``base`` and a number, in the order of the numbers."""
+    """Return the columns called ``base`` and a number, in the order of the numbers."""
     found = {int(match["index"]): name for name in names if (match := pattern.match(name)) and match["base"] == base}
     return [found[index] for index in sorted(found)]
 
@@ -128,18 +127,18 @@ def _numbered(names: list[str], base: str, pattern: re.Pattern[str]) -> list[str
 def table_stream(
     blocks: Callable[[], Iterator[Block]], request: Request, source: str, note: Note | None = None, *, is_text: bool = False
 ) -> EpisodeStream:
-    """Episodes of a table that is read block by block.
+    """Return the episodes of a table that is read block by block.
 
     Args:
-        blocks: iterates over the rows; the keys are fields as ``find_columns`` calls them.
-        request: the environment's spaces and id, where given.
-        source: for messages.
-        note: what ``ganq-irl`` said of the set when it wrote the file, if it did.
-        is_text: whether numbers were written as text, which does not say how wide they are.
+        blocks: returns an iterator over the rows; the keys are fields as returned by ``find_columns``.
+        request: spaces and ID of the environment, if given.
+        source: name for error messages.
+        note: the note that ganq-irl stored in the file, if any.
+        is_text: whether numbers are stored as text, which has no dtype.
 
     Raises:
-        DemoFormatError: there are no rows and no spaces.
-        IncompatibleSpaces: guessed spaces would not be supported.
+        DemoFormatError: there are neither rows nor spaces.
+        IncompatibleSpaces: the guessed spaces are not supported.
     """
 
     def rows() -> Iterator[Block]:
@@ -147,7 +146,7 @@ def table_stream(
 
     first = next(rows(), None)
     fields = set(first or ())
-    # without any of these rows may come from anywhere, in any order
+    # without any of these, rows may be in any order
     ordered = bool(fields & {"episode", "step", "terminated", "truncated", "dones"} or _has_next(fields))
     if note:
         ordered = "next_observations" not in note.missing
@@ -183,7 +182,7 @@ def table_stream(
 
 
 def _typed(trajectory: Trajectory, observation_space: spaces.Space, action_space: spaces.Space) -> Trajectory:
-    """A trajectory read from text, where every number is a double, in the width of the spaces' floats."""
+    """Convert a trajectory read from text, where every number is a double, to the float dtypes of the spaces."""
     expected = named_spaces(observation_space)
     arrays = {name: _narrowed(array, expected.get(name)) for name, array in named_arrays(trajectory.observations).items()}
     keyed = {name.removeprefix("observations."): array for name, array in arrays.items()}
@@ -197,13 +196,13 @@ def _narrowed(array: np.ndarray, space: spaces.Space | None) -> np.ndarray:
 
 
 def row_blocks(stream: EpisodeStream, note: Note) -> Iterator[Block]:
-    """The rows of a stream, about ``BLOCK_ROWS`` at a time; what rows cannot say goes into ``note``.
+    """Yield the rows of a stream, about ``BLOCK_ROWS`` at a time, and store everything else in ``note``.
 
-    Columns: ``observations next_observations`` (or one for each key), ``actions rewards terminated truncated episode``.
-    Rewards that are missing are NaN.
+    The columns are ``observations next_observations`` (or one per key), ``actions rewards terminated truncated episode``.
+    Missing rewards are NaN.
 
     Raises:
-        InvalidDemonstrations: a trajectory without transitions, which no row can stand for, or one that is not sound.
+        InvalidDemonstrations: a trajectory has no transitions, which rows cannot express, or is malformed.
     """
     parts: list[Block] = []
     rows = 0
@@ -220,10 +219,10 @@ def row_blocks(stream: EpisodeStream, note: Note) -> Iterator[Block]:
 
 
 def sound_episodes(stream: EpisodeStream) -> Iterator[tuple[int, Trajectory]]:
-    """Number and trajectory, if formats that know no others can hold it.
+    """Yield index and trajectory, for formats that can only store well-formed trajectories.
 
     Raises:
-        InvalidDemonstrations: a trajectory without transitions, of other lengths or shapes, or of no numbers.
+        InvalidDemonstrations: a trajectory has no transitions, wrong lengths or shapes, or is not numeric.
     """
     expected = set(named_spaces(stream.observation_space))
     shapes: dict[str, tuple[int, ...]] = {}
@@ -231,7 +230,7 @@ def sound_episodes(stream: EpisodeStream) -> Iterator[tuple[int, Trajectory]]:
         where = f"{stream.source}: trajectory {index}"
         check_lengths(trajectory, where, expected)
         if not len(trajectory):
-            raise InvalidDemonstrations(f"{where} has no transitions, which this format cannot hold; leave it out")
+            raise InvalidDemonstrations(f"{where} has no transitions, which this format cannot store; leave it out")
         for name, array in {**named_arrays(trajectory.observations), "actions": trajectory.actions}.items():
             if array.dtype.kind not in NUMERIC or array.shape[1:] != shapes.setdefault(name, array.shape[1:]):
                 raise InvalidDemonstrations(
@@ -241,7 +240,7 @@ def sound_episodes(stream: EpisodeStream) -> Iterator[tuple[int, Trajectory]]:
 
 
 def rows_of(trajectory: Trajectory, index: int, stream: EpisodeStream) -> Block:
-    """One sound trajectory as columns of T rows."""
+    """Return a sound trajectory as columns of T rows."""
     steps = len(trajectory)
     block: Block = {}
     for name, array in named_arrays(trajectory.observations).items():
@@ -257,7 +256,7 @@ def rows_of(trajectory: Trajectory, index: int, stream: EpisodeStream) -> Block:
 
 
 def column_name(field: str) -> str:
-    """Name of a column that ``find_columns`` reads back: the key of a Dict observation is percent-encoded."""
+    """Return a column name that ``find_columns`` understands: the key of a Dict observation is percent-encoded."""
     base, dot, key = field.partition(".")
     return base + dot + quote(key, safe="").replace(".", "%2E")
 

@@ -122,13 +122,13 @@ def test_a_replay_finds_actions_shifted_by_a_step(pendulum, shift, advice):
 def test_what_was_not_replayed_is_said(pendulum):
     recorded = record_episodes(random_policy(pendulum.action_space, np.random.default_rng(0)), pendulum, 1, seed=0)
     assert not_replayed(recorded, pendulum, 3) is None
-    assert "not known here (name it with --env ID): actions shifted by a step were not" in not_replayed(recorded, None, 3)
-    assert "none was asked for" in not_replayed(recorded, pendulum, 0)
+    assert "unknown (name it with --env ID); actions shifted by a step were not" in not_replayed(recorded, None, 3)
+    assert "zero were requested" in not_replayed(recorded, pendulum, 0)
     unordered = replace(recorded, missing=("next_observations",))
     assert "there are no next observations" in not_replayed(unordered, pendulum, 3)
     unseeded = replace(recorded, trajectories=(replace(recorded[0], seed=None),))
     (finding,) = [f for f in examine_demonstrations(unseeded, env=pendulum) if f.rule == "no-seeds"]
-    assert "whether actions are shifted by a step, was not looked for" in finding.message
+    assert "whether actions are shifted by a step, was not checked" in finding.message
 
 
 def test_a_replay_notices_an_earlier_end():

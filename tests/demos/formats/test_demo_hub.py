@@ -94,5 +94,5 @@ def test_what_is_not_there_is_one_sentence(cached):
     with pytest.raises(DemoFormatError, match="huggingface:someone/absent cannot be fetched") as raised:
         load_demonstrations("huggingface:someone/absent", **told())
     assert "\n" not in str(raised.value)
-    with pytest.raises(ConfigurationError, match="ORGANISATION/NAME"):
+    with pytest.raises(ConfigurationError, match="ORGANIZATION/NAME"):
         load_demonstrations("huggingface:absent", **told())

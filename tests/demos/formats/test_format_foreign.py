@@ -201,7 +201,7 @@ def test_converting_tells_what_was_done_and_overwrites_nothing(recorded, told, t
     with pytest.raises(DemoFormatError, match="is read-only; use one of: npz"):
         convert_demonstrations(source, tmp_path / "x", write_as="replay-buffer")
     guessed = convert_demonstrations(source, tmp_path / "guessed.npz")
-    assert "spaces were taken from its numbers" in guessed.notes[0]
+    assert "spaces were guessed from its values" in guessed.notes[0]
 
 
 def test_large_arrays_are_mapped_and_not_read(tmp_path, monkeypatch):

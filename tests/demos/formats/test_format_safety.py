@@ -266,7 +266,7 @@ def test_rows_of_another_shape_further_down_are_refused(tmp_path, hdf5):
         values = place[name][()]
         del place[name]
         place[name] = values[:, :2]
-    with pytest.raises(DemoFormatError, match="of other shapes"):
+    with pytest.raises(DemoFormatError, match="shapes differ from"):
         load_demonstrations(path)
 
 

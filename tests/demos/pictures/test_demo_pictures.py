@@ -95,7 +95,7 @@ def test_an_episode_is_drawn_again(pendulum, tmp_path):
     [
         ({"seed": None}, "v.gif", InvalidDemonstrations, "has no seed"),
         ({"actions": np.zeros((5, 0))}, "v.gif", InvalidDemonstrations, "has no actions"),
-        ({}, "v.avi", ConfigurationError, "as .gif or .mp4"),
+        ({}, "v.avi", ConfigurationError, "ending in .gif or .mp4"),
     ],
 )
 def test_what_cannot_be_drawn_again_says_why(changes, name, error, message, pendulum, tmp_path):

@@ -149,9 +149,9 @@ def test_playing_keeps_whole_episodes_and_counts_live():
 def test_reset_and_undo():
     demos, screens = played(["1", "r", "1", "1", "1", "u", "1", "0", "1", "0", "1", "u", "u", "1", "1", "1", "x", "q"])
     assert [(one.seed, one.actions.tolist()) for one in demos] == [(0, [1, 1, 1])]
-    assert any("began the episode again" in screen for screen in screens)
+    assert any("restarted the episode" in screen for screen in screens)
     assert any("there is no episode to undo" in screen for screen in screens)
-    assert any("'x' is no key here" in screen for screen in screens)
+    assert any("'x' has no action" in screen for screen in screens)
 
 
 def test_playing_stops_at_the_number_asked_for_or_at_the_end_of_input():

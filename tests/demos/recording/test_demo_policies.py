@@ -66,7 +66,7 @@ def test_nothing_is_opened_without_trust(saved, cartpole, tmp_path):
 def test_what_is_no_policy_is_a_sentence(saved, cartpole, tmp_path):
     (tmp_path / "text.zip").write_text("hello")
     for name in ("text.zip", "nowhere.zip"):
-        with pytest.raises(DemoFormatError, match="no policy saved by"):
+        with pytest.raises(DemoFormatError, match="is not a policy saved by"):
             load(tmp_path / name, cartpole)
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("data", '{"policy_class": {"__module__": "sb3_contrib.common.recurrent.policies"}}')
@@ -76,7 +76,7 @@ def test_what_is_no_policy_is_a_sentence(saved, cartpole, tmp_path):
     with pytest.raises(IncompatibleSpaces, match="action space"):
         load(saved, pendulum)
     wider = type("Wider", (), {"observation_space": spaces.Box(-1, 1, (9,)), "action_space": cartpole.action_space})
-    with pytest.raises(IncompatibleSpaces, match="was trained on observations"):
+    with pytest.raises(IncompatibleSpaces, match="was trained with observations"):
         load(saved, wider)
 
 
@@ -123,12 +123,12 @@ def test_without_a_network_it_is_one_sentence(monkeypatch):
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     with pytest.raises(
-        DemoFormatError, match=r"cannot be fetched \(ConnectionError: Name or service not known\); it takes a"
+        DemoFormatError, match=r"cannot be fetched \(ConnectionError: Name or service not known\); check the network"
     ) as e:
         fetch(HUB, "model", ["*.zip"])
     assert "\n" not in str(e.value)
     for wrong in ("huggingface:one", "huggingface:a/b/../../c", "huggingface:/a/b"):
-        with pytest.raises(ConfigurationError, match="ORGANISATION/NAME"):
+        with pytest.raises(ConfigurationError, match="ORGANIZATION/NAME"):
             fetch(wrong, "model", [])
 
 

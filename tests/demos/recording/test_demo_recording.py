@@ -108,7 +108,7 @@ def test_poor_episodes_are_dropped_and_counted():
 def test_a_return_out_of_reach_stops_after_twenty_tries_an_episode():
     tries = []
     with pytest.raises(
-        InvalidDemonstrations, match=r"only 0 of 40 episodes reached a return of 400, 2 were wanted; the best was"
+        InvalidDemonstrations, match=r"only 0 of 40 episodes reached a return of 400, but 2 were requested; the best was"
     ):
         record_episodes(
             Constant(1), gym.make("CartPole-v1"), 2, seed=0, min_return=400, progress=lambda *kept: tries.append(kept)

@@ -101,7 +101,7 @@ def test_reset_and_undo_in_a_window():
     again = [[down(R)], [r], [up(R)], [down(R)], [], [], [u], [down(L)], [], [], [], []]
     demos, captions, _ = played([[u], *again])
     assert [(one.seed, one.actions.tolist()) for one in demos] == [(0, [0, 0, 0])]
-    for note in ("there is no episode to undo", "began the episode again", "the last episode is gone"):
+    for note in ("there is no episode to undo", "restarted the episode", "discarded the last episode"):
         assert any(note in caption for caption in captions)
 
 
@@ -156,7 +156,7 @@ def test_an_environments_own_keys_and_combinations():
         (spaces.Box(-1, 1, (7,)), {}, "up to 6 bounded dimensions"),
         (spaces.Box(-np.inf, np.inf, (1,)), {}, "bounded"),
         (spaces.Box(-1, 1, (2, 2)), {}, "bounded dimensions"),
-        (spaces.Box(-1, 1, (1,)), {"noop": 0}, "chosen for Discrete"),
+        (spaces.Box(-1, 1, (1,)), {"noop": 0}, "applies to Discrete"),
         (spaces.Box(-1, 1, (1,)), {"strength": 0.0}, "strength"),
         (spaces.Discrete(2), {"noop": 2}, "no action of"),
         (spaces.Discrete(11), {}, "11 actions"),

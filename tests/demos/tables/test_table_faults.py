@@ -205,7 +205,7 @@ def no_episode(table):
 
 
 SHIFTED = r"next_observations are shifted: row 0 .*leads to the observation of"
-ENDS = r"is marked as an end, but (its episode|the next row) goes on"
+ENDS = r"is marked as an end, but (its episode continues|the next row continues)"
 REFUSED = {
     "next observation a row late": (shifted(1), f"{SHIFTED} the row itself", WITH_NEXT),
     "next observation a row early": (shifted(-1), f"{SHIFTED} the row 2 after it", WITH_NEXT),
@@ -220,7 +220,7 @@ TOLD_OF = {
     "rows lost": (without(17, 18), r"rows are missing after row 16 \(episode 1, step 4\); .* cut there", WITH_STEPS),
     "a row leads elsewhere": (
         without(17, 18),
-        r"row 16 .*leads elsewhere than to the row after it, .* cut there",
+        r"row 16 .*does not lead to the next row, .* cut there",
         WITH_NEXT,
     ),
 }
@@ -289,7 +289,7 @@ def test_rows_are_put_in_order(name, order, block, whole, tmp_path, monkeypatch)
     rows = ORDERS[order](table)
     demos, told = load(FORMATS[name]({field: column[rows] for field, column in table.items()}, tmp_path))
     assert len(told) == 1
-    assert "rows were put in order by episode and step" in told[0]
+    assert "rows were sorted by episode and step" in told[0]
     steps = STEPS if whole and name != "lerobot" else STEPS - 1
     firsts = sorted(one.observations[0, 0] for one in demos)
     assert firsts == [0, 26, 52]
@@ -304,9 +304,9 @@ def test_rows_in_turns_without_steps_need_next_observations(tmp_path):
     table = {name: column[rows] for name, column in table.items() if name != "step"}
     demos, told = load(as_arrays(table, tmp_path))
     assert [len(one) for one in demos] == [STEPS] * EPISODES
-    assert "put in order by episode (row 3" in told[0]
+    assert "sorted by episode (row 3" in told[0]
     del table["next_observations"]
-    with pytest.raises(DemoFormatError, match=r"row 3 goes on with episode 0 .*--columns step=NAME"):
+    with pytest.raises(DemoFormatError, match=r"row 3 continues episode 0 .*--columns step=NAME"):
         load(as_arrays(table, tmp_path))
 
 
