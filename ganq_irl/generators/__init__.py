@@ -1,1 +1,1 @@
-"""The only glue to Stable-Baselines3: building algorithms, storing policies, recording and pricing transitions."""
+"""Interface to Stable-Baselines3: build algorithms, store policies, and record and price transitions."""

@@ -1,4 +1,4 @@
-"""Find the faster twins of ``ganq_irl.accelerated``. That package is optional: without it, everything runs, only slower."""
+"""Find the faster implementations in ``ganq_irl.accelerated``. That package is optional; without it, training is slower."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 
 
 def is_installed(path: str) -> bool:
-    """Return whether the package that holds ``module:name`` is there."""
+    """Return whether the package of ``module:name`` is installed."""
     package = path.split(":")[0].rpartition(".")[0]
     return find_spec(package) is not None
 
 
 def imported(path: str) -> Any:
-    """Import the object that ``module:name`` names."""
+    """Import the object ``module:name``."""
     module, name = path.split(":")
     return getattr(import_module(module), name)
 
 
 def original_method(kind: type, name: str) -> Any:
-    """Return a method of a class, past accelerated classes, whose ``computes_as_its_base`` says that theirs is equal."""
+    """Return a class's method, but not that of an accelerated class that ``computes_as_its_base``."""
     owners = (owner for owner in kind.__mro__ if name in vars(owner) and not vars(owner).get("computes_as_its_base"))
     return vars(next(owners))[name]
 
 
 def why_slow(path: str, model: Any) -> str | None:
-    """Return the first reason why an accelerated twin would not compute the same as ``model``; None if it does.
+    """Return the first reason why an accelerated class would not compute the same as ``model``, or None.
 
     Args:
-        path: ``module:name`` of a class with a static method ``why_slow``, which gives that reason.
-        model: what is to be accelerated.
+        path: ``module:name`` of a class with a static method ``why_slow`` that gives the reason.
+        model: the model to accelerate.
     """
     return imported(path).why_slow(model) if is_installed(path) else f"{path} is not installed"

@@ -1,4 +1,4 @@
-"""Whether an SB3 algorithm and its environment can serve as a generator; asked once, before anything is built."""
+"""Check whether an SB3 algorithm and its environment can serve as a generator, before anything is built."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ganq_irl.space_matrix import TRAITS, Traits, check_trains
 
 
 def check_generator(algo: str, model: BaseAlgorithm, batch_size: int) -> None:
-    """Raise unless the imitation algorithm ``algo`` can train ``model``, on ``batch_size`` of its transitions an update.
+    """Raise unless the imitation algorithm ``algo`` can train ``model`` with ``batch_size`` of its transitions per update.
 
     Raises:
         IncompatibleSpaces: the algorithm cannot train in the model's spaces.
-        UnsupportedGenerator: the algorithm cannot train such a model, no environment, normalized rewards, recurrent policy,
-            a buffer that cannot be relabeled or filled, or a rollout or buffer too small for one batch of distinct
-            transitions.
+        UnsupportedGenerator: the algorithm cannot train such a model; or it has no environment, normalized rewards, a
+            recurrent policy, a replay buffer that cannot be relabeled or filled, or a rollout or buffer smaller than a
+            batch.
     """
     check_is_generator(model)
     env = model.get_env()
     if env is None:
-        raise UnsupportedGenerator(f"{type(model).__name__} has no environment; give it one with set_env before imitating")
+        raise UnsupportedGenerator(f"{type(model).__name__} has no environment; call its set_env before imitation")
     check_trains(algo, model.observation_space, model.action_space, *traits_of(model))
     _check_no_reward_normalization(env)
     if isinstance(model, OnPolicyAlgorithm):
@@ -46,7 +46,7 @@ def check_generator(algo: str, model: BaseAlgorithm, batch_size: int) -> None:
 
 
 def traits_of(model: BaseAlgorithm) -> tuple[str, Traits]:
-    """The name of an SB3 model's class, or of the registered one that it derives from, and what decides where it trains."""
+    """Return the name of a model's class, or of its registered base class, and the traits that decide where it can train."""
     for kind in type(model).__mro__:
         for name, path in GENERATORS.items():
             module, attribute = path.split(":")
@@ -60,7 +60,7 @@ def check_is_generator(model: Any) -> None:
     """Raise unless ``model`` is an algorithm of Stable-Baselines3.
 
     Raises:
-        UnsupportedGenerator: saying what it is.
+        UnsupportedGenerator: it is not; the message says what it is.
     """
     if not isinstance(model, BaseAlgorithm):
         given = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
@@ -73,12 +73,12 @@ def check_is_generator(model: Any) -> None:
 def _check_policy(model: OnPolicyAlgorithm) -> None:
     if any("Recurrent" in kind.__name__ for kind in type(model.policy).__mro__):
         raise UnsupportedGenerator(
-            f"{type(model).__name__} keeps a memory between steps, which log π and repricing here do not follow; "
-            "use ppo, a2c or trpo, with frames stacked if memory is needed"
+            f"{type(model).__name__} has a recurrent policy, which log π and relabeling do not support; use ppo, a2c or "
+            "trpo, with stacked frames if memory is needed"
         )
     if not isinstance(model.policy, ActorCriticPolicy):
         raise UnsupportedGenerator(
-            f"{type(model).__name__} acts by a {type(model.policy).__name__}, which is none of SB3's actor-critic policies; "
+            f"{type(model).__name__} has a {type(model.policy).__name__}, which is not one of SB3's actor-critic policies; "
             "use ppo, a2c or trpo"
         )
 
@@ -88,8 +88,8 @@ def _check_order_of_wrappers(env: VecEnv) -> None:
     while isinstance(layer, VecEnvWrapper):
         if isinstance(layer, VecNormalize) and transposed:
             raise UnsupportedGenerator(
-                "VecNormalize hands its original images to the replay buffer before SB3 has transposed them; wrap the "
-                "environment the other way round: VecNormalize(VecTransposeImage(env))"
+                "VecNormalize passes its original images to the replay buffer before SB3 has transposed them; swap the "
+                "wrappers: VecNormalize(VecTransposeImage(env))"
             )
         transposed = transposed or isinstance(layer, VecTransposeImage)
         layer = layer.venv
@@ -98,18 +98,18 @@ def _check_order_of_wrappers(env: VecEnv) -> None:
 def _check_enough(n_transitions: int, batch_size: int, where: str, setting: str) -> None:
     if n_transitions < batch_size:
         raise UnsupportedGenerator(
-            f"{where} holds {n_transitions} transitions and the discriminator's batch_size is {batch_size}: "
-            f"a batch would repeat transitions; raise {setting}, or lower batch_size"
+            f"{where} holds {n_transitions} transitions, but the discriminator's batch_size is {batch_size}, so a batch "
+            f"would repeat transitions; raise {setting} or lower batch_size"
         )
 
 
 def _check_no_reward_normalization(env: VecEnv) -> None:
-    if any(env.env_is_wrapped(NormalizeReward)):  # asks environments in other processes, too
-        raise UnsupportedGenerator("gymnasium's NormalizeReward wraps the environment; remove it: rewards are learned here")
+    if any(env.env_is_wrapped(NormalizeReward)):  # also checks environments in other processes
+        raise UnsupportedGenerator("NormalizeReward wraps the environment, but rewards are learned here; remove the wrapper")
     layer = env
     while isinstance(layer, VecEnvWrapper):
         if isinstance(layer, VecNormalize) and layer.norm_reward:
             raise UnsupportedGenerator(
-                "VecNormalize(norm_reward=True) would rescale the learned reward by the environment's; set norm_reward=False"
+                "VecNormalize(norm_reward=True) would rescale the learned reward by the environment's; use norm_reward=False"
             )
         layer = layer.venv

@@ -1,4 +1,4 @@
-"""Stable-Baselines3 algorithms by name, built from plain values such as a TOML file holds."""
+"""Build Stable-Baselines3 algorithms by name from plain values, such as those in a TOML file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ GENERATORS: dict[str, str] = {
     "gan-q": "ganq_irl.algorithms.ganq:GANQ",
     "gan-q-continuous": "ganq_irl.algorithms.ganq:ContinuousGANQ",
 }
-"""Name on the command line -> ``module:class``, imported when it is first used; ``register_generator`` adds to it."""
+"""Name on the command line -> ``module:class``, imported on first use; ``register_generator`` adds names."""
 
 FEATURES_EXTRACTORS: dict[str, type[BaseFeaturesExtractor]] = {
     extractor.__name__: extractor for extractor in (FlattenExtractor, NatureCNN, CombinedExtractor, LeavesExtractor)
@@ -58,33 +58,33 @@ OWN_POLICIES: dict[str, dict[str, type[BasePolicy]]] = {
     "ddpg": {"LayerNormCriticPolicy": TD3LayerNormPolicy},
     "dqn": {"ActionInputPolicy": ActionInputPolicy, "ActionBranchesPolicy": ActionBranchesPolicy},
 }
-"""Policies of ours for a generator, beside those that its class knows by name."""
+"""Policies for each generator in addition to those of its class."""
 
 _SCHEDULED = ("learning_rate", "critic_learning_rate", "clip_range", "clip_range_vf")
-# Given by build_generator's own arguments, or private.
+# Set by build_generator's own arguments, or private.
 _NOT_OPTIONS = frozenset({"self", "env", "seed", "device", "tensorboard_log", "_init_setup_model"})
 
 
 def register_generator(name: str, path: str, traits: Traits | None = None) -> None:
-    """Make an algorithm known by a name: to ``build_generator``, to stored policies, and to the command line.
+    """Register an algorithm under a name, for ``build_generator``, stored policies, and the command line.
 
-    Whoever owns the class registers it where it is exported, so that this room depends on none of those that build on it.
+    The module that exports the class registers it, so that this package does not depend on it.
 
     Args:
-        name: as it is written on the command line.
-        path: ``module:class`` of an SB3 algorithm, imported when it is first used.
-        traits: where it trains; by default those of ``TRAITS``, or of an on-policy algorithm for a new name.
+        name: name on the command line.
+        path: ``module:class`` of an SB3 algorithm, imported on first use.
+        traits: spaces and settings in which it trains; by default those of ``TRAITS``, or of an on-policy algorithm.
     """
     GENERATORS[name] = path
     TRAITS[name] = traits or TRAITS.get(name, Traits())
 
 
 def generator_class(name: str) -> type[BaseAlgorithm]:
-    """The SB3 class behind a name of ``GENERATORS``.
+    """Return the SB3 class of a name in ``GENERATORS``.
 
     Raises:
         ConfigurationError: the name is unknown.
-        MissingDependency: it is one of sb3-contrib's, which is not installed.
+        MissingDependency: it is in sb3-contrib, which is not installed.
     """
     if name not in GENERATORS:
         raise ConfigurationError(f"unknown generator {name!r}; {nearest(name, GENERATORS)}")
@@ -95,23 +95,21 @@ def generator_class(name: str) -> type[BaseAlgorithm]:
     except ModuleNotFoundError as error:
         if error.name != "sb3_contrib":
             raise
-        raise MissingDependency(
-            f"{name} comes with sb3-contrib; install it with: pip install 'ganq-irl[contrib]'"
-        ) from error
+        raise MissingDependency(f"{name} is in sb3-contrib; install it with: pip install 'ganq-irl[contrib]'") from error
 
 
 def policy_classes(name: str) -> dict[str, type[BasePolicy]]:
-    """Policies of a generator by name: SB3's, and ours.
+    """Return the policies of a generator by name: SB3's, and ours.
 
     Raises:
         ConfigurationError: the generator is unknown.
-        MissingDependency: it is one of sb3-contrib's, which is not installed.
+        MissingDependency: it is in sb3-contrib, which is not installed.
     """
     return {**generator_class(name).policy_aliases, **OWN_POLICIES.get(name, {})}
 
 
 def generator_options(name: str) -> frozenset[str]:
-    """Keyword options that ``build_generator`` passes on to the algorithm's constructor."""
+    """Return the keywords that ``build_generator`` passes to the algorithm's constructor."""
     return frozenset(inspect.signature(generator_class(name).__init__).parameters) - _NOT_OPTIONS
 
 
@@ -124,23 +122,24 @@ def build_generator(
     tensorboard_log: str | None = None,
     **options: Any,
 ) -> BaseAlgorithm:
-    """Construct an SB3 algorithm from its name and plain values.
+    """Build an SB3 algorithm from its name and plain values.
 
     Args:
         name: a key of ``GENERATORS``.
-        env: the vectorized environment it acts in.
-        seed: seeds torch, numpy, the environments and the action space, as SB3 does.
+        env: the vectorized environment.
+        seed: seed of torch, numpy, the environments and the action space, as in SB3.
         device: "auto", "cpu", "cuda", ...
         tensorboard_log: folder for TensorBoard events, as in SB3.
-        **options: the algorithm's own options. Beside what SB3 takes: ``learning_rate``, ``critic_learning_rate`` and
-            ``clip_range`` as a table ``{"initial": 1e-3, "final": 0.0}``; ``train_freq`` as a list ``[1, "episode"]``;
-            ``action_noise`` as a table ``{"kind": "normal", "sigma": 0.1}`` in units of half the action range; in
-            ``policy_kwargs`` the ``activation_fn``, ``optimizer_class`` and ``features_extractor_class`` by name. ``policy``
-            defaults to MlpPolicy, CnnPolicy or MultiInputPolicy by the observation space; dqn has ActionInputPolicy and
-            ActionBranchesPolicy as well, and sac, td3, their fast twins and ddpg LayerNormCriticPolicy.
+        **options: the algorithm's keywords. In addition to SB3's values, ``learning_rate``, ``critic_learning_rate`` and
+            ``clip_range`` can be a table ``{"initial": 1e-3, "final": 0.0}``; ``train_freq`` a list ``[1, "episode"]``;
+            ``action_noise`` a table ``{"kind": "normal", "sigma": 0.1}`` in units of half the action range; and
+            ``activation_fn``, ``optimizer_class`` and ``features_extractor_class`` in ``policy_kwargs`` are given by name.
+            ``policy`` defaults to MlpPolicy, CnnPolicy or MultiInputPolicy, depending on the observation space. dqn also has
+            ActionInputPolicy and ActionBranchesPolicy; sac, td3, their fast variants and ddpg also have
+            LayerNormCriticPolicy.
 
     Raises:
-        ConfigurationError: an option is unknown or has a value that it cannot take.
+        ConfigurationError: an option is unknown or has an invalid value.
         IncompatibleSpaces: the algorithm cannot train in the environment's spaces.
         MissingDependency: sb3-contrib is needed.
     """
@@ -163,18 +162,18 @@ def build_generator(
             **parsed,
         )
     except (TypeError, ValueError, AssertionError) as error:
-        # SB3 checks its options by assertions and by failing later. What fails without them as well is not their fault.
+        # SB3 checks its options with assertions, or fails later. If it also fails without options, they are not the cause.
         if not options or not _is_buildable(algorithm, env):
             raise
         raise ConfigurationError(f"{name} refuses its options {options}: {error}") from error
     except MemoryError as error:
         raise ConfigurationError(
-            f"{name} does not fit into memory ({error}); give a smaller buffer_size, n_steps or number of environments"
+            f"{name} does not fit into memory ({error}); use a smaller buffer_size, n_steps or number of environments"
         ) from error
 
 
 def _fit_to_observations(name: str, space: spaces.Space, options: dict[str, Any]) -> None:
-    """Add what Stable-Baselines3's classes need for observations that they do not take by themselves."""
+    """Add options that Stable-Baselines3's classes need for some observation spaces."""
     if needs_leaves_extractor(channels_first(space)):
         options["policy_kwargs"] = {"features_extractor_class": LeavesExtractor} | (options.get("policy_kwargs") or {})
     chooses_a_buffer = not GENERATORS[EXACT_TWINS.get(name, name)].startswith(("stable_baselines3", "sb3_contrib"))
@@ -186,19 +185,19 @@ def _fit_to_observations(name: str, space: spaces.Space, options: dict[str, Any]
 
 
 def _is_buildable(algorithm: type[BaseAlgorithm], env: VecEnv) -> bool:
-    """Return whether the algorithm can be constructed for the environment when it is given no options."""
+    """Return whether the algorithm can be built for the environment with default options."""
     small: dict[str, Any] = {"buffer_size": 100} if "buffer_size" in inspect.signature(algorithm.__init__).parameters else {}
     try:
         algorithm(default_policy(env.observation_space), env, device="cpu", **small)
-    except Exception:  # whatever it is, the options are not to blame
+    except Exception:  # of any kind: the options are not the cause
         return False
     return True
 
 
 def default_policy(observation_space: spaces.Space) -> str:
-    """SB3's policy name for an observation space: MultiInputPolicy for Dict, CnnPolicy for images, else MlpPolicy.
+    """Return SB3's policy name for an observation space: MultiInputPolicy for Dict, CnnPolicy for images, else MlpPolicy.
 
-    An image of fewer than 36 pixels a side, which is too small for SB3's CNN, is flattened by MlpPolicy.
+    Images with a side of fewer than 36 pixels are too small for SB3's CNN, so MlpPolicy flattens them.
     """
     if isinstance(observation_space, spaces.Dict):
         return "MultiInputPolicy"
@@ -261,19 +260,19 @@ def _parse_policy_kwargs(value: Any) -> dict[str, Any]:
 
 
 def activation_class(name: str) -> type[nn.Module]:
-    """An activation of ``torch.nn`` by name.
+    """Return an activation of ``torch.nn`` by name.
 
     Raises:
-        ConfigurationError: torch has none of that name.
+        ConfigurationError: unknown name.
     """
     return _named("activation_fn", name, {key: getattr(nn, key) for key in nn.modules.activation.__all__})
 
 
 def features_extractor_class(name: str) -> type[BaseFeaturesExtractor]:
-    """One of SB3's feature extractors by name.
+    """Return one of SB3's feature extractors by name.
 
     Raises:
-        ConfigurationError: SB3 has none of that name.
+        ConfigurationError: unknown name.
     """
     return _named("features_extractor_class", name, FEATURES_EXTRACTORS)
 
@@ -294,7 +293,7 @@ def _named(what: str, name: str, known: Mapping[str, Any]) -> Any:
 
 
 def _thawed(value: Any) -> Any:
-    """A copy of nested dicts and lists: SB3 writes into the policy_kwargs that it is given."""
+    """Copy nested dicts and lists, since SB3 modifies the policy_kwargs that it is given."""
     if isinstance(value, Mapping):
         return {key: _thawed(entry) for key, entry in value.items()}
     return [_thawed(entry) for entry in value] if isinstance(value, list) else value

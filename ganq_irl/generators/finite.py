@@ -1,4 +1,4 @@
-"""End training at the step whose observation is not finite, before a network sees it."""
+"""Stop training at the first observation that is not finite, before it reaches a network."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ganq_irl.generators.internals import last_observations
 
 
 class FiniteObservations(BaseCallback):
-    """Look at every observation that the environment gives, the last ones of episodes included.
+    """Check every observation of the environment, including the final ones of episodes.
 
     Raises:
-        EnvironmentFailed: one holds NaN or infinity.
+        EnvironmentFailed: an observation contains NaN or infinity.
     """
 
     def _on_training_start(self) -> None:
@@ -36,7 +36,7 @@ class FiniteObservations(BaseCallback):
 
 
 def _may_fail(observations: Any) -> bool:
-    """Return whether a number in them is not finite: a quick look, without asking the environment for its name."""
+    """Return whether a number is not finite: a fast check that does not need the environment's name."""
     parts = observations.values() if isinstance(observations, Mapping) else [observations]
     arrays = [np.asarray(part) for part in parts]
     return any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in arrays)

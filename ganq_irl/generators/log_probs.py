@@ -1,4 +1,4 @@
-"""log π(a|s) of a generator's present policy, for any raw observation and any action that was executed."""
+"""log π(a|s) of a generator's current policy, for raw observations and executed actions."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ganq_irl.types import Batch
 
 
 def has_log_prob(model: BaseAlgorithm) -> bool:
-    """Return whether ``log_probs`` is defined for this generator: no deterministic policy has a density."""
+    """Return whether ``log_probs`` is defined for this generator. Deterministic policies have no density."""
     return _kind(model) is not None
 
 
 @torch.no_grad()
 def log_probs(model: BaseAlgorithm, batch: Batch, temperature: float = 1.0) -> Tensor:
-    """log π(a|s) of the executed actions, ``(batch,)``.
+    """Return log π(a|s) of the executed actions, ``(batch,)``.
 
-    - Actor-critic policies (PPO, A2C, TRPO): the density of the policy's own distribution at the action that was executed.
-      A Gaussian's action is clipped to the bounds before it is executed, and the clipped one is meant here: with the
-      unclipped one, whose density falls without end outside the bounds, PPO learns to live there (see the documentation).
-    - SAC, and actor-critic policies that squash: the squashed distribution's density, in the environment's units.
-    - Value learners (DQN, QR-DQN): the Boltzmann policy softmax(Q / temperature). They act ε-greedily, whose density is a
-      step function of Q that says nothing of how much better an action is; the Boltzmann policy is what f - log π assumes
-      of an optimal agent (Fu et al., 2018, section 3), and it is smooth in Q.
+    - Actor-critic policies (PPO, A2C, TRPO): density of the policy's distribution at the executed action, i.e. the clipped
+      action of a Gaussian. The density of the unclipped action falls without bound outside the action space, and PPO would
+      learn to exploit that (see the documentation).
+    - SAC, and squashed actor-critic policies: density of the squashed distribution, in the environment's units.
+    - Value learners (DQN, QR-DQN): the Boltzmann policy softmax(Q / temperature). They act ε-greedily, but the density of an
+      ε-greedy policy is a step function of Q, which does not tell how much better an action is. The Boltzmann policy is what
+      f - log π assumes of an optimal agent (Fu et al., 2018, section 3), and it is smooth in Q.
     """
     observations = policy_observations(model, batch.observations)
     kind = _kind(model)
@@ -59,20 +59,20 @@ def _kind(model: BaseAlgorithm) -> str | None:
 
 
 def _policy_input(observations: Any) -> Any:
-    """Policies preprocess tensors themselves (one-hot, /255); only float64 has to go."""
+    """Convert float64 to float32; policies do all other preprocessing (one-hot, /255) themselves."""
     if isinstance(observations, dict):
         return {key: _policy_input(value) for key, value in observations.items()}
     return observations.float() if observations.dtype == torch.float64 else observations
 
 
 def _flat(actions: Tensor, space: spaces.Space) -> Tensor:
-    """As SB3's distributions take them: ``(batch, n)`` numbers, or ``(batch,)`` for a Discrete space."""
+    """Reshape actions for SB3's distributions: ``(batch, n)`` numbers, or ``(batch,)`` for a Discrete space."""
     return actions.reshape(len(actions)) if isinstance(space, spaces.Discrete) else actions.reshape(len(actions), -1).float()
 
 
 def _squashed_log_prob(distribution: Any, space: spaces.Space, actions: Tensor) -> Tensor:
     assert isinstance(space, spaces.Box)
     low, high = (torch.as_tensor(bound, device=actions.device) for bound in (space.low, space.high))
-    scaled = 2 * (actions - low) / (high - low) - 1  # to [-1, 1], where the squashed distribution lives
-    jacobian = torch.log((high - low) / 2).sum()  # da/dscaled: a density in the environment's units
+    scaled = 2 * (actions - low) / (high - low) - 1  # to [-1, 1], the range of the squashed distribution
+    jacobian = torch.log((high - low) / 2).sum()  # da/dscaled, for a density in the environment's units
     return distribution.log_prob(_flat(scaled, space)) - jacobian

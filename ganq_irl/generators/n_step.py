@@ -1,7 +1,7 @@
-"""Replay with n-step returns, summed when a batch is sampled: one implementation for flat and Dict observations.
+"""Replay buffers with n-step returns, computed at sampling time; one implementation for flat and Dict observations.
 
-Stable-Baselines3 has a buffer of this kind from 2.7 on, for flat observations; it lets a window run across the end of one
-``learn()`` into the next, where no episode ended.
+Stable-Baselines3 2.7 and later has such a buffer for flat observations. Its windows may cross from one ``learn()`` into the
+next, where no episode ended.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from ganq_irl.types import Observations
 
 
 class NStepReplayBufferSamples(NamedTuple):
-    """n-step transitions, under the names of SB3's own samples; SB3 before 2.7 has no ``discounts``.
+    """n-step transitions, with the field names of SB3's samples; SB3 before 2.7 has no ``discounts``.
 
     Attributes:
-        observations: at the window's first step t, ``(batch, *shape)`` or a dict of them.
+        observations: at the window's first step t, ``(batch, *shape)`` or a dict of such tensors.
         actions: at t, as stored, ``(batch, action_dim)``.
-        next_observations: after the window's last step, at an episode's end the terminal one.
-        dones: ``(batch, 1)`` float32, 1 only if the window's last step truly terminated.
+        next_observations: after the window's last step; at the end of an episode, the terminal observation.
+        dones: ``(batch, 1)`` float32, 1 only if the window's last step terminated the episode.
         rewards: Σ_k γ^k r_{t+k} over the window, ``(batch, 1)`` float32.
-        discounts: γ to the window's length, ``(batch, 1)`` float32, for the bootstrap from ``next_observations``.
+        discounts: γ to the power of the window's length, ``(batch, 1)`` float32, for bootstrapping from
+            ``next_observations``.
     """
 
     observations: Observations
@@ -43,10 +44,10 @@ class NStepReplayBufferSamples(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Up to n consecutive transitions of one environment in a ring, for each row of a batch.
+    """Up to n consecutive transitions of one environment in a ring buffer, for each row of a batch.
 
     Attributes:
-        steps: positions in the ring, ``(batch, n)``; beyond a window's end they mean nothing.
+        steps: positions in the ring, ``(batch, n)``; meaningless after the end of a window.
         envs: environment of each row, ``(batch, 1)``.
         inside: whether a step belongs to the window, ``(batch, n)`` bool; the first one always does.
         lengths: number of steps inside, ``(batch,)``.
@@ -61,10 +62,10 @@ class Windows(NamedTuple):
 
 
 def windows(starts: np.ndarray, envs: np.ndarray, n_steps: int, newest: int, *ends: np.ndarray) -> Windows:
-    """The windows that begin at ``(starts, envs)``, both ``(batch,)``.
+    """Return the windows that start at ``(starts, envs)``, both ``(batch,)``.
 
-    A window ends with its n-th step, with the newest in the ring, or where one of ``ends`` is not zero, each of them
-    ``(size of the ring, n_envs)``; that step is still inside.
+    A window ends after n steps, at the newest transition, or at a step where one of ``ends`` is nonzero, each of shape
+    ``(size of the ring, n_envs)``. That step still belongs to the window.
     """
     envs = envs[:, None]
     steps = (starts[:, None] + np.arange(n_steps)) % len(ends[0])
@@ -72,36 +73,36 @@ def windows(starts: np.ndarray, envs: np.ndarray, n_steps: int, newest: int, *en
     for end in ends:
         is_last |= end[steps, envs] != 0
     is_last[:, -1] = True
-    offsets = is_last.argmax(axis=1)  # of the first True
+    offsets = is_last.argmax(axis=1)  # index of the first True
     inside = np.arange(n_steps) <= offsets[:, None]
     return Windows(steps, envs, inside, offsets + 1, steps[np.arange(len(starts)), offsets])
 
 
-_SB3: Any = getattr(buffers, "NStepReplayBuffer", ReplayBuffer)  # SB3 2.7 and later have one
+_SB3: Any = getattr(buffers, "NStepReplayBuffer", ReplayBuffer)  # exists in SB3 2.7 and later
 
 
 class NStepReplayBuffer(_SB3):
-    """SB3's replay buffer, sampled as n-step transitions (Sutton & Barto, 2018, equation 7.1).
+    """SB3's replay buffer with n-step transitions (Sutton & Barto, 2018, equation 7.1).
 
-    A window of n steps is cut short by a termination, by a time limit (the bootstrap is then from the terminal observation),
-    by the newest transition stored, and where one ``learn()`` left off in mid-episode and the next one reset.
+    A window of n steps is cut short by a termination, by a time limit (bootstrapping then uses the terminal observation), by
+    the newest transition, and where a ``learn()`` stopped in the middle of an episode.
 
-    The algorithm must discount its bootstrap by the samples' ``discounts``. Stable-Baselines3's own do so from 2.7 on; older
-    ones discount by γ whatever the buffer, which is wrong for any n but 1.
+    The algorithm must discount its bootstrap with the samples' ``discounts``. Stable-Baselines3 does so from 2.7 on. Earlier
+    releases always discount by γ, which is only correct for n = 1.
 
     Args:
-        buffer_size: transitions kept, of all environments together.
-        observation_space: of the algorithm.
-        action_space: of the algorithm.
-        device: of the samples.
-        n_envs: environments that are stepped together.
-        optimize_memory_usage: must be False, which is SB3's default.
-        handle_timeout_termination: must be True, which is SB3's default.
-        n_steps: longest window, at least 1.
-        gamma: discount of the rewards, in [0, 1]; the algorithm's own.
+        buffer_size: number of transitions of all environments together.
+        observation_space: observation space of the algorithm.
+        action_space: action space of the algorithm.
+        device: device of the samples.
+        n_envs: number of parallel environments.
+        optimize_memory_usage: must be False, SB3's default.
+        handle_timeout_termination: must be True, SB3's default.
+        n_steps: maximum length of a window, at least 1.
+        gamma: discount factor in [0, 1]; use the algorithm's.
 
     Raises:
-        ConfigurationError: a setting that n-step returns cannot be computed with.
+        ConfigurationError: a setting does not support n-step returns.
     """
 
     def __init__(
@@ -121,14 +122,14 @@ class NStepReplayBuffer(_SB3):
             raise ConfigurationError(
                 f"given optimize_memory_usage={optimize_memory_usage} and "
                 f"handle_timeout_termination={handle_timeout_termination}; n-step returns need terminal observations and "
-                "time limits: leave both as they are by default"
+                "time limits, so leave both at their defaults"
             )
         _check_settings(n_steps, gamma)
         super().__init__(buffer_size, observation_space, action_space, device, n_envs)
         self.n_steps, self.gamma = n_steps, gamma
 
     def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: Any) -> None:
-        """Store a transition of each environment; a trajectory that it does not continue counts as cut by a time limit."""
+        """Store a transition of each environment. If it does not continue the last one, that one counts as truncated."""
         before = latest_position(self)
         super().add(obs, next_obs, action, reward, done, infos)
         mark_cut(self, before)
@@ -137,27 +138,27 @@ class NStepReplayBuffer(_SB3):
         return n_step_samples(self, batch_inds, env, self._returns)
 
     def _returns(self, window: Windows, env: VecNormalize | None) -> Tensor:
-        """Discounted sum of each window's rewards, ``(batch, 1)``."""
+        """Return the discounted sum of each window's rewards, ``(batch, 1)``."""
         rewards = self._normalize_reward(self.rewards[window.steps, window.envs], env)
         return self.to_torch((rewards * window.inside) @ powers(self.gamma, self.n_steps), copy=False).reshape(-1, 1)
 
 
 class NStepDictReplayBuffer(NStepReplayBuffer, DictReplayBuffer):
-    """The same for Dict observations."""
+    """An n-step replay buffer for Dict observations."""
 
 
 def n_step_samples(
     buffer: Any, starts: np.ndarray, env: VecNormalize | None, returns: Callable[[Windows, Any], Tensor]
 ) -> NStepReplayBufferSamples:
-    """The windows that begin at ``starts``, each in an environment that is drawn for it.
+    """Sample the windows that start at ``starts``, each in a random environment.
 
     Args:
-        buffer: an n-step replay buffer, ours, SB3's or a view of one.
+        buffer: an n-step replay buffer: ours, SB3's, or a view of one.
         starts: positions in the ring, ``(batch,)``.
-        env: normalizes observations, where there is one.
-        returns: discounted sum of each window's rewards, ``(batch, 1)``.
+        env: normalizes observations, if given.
+        returns: computes the discounted sum of each window's rewards, ``(batch, 1)``.
     """
-    envs = np.random.randint(0, buffer.n_envs, size=len(starts))  # noqa: NPY002  # seeded by SB3, as all of its draws
+    envs = np.random.randint(0, buffer.n_envs, size=len(starts))  # noqa: NPY002  # seeded by SB3, like its own draws
     newest = (buffer.pos - 1) % buffer.buffer_size
     window = windows(starts, envs, buffer.n_steps, newest, buffer.dones, buffer.timeouts)
     observations, actions = stored_rows(buffer, ("observations", "actions"), starts, envs)
@@ -173,19 +174,19 @@ def n_step_samples(
 
 
 def powers(gamma: float, number: int) -> np.ndarray:
-    """1, γ, γ², ..., as many as asked for."""
+    """Return 1, γ, γ², ..., ``number`` of them."""
     return gamma ** np.arange(number, dtype=np.float32)
 
 
 def latest_position(buffer: Any) -> int | None:
-    """Where the newest transitions lie, or None in an empty buffer."""
+    """Return the position of the newest transitions, or None if the buffer is empty."""
     return buffer.pos - 1 if buffer.size() else None
 
 
 def mark_cut(buffer: Any, before: int | None) -> None:
-    """After an addition: mark the transitions at ``before`` as cut by a time limit where the new ones do not follow on.
+    """Mark the transitions at ``before`` as truncated if those added after them do not continue them.
 
-    This is where one ``learn()`` left off in mid-episode and the next one reset.
+    This happens where a ``learn()`` stopped in the middle of an episode and the next one reset the environment.
     """
     if before is not None:
         newest = (before + 1) % buffer.buffer_size
@@ -196,12 +197,12 @@ def mark_cut(buffer: Any, before: int | None) -> None:
 def replay_buffer_for(
     observation_space: spaces.Space, n_steps: int, gamma: float
 ) -> tuple[type[ReplayBuffer], dict[str, Any]]:
-    """``replay_buffer_class`` and ``replay_buffer_kwargs`` of an SB3 algorithm; SB3's own buffer for ``n_steps=1``.
+    """Return ``replay_buffer_class`` and ``replay_buffer_kwargs`` of an SB3 algorithm; SB3's buffer for ``n_steps=1``.
 
-    Observations without axes, which SB3's buffers cannot index, are kept by ours.
+    Observations with shape ``()`` always use our buffer, since SB3's cannot index them.
 
     Raises:
-        ConfigurationError: ``n_steps`` below 1, or ``gamma`` outside [0, 1].
+        ConfigurationError: ``n_steps`` is below 1, or ``gamma`` outside [0, 1].
     """
     _check_settings(n_steps, gamma)
     is_dict = isinstance(observation_space, spaces.Dict)
@@ -218,7 +219,7 @@ def _check_settings(n_steps: int, gamma: float) -> None:
 
 
 def _differ(storage: Any, step: int, other: Any, other_step: int) -> np.ndarray:
-    """In which environments the rows at two steps are not the same, ``(n_envs,)`` bool."""
+    """Return in which environments the rows at two steps differ, ``(n_envs,)`` bool."""
     if isinstance(storage, dict):
         return np.any([_differ(storage[key], step, other[key], other_step) for key in storage], axis=0)
     rows = storage[step] != other[other_step]

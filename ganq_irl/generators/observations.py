@@ -1,4 +1,4 @@
-"""Observations as a trained policy takes them: VecNormalize's treatment, frozen."""
+"""Normalize observations for a trained policy with the frozen statistics of VecNormalize."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Observation = np.ndarray | dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class ObservationNormalizer:
-    """VecNormalize's treatment of observations, frozen: ``clip((x - mean) / sqrt(var + epsilon), -clip, clip)``.
+    """VecNormalize's normalization with frozen statistics: ``clip((x - mean) / sqrt(var + epsilon), -clip, clip)``.
 
     Attributes:
-        mean: running mean for each key of a Dict space; under the key "" for any other space.
+        mean: running mean for each key of a Dict space, or under the key "" for other spaces.
         var: running variance, likewise.
         epsilon: added to the variance.
-        clip: bound on the result.
+        clip: bound of the result.
     """
 
     mean: dict[str, np.ndarray]
@@ -29,7 +29,7 @@ class ObservationNormalizer:
     clip: float
 
     def __call__(self, observation: Observation) -> Observation:
-        """Normalized observation, float32; keys without statistics pass unchanged."""
+        """Return the normalized observation as float32; keys without statistics are unchanged."""
         if isinstance(observation, dict):
             return {key: self._normalize(key, value) if key in self.mean else value for key, value in observation.items()}
         return self._normalize("", observation)
@@ -40,7 +40,7 @@ class ObservationNormalizer:
 
 
 def normalizer_of(env: VecNormalize | None) -> ObservationNormalizer | None:
-    """A copy of an environment's statistics; None where it does not normalize observations."""
+    """Copy an environment's statistics; None if it does not normalize observations."""
     if env is None or not env.norm_obs:
         return None
     statistics = env.obs_rms if isinstance(env.obs_rms, dict) else {"": env.obs_rms}
@@ -53,7 +53,7 @@ def normalizer_of(env: VecNormalize | None) -> ObservationNormalizer | None:
 
 
 def build_normalizer(config: dict[str, Any] | None, tensors: dict[str, Tensor]) -> ObservationNormalizer | None:
-    """From what a stored policy's JSON and tensors say of it."""
+    """Build a normalizer from a stored policy's JSON and tensors."""
     if config is None:
         return None
     mean, var = ({key: tensors[f"normalizer.{name}.{key}"].numpy() for key in config["keys"]} for name in ("mean", "var"))

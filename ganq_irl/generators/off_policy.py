@@ -1,7 +1,7 @@
-"""Off-policy generators: rewards are computed when a batch is sampled, with today's discriminator.
+"""Off-policy generators: rewards are computed when a batch is sampled, with the current discriminator.
 
-What is stored beside the transitions is the environment's reward. It is not read while an adversary pays, and afterwards the
-replay buffer is Stable-Baselines3's own again, true rewards and all.
+The replay buffer stores the environment's rewards. They are not used during imitation; afterwards the model has its own
+replay buffer back, with the true rewards.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from ganq_irl.types import Batch
 
 
 class _Relabeled(ReplayView):
-    """Rewards are computed by ``price`` at sample time; those stored, which are the environment's, are never read.
+    """A replay buffer whose rewards are computed by ``price`` at sampling time; stored rewards are never used.
 
     Args:
-        stored: holds the transitions.
-        price: today's reward of each transition of a batch, ``(batch,)``.
+        stored: buffer that holds the transitions.
+        price: returns the current reward of each transition of a batch, ``(batch,)``.
     """
 
     def __init__(self, stored: ReplayBuffer, price: Callable[[Batch], Tensor]) -> None:
@@ -61,9 +61,9 @@ class RelabeledReplayBuffer(_Relabeled):
     """One-step transitions with rewards computed by ``price``."""
 
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
-        envs = np.random.randint(0, high=self.n_envs, size=len(batch_inds))  # noqa: NPY002  # as SB3 draws them
+        envs = np.random.randint(0, high=self.n_envs, size=len(batch_inds))  # noqa: NPY002  # drawn as in SB3
         rows = stored_rows(self, TRANSITION, batch_inds, envs)
-        raw = _as_batch(self, rows, batch_inds, envs)  # priced raw: the discriminator has a normalizer of its own
+        raw = _as_batch(self, rows, batch_inds, envs)  # not normalized: the discriminator has its own normalizer
         samples: Any = DictReplayBufferSamples if isinstance(raw.observations, dict) else ReplayBufferSamples
         return samples(
             observations=normalized(env, raw.observations),
@@ -75,10 +75,10 @@ class RelabeledReplayBuffer(_Relabeled):
 
 
 class RelabeledNStepReplayBuffer(_Relabeled):
-    """n-step returns of rewards computed by ``price``: one call prices every transition of the windows."""
+    """n-step returns of rewards computed by ``price``, which is called once for all transitions of the windows."""
 
     def add(self, *args: Any, **kwargs: Any) -> None:
-        """Store a transition of each environment; SB3's own buffer does not mark where ``learn`` left off."""
+        """Store a transition of each environment, and mark where ``learn`` stopped, which SB3's own buffer does not."""
         before = latest_position(self)
         super().add(*args, **kwargs)
         mark_cut(self, before)
@@ -103,58 +103,58 @@ _VIEWS: dict[type[ReplayBuffer], type[_Relabeled]] = {
     NStepReplayBuffer: RelabeledNStepReplayBuffer,
     NStepDictReplayBuffer: RelabeledNStepReplayBuffer,
 }
-if hasattr(buffers, "NStepReplayBuffer"):  # SB3 2.7 and later; it stores what ours does
+if hasattr(buffers, "NStepReplayBuffer"):  # SB3 2.7 and later; it stores the same as ours
     _VIEWS[buffers.NStepReplayBuffer] = RelabeledNStepReplayBuffer
 
 
 def check_can_relabel(model: OffPolicyAlgorithm) -> None:
-    """Raise unless the generator's buffer can be priced at sample time.
+    """Raise unless the generator's replay buffer can be relabeled at sampling time.
 
     Raises:
-        UnsupportedGenerator: naming the buffer and what to use instead.
+        UnsupportedGenerator: it cannot; the message names the buffer and the alternatives.
     """
     kind = type(model.replay_buffer)
     if kind not in _VIEWS:
         raise UnsupportedGenerator(
-            f"{kind.__name__} cannot be relabeled: it re-weighs or replaces rewards before they are sampled; use SB3's "
+            f"{kind.__name__} cannot be relabeled, since it reweights or replaces rewards before sampling; use SB3's "
             "plain ReplayBuffer (no replay_buffer_class), or ganq_irl.generators.n_step.NStepReplayBuffer"
         )
     assert model.replay_buffer is not None
-    if not model.replay_buffer.handle_timeout_termination:  # SB3 demands as much for optimize_memory_usage=True
+    if not model.replay_buffer.handle_timeout_termination:  # SB3 requires this for optimize_memory_usage=True
         raise UnsupportedGenerator(
-            "a replay buffer with optimize_memory_usage=True or handle_timeout_termination=False keeps no time limits, so a "
-            "truncated episode would look terminated; leave both as they are by default"
+            "a replay buffer with optimize_memory_usage=True or handle_timeout_termination=False stores no time limits, so "
+            "truncated episodes would look terminated; leave both at their defaults"
         )
     if getattr(model.replay_buffer, "n_steps", 1) > 1 and not _discounts_by_samples(model):
         raise UnsupportedGenerator(
-            f"{type(model).__name__} of this Stable-Baselines3 would discount the bootstrap of an n-step return by one step "
-            "only; upgrade stable-baselines3 to 2.7 or later, or leave out the n-step buffer"
+            f"{type(model).__name__} of this Stable-Baselines3 would discount the bootstrap of n-step returns by one step "
+            "only; upgrade stable-baselines3 to 2.7 or later, or do not use an n-step buffer"
         )
 
 
 def _discounts_by_samples(model: OffPolicyAlgorithm) -> bool:
-    """Return whether the algorithm's update reads ``discounts``: SB3's own do, once its samples have them."""
+    """Return whether the algorithm's update uses ``discounts``; SB3's algorithms do if its samples have them."""
     is_of_sb3 = original_method(type(model), "train").__module__.startswith(("stable_baselines3.", "sb3_contrib."))
     return not is_of_sb3 or "discounts" in ReplayBufferSamples._fields
 
 
 def relabeled(stored: ReplayBuffer, price: Callable[[Batch], Tensor]) -> _Relabeled:
-    """A view of a buffer's transitions whose rewards are computed when they are sampled.
+    """Return a view of a buffer whose rewards are computed at sampling time.
 
     Args:
-        stored: of a kind that ``check_can_relabel`` lets pass.
-        price: today's reward of each transition of a batch, ``(batch,)``.
+        stored: a buffer accepted by ``check_can_relabel``.
+        price: returns the current reward of each transition of a batch, ``(batch,)``.
     """
     return _VIEWS[type(stored)](stored, price)
 
 
 class OffPolicyCallback(BaseCallback):
-    """After each collection of experience, train the discriminator on the replay buffer.
+    """Train the discriminator on the replay buffer after each collection of experience.
 
     Args:
-        train: trains on as many batches of an endless iterator as are due, given the progress remaining.
-        batch_size: transitions in a batch, all distinct; nothing is trained before the buffer holds as many.
-        rng: random state of the draws.
+        train: trains on the batches that it needs of an endless iterator, given the progress remaining.
+        batch_size: number of distinct transitions in a batch; training starts when the buffer holds as many.
+        rng: random generator for sampling.
     """
 
     model: OffPolicyAlgorithm
@@ -180,15 +180,15 @@ class OffPolicyCallback(BaseCallback):
 
 
 def latest_rewards(model: BaseAlgorithm, n: int) -> np.ndarray:
-    """Rewards of the newest transitions as the generator learns from them, with no random draw.
+    """Return the rewards that the generator learns from, of its newest transitions, without random draws.
 
     Args:
-        model: any SB3 algorithm, at the end of a collection of experience.
-        n: steps of each environment, at most, off-policy; on-policy the rewards of the rollout, to which SB3 has added the
-            discounted values of what time limits cut off.
+        model: an SB3 algorithm at the end of a collection of experience.
+        n: maximum number of steps of each environment off-policy. On-policy, the whole rollout is used, whose rewards
+            include SB3's discounted values at time limits.
 
     Returns:
-        ``(m,)`` float; those of a buffer that is priced at sample time by today's discriminator.
+        ``(m,)`` float; for a relabeled buffer, rewards of the current discriminator.
     """
     buffer: Any = getattr(model, "replay_buffer", None)
     if buffer is None:
@@ -201,12 +201,12 @@ def latest_rewards(model: BaseAlgorithm, n: int) -> np.ndarray:
 
 
 def latest_indices(buffer: ReplayBuffer, n: int) -> np.ndarray:
-    """Where a replay buffer holds the newest ``n`` steps of each environment, or all that there are, the newest first."""
+    """Return the positions of the newest ``n`` steps of each environment, or of all if there are fewer, newest first."""
     return (buffer.pos - 1 - np.arange(min(n, buffer.size()))) % buffer.buffer_size
 
 
 def _gather(buffer: ReplayBuffer, steps: np.ndarray, envs: np.ndarray) -> Batch:
-    """Raw transitions at ``(step, env)``, actions as the environment takes them."""
+    """Return raw transitions at ``(step, env)``, with actions in the environment's units."""
     return _as_batch(buffer, stored_rows(buffer, TRANSITION, steps, envs), steps, envs)
 
 
@@ -217,9 +217,9 @@ def _as_batch(buffer: ReplayBuffer, rows: list[Any], steps: np.ndarray, envs: np
 
 
 def executed_actions(stored: Tensor, action_space: spaces.Space) -> Tensor:
-    """Actions as the environment takes them: SB3 stores those of a Box space scaled to [-1, 1]."""
+    """Return actions in the environment's units; SB3 stores those of a Box space scaled to [-1, 1]."""
     if isinstance(action_space, spaces.Box):
-        half_width = 0.5 * (action_space.high - action_space.low)  # in numpy: this runs at every gradient step
+        half_width = 0.5 * (action_space.high - action_space.low)  # in numpy, since this runs at every gradient step
         low, half = (torch.as_tensor(bound, device=stored.device) for bound in (action_space.low, half_width))
         return low + half * (stored.reshape(len(stored), *action_space.shape) + 1.0)
     return stored.reshape(len(stored)) if isinstance(action_space, spaces.Discrete) else stored

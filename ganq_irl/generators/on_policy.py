@@ -1,4 +1,4 @@
-"""On-policy generators: the whole rollout is priced in one batched forward before the policy learns from it."""
+"""On-policy generators: the whole rollout is priced in one batch before the policy learns from it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ganq_irl.types import Batch
 
 
 class OnPolicyCallback(BaseCallback):
-    """At each rollout's end: train the discriminator on it, replace its rewards, and compute advantages again.
+    """At the end of each rollout, train the discriminator on it, replace its rewards, and recompute advantages.
 
     Args:
         train_and_price: trains on a rollout, given the progress remaining, and returns its rewards, ``(batch,)``.
         recorder: outermost wrapper of the generator's environment.
-        values: PopArt of the value head, or None.
+        values: PopArt for the value head, or None.
     """
 
     model: OnPolicyAlgorithm

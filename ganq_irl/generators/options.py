@@ -1,6 +1,6 @@
-"""Check the values of keywords against type hints and ranges, and find what each keyword means in the docstring.
+"""Check keywords against type hints and ranges, and find their descriptions in docstrings.
 
-SB3 checks few of its keywords: a negative ``gamma`` trains, and ``gamma="x"`` fails far from where it was given.
+SB3 checks few of its keywords: a negative ``gamma`` is accepted, and ``gamma="x"`` fails far from its cause.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NUMBERS, _BOOLEANS = int | float | np.integer | np.floating, bool | np.bool_
 
 @dataclass(frozen=True)
 class Range:
-    """An interval of numbers, ``low`` to ``high``; ``open_low`` and ``open_high`` leave out that end."""
+    """An interval from ``low`` to ``high``; ``open_low`` and ``open_high`` exclude an end."""
 
     low: float
     high: float = math.inf
@@ -37,13 +37,13 @@ class Range:
     open_high: bool = False
 
     def __contains__(self, value: float) -> bool:
-        """Return whether the number lies in the interval; NaN and infinity lie in none."""
+        """Return whether a number lies in the interval; NaN and infinity never do."""
         above = self.low < value if self.open_low else self.low <= value
         below = value < self.high if self.open_high else value <= self.high
         return math.isfinite(value) and above and below
 
     def __str__(self) -> str:
-        """The interval in words."""
+        """Describe the interval in words."""
         if math.isinf(self.high):
             return f"a number above {self.low:g}" if self.open_low else f"at least {self.low:g}"
         return f"a number from {self.low:g} to {'below ' if self.open_high else ''}{self.high:g}"
@@ -66,28 +66,28 @@ RANGES: dict[str, Range] = {
     "gradient_steps": Range(-1),
     "train_freq": _COUNT,
 }
-"""Keyword -> the numbers that it can be. Names mean the same in every algorithm, SB3's and ours."""
-_HINTS = {"train_freq": int | tuple[int, str]}  # sb3-contrib 2.2 says int alone, and takes both
+"""Keyword -> valid numbers. Names mean the same in all algorithms, SB3's and ours."""
+_HINTS = {"train_freq": int | tuple[int, str]}  # the hint in sb3-contrib 2.2 is int, although tuples work
 
 
 def checked_keywords(hints: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keywords, with whole numbers written as 1e5 made integers, if their values fit.
+    """Check keywords and return them, with whole numbers such as 1e5 converted to integers.
 
-    Numbers, booleans, strings and lists of strings are checked against the type hints, numbers against ``RANGES`` as well,
-    and so are widths of layers and tables of schedules. The rest is left alone.
+    Numbers, booleans, strings and lists of strings are checked against the type hints, and numbers also against ``RANGES``.
+    Layer widths and schedule tables are checked as well. Other values are not.
 
     Args:
-        hints: type hints by name, as ``type_hints_of`` gives them.
+        hints: type hints by name, see ``type_hints_of``.
         keywords: values by name.
 
     Raises:
-        ConfigurationError: a value has the wrong type, or lies outside of its range.
+        ConfigurationError: a value has the wrong type or is out of range.
     """
     return {name: _checked(name, value, _HINTS.get(name, hints.get(name, Any))) for name, value in keywords.items()}
 
 
 def type_hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Type hints of a function's keywords, of a dataclass's fields, or of the constructors of a class and its ancestors."""
+    """Return type hints of a function's keywords, a dataclass's fields, or the constructors of a class and its bases."""
     if dataclasses.is_dataclass(function):
         hints = get_type_hints(function)
         return {field.name: hints[field.name] for field in dataclasses.fields(function)}
@@ -101,10 +101,10 @@ def type_hints_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def meanings_of(documented: Any) -> dict[str, str]:
-    """Return what each keyword or field means, in one line: the first sentence on it in a Google-style docstring.
+    """Return a one-line description of each keyword or field: the first sentence about it in a Google-style docstring.
 
     Args:
-        documented: a function, or a class, whose ancestors' docstrings are read as well.
+        documented: a function or a class; docstrings of base classes are included.
     """
     found: dict[str, str] = {}
     for one in reversed(getattr(documented, "__mro__", (documented,))):
@@ -116,10 +116,10 @@ def meanings_of(documented: Any) -> dict[str, str]:
 
 
 def check_widths(widths: Any, name: str) -> None:
-    """Raise unless these are widths of layers: whole numbers from 1, in lists, or in a table of lists such as pi and vf.
+    """Raise unless these are layer widths: integers from 1, in lists, or in a table of lists such as pi and vf.
 
     Raises:
-        ConfigurationError: naming the setting.
+        ConfigurationError: they are not; the message names the setting.
     """
     if isinstance(widths, Mapping):
         for key, entry in widths.items():
@@ -132,7 +132,7 @@ def check_widths(widths: Any, name: str) -> None:
 
 
 def is_schedule(hint: Any) -> bool:
-    """Return whether a type hint allows a function, as those of learning rates do."""
+    """Return whether a type hint allows a function, like those of learning rates."""
     return any(get_origin(kind) is collections.abc.Callable for kind in _kinds(hint))
 
 
@@ -160,7 +160,7 @@ def _check_type(name: str, value: Any, hint: Any, kinds: tuple[Any, ...]) -> Non
     if is_schedule(hint) and (callable(value) or isinstance(value, Mapping)):
         parse_schedule(value, name)
         return
-    is_known = bool(plain) and len(plain) + is_schedule(hint) == len(kinds)  # the hint has nothing but what is checked here
+    is_known = bool(plain) and len(plain) + is_schedule(hint) == len(kinds)  # the hint has only types that we can check
     is_scalar = isinstance(value, bool | int | float) or (isinstance(value, str) and len(plain) == len(kinds))
     if plain and (is_scalar or is_known) and not any(_fits(value, kind) for kind in plain):
         expected = " or ".join([*(_NAMES[kind] for kind in plain), *(["a function of the progress"] * is_schedule(hint))])
@@ -168,7 +168,7 @@ def _check_type(name: str, value: Any, hint: Any, kinds: tuple[Any, ...]) -> Non
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
-    """Members of a union but None; where annotations are strings, the plain types among them by name."""
+    """Return the members of a union except None; for string annotations, the plain types in them, by name."""
     if isinstance(hint, str):
         return tuple(_PLAIN.get(name, name) for name in map(str.strip, hint.split("|")) if name != "None")
     members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)

@@ -1,4 +1,4 @@
-"""A moving average of a policy, which acts more steadily than the policy that is being trained."""
+"""A moving average of a policy, which is more stable than the policy being trained."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, copy_p
 
 
 class PolicyAverage(BaseCallback):
-    """Keep the exponential moving average of a policy's parameters while it learns.
+    """Maintain an exponential moving average of a policy's parameters during training.
 
-    An adversary and its generator circle around their equilibrium, and the policy of one moment may be off it while the
-    average over the last rounds is not (Yazıcı et al., 2019, for the generators of GANs). Training itself is not
-    touched: give it to any SB3 ``learn`` as a callback, and act with ``acting_policy()``.
+    An adversary and its generator oscillate around their equilibrium, so that the current policy may be off while the
+    average over recent rounds is not (Yazıcı et al., 2019, for the generators of GANs). Training itself is unchanged: pass
+    the average as a callback to any SB3 ``learn``, and act with ``acting_policy()``.
 
-    The average moves where a collection of experience begins, so once a rollout or, off-policy, once every ``train_freq``,
-    and when training ends. It starts as the untrained policy, of which (1 - rate)^n is left after n.
+    The average is updated at the start of each collection of experience, i.e. once per rollout, or once every ``train_freq``
+    off-policy, and at the end of training. It starts as the untrained policy, whose weight after n updates is (1 - rate)^n.
 
     Args:
-        rate: weight of the newest policy, above 0 and at most 1, which is the policy itself.
+        rate: weight of the newest policy, in (0, 1]; with 1, the average is the policy itself.
 
     Raises:
-        ConfigurationError: the rate is none.
+        ConfigurationError: the rate is out of range.
     """
 
     def __init__(self, rate: float) -> None:
@@ -40,10 +40,10 @@ class PolicyAverage(BaseCallback):
         self._average: BasePolicy | None = None
 
     def acting_policy(self, model: BaseAlgorithm | None = None) -> StoredPolicy:
-        """The average as it acts on raw observations; the policy itself where no training has begun.
+        """Return the average as a policy for raw observations; the current policy if training has not started.
 
         Args:
-            model: the SB3 algorithm; needed before its ``learn`` alone.
+            model: the SB3 algorithm; only needed before its ``learn``.
         """
         current = acting_policy(model or self.model)
         return current if self._average is None else replace(current, policy=self._average)
@@ -69,11 +69,11 @@ class PolicyAverage(BaseCallback):
             average.copy_(current)
 
     def state_dict(self) -> dict[str, Any]:
-        """The average's parameters and buffers."""
+        """Return the parameters and buffers of the average."""
         return {} if self._average is None else dict(self._average.state_dict())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the average."""
         if state:
             self._average = copy_policy(self.model.policy)
             self._average.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Policies as JSON and safetensors: what acts, without what trained it, and without pickling."""
+"""Store policies as JSON and safetensors: what is needed to act, without training state and without pickling."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from ganq_irl.spaces import space_from_json, space_to_json
 
 SCHEMA = 1
 _CLASSES = {"activation_fn": activation_class, "features_extractor_class": features_extractor_class}
-# The optimizer is training's, and spaces and schedule are given apart.
+# Optimizers belong to training; spaces and schedule are passed separately.
 _LEFT_OUT = frozenset({"observation_space", "action_space", "lr_schedule", "optimizer_class", "optimizer_kwargs"})
 
 
 @dataclass(frozen=True)
 class StoredPolicy:
-    """A policy that acts on raw observations, as SB3's models do after training under VecNormalize.
+    """A policy for raw observations, like an SB3 model trained under VecNormalize.
 
     Attributes:
         policy: the SB3 policy.
         algorithm: name of the generator class that trained it, such as "PPO", or of the policy class.
-        normalizer: applied to observations first, where training normalized them.
+        normalizer: normalizes observations first, if training did; otherwise None.
     """
 
     policy: BasePolicy
@@ -51,17 +51,17 @@ class StoredPolicy:
 
     @property
     def observation_space(self) -> spaces.Space:
-        """Space of the observations it takes."""
+        """Observation space of the policy."""
         return self.policy.observation_space
 
     @property
     def action_space(self) -> spaces.Space:
-        """Space of the actions it gives."""
+        """Action space of the policy."""
         return self.policy.action_space
 
     @property
     def device(self) -> torch.device:
-        """Device that the networks lie on."""
+        """Device of the networks."""
         return self.policy.device
 
     def predict(
@@ -71,49 +71,49 @@ class StoredPolicy:
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
-        """Actions for raw observations, one or a batch, as the environment takes them; same as SB3's ``predict``."""
+        """Return actions for raw observations, one or a batch, in the environment's units, like SB3's ``predict``."""
         if self.normalizer is not None:
             observation = self.normalizer(observation)
         return self.policy.predict(observation, state, episode_start, deterministic)
 
     def q_values(self, observations: Observation) -> np.ndarray:
-        """Expected discounted return of every action in each of a batch of raw observations.
+        """Return the expected discounted return of every action, for a batch of raw observations.
 
         Args:
-            observations: ``(batch, *observation_shape)``, or one such array for each key of a Dict space.
+            observations: ``(batch, *observation_shape)``, or a dict of such arrays for a Dict space.
 
         Returns:
             ``(batch, n_actions)`` float32.
 
         Raises:
-            ConfigurationError: the policy does not value actions.
+            ConfigurationError: the policy has no action values.
         """
         if not has_action_values(self.policy):
             raise ConfigurationError(
-                f"{self.algorithm}'s policy has no values of actions to compare; train a value learner over discrete "
-                "actions: gan-q, dqn or qrdqn"
+                f"{self.algorithm}'s policy has no action values; train a value learner over discrete actions: gan-q, dqn "
+                "or qrdqn"
             )
         if self.normalizer is not None:
             observations = self.normalizer(observations)
         return predict_action_values(self.policy, observations)
 
     def return_distribution(self, observations: Observation, n: int = 32) -> np.ndarray:
-        """Samples of the discounted return of every action in each of a batch of raw observations.
+        """Return samples of the discounted return of every action, for a batch of raw observations.
 
         Args:
-            observations: ``(batch, *observation_shape)``, or one such array for each key of a Dict space.
-            n: samples for each action.
+            observations: ``(batch, *observation_shape)``, or a dict of such arrays for a Dict space.
+            n: number of samples per action.
 
         Returns:
-            ``(batch, n_actions, n)`` float32; where actions are continuous ``(batch, n)``, at the policy's own.
+            ``(batch, n_actions, n)`` float32; for continuous actions ``(batch, n)``, at the policy's own action.
 
         Raises:
-            ConfigurationError: the policy knows no distributions.
+            ConfigurationError: the policy has no return distributions.
         """
         policy: Any = self.policy
         if not hasattr(policy, "return_distribution"):
             raise ConfigurationError(
-                f"{self.algorithm}'s policy knows no distributions of returns; train gan-q or gan-q-continuous"
+                f"{self.algorithm}'s policy has no return distributions; train gan-q or gan-q-continuous"
             )
         if self.normalizer is not None:
             observations = self.normalizer(observations)
@@ -121,28 +121,28 @@ class StoredPolicy:
 
 
 def save_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy, folder: Path | str) -> None:
-    """Write a policy, and the observation statistics that it was trained under, to ``folder``.
+    """Write a policy and its observation statistics to ``folder``.
 
     Args:
-        model: an SB3 algorithm, an SB3 policy, or what ``load_policy`` gave.
-        folder: replaced atomically.
+        model: an SB3 algorithm, an SB3 policy, or the result of ``load_policy``.
+        folder: folder to write; it is replaced atomically.
 
     Raises:
-        ConfigurationError: the policy has a part that plain data cannot describe, such as a class of your own.
+        ConfigurationError: a part of the policy cannot be described by plain data, such as a class of your own.
     """
     storage.save_folder(Path(folder), *describe_policy(model))
 
 
 def acting_policy(model: BaseAlgorithm | BasePolicy) -> StoredPolicy:
-    """The policy of an SB3 algorithm as it acts on raw observations now: its networks, and a copy of its statistics."""
+    """Return the current policy of an SB3 algorithm for raw observations: its networks and a copy of its statistics."""
     if isinstance(model, BasePolicy):
         return StoredPolicy(model, type(model).__name__)
     return StoredPolicy(model.policy, type(model).__name__, normalizer_of(model.get_vec_normalize_env()))
 
 
 def copy_policy(policy: BasePolicy) -> BasePolicy:
-    """Return a policy with the same parameters, in evaluation mode."""
-    # A distribution holds tensors of its last forward, which are no leaves of the graph and cannot be deep-copied.
+    """Return a copy of a policy, in evaluation mode."""
+    # A distribution holds tensors of its last forward pass, which are not leaves of the graph and cannot be deep-copied.
     distributions = [vars(module)["action_dist"] for module in policy.modules() if "action_dist" in vars(module)]
     copied = copy.deepcopy(policy, {id(distribution): copy.copy(distribution) for distribution in distributions})
     copied.set_training_mode(False)
@@ -150,10 +150,10 @@ def copy_policy(policy: BasePolicy) -> BasePolicy:
 
 
 def describe_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The JSON and the tensors that ``save_policy`` writes; call it before training to know that saving will work.
+    """Return the JSON and tensors that ``save_policy`` writes; call it before training to check that saving will work.
 
     Raises:
-        ConfigurationError: as ``save_policy``.
+        ConfigurationError: see ``save_policy``.
     """
     if not isinstance(model, StoredPolicy):
         model = acting_policy(model)
@@ -178,19 +178,19 @@ def describe_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy) -> tuple[d
 
 
 def load_policy(folder: Path | str, device: torch.device | str = "auto") -> StoredPolicy:
-    """Read what ``save_policy`` wrote.
+    """Load a policy written by ``save_policy``.
 
     Args:
-        folder: the folder.
-        device: "auto" takes a GPU where there is one.
+        folder: folder of the policy.
+        device: "auto" uses a GPU if there is one.
 
     Raises:
         StorageError: the folder is missing, incomplete, altered, or of a newer schema.
-        MissingDependency: the policy class is sb3-contrib's, which is not installed.
+        MissingDependency: the policy class is in sb3-contrib, which is not installed.
     """
     config, tensors = storage.load_folder(Path(folder))
     if config.get("kind") != "policy" or not isinstance(config.get("schema"), int):
-        raise StorageError(f"{folder} holds no policy; give a folder that save_policy wrote, such as RUN/policy")
+        raise StorageError(f"{folder} holds no policy; give a folder written by save_policy, such as RUN/policy")
     if config["schema"] > SCHEMA:
         raise StorageError(f"{folder} has schema {config['schema']}, this version reads up to {SCHEMA}; update ganq-irl")
     try:
@@ -222,16 +222,16 @@ def _no_learning(_progress_remaining: float) -> float:
 
 
 def _constructor_kwargs(policy: BasePolicy) -> dict[str, Any]:
-    """What the policy class must be called with to build the same networks."""
+    """Return the arguments with which the policy class builds the same networks."""
     kwargs = policy._get_constructor_parameters()
-    # SB3 forgets this one for actor-critic policies, so that its own policy.save() loses it.
+    # SB3 omits this one for actor-critic policies, so that its own policy.save() loses it.
     kwargs["share_features_extractor"] = getattr(policy, "share_features_extractor", None)
     accepted = _accepted(_policy_class(_class_path(policy)))
     return {key: value for key, value in kwargs.items() if key in accepted and key not in _LEFT_OUT and value is not None}
 
 
 def _accepted(cls: type) -> set[str]:
-    """Keywords of a constructor; what it passes on as ``**kwargs`` are those of the class behind it."""
+    """Return the keywords of a constructor, including those of the base class that its ``**kwargs`` go to."""
     names: set[str] = set()
     for ancestor in cls.__mro__:
         parameters = inspect.signature(ancestor.__init__).parameters  # type: ignore[misc]  # of a class, not an instance
@@ -242,14 +242,14 @@ def _accepted(cls: type) -> set[str]:
 
 
 def _class_path(policy: BasePolicy) -> str:
-    """A known policy class as ``generator:policy``, such as ``ppo:MlpPolicy``; several generators share a class."""
+    """Return a known policy class as ``generator:policy``, such as ``ppo:MlpPolicy``; several generators share classes."""
     cls = type(policy)
-    # imitation's default policy for BC is an ActorCriticPolicy with another default for net_arch, which is saved anyway.
+    # imitation's default policy for BC is an ActorCriticPolicy with another default net_arch, which is saved anyway.
     if (cls.__module__, cls.__name__) == ("imitation.policies.base", "FeedForward32Policy"):
         return "ppo:MlpPolicy"
     package = cls.__module__.split(".")[0]
     for name, path in GENERATORS.items():
-        if path.startswith(package) or name in OWN_POLICIES:  # others need not be installed
+        if path.startswith(package) or name in OWN_POLICIES:  # skip others, which may not be installed
             for alias, known in policy_classes(name).items():
                 if known is cls:
                     return f"{name}:{alias}"
@@ -262,7 +262,7 @@ def _class_path(policy: BasePolicy) -> str:
 def _policy_class(path: str) -> Any:
     name, alias = path.split(":")
     if name not in GENERATORS:
-        raise ConfigurationError(f"policies of {name!r} are not known; {nearest(name, GENERATORS)}")
+        raise ConfigurationError(f"policies of {name!r} are unknown; {nearest(name, GENERATORS)}")
     return policy_classes(name)[alias]
 
 

@@ -1,4 +1,4 @@
-"""Q(s, ·) of any policy that has action values, whatever its class."""
+"""Q(s, ·) of any policy with action values, regardless of its class."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ganq_irl.types import Observations
 
 
 def has_action_values(policy: BasePolicy) -> bool:
-    """Return whether the policy values each of its discrete actions."""
+    """Return whether a policy has values of its discrete actions."""
     return any(hasattr(policy, name) for name in ("q_values", "quantile_net", "q_net"))
 
 
 def action_values(policy: BasePolicy, observations: Observations) -> Tensor:
-    """Expected return of every action, ``(batch, n_actions)``; call it only where ``has_action_values``.
+    """Return the expected return of every action, ``(batch, n_actions)``, of a policy for which ``has_action_values``.
 
-    - a policy's own method ``q_values``, where it has one;
+    - policies with a method ``q_values``: its result;
     - QR-DQN: the mean of the quantiles;
-    - DQN: its network.
+    - DQN: its network's output.
 
     Args:
         policy: the SB3 policy.
-        observations: as the policy takes them (normalized, images transposed); it preprocesses them itself.
+        observations: observations in the policy's format (normalized, images transposed), before its own preprocessing.
     """
     values: Any = policy
     if hasattr(values, "q_values"):
@@ -39,8 +39,8 @@ def action_values(policy: BasePolicy, observations: Observations) -> Tensor:
 
 @torch.no_grad()
 def predict_action_values(policy: BasePolicy, observations: np.ndarray | dict[str, np.ndarray]) -> np.ndarray:
-    """``action_values`` of a batch of arrays as SB3's ``predict`` takes them: ``(batch, n_actions)`` float32."""
-    chunks = _chunks(observations, size=1024)  # the activations of many images need not fit into memory at once
+    """Return ``action_values`` of a batch of arrays in the format of SB3's ``predict``, ``(batch, n_actions)`` float32."""
+    chunks = _chunks(observations, size=1024)  # the activations for many images may not fit into memory
     return np.concatenate([action_values(policy, policy.obs_to_tensor(chunk)[0]).cpu().numpy() for chunk in chunks])
 
 

@@ -1,4 +1,4 @@
-"""Record what the generator does in the environment, and withhold the environment's reward from it."""
+"""Record the generator's transitions, and hide the environment's rewards from it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ ArrayObs = np.ndarray | dict[str, np.ndarray]
 
 
 class TransitionRecorder(VecEnvWrapper):
-    """Keep every transition since ``clear``, raw and as executed, and give a reward of zero instead of the environment's.
+    """Record all transitions since ``clear``, raw and as executed, and return zero rewards.
 
-    The zeros are a *fresh* array at every step: SB3's on-policy algorithms add the time-limit bootstrap γV(terminal) to it
-    in place, so that what they leave in their buffer's rewards is exactly that bootstrap.
+    The zeros are a *new* array at every step. SB3's on-policy algorithms add the time-limit bootstrap γV(terminal) to it in
+    place, so that the rewards in their buffer are exactly that bootstrap.
 
-    Observations are those before ``VecNormalize``. At an episode's end the next observation is the terminal one; under
-    ``VecNormalize`` it reaches us normalized and is turned back, exact unless it was clipped.
+    Observations are recorded without ``VecNormalize``. At the end of an episode, the next observation is the terminal one.
+    ``VecNormalize`` has already normalized it, so it is unnormalized, which is exact unless it was clipped.
 
     Args:
-        venv: the generator's environment, whole.
-        observed: gives the observations that the generator acts on next, which is asked at the first step after ``clear``.
+        venv: the generator's environment with all its wrappers.
+        observed: returns the observations of the generator's next action; called at the first step after ``clear``.
     """
 
     def __init__(self, venv: VecEnv, observed: Callable[[], Any]) -> None:
@@ -38,7 +38,7 @@ class TransitionRecorder(VecEnvWrapper):
         self.clear()
 
     def clear(self) -> None:
-        """Forget the transitions kept."""
+        """Discard the recorded transitions."""
         self._observations: list[ArrayObs] = []
         self._actions: list[np.ndarray] = []
         self._next_observations: list[ArrayObs] = []
@@ -46,27 +46,27 @@ class TransitionRecorder(VecEnvWrapper):
         self._last: ArrayObs | None = None
 
     def reset(self) -> VecEnvObs:
-        """Reset the environment; what was kept stays."""
+        """Reset the environment; recorded transitions are kept."""
         self._last = None
         return self.venv.reset()
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Step with the actions as the environment takes them."""
+        """Step with executed actions."""
         if self._last is None:
             self._last = self._raw(self._observed())
         self._executed = np.array(actions)
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Result of the step, with a reward of zero."""
+        """Return the result of the step with zero rewards."""
         observations, _, dones, infos = self.venv.step_wait()
         self._record(observations, dones, infos)
-        # float32 whatever the environment pays in: a bootstrap added to integers would be cut to one.
+        # float32 whatever the type of the environment's rewards: integers would truncate the bootstrap.
         return observations, np.zeros(self.num_envs, dtype=np.float32), dones, infos
 
     def _record(self, observations: VecEnvObs, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         following = current = self._raw(observations)
-        terminated = dones.copy()  # an environment may use its array again
+        terminated = dones.copy()  # environments may reuse their array
         if dones.any():
             following = mapped(np.copy, current)
             for index in np.flatnonzero(dones):
@@ -88,15 +88,15 @@ class TransitionRecorder(VecEnvWrapper):
         return observation if self._normalize is None else self._normalize.unnormalize_obs(observation)
 
     def transitions(self, device: torch.device) -> Batch:
-        """All transitions kept, ``(n_steps * n_envs)`` rows, the environments of one step side by side.
+        """Return all recorded transitions, ``(n_steps * n_envs)`` rows, with the environments of a step next to each other.
 
         Raises:
-            UnsupportedGenerator: there are none, as the generator does not step the environment that it is given.
+            UnsupportedGenerator: there are none, because the generator does not step its own environment.
         """
         if not self._observations:
             raise UnsupportedGenerator(
-                "the generator collected a rollout without a step of the environment that recorded it: this version of "
-                "Stable-Baselines3, or this algorithm, collects in another way; use a release from 2.2.1 to 2.9"
+                "the generator collected a rollout without stepping the recorded environment: this release of "
+                "Stable-Baselines3, or this algorithm, collects in another way; use releases 2.2.1 to 2.9"
             )
         return Batch(
             observations=_flatten(self._observations, device),
@@ -115,7 +115,7 @@ def _assign(rows: ArrayObs, index: int, value: Any) -> None:
 
 
 def _flatten(steps: list[Any], device: torch.device) -> Any:
-    """A list of ``(n_envs, *shape)`` to one tensor ``(n_steps * n_envs, *shape)``; float64 becomes float32."""
+    """Convert a list of ``(n_envs, *shape)`` to one tensor ``(n_steps * n_envs, *shape)``; float64 becomes float32."""
     if isinstance(steps[0], dict):
         return {key: _flatten([step[key] for step in steps], device) for key in steps[0]}
     rows = torch.as_tensor(np.concatenate(steps), device=device)

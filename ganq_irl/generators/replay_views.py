@@ -1,4 +1,4 @@
-"""Replay buffers over another one: the other one stores, and the view decides what a sample looks like."""
+"""Views of replay buffers: the buffer below stores transitions, and the view determines the samples."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 class ReplayView(ReplayBuffer):
     """Base class for replay buffers that store nothing themselves.
 
-    Everything that a view does not define, arrays and position included, is the stored buffer's. A view is never pickled:
-    in its place goes the stored buffer, which is the one that the model has before and after.
+    All attributes that a view does not define, including arrays and position, are the stored buffer's. Pickling a view
+    pickles the stored buffer, which the model has before and after training.
 
     Args:
-        stored: the buffer below, which may be a view itself.
+        stored: the buffer below, which may itself be a view.
     """
 
     def __init__(self, stored: ReplayBuffer) -> None:
-        self.stored = stored  # SB3's own constructor would allocate arrays
+        self.stored = stored  # SB3's constructor would allocate arrays
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stored, name)
@@ -34,18 +34,18 @@ class ReplayView(ReplayBuffer):
         self.stored.add(*args, **kwargs)
 
     def reset(self) -> None:
-        """Forget what is stored."""
+        """Clear the buffer."""
         self.stored.reset()
 
 
 def stored_in(buffer: Any) -> Any:
-    """The buffer that holds the transitions, below any views."""
+    """Return the buffer that stores the transitions, below any views."""
     return stored_in(buffer.stored) if isinstance(buffer, ReplayView) else buffer
 
 
 @contextmanager
 def replaying(model: OffPolicyAlgorithm, view: ReplayView) -> Iterator[None]:
-    """Let a model learn from a view of its replay buffer, and give it the buffer back afterwards."""
+    """Let a model learn from a view of its replay buffer, and restore the buffer afterwards."""
     before = model.replay_buffer
     model.replay_buffer = view
     try:

@@ -1,4 +1,4 @@
-"""Schedules of a hyperparameter over a run, as values: comparable, picklable, and written as a TOML table."""
+"""Schedules of hyperparameters as values: comparable, picklable, and written as TOML tables."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ganq_irl.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class LinearSchedule:
-    """A straight line from ``initial`` at the first step to ``final`` at the last.
+    """Linear schedule from ``initial`` at the first step to ``final`` at the last one.
 
-    Called with SB3's progress remaining, which falls from 1 to 0 over the whole run.
+    It is called with SB3's remaining progress, which falls from 1 to 0 over the run.
 
     >>> LinearSchedule(1e-3, 0.0)(0.5)
     0.0005
@@ -23,19 +23,19 @@ class LinearSchedule:
     final: float = 0.0
 
     def __call__(self, progress_remaining: float) -> float:
-        """Value at ``progress_remaining`` in [0, 1]; SB3 falls below 0 when the last rollout overshoots the total."""
+        """Return the value at ``progress_remaining`` in [0, 1]; it is negative if the last rollout overshoots the total."""
         return self.final + max(progress_remaining, 0.0) * (self.initial - self.final)
 
     def to_json(self) -> dict[str, float]:
-        """``{"initial": ..., "final": ...}``, which ``parse_schedule`` reads back."""
+        """Return ``{"initial": ..., "final": ...}``, which ``parse_schedule`` accepts."""
         return asdict(self)
 
 
 def parse_schedule(value: Any, name: str) -> Any:
-    """A number or schedule as SB3 takes it, from a number, a table ``{initial = .., final = ..}``, or a callable.
+    """Convert a number, a table ``{initial = .., final = ..}``, or a callable to a number or schedule for SB3.
 
     Raises:
-        ConfigurationError: naming the setting ``name``, what was given and what it takes.
+        ConfigurationError: an invalid value; the message names the setting ``name``.
     """
     if callable(value):
         return value

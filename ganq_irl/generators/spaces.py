@@ -1,4 +1,4 @@
-"""Observations between the layouts of an environment and of an SB3 policy, and of a policy's normalizer."""
+"""Convert observations between the layouts of an environment, an SB3 policy, and a policy's normalizer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ganq_irl.types import Observations
 
 
 def channels_first(space: spaces.Space) -> spaces.Space:
-    """The space as SB3 hands it to a policy, images transposed."""
+    """Return the space that SB3 passes to a policy, with transposed images."""
     if isinstance(space, spaces.Dict):
         return spaces.Dict({key: channels_first(value) for key, value in space.spaces.items()})
     if isinstance(space, spaces.Box) and is_image_space(space) and not is_image_space_channels_first(space):
@@ -24,7 +24,7 @@ def channels_first(space: spaces.Space) -> spaces.Space:
 
 
 def policy_observations(model: BaseAlgorithm, observations: Observations) -> Observations:
-    """Raw observations as the model's policy takes them: normalized where its environment is wrapped in VecNormalize."""
+    """Convert raw observations to the model's policy input: normalized if its environment is wrapped in VecNormalize."""
     normalizer = model.get_vec_normalize_env()
     if normalizer is None:
         return observations
@@ -35,7 +35,7 @@ def policy_observations(model: BaseAlgorithm, observations: Observations) -> Obs
 
 
 def demonstrated_spaces(env: VecEnv) -> tuple[spaces.Space, spaces.Space]:
-    """Spaces of observations and actions as demonstrations hold them: the environment's before SB3 transposed its images."""
+    """Return the spaces of demonstrations: those of the environment before SB3 transposed its images."""
     observation_space, layer = env.observation_space, env
     while isinstance(layer, VecEnvWrapper):
         if isinstance(layer, VecTransposeImage):

@@ -1,4 +1,4 @@
-"""Everything that learning changes in an SB3 algorithm, as nested values that storage can write without pickling."""
+"""The training state of an SB3 algorithm, as nested values that can be stored without pickling."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.save_util import recursive_getattr
 
-# Plain attributes of SB3's algorithms: steps, episodes and updates, by which delayed and target updates are timed.
+# Plain attributes of SB3's algorithms: counts of steps, episodes and updates, which time delayed and target updates.
 _COUNTERS = ("num_timesteps", "_episode_num", "_n_updates", "_n_calls", "exploration_rate")
-# What a collection of experience goes on from; the last one is the random actions of GAN-Q that are under way.
+# Where collection of experience continues; the last one holds GAN-Q's current random actions.
 _COLLECTION = ("_last_obs", "_last_episode_starts", "_last_original_obs", "_current_progress_remaining", "_under_way")
 _HISTORIES = ("ep_info_buffer", "ep_success_buffer")
 
 
 def generator_state(model: BaseAlgorithm) -> dict[str, Any]:
-    """Networks, optimizers, loose tensors such as SAC's entropy coefficient, counters, and VecNormalize's statistics."""
+    """Return networks, optimizers, single tensors (SAC's entropy coefficient), counters, and VecNormalize's statistics."""
     return {
         "parameters": model.get_parameters(),
         "variables": {name: recursive_getattr(model, name).detach() for name in _variables(model)},
@@ -32,12 +32,12 @@ def generator_state(model: BaseAlgorithm) -> dict[str, Any]:
 
 
 def load_generator_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
-    """Restore what ``generator_state`` gave, into a model that was built alike.
+    """Restore the result of ``generator_state`` into a model that was built in the same way.
 
     Raises:
-        KeyError: the state lacks a part that the model has.
-        RuntimeError: networks of other shapes.
-        ValueError: parameters or counters of another kind of model.
+        KeyError: a part of the model is missing from the state.
+        RuntimeError: networks have other shapes.
+        ValueError: parameters or counters belong to another kind of model.
     """
     model.set_parameters(copy.deepcopy(state["parameters"]), exact_match=True, device=model.device)
     for name in _variables(model):
@@ -52,13 +52,13 @@ def load_generator_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
 
 
 def collection_state(model: BaseAlgorithm) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """Return what the next collection of experience goes on from, and what recent episodes scored."""
+    """Return where collection of experience continues, and the scores of recent episodes."""
     attributes = {name: getattr(model, name) for name in _COLLECTION if hasattr(model, name)}
     return attributes, {name: list(getattr(model, name)) for name in _HISTORIES}
 
 
 def load_collection_state(model: BaseAlgorithm, attributes: dict[str, Any], histories: dict[str, list[Any]]) -> None:
-    """Restore what ``collection_state`` returned.
+    """Restore the result of ``collection_state``.
 
     Raises:
         KeyError: a history is missing.
@@ -74,7 +74,7 @@ def _variables(model: BaseAlgorithm) -> list[str]:
 
 
 def _observation_statistics(model: BaseAlgorithm) -> dict[str, RunningMeanStd]:
-    """VecNormalize's, for each key of a Dict space; under the key "" for any other."""
+    """Return VecNormalize's statistics for each key of a Dict space, or under the key "" for other spaces."""
     normalizer = model.get_vec_normalize_env()
     if normalizer is None or not normalizer.norm_obs:
         return {}

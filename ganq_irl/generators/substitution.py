@@ -1,4 +1,4 @@
-"""Attributes of an SB3 model that are others while SB3's own loop runs, and the user's whenever a callback looks."""
+"""Replace attributes of an SB3 model while SB3's own loop runs, and restore them for callbacks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _ABSENT = object()
 
 
 class Substituting(CallbackList):
-    """Callbacks between which attributes of the model are substituted.
+    """A callback list that replaces attributes of the model between callbacks.
 
-    SB3's loop then collects from another environment, or trains by another method, while every callback sees the model as
-    the user made it: ``EvalCallback`` compares its environments layer by layer, and ``save`` writes what a model holds.
+    SB3's loop then collects from another environment, or trains with another method, but every callback sees the user's
+    model: ``EvalCallback`` compares environments wrapper by wrapper, and ``save`` stores what a model holds.
 
     Args:
-        callbacks: in the order in which they are called.
-        attributes: by name; a method is replaced on this model alone.
+        callbacks: callbacks in the order of their calls.
+        attributes: replacements by name; methods are replaced on this model only.
     """
 
     def __init__(self, callbacks: Sequence[BaseCallback], attributes: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ class Substituting(CallbackList):
         own.update(self._attributes)
 
     def restore(self) -> None:
-        """Give the model its own attributes back, if it does not have them."""
+        """Restore the model's own attributes, if they are replaced."""
         for name, value in self._before.items():
             if value is _ABSENT:
                 delattr(self.model, name)
@@ -67,7 +67,7 @@ class Substituting(CallbackList):
 
 @contextmanager
 def substituting(callbacks: Sequence[BaseCallback], **attributes: Any) -> Iterator[Substituting]:
-    """A callback for one ``learn`` that substitutes attributes of its model; they are restored whatever ends it."""
+    """Yield a callback for one ``learn`` that replaces attributes of its model; they are restored however it ends."""
     callback = Substituting(callbacks, attributes)
     try:
         yield callback

@@ -1,4 +1,4 @@
-"""A value function that a large or shifted reward cannot starve: PopArt for SB3's actor-critic policies."""
+"""PopArt for SB3's actor-critic policies: value functions that cope with large or shifting rewards."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ganq_irl.errors import UnsupportedGenerator
 
 
 class ValueNormalizer:
-    """Let a value head learn standardized returns, whatever the scale of the rewards (PopArt).
+    """Train a value head on standardized returns, whatever the scale of the rewards (PopArt).
 
     van Hasselt et al. (2016), "Learning values across many orders of magnitude". While the algorithm updates its policy, the
-    head's output v is standardized, V = mean + std · v, and so are the returns that it learns from. At any other time the
-    head predicts V itself, as Stable-Baselines3's policies do. Statistics are debiased exponential averages over rollouts;
-    no V changes when they move.
+    head's output v is standardized, V = mean + std · v, and so are its target returns. At all other times, the head predicts
+    V itself, like SB3's policies. The statistics are debiased exponential averages over rollouts. Updating
+    them does not change any V.
 
     Args:
-        policy: whose ``value_net`` is a linear layer.
+        policy: policy whose ``value_net`` is a linear layer.
         decay: weight of the past at each rollout.
 
     Raises:
-        UnsupportedGenerator: a policy with another kind of value head.
+        UnsupportedGenerator: the policy has another kind of value head.
     """
 
     def __init__(self, policy: ActorCriticPolicy, decay: float = 0.9) -> None:
         if not isinstance(policy.value_net, nn.Linear):
             raise UnsupportedGenerator(
-                f"normalize_values rescales a linear value head, and this policy's is a {type(policy.value_net).__name__}; "
+                f"normalize_values requires a linear value head, but this policy's is a {type(policy.value_net).__name__}; "
                 "set normalize_values=False"
             )
         self.policy, self.decay = policy, decay
@@ -40,17 +40,17 @@ class ValueNormalizer:
         self._is_standard = False
 
     def to_returns(self, values: Any) -> Any:
-        """Standardized predictions to the reward's units; arrays or tensors."""
+        """Convert standardized predictions to the reward's units; arrays or tensors."""
         return self.mean + self.std * values
 
     def standardize(self, returns: Any) -> Any:
-        """The inverse of ``to_returns``."""
+        """Undo ``to_returns``."""
         return (returns - self.mean) / self.std
 
     @torch.no_grad()
     def begin_update(self, returns: np.ndarray) -> None:
-        """Let a rollout's returns into the statistics; from now on the head predicts standardized returns."""
-        assert not self._is_standard, "end_update comes between two updates"
+        """Add a rollout's returns to the statistics; from now on the head predicts standardized returns."""
+        assert not self._is_standard, "call end_update between two updates"
         keep = self.decay
         self._first_moment = keep * self._first_moment + (1 - keep) * float(returns.mean())
         self._second_moment = keep * self._second_moment + (1 - keep) * float((returns.astype(np.float64) ** 2).mean())
@@ -63,7 +63,7 @@ class ValueNormalizer:
 
     @torch.no_grad()
     def end_update(self) -> None:
-        """From now on the head predicts returns in the reward's units; nothing happens where it does already."""
+        """From now on, the head predicts returns in the reward's units; do nothing if it already does."""
         if self._is_standard:
             self._head.weight.mul_(self.std)
             self._head.bias.mul_(self.std).add_(self.mean)
@@ -76,8 +76,8 @@ class ValueNormalizer:
         return head
 
     def state_dict(self) -> dict[str, float]:
-        """The statistics, taken between two updates; the head is the policy's own state."""
-        assert not self._is_standard, "end_update comes first"
+        """Return the statistics, between updates; the head belongs to the policy's state."""
+        assert not self._is_standard, "call end_update first"
         return {"first": self._first_moment, "second": self._second_moment, "weight": self._weight}
 
     def load_state_dict(self, state: dict[str, float]) -> None:

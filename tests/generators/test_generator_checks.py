@@ -37,7 +37,7 @@ def test_no_environment(tmp_path):
 
 
 def test_vec_normalize_of_rewards():
-    refused(generator("ppo", VecNormalize(walk("ppo"))), "set norm_reward=False")
+    refused(generator("ppo", VecNormalize(walk("ppo"))), "use norm_reward=False")
 
 
 def normalized():
@@ -50,14 +50,14 @@ def normalized():
 def test_gymnasiums_normalize_reward_in_this_process_and_in_another(kind):
     env = kind([normalized])
     try:
-        refused(generator("ppo", env), "NormalizeReward wraps the environment; remove it")
+        refused(generator("ppo", env), "NormalizeReward wraps the environment")
     finally:
         env.close()
 
 
 def test_recurrent_policies():
     model = RecurrentPPO("MlpLstmPolicy", walk("ppo"), n_steps=16, device="cpu", policy_kwargs={"lstm_hidden_size": 4})
-    refused(model, "RecurrentPPO keeps a memory.*use ppo, a2c or trpo, with frames stacked")
+    refused(model, "RecurrentPPO has a recurrent policy.*use ppo, a2c or trpo, with stacked frames")
 
 
 def test_policies_that_are_not_sb3s_actor_critic():
@@ -102,7 +102,7 @@ def test_buffers_that_forget_time_limits(optimize_memory_usage):
         replay_buffer_kwargs={"handle_timeout_termination": False},
         device="cpu",
     )
-    refused(model, "optimize_memory_usage=True or handle_timeout_termination=False keeps no time limits")
+    refused(model, "optimize_memory_usage=True or handle_timeout_termination=False stores no time limits")
 
 
 def test_too_few_transitions_for_a_batch_of_distinct_ones():

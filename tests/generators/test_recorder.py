@@ -156,5 +156,5 @@ def test_float64_observations_become_float32():
 def test_a_rollout_that_went_another_way_is_an_error():
     """Were a release of SB3 to step the environment itself, there would be nothing to price."""
     recorder, _ = run(counting(1), 0)
-    with pytest.raises(UnsupportedGenerator, match="without a step of the environment that recorded it"):
+    with pytest.raises(UnsupportedGenerator, match="without stepping the recorded environment"):
         recorder.transitions(CPU)

@@ -144,7 +144,7 @@ def test_a_device_without_room_is_a_project_error(monkeypatch):
     buffer = relabeled(empty(ReplayBuffer), price)
     monkeypatch.setattr(torch, "zeros_like", full)
     with pytest.raises(
-        ConfigurationError, match=r"replay_on_device: a replay of 14 transitions takes .* GiB, and cpu has no room"
+        ConfigurationError, match=r"replay_on_device: a replay of 14 transitions needs .* GiB, which cpu does not have"
     ):
         keep_on_device(buffer)
 

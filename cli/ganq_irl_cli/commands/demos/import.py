@@ -41,7 +41,7 @@ def command(
 ) -> None:
     """Import demonstrations of another library to .npz, the format of ganq-irl.
 
-    SRC is a file, a folder, minari:ID, or huggingface:ORGANISATION/NAME[/FILE]. It may be larger than memory.
+    SRC is a file, a folder, minari:ID, or huggingface:ORGANIZATION/NAME[/FILE]. It may be larger than memory.
     """
     reading: dict[str, Any] = {"env": env, "columns": columns, "mask": mask, "trust": trust, "download": download}
     demonstrations.convert(source, out or demonstrations.default_out(source, ".npz"), as_json, read_as=read_as, **reading)

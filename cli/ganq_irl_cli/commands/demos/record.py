@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="POLICY",
     help="MODULE:FUNCTION that maps an observation to an action, FILE.zip of Stable-Baselines3, or "
-    "huggingface:ORGANISATION/NAME[/FILE.zip].",
+    "huggingface:ORGANIZATION/NAME[/FILE.zip].",
 )
 @options.trust
 @click.option("--random", "at_random", is_flag=True, help="Record uniformly random actions.")
