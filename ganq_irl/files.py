@@ -24,7 +24,7 @@ from ganq_irl.errors import ConfigurationError, ReadLimitExceeded, RunDirectoryE
 from ganq_irl.parsing import parse_json, parse_toml
 
 LARGEST_JSON = 2**26
-"""Maximum size of a JSON file in bytes; a larger one is treated as an attack."""
+"""Maximum size of a JSON file in bytes; larger ones are refused."""
 
 LARGEST_TOML = 2**20
 """Maximum size of a TOML file in bytes; the parser is slow."""
@@ -157,7 +157,7 @@ def read_text(path: Path | str, largest: int) -> str:
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
     if len(content) > largest:
-        raise StorageError(f"{path} has more than {largest} bytes, which is treated as an attack")
+        raise StorageError(f"{path} has more than {largest} bytes, too many for a file of this kind")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

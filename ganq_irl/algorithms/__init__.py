@@ -1,4 +1,4 @@
-"""The algorithms, each a short composition of a discriminator, a reward form and a Stable-Baselines3 generator."""
+"""The algorithms: each one combines a discriminator, a reward form and a Stable-Baselines3 generator."""
 
 from __future__ import annotations
 

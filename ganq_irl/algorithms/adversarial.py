@@ -46,16 +46,16 @@ class AdversarialSettings(Settings):
     """Settings that all adversarial algorithms have.
 
     Attributes:
-        reward: what the generator is paid, a name in ``REWARD_FORMS``.
+        reward: the generator's reward, a name in ``REWARD_FORMS``.
         loss: the discriminator's loss, a name in ``LOSSES``.
         hidden_sizes: widths of the discriminator's hidden layers.
         activation: activation between them, a name in ``ACTIVATIONS``.
         stabilizers: list of names in ``STABILIZERS``, or of tables ``{"name": ..., setting: value}``.
-        n_updates: discriminator updates a round. By default 8 on-policy, where a round is a rollout, and 1 off-policy, where
-            it is a collection of experience. 0.5 is one update every second round.
-        batch_size: transitions of each side in an update.
-        learning_rate: the discriminator's, a number or a function of the progress remaining.
-        frozen: never train the discriminator. This control shows what a random fixed reward is worth.
+        n_updates: discriminator updates per round. By default 8 on-policy, where a round is a rollout, and 1 off-policy,
+            where it is a collection of experience. 0.5 is one update every two rounds.
+        batch_size: transitions of each side per update.
+        learning_rate: learning rate of the discriminator, a number or a function of the remaining progress.
+        frozen: never train the discriminator. This control shows the effect of a random, fixed reward.
         seed: seed of the discriminator, its batches and its noise; the generator has a seed of its own.
     """
 
@@ -71,14 +71,14 @@ class AdversarialSettings(Settings):
 
 
 class AdversarialImitation(GeneratorImitation):
-    """Train a generator on the reward that a discriminator gives it while both learn.
+    """Train a generator on the reward of a discriminator that is trained at the same time.
 
-    One round follows each collection of experience: the discriminator is updated on demonstrations (real) and the
-    generator's transitions (fake), which are then priced. On-policy the whole rollout is priced in one forward before its
-    advantages are computed; off-policy each batch is priced as it is sampled. The environment's own reward never reaches the
-    generator.
+    Each round follows a collection of experience. The discriminator is updated on demonstrations (real) and the generator's
+    transitions (fake), which then get their rewards. On-policy, the whole rollout gets rewards in one batch before its
+    advantages are computed. Off-policy, each batch gets rewards when it is sampled. The generator never sees the
+    environment's reward.
 
-    Subclasses say what the score sees, through ``_build_discriminator``.
+    Subclasses define the discriminator's input in ``_build_discriminator``.
     """
 
     settings: AdversarialSettings
@@ -106,7 +106,9 @@ class AdversarialImitation(GeneratorImitation):
         self._numpy_rng = np.random.default_rng(settings.seed)
         self._sampler = EpochSampler(len(self._demonstrations), self._rng)
         self._n_rounds = 0
-        normalizes = on_policy and getattr(settings, "normalize_values", False)  # DAC, never on-policy, has no such setting
+        normalizes = on_policy and getattr(
+            settings, "normalize_values", False
+        )  # DAC is never on-policy and has no such setting
         self._values = ValueNormalizer(generator.policy) if normalizes else None  # type: ignore[arg-type]
 
     @abstractmethod
@@ -134,7 +136,7 @@ class AdversarialImitation(GeneratorImitation):
 
     @contextmanager
     def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:
-        """Give the callback that trains the discriminator and computes rewards, followed by the other callbacks."""
+        """Yield the callback that trains the discriminator and computes rewards, followed by the other callbacks."""
         generator: Any = self.generator
         if isinstance(generator, OffPolicyAlgorithm):
             assert generator.replay_buffer is not None
@@ -155,7 +157,7 @@ class AdversarialImitation(GeneratorImitation):
         """Return the buffer that an off-policy generator samples from."""
         return relabeled
 
-    # One round: the generator's callback calls one of these two, and is given rewards by ``price``.
+    # Each round, the generator's callback calls one of the next two methods, and gets rewards from ``price``.
 
     def _train_on_rollout(self, rollout: Batch, progress_remaining: float) -> Tensor:
         """Train the discriminator on a whole rollout, and return the reward of each of its transitions, ``(batch,)``."""
@@ -166,13 +168,13 @@ class AdversarialImitation(GeneratorImitation):
         return self.price(rollout)
 
     def train(self, fakes: Iterator[Batch | Encoded], progress_remaining: float) -> None:
-        """Update the discriminator ``n_updates`` times, each time on one batch of ``fakes`` and as many demonstrations.
+        """Update the discriminator ``n_updates`` times, each time on a batch of ``fakes`` and as many demonstrations.
 
-        The log gets the means over the round of what every update has, and the accuracies, gap and entropy of its last.
+        Metrics are logged as means over the round, except accuracies, gap and entropy, which are those of its last update.
 
         Args:
             fakes: endless batches of ``batch_size`` distinct transitions of the generator.
-            progress_remaining: falls from 1 to 0 over the whole of ``learn``.
+            progress_remaining: falls from 1 to 0 over ``learn``.
         """
         n_updates = updates_due(self.n_updates, self._n_rounds)
         self._n_rounds += 1
@@ -190,9 +192,9 @@ class AdversarialImitation(GeneratorImitation):
         self._log({key: torch.stack([metrics[key] for metrics in rounds if key in metrics]).mean() for key in rounds[-1]})
 
     def _pool(self, batch: Batch) -> Batch | Encoded:
-        """Return the rows that a round draws from, encoded if that is cheaper for all of them than for the drawn ones.
+        """Return the rows that a round samples from, encoded if encoding all of them is cheaper than encoding the samples.
 
-        Images stay as they are until they are drawn, since encoded they take four times the room.
+        Images are encoded after sampling, since they take four times the memory when encoded.
         """
         if not self._draws_all(batch):
             return batch
@@ -206,7 +208,7 @@ class AdversarialImitation(GeneratorImitation):
         """Return the current discriminator's reward of each transition, ``(batch,)``."""
         with torch.no_grad():
             rewards = self._reward_of(batch)
-        if not math.isfinite(rewards.sum()):  # one number to look at: this runs at every gradient step
+        if not math.isfinite(rewards.sum()):  # a single check, since this runs at every gradient step
             raise TrainingDiverged(
                 f"the reward {self.reward_form.name!r} is no longer finite after {self.learner.n_updates} updates of the "
                 "discriminator; lower the learning rates of generator and discriminator"
@@ -233,7 +235,7 @@ class AdversarialImitation(GeneratorImitation):
         return 1.0
 
     def _log(self, metrics: dict[str, Tensor]) -> None:
-        values = dict(zip(metrics, torch.stack([*metrics.values()]).tolist(), strict=True))  # one wait for the device
+        values = dict(zip(metrics, torch.stack([*metrics.values()]).tolist(), strict=True))  # a single synchronization
         if not np.isfinite(values["loss"]):
             raise TrainingDiverged(
                 f"the discriminator's loss is {values['loss']} after {self.learner.n_updates} updates; "
@@ -246,10 +248,10 @@ class AdversarialImitation(GeneratorImitation):
         stabilizers = [stabilizer.settings()["name"] for stabilizer in self.learner.stabilizers]  # type: ignore[operator]
         return {"reward": self.reward_form.name, "loss": self.learner.loss.name, "stabilizers": stabilizers}
 
-    # What is recovered and kept.
+    # The recovered reward and the state to save.
 
     def recovered_reward(self) -> RewardModel:
-        """Return the reward as a function of the transition alone. Later training does not change it."""
+        """Return the reward as a function of the transition only. Later training does not change it."""
         provenance = {**self._provenance(), "discriminator_updates": self.learner.n_updates}
         return RewardModel(self.learner.scorer, self._recovered_form, self.learner.loss.name, provenance)
 
@@ -270,7 +272,7 @@ class AdversarialImitation(GeneratorImitation):
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         if (state["values"] is None) != (self._values is None):
-            raise ValueError("one of them has a normalized value head; give normalize_values as when it was saved")
+            raise ValueError("only one of them has a normalized value head; use the same normalize_values as when saving")
         load_generator_state(self.generator, state["generator"])
         self.learner.load_state_dict(state["learner"])
         if self._values is not None:

@@ -22,17 +22,17 @@ class AIRLSettings(AdversarialSettings):
 
     Attributes:
         mode: ``default``, or ``paper`` for the defaults of ``PaperAIRLSettings``.
-        reward: what the generator is paid: ``f``; ``logit`` f - log π, which has an entropy bonus in it; ``g``; or ``gail``
-            log(1 + exp(f - log π)). Where an early end of the episode is a failure, f is negative until the policy imitates,
-            so that the policy learns to fail early. ``gail`` is positive and pays for staying.
-        reward_inputs: what g sees. ``("observations",)`` gives the state-only reward, which transfers.
-        hidden_sizes: widths of the hidden layers of g and of h.
+        reward: the generator's reward: ``f``; ``logit`` f - log π, which contains an entropy bonus; ``g``; or ``gail``
+            log(1 + exp(f - log π)). f is negative until the policy imitates well, so that in tasks where episodes end at
+            failures, the policy learns to fail early. ``gail`` is positive and rewards survival.
+        reward_inputs: inputs of g. ``("observations",)`` gives a state-only reward, which transfers between environments.
+        hidden_sizes: widths of the hidden layers of g and h.
         normalize_values: whether PopArt normalizes the value head of an on-policy generator. AIRL's reward is not centered,
-            and without this the value function learns too slowly.
+            and without normalization the value function learns too slowly.
         boltzmann_temperature: temperature of the policy softmax(Q / temperature) of a generator that learns values.
-        entropy_weight: weight of -log π(a|s) of the executed action, added to the reward. AIRL derives from maximum
-            entropy, and trained with almost none it collapses. A weight of 1 turns the reward ``f`` into ``logit``. It comes
-            on top of the generator's own entropy coefficient, which scales no reward.
+        entropy_weight: weight of -log π(a|s) of the executed action, added to the reward. AIRL is derived from maximum
+            entropy, and collapses with almost none. A weight of 1 turns the reward ``f`` into ``logit``. The generator's own
+            entropy coefficient comes on top, and does not scale with the reward.
     """
 
     mode: str = "default"
@@ -45,7 +45,7 @@ class AIRLSettings(AdversarialSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class PaperAIRLSettings(AIRLSettings):
-    """Settings of algorithm 1 of Fu et al. (2018), whose reward is log D - log(1 - D) = f - log π. It fixes no networks."""
+    """Settings of algorithm 1 of Fu et al. (2018), with the reward log D - log(1 - D) = f - log π. It fixes no networks."""
 
     mode: str = "paper"
     reward: str = "logit"
@@ -56,15 +56,15 @@ class PaperAIRLSettings(AIRLSettings):
 class AIRL(AdversarialImitation):
     """Adversarial inverse reinforcement learning (Fu et al., 2018).
 
-    The discriminator's logit is f(s, a, s') - log π(a|s) with f = g(s[, a]) + γ (1 - d) h(s') - h(s). The log π is that of
-    the generator's present policy on executed actions, for both sides. ``recovered_reward()`` is g.
+    The discriminator's logit is f(s, a, s') - log π(a|s) with f = g(s[, a]) + γ (1 - d) h(s') - h(s). For both sides, log π
+    is the log-probability of the executed actions under the generator's current policy. ``recovered_reward()`` is g.
 
-    The defaults are not the paper's algorithm 1, which is ``mode="paper"``. The paper trains TRPO and rewards entropy
-    (``entropy_weight``, or PPO's ``ent_coef``, 0.1 in most of its runs). Its discriminator also sees policies of earlier
-    rounds, which is ``stabilizers=["fake-replay"]`` here.
+    The defaults differ from the paper's algorithm 1, which is ``mode="paper"``. The paper trains TRPO and rewards entropy
+    (``entropy_weight``, or PPO's ``ent_coef``, 0.1 in most of its runs). Its discriminator is also trained on policies of
+    earlier rounds, which is ``stabilizers=["fake-replay"]`` here.
 
-    A generator needs a log-probability. PPO, A2C, TRPO and SAC have one, value learners over discrete actions (DQN, QR-DQN)
-    get a Boltzmann policy over their Q-values, and deterministic policies (TD3, DDPG) are refused.
+    The generator needs log-probabilities. PPO, A2C, TRPO and SAC have them, and value learners over discrete actions (DQN,
+    QR-DQN) use a Boltzmann policy over their Q-values. Deterministic policies (TD3, DDPG) are refused.
 
     Args:
         generator: an SB3 algorithm with its environment.
@@ -72,7 +72,7 @@ class AIRL(AdversarialImitation):
         **settings: the fields of ``AIRLSettings``.
 
     Raises:
-        GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
+        GanqIrlError: generator, environment, demonstrations or settings do not work together.
     """
 
     name = "airl"

@@ -28,13 +28,13 @@ _SCHEMA = 1
 
 
 class GeneratorImitation(ABC):
-    """A Stable-Baselines3 generator that learns from demonstrations, in one ``learn()`` per run.
+    """A Stable-Baselines3 generator that learns from demonstrations, with one ``learn()`` per run.
 
-    The environment's reward never reaches the generator. A subclass has a settings class, whose fields its constructor takes
-    as keywords (``takes``), ``_build``, ``_installed`` for what is learned, and ``_state_dict`` for what is saved.
+    The generator never sees the environment's reward. A subclass defines a settings class, whose fields are the keywords of
+    its constructor (``takes``), ``_build``, ``_installed`` for training, and ``_state_dict`` for saving.
 
     Attributes:
-        modes: the settings class of each mode; all algorithms have the mode ``default``.
+        modes: settings class of each mode; all algorithms have the mode ``default``.
         settings: the settings of this object.
     """
 
@@ -49,15 +49,15 @@ class GeneratorImitation(ABC):
 
     @abstractmethod
     def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: Any) -> None:
-        """Make everything that learning needs; the constructor calls it."""
+        """Build everything that training needs; called by the constructor."""
 
     @classmethod
     def settings_from(cls, keywords: Mapping[str, Any]) -> Settings:
-        """Return the settings for these keywords. A ``mode`` chooses the defaults of the others.
+        """Return the settings for these keywords. ``mode`` chooses the defaults of the others.
 
         Raises:
-            ConfigurationError: the mode is unknown, or a value has the wrong type or lies outside of its range.
-            TypeError: a keyword is none of the algorithm's.
+            ConfigurationError: the mode is unknown, or a value has the wrong type or is out of range.
+            TypeError: the algorithm has no such keyword.
         """
         mode = keywords.get("mode", "default")
         if not isinstance(mode, str) or mode not in cls.modes:
@@ -66,27 +66,27 @@ class GeneratorImitation(ABC):
 
     @abstractmethod
     def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> AbstractContextManager[BaseCallback]:
-        """Return a context within which the generator learns from the demonstrations.
+        """Return a context in which the generator learns from the demonstrations.
 
-        Gives the one callback that its ``learn`` needs for this, which calls the others as well.
+        It yields the callback for the generator's ``learn``, which also calls the other callbacks.
         """
 
     @abstractmethod
     def _state_dict(self) -> dict[str, Any]:
-        """Return everything that learning changes."""
+        """Return everything that training changes."""
 
     @abstractmethod
     def _load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what ``_state_dict`` gave."""
+        """Restore the result of ``_state_dict``."""
 
     def __repr__(self) -> str:
-        """Show the generator, the environment, and how long it was trained."""
+        """Show the generator, the environment, and the number of training steps."""
         made = self._provenance()
         told = {"generator": made["generator"], "env": made["env"], "timesteps": made["timesteps"], **self._told()}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     def _told(self) -> dict[str, Any]:
-        """Return what to show beside generator and environment."""
+        """Return what ``repr`` shows in addition to generator and environment."""
         return {}
 
     @property
@@ -101,7 +101,7 @@ class GeneratorImitation(ABC):
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
-        """Return the generator's action, as SB3's ``predict`` does."""
+        """Return the generator's action, like SB3's ``predict``."""
         return self.generator.predict(observation, state, episode_start, deterministic)
 
     def learn(
@@ -113,11 +113,11 @@ class GeneratorImitation(ABC):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> Self:
-        """Train; the arguments are those of SB3's ``learn``, of which there is exactly one call.
+        """Train. The arguments are those of SB3's ``learn``, which is called exactly once.
 
-        Afterwards, also after an exception, the generator is a plain SB3 model again: ``generator.learn()`` goes on with the
-        environment's own reward, which the replay buffer holds for every transition. To go on with the learned reward, call
-        ``learn`` here again with ``reset_num_timesteps=False``, or wrap the environment in a ``VecRewardWrapper``.
+        Afterwards, also after an exception, the generator is a plain SB3 model again: ``generator.learn()`` continues with
+        the environment's rewards, which the replay buffer holds for every transition. To continue with the learned reward,
+        call ``learn`` here again with ``reset_num_timesteps=False``, or wrap the environment in a ``VecRewardWrapper``.
 
         Raises:
             TrainingDiverged: a loss or a reward is no longer finite.
@@ -126,8 +126,8 @@ class GeneratorImitation(ABC):
         learning_starts = getattr(self.generator, "learning_starts", 0)
         if total_timesteps <= learning_starts:
             warnings.warn(
-                f"learn({total_timesteps}) ends before the generator's learning_starts={learning_starts}: "
-                "nothing is trained; learn for longer, or lower learning_starts",
+                f"learn({total_timesteps}) ends before the generator's learning_starts={learning_starts}, so nothing is "
+                "trained; train for longer, or lower learning_starts",
                 stacklevel=2,
             )
         with self._installed([FiniteObservations(), *as_callbacks(callback)]) as combined:
@@ -155,9 +155,9 @@ class GeneratorImitation(ABC):
         }
 
     def save(self, folder: str | Path) -> None:
-        """Write everything that learning changed as JSON and safetensors, atomically.
+        """Write everything that training changes as JSON and safetensors, atomically.
 
-        Replay and rollout buffers, and the environments' states, are not part of it.
+        Replay and rollout buffers, and the states of the environments, are not saved.
         """
         skeleton, tensors = flatten_state(self._state_dict())
         config = {"schema": _SCHEMA, "algorithm": self.name, "generator": type(self.generator).__name__, "state": skeleton}
@@ -165,10 +165,10 @@ class GeneratorImitation(ABC):
 
     @classmethod
     def load(cls, folder: str | Path, generator: BaseAlgorithm, demonstrations: Any, **settings: Any) -> Self:
-        """Restore what ``save`` wrote into an algorithm made of the same kind of generator, demonstrations and settings.
+        """Load a folder written by ``save`` into an algorithm with the same kind of generator, demonstrations and settings.
 
         Raises:
-            StorageError: the folder is altered, of another algorithm, or does not fit the generator and settings given.
+            StorageError: the folder was altered, is of another algorithm, or does not match the generator and settings.
         """
         check_is_generator(generator)
         config, tensors = load_folder(Path(folder), device=generator.device)
@@ -183,7 +183,7 @@ class GeneratorImitation(ABC):
         try:
             loaded._load_state_dict(unflatten_state(config["state"], tensors))
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise StorageError(f"{folder} does not fit the generator and settings given: {error}") from error
+            raise StorageError(f"{folder} does not match the generator and settings: {error}") from error
         return loaded
 
 
@@ -191,18 +191,18 @@ def demonstrations_for(generator: BaseAlgorithm, demonstrations: Any, needs: Seq
     """Load demonstrations for a generator's environment, and check them against its spaces.
 
     Args:
-        generator: with its environment.
+        generator: the generator, with its environment.
         demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
-        needs: what is learned from, of ``OPTIONAL_FIELDS``; demonstrations that lack it are refused.
+        needs: which of ``OPTIONAL_FIELDS`` the algorithm learns from; demonstrations that lack them are refused.
 
     Raises:
-        GanqIrlError: demonstrations that cannot be read, are not sound, or are of another environment.
+        GanqIrlError: demonstrations cannot be read, are invalid, or are from another environment.
     """
     env = generator.get_env()
     assert env is not None
     observation_space, action_space = demonstrated_spaces(env)
-    # imitation's objects do not tell a time limit from a termination; the environment's id does. Demonstrations that
-    # carry an id of their own may come from another version of the environment, if only the spaces agree.
+    # imitation's objects do not tell truncation from termination, but the environment's ID does. Demonstrations with an ID
+    # may come from another version of the environment, as long as the spaces agree.
     is_ours = isinstance(demonstrations, str | os.PathLike | Demonstrations)
     spec = None if is_ours else env.get_attr("spec")[0]
     loaded = load_demonstrations(

@@ -1,4 +1,4 @@
-"""Behavioral cloning, through imitation: the baseline, and a warm start for a generator."""
+"""Behavioral cloning with the imitation library: a baseline, and a warm start for generators."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid, t
 
 
 class BC:
-    """Behavioral cloning: maximum likelihood of the demonstrated actions, by imitation's implementation.
+    """Behavioral cloning: maximize the likelihood of the demonstrated actions, with imitation's implementation.
 
     Args:
-        observation_space: the environment's.
-        action_space: the environment's.
+        observation_space: observation space of the environment.
+        action_space: action space of the environment.
         demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
         policy: an SB3 actor-critic policy to train in place; by default one with two hidden layers of 64.
-        batch_size: transitions an update; at most as many as there are.
-        learning_rate: Adam's.
+        batch_size: transitions per update; at most the number of transitions.
+        learning_rate: learning rate of Adam.
         l2_weight: weight of the parameters' squared norm.
         entropy_weight: weight of the policy's entropy.
-        device: of a policy made here.
-        seed: of a policy made here, and of the batches.
+        device: device of the default policy.
+        seed: seed of the default policy and of the batches.
 
     Attributes:
-        n_updates_done: steps of the optimizer so far.
+        n_updates_done: number of optimizer steps so far.
 
     Raises:
-        IncompatibleSpaces: spaces in which nothing here trains.
-        GanqIrlError: demonstrations that do not fit the spaces.
+        IncompatibleSpaces: the spaces are not supported.
+        GanqIrlError: the demonstrations do not match the spaces.
     """
 
     def __init__(
@@ -98,11 +98,12 @@ class BC:
     ) -> Self:
         """Take ``n_updates`` steps of the optimizer, over the demonstrations in shuffled epochs.
 
-        Updates and not epochs: one demonstration then gets as much learning as ten, and is not judged undertrained.
+        The number of updates does not depend on the number of demonstrations, so that few demonstrations are not
+        undertrained.
 
         Args:
-            n_updates: beside those taken before.
-            progress_bar: show one on stderr.
+            n_updates: number of updates, in addition to earlier ones.
+            progress_bar: show a progress bar on stderr.
             on_epoch_end: called between epochs; ``state_dict`` is complete then.
         """
         done, total = self.n_updates_done, self.n_updates_done + n_updates
@@ -127,16 +128,16 @@ class BC:
         return self
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that determines further training, as plain values and tensors. Call it within ``on_epoch_end``."""
+        """Return everything that determines further training, as plain values and tensors. Call it in ``on_epoch_end``."""
         return {
             "policy": self.policy.state_dict(),
             "optimizer": self._trainer.optimizer.state_dict(),
             "n_updates_done": self.n_updates_done,
-            "random_state": torch.get_rng_state(),  # the order of the next epoch's batches is drawn from it
+            "random_state": torch.get_rng_state(),  # determines the order of the next epoch
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what ``state_dict`` returned. On a CPU, ``train`` then continues bit for bit."""
+        """Restore the result of ``state_dict``. On a CPU, ``train`` then continues bit for bit."""
         self.policy.load_state_dict(state["policy"])
         self._trainer.optimizer.load_state_dict(state["optimizer"])
         self.n_updates_done = int(state["n_updates_done"])
@@ -154,7 +155,7 @@ class BC:
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
-        """Return the policy's action, as SB3's ``predict`` does."""
+        """Return the policy's action, like SB3's ``predict``."""
         return self.policy.predict(observation, state, episode_start, deterministic)
 
 
@@ -167,15 +168,15 @@ def warm_start(generator: BaseAlgorithm, demonstrations: Any, n_updates: int, *,
     check_is_generator(generator)
     if not isinstance(generator.policy, ActorCriticPolicy):
         raise UnsupportedGenerator(
-            f"{type(generator).__name__} cannot be warm-started: cloning maximizes a likelihood that only actor-critic "
-            "policies (ppo, a2c, trpo) have; start it cold"
+            f"{type(generator).__name__} cannot be warm-started: behavioral cloning maximizes a likelihood, which only "
+            "actor-critic policies (ppo, a2c, trpo) have"
         )
     env = generator.get_env()
     if env is None:
-        raise ConfigurationError("the generator has no environment; give it one with set_env before the warm start")
+        raise ConfigurationError("the generator has no environment; call its set_env before the warm start")
     if generator.get_vec_normalize_env() is not None:
         raise UnsupportedGenerator(
-            "a generator under VecNormalize has no statistics to clone with yet; start it cold, or without it"
+            "a generator under VecNormalize has no statistics yet; do without the warm start, or without VecNormalize"
         )
     BC(*demonstrated_spaces(env), demonstrations, policy=generator.policy, seed=seed, **options).train(n_updates)
 
@@ -187,7 +188,7 @@ def _default_policy(observation_space: spaces.Space, action_space: spaces.Space)
         kind = MultiInputActorCriticPolicy
     elif extractor is NatureCNN:
         kind = ActorCriticCnnPolicy
-    # imitation brings its own optimizer; the policy's is never stepped, so its rate only has to be a number.
+    # imitation has its own optimizer. The policy's is never used, so its learning rate can be any number.
     return kind(
         observation_space,
         action_space,
@@ -198,7 +199,7 @@ def _default_policy(observation_space: spaces.Space, action_space: spaces.Space)
 
 
 def _as_policies_take_them(demos: Demonstrations) -> list[Any]:
-    """imitation's trajectories with images channels first, and actions as SB3's distributions take them."""
+    """Return imitation's trajectories with channels-first images, and actions in the format of SB3's distributions."""
     space = channels_first(demos.observation_space)
     if space != demos.observation_space:
         moved = tuple(replace(one, observations=in_layout_of(space, one.observations)) for one in demos.trajectories)
@@ -207,7 +208,7 @@ def _as_policies_take_them(demos: Demonstrations) -> list[Any]:
 
 
 def _for_distribution(actions: np.ndarray, space: spaces.Space) -> np.ndarray:
-    """``(T, *shape) -> (T, n)``, of a type that has logarithms; a Discrete space's stay ``(T,)``."""
+    """Reshape ``(T, *shape) -> (T, n)`` and convert to a dtype with logarithms; a Discrete space keeps ``(T,)``."""
     if isinstance(space, spaces.MultiBinary):
         return actions.astype(np.float32)
     return actions.reshape(len(actions), -1) if isinstance(space, spaces.Box) else actions

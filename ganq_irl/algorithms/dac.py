@@ -36,19 +36,20 @@ class DACSettings(AdversarialSettings):
     """Settings of DAC.
 
     Attributes:
-        reward: what the generator is paid, a name in ``REWARD_FORMS``. ``fairl``, and ``score`` with a Wasserstein ``loss``,
-            make an off-policy FAIRL and WAIL.
-        inputs: what the score sees, names of transition fields. Without ``actions`` it learns from observations alone.
-        stabilizers: list of names in ``STABILIZERS``, or of tables ``{"name": ..., setting: value}``. The default is R1 of
-            weight 10. With ``absorbing`` it is the paper's gradient penalty of weight 10 instead: where no demonstration
-            ends, only fakes hold the absorbing state, and R1 bounds nothing there.
-        n_updates: discriminator updates after each collection of experience. 0.5 is one update after every second.
-        absorbing: learn what an episode's end is worth.
-        expert_share: share of each of the generator's batches that is drawn from the demonstrations, in [0, 1). They get
-            rewards as its own transitions do, and teach the critics what is worth most from the first update on, actions
-            included, whatever ``inputs`` has. Ball et al. (2023) mix in one half of prior data. 0 is the paper's DAC.
-        replay_on_device: keep the replay's observations and actions on the generator's device as well, and gather batches
-            there. The numbers are the same. It takes as much memory there, and gains nothing on the CPU.
+        reward: the generator's reward, a name in ``REWARD_FORMS``. ``fairl``, and ``score`` with a Wasserstein ``loss``,
+            give off-policy variants of FAIRL and WAIL.
+        inputs: inputs of the discriminator, names of transition fields. Without ``actions``, it learns from observations
+            only.
+        stabilizers: list of names in ``STABILIZERS``, or of tables ``{"name": ..., setting: value}``. The default is R1 with
+            weight 10. With ``absorbing``, it is the paper's gradient penalty with weight 10: if no demonstration ends, only
+            fakes contain the absorbing state, where R1 does not constrain the score.
+        n_updates: discriminator updates after each collection of experience. 0.5 is one update after every second one.
+        absorbing: learn the reward of ending an episode.
+        expert_share: share of each of the generator's batches that is sampled from the demonstrations, in [0, 1). They get
+            rewards like its own transitions, and show the critics good actions from the first update on, whether or not
+            ``inputs`` includes actions. Ball et al. (2023) mix in one half of prior data. 0 is the paper's DAC.
+        replay_on_device: also keep the replay's observations and actions on the generator's device, and gather batches
+            there. The results are the same. It takes as much memory there, and is not faster on a CPU.
     """
 
     inputs: Sequence[str] = STATE_ACTION
@@ -63,13 +64,13 @@ class DACSettings(AdversarialSettings):
 class DAC(AdversarialImitation):
     """Discriminator-actor-critic (Kostrikov et al., 2019), adversarial imitation with an off-policy generator.
 
-    Today's discriminator gives each batch of the generator its rewards when the batch is sampled. The discriminator's fakes
-    are drawn from the same replay buffer, without importance weights. With ``absorbing`` and TD3 this is the paper's
-    algorithm 1.
+    The current discriminator computes the rewards of each batch of the generator when it is sampled. The discriminator's
+    fakes are sampled from the same replay buffer, without importance weights. With ``absorbing`` and TD3, this is the
+    paper's algorithm 1.
 
-    Where episodes end early, a reward of one sign imitates by itself, and every reward takes an end to be worth nothing.
-    With ``absorbing``, an end is a step into a state that never ends, whose reward is learned as any other (the paper's
-    section 4.2); see ``ganq_irl.algorithms.absorbing``.
+    If episodes can end early, a reward with a constant sign favors short or long episodes, and all rewards treat an end as
+    worth nothing. With ``absorbing``, an end is a step into a state that never ends, whose reward is learned like any other
+    (section 4.2 of the paper); see ``ganq_irl.algorithms.absorbing``.
 
     Args:
         generator: an off-policy SB3 algorithm with its environment: SAC, TD3, DDPG, DQN, QR-DQN or GANQ.
@@ -78,7 +79,7 @@ class DAC(AdversarialImitation):
 
     Raises:
         UnsupportedGenerator: an on-policy generator.
-        GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
+        GanqIrlError: generator, environment, demonstrations or settings do not work together.
 
     Example:
         >>> DAC(SAC("MlpPolicy", "Pendulum-v1"), "pendulum", expert_share=0.5).learn(20_000)  # doctest: +SKIP
@@ -107,14 +108,14 @@ class DAC(AdversarialImitation):
     def _expert_replay(self, generator: OffPolicyAlgorithm, demonstrations: Any) -> ExpertReplay:
         try:
             loaded = demonstrations_for(generator, demonstrations, needs=OPTIONAL_FIELDS)
-        except InvalidDemonstrations as error:  # what the discriminator reads of them was there
+        except InvalidDemonstrations as error:  # the fields that the discriminator needs were present
             raise InvalidDemonstrations(
-                f"expert_share={self.settings.expert_share} replays whole transitions; give expert_share=0 ({error})"
+                f"expert_share={self.settings.expert_share} replays complete transitions; use expert_share=0 ({error})"
             ) from error
         if "actions" not in self.settings.inputs:
             warnings.warn(
-                f"the discriminator sees no actions, but expert_share={self.settings.expert_share} replays the demonstrated "
-                "ones; give expert_share=0 to learn from observations alone",
+                f"the discriminator's inputs have no actions, but expert_share={self.settings.expert_share} replays the "
+                "demonstrated ones; use expert_share=0 to learn from observations only",
                 stacklevel=4,
             )
         expert = ExpertReplay(generator, loaded, reward=0.0, seed=self.settings.seed)
@@ -139,10 +140,10 @@ class DAC(AdversarialImitation):
         encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, inputs)
         return Discriminator(encoder, self.settings.hidden_sizes, self.settings.activation)
 
-    # Absorbing states: three places where an episode's end is more than an end.
+    # Absorbing states: the three places where an episode's end needs special treatment.
 
     def _pool(self, batch: Batch) -> Batch:
-        """The rows as they are: what is learned from the ends among those drawn is decided when they are drawn."""
+        """Return the rows unchanged; absorbing transitions are added after sampling."""
         return batch
 
     def _as_learned(self, batch: Batch) -> Batch:
@@ -153,7 +154,7 @@ class DAC(AdversarialImitation):
         return rewards if self.absorbing is None else rewards + self.absorbing.terminal_bonus(batch.dones)
 
     def train(self, fakes: Iterator[Batch | Encoded], progress_remaining: float) -> None:
-        """One round of discriminator updates; the absorbing state's value then follows the generator's targets."""
+        """Run a round of discriminator updates, then update the absorbing state's value with the generator's targets."""
         super().train(fakes, progress_remaining)
         if self.absorbing is not None:
             reward = float(super()._reward_of(self._loop))

@@ -1,4 +1,4 @@
-"""Demonstrations in a replay buffer like the generator's, and a buffer that mixes the two."""
+"""A replay buffer of demonstrations, and a replay buffer that mixes them with the generator's."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from ganq_irl_demos import Demonstrations, Trajectory
 
 
 class ExpertReplay:
-    """Replay buffer of demonstrated transitions, stored as the generator's buffer stores its own.
+    """Replay buffer of demonstrated transitions, stored in the format of the generator's buffer.
 
-    Actions of a Box are scaled to [-1, 1] and images transposed, as SB3 does before it stores; observations are normalized
-    with today's statistics when a batch is drawn; a time limit is no termination; n-step windows end where an episode does.
+    As in SB3, Box actions are scaled to [-1, 1] and images are transposed before they are stored. Observations are
+    normalized with the current statistics at sampling time. A time limit is not a termination. n-step windows end with the
+    episode.
 
     Args:
-        generator: whose replay is imitated: its spaces, its device, its n-step returns.
-        demonstrations: at least one transition.
-        reward: of every transition.
-        seed: of the draws, which go through all transitions in shuffled epochs.
+        generator: the generator, which determines spaces, device and n-step returns.
+        demonstrations: demonstrations with at least one transition.
+        reward: reward of every transition.
+        seed: seed for sampling, which goes through all transitions in shuffled epochs.
     """
 
     def __init__(self, generator: OffPolicyAlgorithm, demonstrations: Demonstrations, *, reward: float, seed: int) -> None:
@@ -50,7 +51,7 @@ class ExpertReplay:
         actions = _as_stored(generator, trajectory.actions)
         last = len(trajectory) - 1
         for step in range(len(trajectory)):
-            # Whatever cut a recording that did not end by itself, the state after it has a value.
+            # A recording that does not end with a termination was cut, and the state after it has a value.
             is_cut = step == last and not trajectory.terminated
             self.buffer.add(
                 _row(observations, step),
@@ -66,36 +67,36 @@ class ExpertReplay:
         return self.buffer.size()
 
     def draw(self, batch_size: int, env: VecNormalize | None) -> Any:
-        """Draw SB3 samples of ``batch_size`` transitions, without repeats if there are enough.
+        """Sample ``batch_size`` transitions as SB3's samples, without repeats if there are enough.
 
         Args:
-            batch_size: rows.
-            env: normalizes observations, where the generator's environment does.
+            batch_size: number of transitions.
+            env: normalizes observations if the generator's environment does.
         """
         return samples_at(self.buffer, self._sampler.draw(batch_size).numpy(), env)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the draws."""
+        """Return the state of the sampling."""
         return {"sampler": self._sampler.state_dict(), "rng": self._rng.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the state of the draws."""
+        """Restore the state of the sampling."""
         self._sampler.load_state_dict(state["sampler"])
         self._rng.set_state(state["rng"].cpu())
 
 
 def joined(first: Any, second: Any) -> Any:
     """Concatenate two of SB3's samples."""
-    return type(first)(*map(cat, zip(first, second, strict=True)))  # None: discounts that no buffer gave
+    return type(first)(*map(cat, zip(first, second, strict=True)))  # None: the discounts of one-step samples
 
 
 class MixedReplay(ReplayView):
-    """Replay buffer that draws a share of each batch from the demonstrations.
+    """Replay buffer that samples a share of each batch from the demonstrations.
 
     Args:
-        stored: the generator's.
+        stored: the generator's replay buffer.
         expert: the demonstrations.
-        share: of a batch, in (0, 1); rows are whole, rounded down.
+        share: share of the demonstrations in a batch, in (0, 1), rounded down to whole rows.
     """
 
     def __init__(self, stored: ReplayBuffer, expert: ExpertReplay, share: float) -> None:
@@ -103,7 +104,7 @@ class MixedReplay(ReplayView):
         self.expert, self.share = expert, share
 
     def sample(self, batch_size: int, env: Any = None) -> Any:
-        """Return SB3 samples, the generator's own rows first. The share of the demonstrations is rounded down."""
+        """Return SB3's samples, with the generator's own rows first."""
         n_expert = int(batch_size * self.share)
         if hasattr(self, "n_steps"):
             stored_in(self.expert.buffer).n_steps = self.n_steps  # GAN-Q's may follow a schedule
@@ -124,4 +125,4 @@ def _as_stored(generator: OffPolicyAlgorithm, actions: np.ndarray) -> np.ndarray
     if not isinstance(generator.action_space, spaces.Box):
         return actions
     scaled = generator.policy.scale_action(actions.astype(generator.action_space.dtype))
-    return np.clip(scaled, -1.0, 1.0)  # rounding alone can leave the bounds, where an actor's density is not defined
+    return np.clip(scaled, -1.0, 1.0)  # rounding may exceed the bounds, where an actor's density is undefined

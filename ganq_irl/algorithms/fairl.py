@@ -21,8 +21,8 @@ class FAIRLSettings(GAILSettings):
 class FAIRL(GAIL):
     """GAIL with the reward -l exp(l), where l = log D - log(1 - D) (Ghasemipour et al., 2019).
 
-    It minimizes KL(expert || policy). The policy must cover all that the expert does, where GAIL and AIRL let it choose a
-    part of it.
+    It minimizes KL(expert || policy). The policy must cover everything that the expert does, while GAIL and AIRL allow it to
+    cover only a part.
 
     Args:
         generator: any SB3 algorithm with its environment.
@@ -30,7 +30,7 @@ class FAIRL(GAIL):
         **settings: the fields of ``FAIRLSettings``.
 
     Raises:
-        GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
+        GanqIrlError: generator, environment, demonstrations or settings do not work together.
     """
 
     name = "fairl"

@@ -1,4 +1,4 @@
-"""Adversarial imitation from observations alone."""
+"""Adversarial imitation from observations only."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ class GAIfOSettings(GAILSettings):
     """Settings of GAIfO.
 
     Attributes:
-        inputs: what the score sees, anything but actions. ``("observations",)`` leaves out the transitions as well.
+        inputs: inputs of the discriminator, without actions. ``("observations",)`` also omits the next observations.
     """
 
     inputs: Sequence[str] = STATE_TRANSITION
 
     def __post_init__(self) -> None:
-        """Check the values; refuse actions."""
+        """Check the values, and refuse actions."""
         super().__post_init__()
         if "actions" in self.inputs:
             raise ConfigurationError(
-                f"inputs {self.inputs}: GAIfO imitates from observations alone; leave out 'actions', or use GAIL"
+                f"inputs {self.inputs}: GAIfO imitates from observations only; remove 'actions', or use GAIL"
             )
 
 
 class GAIfO(GAIL):
-    """Generative adversarial imitation from observation (Torabi et al., 2018): the score sees (s, s'), and no action.
+    """Generative adversarial imitation from observation (Torabi et al., 2018): the discriminator sees (s, s'), not actions.
 
     Args:
         generator: any SB3 algorithm with its environment.
         demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions. Their
-            actions are not read, and may be missing.
+            actions are not used, and may be missing.
         **settings: the fields of ``GAIfOSettings``.
 
     Raises:
-        GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
+        GanqIrlError: generator, environment, demonstrations or settings do not work together.
     """
 
     name = "gaifo"

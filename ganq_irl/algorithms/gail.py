@@ -20,9 +20,9 @@ class GAILSettings(AdversarialSettings):
 
     Attributes:
         mode: ``default``, or ``paper`` for the defaults of ``PaperGAILSettings``.
-        reward: what the generator is paid: ``gail`` -log(1 - D), ``log-d`` log D, ``logit`` their sum, ``fairl``, or
-            ``score``. See ``REWARD_FORMS``.
-        inputs: what the score sees, names of transition fields. ``("observations",)`` learns from observations alone.
+        reward: the generator's reward: ``gail`` -log(1 - D), ``log-d`` log D, ``logit`` their sum, ``fairl``, or ``score``.
+            See ``REWARD_FORMS``.
+        inputs: inputs of the discriminator, names of transition fields. ``("observations",)`` learns from observations only.
         normalize_values: whether PopArt normalizes the value head of an on-policy generator.
     """
 
@@ -33,10 +33,10 @@ class GAILSettings(AdversarialSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class PaperGAILSettings(GAILSettings):
-    """Settings of algorithm 1 of Ho & Ermon (2016), one plain step of logistic regression a round.
+    """Settings of algorithm 1 of Ho & Ermon (2016), with one plain step of logistic regression per round.
 
     The paper's cost is the log of its D, which is 1 - D here, so that the reward is -log(1 - D). Two hidden layers of 100
-    tanh units are those of its experiments.
+    tanh units are taken from its experiments.
     """
 
     mode: str = "paper"
@@ -51,11 +51,11 @@ class PaperGAILSettings(GAILSettings):
 class GAIL(AdversarialImitation):
     """Generative adversarial imitation learning (Ho & Ermon, 2016).
 
-    The discriminator learns to tell the expert's (s, a) from the policy's. The generator's reward is a function of the
-    discriminator's logit.
+    The discriminator learns to distinguish the expert's (s, a) from the policy's. The generator's reward is a function of
+    the discriminator's logit.
 
-    The defaults are steadier on few demonstrations than the paper's algorithm 1, which is ``mode="paper"``, with TRPO as the
-    generator and a ``batch_size`` of a whole rollout. The paper's weight λ of the policy's entropy is the ``ent_coef`` of
+    The defaults are more stable with few demonstrations than the paper's algorithm 1, which is ``mode="paper"`` with TRPO as
+    the generator and a whole rollout as ``batch_size``. The paper's weight λ of the policy's entropy is the ``ent_coef`` of
     PPO and A2C; TRPO has none.
 
     Args:
@@ -64,7 +64,7 @@ class GAIL(AdversarialImitation):
         **settings: the fields of ``GAILSettings``.
 
     Raises:
-        GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
+        GanqIrlError: generator, environment, demonstrations or settings do not work together.
 
     Example:
         >>> GAIL(PPO("MlpPolicy", "CartPole-v1"), "cartpole", reward="gail").learn(100_000)  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Inverse soft-Q learning: one Q-function that is policy and reward at once, and no adversary."""
+"""Inverse soft-Q learning: a single Q-function gives policy and reward, without an adversary."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ganq_irl.generators.policy_store import acting_policy
 from ganq_irl.generators.substitution import substituting
 
 TEMPERATURE = 0.01
-"""Of the soft values over discrete actions: the authors' default."""
+"""Default temperature of the soft values over discrete actions, as in the authors' code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +35,15 @@ class IQLearnSettings(Settings):
 
     Attributes:
         loss: ``v0``, ``value`` or ``value_expert``, see ``IQObjective``.
-        regularize: ``both`` or ``expert``, see ``IQObjective``. By default ``both`` for SAC and ``expert`` for DQN, as the
-            authors have it.
-        chi2_alpha: α of the χ² regularizer, the scale of the recovered reward.
-        temperature: τ over discrete actions, 0.01 by default. SAC's is its own ``ent_coef``.
-        use_target: take V(s') from the target networks, without gradient. By default for SAC only, as the authors do.
-        actor_learning_rate: the learning rate of SAC's actor, a number or a function of the progress remaining. By default
-            the generator's.
-        seed: seed of the draws from demonstrations and policy; the generator has a seed of its own.
+        regularize: ``both`` or ``expert``, see ``IQObjective``. By default ``both`` for SAC and ``expert`` for DQN, as in
+            the authors' code.
+        chi2_alpha: α of the χ² regularizer, which scales the recovered reward.
+        temperature: τ over discrete actions, 0.01 by default. SAC uses its own ``ent_coef``.
+        use_target: compute V(s') with the target networks, without gradient. By default only for SAC, as in the authors'
+            code.
+        actor_learning_rate: learning rate of SAC's actor, a number or a function of the remaining progress. By default the
+            generator's.
+        seed: seed for sampling from demonstrations and policy; the generator has a seed of its own.
     """
 
     loss: str = "v0"
@@ -56,15 +57,15 @@ class IQLearnSettings(Settings):
 class IQLearn(OffPolicyImitation):
     """IQ-Learn, online (Garg et al., 2021, algorithm 1): SAC or DQN whose critic minimizes ``IQObjective``.
 
-    The objective is minimized over Q alone, from which the policy follows: softmax(Q/τ) where actions are discrete (their
-    section 4.3), an actor trained as SAC's where they are not (4.4). Networks, optimizers, replay, pace and target networks
-    are the generator's; each gradient step takes its ``batch_size`` from demonstrations and from replay, and neither the
-    environment's reward nor ε-greedy exploration has a part in it.
+    The objective is minimized over Q only, and the policy follows from Q: softmax(Q/τ) for discrete actions (section 4.3),
+    and an actor trained as in SAC for continuous ones (section 4.4). Networks, optimizers, replay, update frequency and
+    target networks are the generator's. Each gradient step uses ``batch_size`` demonstrated and as many replayed
+    transitions. Neither the environment's reward nor ε-greedy exploration is used.
 
-    Over discrete actions the policy acts by a draw from softmax(Q/τ), and greedily where ``deterministic``. SAC's entropy
-    coefficient is τ: the authors found the automatic one to keep IQ-Learn from converging, and fix it at 0.01 or less on
-    MuJoCo. Give the generator an ``ent_coef``; Pendulum is learned with 0.1. On MuJoCo they have one critic as well
-    (``policy_kwargs={"n_critics": 1}``), which matters with ``value``: of two, V presses on the smaller one alone.
+    With discrete actions, the policy samples from softmax(Q/τ), or acts greedily if ``deterministic``. SAC's entropy
+    coefficient is τ. The authors found that automatic tuning keeps IQ-Learn from converging, and fix it at 0.01 or less on
+    MuJoCo. Set the generator's ``ent_coef``; 0.1 works for Pendulum. On MuJoCo, they also use a single critic
+    (``policy_kwargs={"n_critics": 1}``), which matters with ``value``: of two critics, V only affects the smaller one.
 
     Args:
         generator: SB3's SAC or DQN with its environment.
@@ -72,7 +73,7 @@ class IQLearn(OffPolicyImitation):
         **settings: the fields of ``IQLearnSettings``.
 
     Raises:
-        GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
+        GanqIrlError: generator, environment, demonstrations or settings do not work together.
     """
 
     name = "iq-learn"
@@ -93,11 +94,11 @@ class IQLearn(OffPolicyImitation):
         arguments = (generator, self.expert, objective, use_target)
         self.update: IQUpdate
         if discrete:
-            _refuse("actor_learning_rate", settings.actor_learning_rate, "DQN has no actor; leave it out")
+            _refuse("actor_learning_rate", settings.actor_learning_rate, "DQN has no actor; remove it")
             temperature = TEMPERATURE if settings.temperature is None else settings.temperature
             self.update = SoftQUpdate(*arguments, temperature=temperature, rng=self._rng)
         else:
-            _refuse("temperature", settings.temperature, "SAC's is its ent_coef; set that one of the generator")
+            _refuse("temperature", settings.temperature, "SAC's temperature is the ent_coef of the generator; set that")
             _warn_of_automatic_entropy(generator)
             self.update = SoftActorCriticUpdate(*arguments, actor_learning_rate=settings.actor_learning_rate)
 
@@ -105,13 +106,13 @@ class IQLearn(OffPolicyImitation):
         checked = super()._checked(generator)
         if original_method(type(checked), "train") not in (SAC.train, DQN.train):
             raise UnsupportedGenerator(
-                f"iq-learn replaces how SAC's or DQN's critic learns, and {type(checked).__name__} learns in another way; "
-                "use sac for continuous actions or dqn for discrete ones"
+                f"iq-learn replaces the critic's update of SAC or DQN, and does not support {type(checked).__name__}; use "
+                "sac for continuous actions or dqn for discrete ones"
             )
         if getattr(checked.replay_buffer, "n_steps", 1) != 1:
             raise UnsupportedGenerator(
-                f"{type(checked).__name__} replays returns of {checked.replay_buffer.n_steps} steps, and iq-learn reads the "  # type: ignore[union-attr]
-                "reward of one step from Q; use n_steps=1"
+                f"{type(checked).__name__} replays {checked.replay_buffer.n_steps}-step returns, but iq-learn derives "  # type: ignore[union-attr]
+                "one-step rewards from Q; use n_steps=1"
             )
         return checked
 
@@ -130,13 +131,13 @@ class IQLearn(OffPolicyImitation):
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
-        """The policy's action, as SB3's ``predict``: a draw from softmax(Q/τ) or from the actor, or the best one."""
+        """Return the policy's action, like SB3's ``predict``: sampled from softmax(Q/τ) or the actor, or the best one."""
         if isinstance(self.update, SoftQUpdate) and not deterministic:
             return self.update.sample_actions(observation), state
         return self.policy.predict(observation, state, episode_start, deterministic)
 
     def recovered_reward(self) -> SoftQReward:
-        """The reward that Q stands for now: a copy, which training on does not change."""
+        """Return a copy of the reward that the current Q implies; further training does not change it."""
         return SoftQReward(acting_policy(self.generator), self.generator.gamma, self._temperature, self._provenance())
 
     @property
@@ -157,8 +158,8 @@ class IQLearn(OffPolicyImitation):
 def _warn_of_automatic_entropy(model: Any) -> None:
     if model.ent_coef_optimizer is not None:
         warnings.warn(
-            "SAC learns its entropy coefficient here, which the authors of IQ-Learn found to keep it from converging; "
-            "give the generator a fixed one: ent_coef=0.01 in their runs, 0.1 for Pendulum in ours",
+            "SAC tunes its entropy coefficient automatically, which keeps IQ-Learn from converging according to its "
+            "authors; use a fixed one, such as ent_coef=0.01 as in their runs, or 0.1 for Pendulum",
             stacklevel=4,
         )
 

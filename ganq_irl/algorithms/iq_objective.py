@@ -1,4 +1,4 @@
-"""IQ-Learn's objective as a pure function of values: no network, no environment."""
+"""IQ-Learn's objective as a pure function of values, without networks or environments."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ REGULARIZED = ("expert", "both")
 
 @dataclass(frozen=True)
 class IQObjective:
-    """-J(π, Q) of inverse soft-Q learning (Garg et al., 2021) with a χ² divergence, to be minimized over Q.
+    """The loss -J(π, Q) of inverse soft-Q learning (Garg et al., 2021) with a χ² divergence, to be minimized over Q.
 
-    With r = Q(s, a) - γ (1 - d) V(s') (their equation 11), φ(x) = x - x²/4α (section 5.3) and ρ_E the demonstrations, their
-    equations 9 (V by a log-sum-exp, discrete actions) and 10 (V by an actor, continuous ones) are
+    Let r = Q(s, a) - γ (1 - d) V(s') (their equation 11), φ(x) = x - x²/4α (section 5.3), and ρ_E the demonstrations. Their
+    equations 9 (discrete actions, V as a log-sum-exp) and 10 (continuous actions, V from an actor) are
 
         max_Q  E_ρE[φ(r)] - (1 - γ) E_ρ0[V(s0)].
 
-    The last term can be estimated from any states of an occupancy, since E[V(s) - γ V(s')] is the same under each of them
-    (section 5.1), which is what ``form`` chooses:
+    The last term can be estimated from states of any occupancy, since E[V(s) - γ V(s')] is the same for all of them (section
+    5.1). ``form`` chooses the states:
 
-    | form | instead of (1 - γ) E_ρ0[V(s0)] |
+    | form | estimate of (1 - γ) E_ρ0[V(s0)] |
     |---|---|
-    | ``value`` | mean of V(s) - γ (1 - d) V(s') over demonstrations and replay, half each: section 5.1, online |
-    | ``value_expert`` | the same over demonstrations alone: section 5.1, offline; with it the objective is equation 12 |
-    | ``v0`` | (1 - γ) times the mean of V(s) over demonstrated states, as the authors' code estimates it |
+    | ``value`` | mean of V(s) - γ (1 - d) V(s') over demonstrations and replay, half each (section 5.1, online) |
+    | ``value_expert`` | the same over demonstrations only (section 5.1, offline); the objective is then equation 12 |
+    | ``v0`` | (1 - γ) times the mean of V(s) over demonstrated states, as in the authors' code |
 
-    With V(s') from a target network, without gradient, the first two press on V(s) with weight 1 where the identity leaves
-    1 - γ, and ``v0`` has just that weight.
+    If V(s') comes from a target network without gradient, the gradient of the first two has weight 1 on V(s), while the
+    identity implies 1 - γ, which is the weight in ``v0``.
 
-    The regularizer x²/4α is taken under the demonstrations (``expert``, as in the equations), or under demonstrations and
-    replay in equal parts (``both``): what the authors run where actions are continuous, since r is otherwise unbounded where
-    no demonstration has been. Its optimum is then r = 2α (ρ_E - ρ) / ((ρ_E + ρ)/2), and under the demonstrations alone
-    r = 2α (1 - ρ/ρ_E).
+    The regularizer x²/4α is averaged over the demonstrations (``expert``, as in the equations), or over demonstrations and
+    replay in equal parts (``both``). The authors use ``both`` for continuous actions, since r is otherwise unbounded away
+    from the demonstrations. Its optimum is r = 2α (ρ_E - ρ) / ((ρ_E + ρ)/2), and with demonstrations only r = 2α (1 -
+    ρ/ρ_E).
 
     Attributes:
         form: one of ``FORMS``.
         regularize: one of ``REGULARIZED``.
-        chi2_alpha: α of φ, above 0: the scale of the recovered reward.
-        gamma: discount.
+        chi2_alpha: α of φ, above 0, which scales the recovered reward.
+        gamma: discount factor.
 
     Raises:
-        ConfigurationError: a setting is not one of these.
+        ConfigurationError: a setting is invalid.
     """
 
     form: str
@@ -83,15 +83,15 @@ class IQObjective:
 
 
 def soft_maximum(q_values: Tensor, temperature: float) -> Tensor:
-    """V*(s) = τ log Σ_a exp(Q(s, a)/τ), ``(batch, n_actions) -> (batch,)``: equation 9's, at a temperature τ."""
+    """Return V*(s) = τ log Σ_a exp(Q(s, a)/τ), ``(batch, n_actions) -> (batch,)``: equation 9 with a temperature τ."""
     return temperature * torch.logsumexp(q_values / temperature, dim=1)
 
 
 def chosen_values(q_values: Tensor, actions: Tensor) -> Tensor:
-    """Return Q(s, a) of Discrete actions, ``(batch, n_actions) -> (batch,)``."""
+    """Return Q(s, a) for Discrete actions, ``(batch, n_actions) -> (batch,)``."""
     return q_values.gather(1, actions.reshape(-1, 1).long()).squeeze(1)
 
 
 def smallest(q_values: tuple[Tensor, ...]) -> Tensor:
-    """min_i Q_i(s, a) of several critics, each ``(batch, 1)`` -> ``(batch,)``."""
+    """Return min_i Q_i(s, a) of several critics, each ``(batch, 1)`` -> ``(batch,)``."""
     return torch.cat(q_values, dim=1).min(dim=1).values

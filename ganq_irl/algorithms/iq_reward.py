@@ -21,25 +21,26 @@ from ganq_irl.rewards.functions import batched, is_tensor
 from ganq_irl.storage import load_folder, save_folder
 from ganq_irl.types import Batch, Observations
 
-_ROWS = 4096  # priced at once
-_N_ACTIONS = 32  # of the actor's, for V(s')
+_ROWS = 4096  # number of transitions per forward pass
+_N_ACTIONS = 32  # number of the actor's actions to estimate V(s')
 
 
 class SoftQReward:
     """r(s, a, s', d) = Q(s, a) - γ (1 - d) V(s'), equation 11 of Garg et al. (2021).
 
-    It is used, saved and loaded like a ``RewardModel``. It reads the value networks of an SB3 policy, which is stored with
-    it, where a ``RewardModel`` reads the score of a discriminator.
+    It has the interface of a ``RewardModel``, but computes rewards from the value networks of an SB3 policy, which is stored
+    with it, instead of a discriminator.
 
-    Over discrete actions V(s') = τ log Σ exp(Q(s', a)/τ). Over continuous ones it is the mean of
-    min_i Q_i(s', a) - τ log π(a|s') over actions of the actor at fixed noise, the same for every row, so that a row's reward
-    is its own.
+    For discrete actions, V(s') = τ log Σ exp(Q(s', a)/τ). For continuous actions, it is the mean of
+    min_i Q_i(s', a) - τ log π(a|s') over actions of the actor with fixed noise. The noise is the same for every row, so that
+    the reward of a row does not depend on the others.
 
     Args:
-        policy: of a DQN or a SAC, with the statistics of its observations; copied, so that training on changes nothing.
-        gamma: discount.
-        temperature: τ, above 0; for SAC its entropy coefficient, from 0.
-        provenance: JSON that says where the reward comes from.
+        policy: policy of a DQN or SAC, with its observation statistics; it is copied, so that further training changes
+            nothing.
+        gamma: discount factor.
+        temperature: τ, above 0; for SAC its entropy coefficient, at least 0.
+        provenance: JSON that tells where the reward comes from.
     """
 
     def __init__(
@@ -56,31 +57,31 @@ class SoftQReward:
 
     @property
     def observation_space(self) -> spaces.Space:
-        """Space of the observations, channels first for images."""
+        """Observation space; images are channels-first."""
         return self.stored.observation_space
 
     @property
     def action_space(self) -> spaces.Space:
-        """Space of the actions."""
+        """Action space."""
         return self.stored.policy.action_space
 
     @torch.no_grad()
     def price(self, batch: Batch) -> Tensor:
-        """Reward of each transition of a batch, ``(batch,)`` float32."""
+        """Return the reward of each transition of a batch, ``(batch,)`` float32."""
         return torch.cat([self._price(rows).to(batch.device) for rows in batch.minibatches(_ROWS)])
 
     def reward(self, observations: Any, actions: Any, next_observations: Any, dones: Any = None) -> Any:
-        """Reward of each transition, ``(batch,)`` float32: an array for arrays, a tensor for tensors.
+        """Return the reward of each transition, ``(batch,)`` float32: an array for arrays, a tensor for tensors.
 
         Args:
-            observations: raw, ``(batch, *shape)``, or a dict of them. A single transition, without the batch axis, gives a
-                single number.
-            actions: as the environment takes them, ``(batch, *shape)``.
+            observations: raw observations ``(batch, *shape)``, or a dict of them. A single transition, without the batch
+                axis, gives a single number.
+            actions: actions in the environment's units, ``(batch, *shape)``.
             next_observations: like ``observations``.
-            dones: ``(batch,)``, 1 only for true termination; 0 by default.
+            dones: ``(batch,)``, 1 only for terminations, not time limits; 0 by default.
 
         Raises:
-            IncompatibleSpaces: the values do not fit each other.
+            IncompatibleSpaces: the values do not fit together.
         """
         rows = batched(self.observation_space, observations, actions, next_observations, dones)
         rewards = self.price(Batch(rows.observations, rows.actions, rows.next_observations, rows.dones.float()))
@@ -108,28 +109,28 @@ class SoftQReward:
         return torch.stack(values).mean(dim=0)
 
     def _value_at(self, policy: Any, observations: Any, normal: Normal, noise: Tensor) -> Tensor:
-        before = normal.mean + normal.stddev * noise  # what tanh squashes
-        # log(1 - tanh²), without the loss of digits near 1
+        before = normal.mean + normal.stddev * noise  # the input of tanh
+        # log(1 - tanh²), accurate near 1
         jacobian = 2 * (np.log(2) - before - softplus(-2 * before))
         log_probs = (normal.log_prob(before) - jacobian).sum(dim=1)
         return smallest(policy.critic(observations, torch.tanh(before))) - self.temperature * log_probs
 
     def _prepared(self, observations: Observations) -> Observations:
-        """As the policy takes them: normalized, on its device."""
+        """Convert observations to the policy's input: normalized, on its device."""
         if self.stored.normalizer is None:
             return _map(lambda tensor: tensor.float() if tensor.dtype == torch.float64 else tensor, observations)
         arrays: Any = self.stored.normalizer(_map(lambda tensor: tensor.cpu().numpy(), observations))
         return _map(lambda array: torch.as_tensor(array, device=self.stored.policy.device), arrays)
 
     def save(self, folder: str | Path) -> None:
-        """Write ``config.json`` and ``tensors.safetensors``, atomically: a stored policy, and what makes it a reward."""
+        """Write ``config.json`` and ``tensors.safetensors`` atomically: a stored policy, and the settings of the reward."""
         config, tensors = describe_policy(self.stored)
         reward = {"gamma": self.gamma, "temperature": self.temperature, "provenance": self.provenance}
         save_folder(Path(folder), {**config, "soft_q_reward": reward}, tensors)
 
     @classmethod
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> SoftQReward:
-        """Read what ``save`` wrote; nothing is unpickled.
+        """Load a reward written by ``save``, without unpickling.
 
         Raises:
             StorageError: a file is missing, altered, of a newer schema, or does not describe such a reward.
@@ -142,11 +143,11 @@ class SoftQReward:
                 "provenance": dict() as made,
             }:
                 return cls(policy, gamma, temperature, made)
-        raise StorageError(f"{folder} holds a policy, not the reward of one; give a folder that SoftQReward.save wrote")
+        raise StorageError(f"{folder} holds a policy, not its reward; give a folder written by SoftQReward.save")
 
 
 def _noise(n_dimensions: int) -> Tensor:
-    """Standard normal noise for the actor, ``(n, n_dimensions)``: low-discrepancy points through the normal quantiles."""
+    """Return standard normal noise for the actor, ``(n, n_dimensions)``: normal quantiles of low-discrepancy points."""
     points = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=0).draw(_N_ACTIONS)
     return Normal(0.0, 1.0).icdf(points.clamp(1e-4, 1 - 1e-4))
 

@@ -1,4 +1,4 @@
-"""Gradient steps of IQ-Learn on Stable-Baselines3's networks: soft Q-learning on DQN's, soft actor-critic on SAC's."""
+"""Gradient steps of IQ-Learn on Stable-Baselines3's networks: soft Q-learning for DQN, soft actor-critic for SAC."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Metrics = dict[str, Tensor]
 
 
 class IQUpdate(ABC):
-    """Base class for what replaces the ``train`` of an SB3 algorithm.
+    """Base class for replacements of an SB3 algorithm's ``train``.
 
     Args:
-        model: SB3's, whose networks, optimizers, schedules and replay are used.
+        model: the SB3 algorithm, whose networks, optimizers, schedules and replay are used.
         expert: the demonstrations.
-        objective: of the critic.
-        use_target: whether V(s') is the target network's, without gradient; else the critic's own, with it.
+        objective: objective of the critic.
+        use_target: whether V(s') comes from the target network, without gradient, or from the critic, with gradient.
     """
 
     def __init__(self, model: Any, expert: ExpertReplay, objective: IQObjective, use_target: bool) -> None:
@@ -50,7 +50,7 @@ class IQUpdate(ABC):
 
     @abstractmethod
     def _update_learning_rates(self) -> None:
-        """Update the learning rates, as SB3's ``train`` does first."""
+        """Update the learning rates, like SB3's ``train`` at its start."""
 
     @abstractmethod
     def _step(self, data: Any, n_expert: int, step: int) -> Metrics:
@@ -60,7 +60,7 @@ class IQUpdate(ABC):
         return self.model.gamma * (1 - data.dones.reshape(-1)) * next_values
 
     def _require_finite(self, metrics: Metrics) -> None:
-        """Raise if a metric is not finite, before SB3 fails with an unclear message."""
+        """Raise if a metric is not finite, since SB3 would fail later with an unclear message."""
         values = {key: float(value) for key, value in metrics.items()}
         if not np.isfinite(list(values.values())).all():
             raise TrainingDiverged(
@@ -81,15 +81,15 @@ class IQUpdate(ABC):
 class SoftQUpdate(IQUpdate):
     """Discrete actions (section 4.3): V(s) = τ log Σ exp(Q/τ), and the policy softmax(Q/τ).
 
-    Target network, gradient clipping, replay and pace are DQN's.
+    Target network, gradient clipping, replay and update frequency are DQN's.
 
     Args:
         temperature: τ.
-        rng: of the policy's actions, on the model's device.
-        model: SB3's DQN.
+        rng: random generator of the policy's actions, on the model's device.
+        model: an SB3 DQN.
         expert: the demonstrations.
-        objective: of the Q-network.
-        use_target: as in ``IQUpdate``.
+        objective: objective of the Q-network.
+        use_target: see ``IQUpdate``.
     """
 
     model: DQN
@@ -121,7 +121,7 @@ class SoftQUpdate(IQUpdate):
 
     @torch.no_grad()
     def sample_actions(self, observation: Any) -> np.ndarray:
-        """Sample from the policy softmax(Q/τ), for one observation or a batch, as SB3's ``predict`` takes them."""
+        """Sample from the policy softmax(Q/τ), for one observation or a batch, in the format of SB3's ``predict``."""
         policy = self.model.policy
         policy.set_training_mode(False)
         observations, is_batch = policy.obs_to_tensor(observation)
@@ -131,17 +131,17 @@ class SoftQUpdate(IQUpdate):
 
 
 class SoftActorCriticUpdate(IQUpdate):
-    """Continuous actions (section 4.4): V(s) = min_i Q_i(s, a) - τ log π(a|s) at an action of the actor's.
+    """Continuous actions (section 4.4): V(s) = min_i Q_i(s, a) - τ log π(a|s) for an action sampled from the actor.
 
-    Each critic minimizes the objective with the V of all, and the actor takes SAC's own step on both halves of the batch.
-    Entropy coefficient τ, target networks, replay and pace are SAC's.
+    Each critic minimizes the objective with the V of all critics, and the actor takes SAC's step on both halves of the
+    batch. Entropy coefficient τ, target networks, replay and update frequency are SAC's.
 
     Args:
-        actor_learning_rate: the actor's, where it is not the generator's.
-        model: SB3's SAC.
+        actor_learning_rate: learning rate of the actor, or None for the generator's.
+        model: an SB3 SAC.
         expert: the demonstrations.
-        objective: of each critic.
-        use_target: as in ``IQUpdate``.
+        objective: objective of each critic.
+        use_target: see ``IQUpdate``.
     """
 
     model: SAC
@@ -164,7 +164,7 @@ class SoftActorCriticUpdate(IQUpdate):
         model = self.model
         if model.use_sde:
             model.actor.reset_noise()
-        actions, log_probs = model.actor.action_log_prob(data.observations)  # with a gradient, for the actor
+        actions, log_probs = model.actor.action_log_prob(data.observations)  # with gradient, for the actor
         coefficient, of_coefficient = self._step_entropy(log_probs)
         values = self._values(model.critic, data.observations, actions.detach(), coefficient * log_probs.detach())
         continuations = self._continuations(data, self._next_values(data.next_observations, coefficient))
@@ -180,7 +180,7 @@ class SoftActorCriticUpdate(IQUpdate):
         return {**of_critic, "actor_loss": actor_loss.detach(), "entropy": -log_probs.detach().mean(), **of_coefficient}
 
     def _step_entropy(self, log_probs: Tensor) -> tuple[Tensor, Metrics]:
-        """Take SAC's step of the entropy coefficient, if it is learned, and return the coefficient from before it."""
+        """Take SAC's step of the entropy coefficient, if it is tuned, and return the coefficient before the step."""
         model = self.model
         if model.ent_coef_optimizer is None:
             return model.ent_coef_tensor, {}

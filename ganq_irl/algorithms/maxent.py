@@ -1,9 +1,9 @@
-"""Exact maximum causal entropy IRL for tabular environments, a reference for sampled methods.
+"""Exact maximum causal entropy IRL for tabular environments, as a reference for sampling-based methods.
 
-imitation's ``MCEIRL`` solves the same problem, but not exactly once rewards are discounted: release 1.0.1 then sets the
-discounted visits of an *undiscounted* policy against the demonstrations', and counts one state after the last action that a
-reward can still influence. So its soft backup serves as a check in the tests, and the problem is solved here, over an
-infinite horizon, as the discounted agents of this toolkit see it.
+imitation's ``MCEIRL`` solves the same problem, but is not exact with discounting: release 1.0.1 compares the discounted
+visits of an *undiscounted* policy with the demonstrations', and counts a state after the last action that no reward can
+influence. So the tests only use its soft backup as a check, and the problem is solved here with an infinite horizon, as the
+discounted agents of this toolkit see it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from ganq_irl.environments.value_iteration import check_discount
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
 from ganq_irl.rewards.functions import FunctionReward, tabular_reward
 
-_TOLERANCE = 1e-10  # of values, absolute and relative
+_TOLERANCE = 1e-10  # absolute and relative tolerance of values
 
 
 def soft_policy(env: TabularEnv, rewards: np.ndarray, discount: float) -> np.ndarray:
     """Return the MaxEnt policy of rewards ``(S, A)``: π(a|s) = exp(Q(s,a) - V(s)), ``(S, A)`` (Ziebart, 2010, chapter 9).
 
-    Q = R + γ P V and V(s) = log Σ exp Q(s,a), iterated to the fixed point; the temperature is 1, as AIRL's is.
+    Q = R + γ P V and V(s) = log Σ exp Q(s,a) are iterated to the fixed point; the temperature is 1, as in AIRL.
     """
     check_discount(discount)
     return _soft_solution(env, rewards, discount)[1]
@@ -38,7 +38,7 @@ def occupancy(env: TabularEnv, policy: np.ndarray, discount: float) -> np.ndarra
 
 
 def demonstrated_occupancy(episodes: Iterable[np.ndarray], n_states: int, discount: float) -> np.ndarray:
-    """Return discounted visits, the mean over episodes of states, scaled to sum to 1/(1-γ), ``(S,)``."""
+    """Return the mean discounted visits over episodes of states, scaled to sum to 1/(1-γ), ``(S,)``."""
     visits = [np.bincount(states, discount ** np.arange(len(states)), n_states) for states in episodes]
     mean = np.mean(visits, axis=0)
     return mean / mean.sum() / (1 - discount)
@@ -47,22 +47,22 @@ def demonstrated_occupancy(episodes: Iterable[np.ndarray], n_states: int, discou
 def maxent_irl(
     env: TabularEnv, visits: np.ndarray, discount: float, *, l2: float = 0.0, max_iterations: int = 2000
 ) -> FunctionReward:
-    """Find the state rewards for which the MaxEnt policy visits states as the demonstrations do.
+    """Find state rewards whose MaxEnt policy has the same state visits as the demonstrations.
 
-    Minimizes V(s_0) - Σ_s visits(s) r(s), the negative log-likelihood of the demonstrations; it is convex, its gradient is
-    the difference of the two occupancies, and nothing is sampled. The reward is unique up to a constant; its mean is 0.
+    It minimizes V(s_0) - Σ_s visits(s) r(s), the negative log-likelihood of the demonstrations. This is convex, its gradient
+    is the difference of the two occupancies, and nothing is sampled. The reward is unique up to a constant; its mean is 0.
 
     Args:
-        env: without terminal states; its own rewards are not used.
-        visits: of the demonstrations, discounted, ``(S,)``: ``occupancy`` or ``demonstrated_occupancy``.
+        env: an environment without terminal states; its own rewards are not used.
+        visits: discounted visits of the demonstrations, ``(S,)``, from ``occupancy`` or ``demonstrated_occupancy``.
         discount: γ in [0, 1).
-        l2: weight of Σ r²/2, which keeps the reward finite where demonstrations never visit a state.
-        max_iterations: of L-BFGS.
+        l2: weight of Σ r²/2, which keeps rewards of unvisited states finite.
+        max_iterations: maximum number of L-BFGS iterations.
 
     Raises:
-        ConfigurationError: the environment has terminal states, γ is out of its range, or a state is never visited and
-            ``l2`` is 0, so that no reward is low enough for it.
-        TrainingDiverged: the minimum was not reached.
+        ConfigurationError: the environment has terminal states, γ is out of range, or ``l2`` is 0 and a state is never
+            visited, so that its optimal reward is minus infinity.
+        TrainingDiverged: the optimizer did not converge.
     """
     check_discount(discount)
     _check(env, visits, l2)
@@ -76,7 +76,7 @@ def maxent_irl(
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": max_iterations, "gtol": 1e-8, "ftol": 0})
     gap = float(np.abs(loss(found.x)[1]).max())
     if not gap < 1e-4:
-        raise TrainingDiverged(f"MaxEnt IRL ended {gap:.2g} from the demonstrations' visits; raise max_iterations, or l2")
+        raise TrainingDiverged(f"MaxEnt IRL stopped {gap:.2g} from the demonstrations' visits; raise max_iterations or l2")
     return tabular_reward(found.x - found.x.mean(), n_actions=env.R.shape[1])
 
 
@@ -94,11 +94,11 @@ def _check(env: TabularEnv, visits: np.ndarray, l2: float) -> None:
     if env.terminal.any() or np.shape(visits) != env.terminal.shape:
         raise ConfigurationError(
             f"MaxEnt IRL: given {env.terminal.sum()} terminal states, and visits of shape {np.shape(visits)} for "
-            f"{len(env.terminal)} states; expected no terminal state (let the end be a state to stay in) and one number each"
+            f"{len(env.terminal)} states; expected no terminal states (use a state that is never left) and one number each"
         )
     unvisited = np.flatnonzero(np.asarray(visits) <= 0).tolist()
     if l2 == 0 and unvisited:
         raise ConfigurationError(
-            f"the demonstrations never visit the states {unvisited}: no reward is low enough for them; give more "
-            "demonstrations, or l2 such as 1e-3"
+            f"the demonstrations never visit the states {unvisited}, whose optimal reward is minus infinity; use more "
+            "demonstrations, or l2, such as 1e-3"
         )

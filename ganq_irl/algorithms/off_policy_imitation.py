@@ -1,4 +1,4 @@
-"""Base class for imitation without an adversary, by an off-policy generator that replays demonstrations."""
+"""Base class for non-adversarial imitation with an off-policy generator that replays demonstrations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ganq_irl_demos import OPTIONAL_FIELDS
 
 
 class OffPolicyImitation(GeneratorImitation):
-    """Base class for imitation by an off-policy generator that replays the demonstrations.
+    """Base class for imitation with an off-policy generator that replays demonstrations.
 
     Args:
         generator: an SB3 off-policy algorithm with its environment.
@@ -24,7 +24,7 @@ class OffPolicyImitation(GeneratorImitation):
         **settings: the fields of the algorithm's settings class.
 
     Attributes:
-        expert_reward: reward with which the demonstrated transitions are stored.
+        expert_reward: reward that is stored with demonstrated transitions.
     """
 
     generator: OffPolicyAlgorithm

@@ -1,4 +1,4 @@
-"""Random draws that a run owns."""
+"""Random sampling with explicit random states."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 
 
 class EpochSampler:
-    """Row indices in shuffled epochs, so that every row is drawn equally often and none twice in a batch that fits.
+    """Row indices in shuffled epochs: all rows are drawn equally often, and batches have no duplicates if rows suffice.
 
-    A batch larger than the data repeats rows, each as often as any other give or take one.
+    If a batch is larger than the data, each row is repeated equally often, give or take one.
     """
 
     def __init__(self, n_rows: int, rng: torch.Generator) -> None:
@@ -19,16 +19,16 @@ class EpochSampler:
         self._left = torch.empty(0, dtype=torch.long, device=rng.device)
 
     def draw(self, batch_size: int) -> torch.Tensor:
-        """``(batch_size,)`` indices."""
+        """Return ``(batch_size,)`` indices."""
         while len(self._left) < batch_size:
             epoch = torch.randperm(self.n_rows, generator=self.rng, device=self.rng.device)
-            # An epoch's remainder is dropped where a whole batch fits into one epoch: no row twice in a batch.
+            # If a batch fits into an epoch, the epoch's remainder is dropped, so that no batch has duplicates.
             self._left = epoch if self.n_rows >= batch_size else torch.cat([self._left, epoch])
         drawn, self._left = self._left[:batch_size], self._left[batch_size:]
         return drawn
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return the rest of the current epoch. The owner of the random state saves it."""
+        """Return the rest of the current epoch. The owner of the random generator saves its state."""
         return {"left": self._left}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
@@ -38,7 +38,7 @@ class EpochSampler:
 
 @contextlib.contextmanager
 def seeded_torch(seed: int) -> Iterator[None]:
-    """Run a block that uses torch's global generators, seeded by ``seed``, and leave them as they were."""
+    """Run a block with torch's global random generators seeded by ``seed``, and restore them afterwards."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)

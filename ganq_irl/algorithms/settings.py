@@ -1,4 +1,4 @@
-"""Settings of the imitation algorithms: one frozen dataclass each, checked when it is made."""
+"""Settings of the imitation algorithms: frozen dataclasses that check their values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ganq_irl.generators.options import checked_keywords, is_schedule, meanings_
 from ganq_irl.generators.schedules import parse_schedule
 
 Schedule = float | Callable[[float], float]
-"""A number, or a function of the progress remaining, which falls from 1 to 0 over a run."""
+"""A number, or a function of the remaining progress, which falls from 1 to 0 over a run."""
 
 Keywords = ParamSpec("Keywords")
 GivenSettings = TypeVar("GivenSettings", bound="Settings")
@@ -29,13 +29,13 @@ class Settings:
     """Base class for the settings of an imitation algorithm.
 
     Every value is checked against its type hint and its range. Lists become tuples, and a table such as
-    ``{"initial": 1e-3, "final": 0.0}`` becomes the schedule that it describes.
+    ``{"initial": 1e-3, "final": 0.0}`` becomes a schedule.
 
     Attributes:
         seed: seed of the algorithm's own random draws; the generator has a seed of its own.
 
     Raises:
-        ConfigurationError: a value has the wrong type, or lies outside of its range.
+        ConfigurationError: a value has the wrong type or is out of range.
     """
 
     seed: int = 0
@@ -55,14 +55,14 @@ def takes(
     [Callable[[Any, BaseAlgorithm, Any, GivenSettings], None]],
     Callable[Concatenate[Any, BaseAlgorithm, Any, Keywords], None],
 ]:
-    """Decorate a constructor that takes settings, so that it takes the fields of the settings class as keywords.
+    """Decorate a constructor that takes settings, so that the fields of the settings class become its keywords.
 
-    Type checkers, editors and ``help`` then show these keywords.
+    Type checkers, editors and ``help`` show these keywords.
     """
 
     def decorate(constructor: Callable[[Any, BaseAlgorithm, Any, GivenSettings], None]) -> Any:
         @functools.wraps(constructor)
-        def __init__(  # noqa: N807  # it becomes one
+        def __init__(  # noqa: N807  # replaces the constructor
             self: Any, generator: BaseAlgorithm, demonstrations: Any, **keywords: Any
         ) -> None:
             constructor(self, generator, demonstrations, type(self).settings_from(keywords))
@@ -73,12 +73,12 @@ def takes(
 
 
 def _documented(constructor: Any, settings: Any) -> Any:
-    """Give a constructor the signature and the documentation of its settings, as ``help`` shows them."""
+    """Give a constructor the signature and documentation of its settings, for ``help``."""
     own = list(inspect.signature(constructor).parameters.values())[:3]
     constructor.__signature__ = inspect.Signature([*own, *inspect.signature(settings).parameters.values()])
     meanings = meanings_of(settings)
     lines = [f"    {name}: {meanings.get(name, '')}." for name in type_hints_of(settings)]
-    constructor.__doc__ = "\n".join(["Make the algorithm, with these settings.", "", "Args:", *lines])
+    constructor.__doc__ = "\n".join(["Create the algorithm with these settings.", "", "Args:", *lines])
     return constructor
 
 
@@ -89,7 +89,7 @@ def _frozen(value: Any, name: str, hint: Any) -> Any:
 
 
 def updates_due(n_updates: float, n_rounds: int) -> int:
-    """Updates in the round that comes after ``n_rounds`` others, so that there are ``n_updates`` a round on average.
+    """Return the number of updates in round ``n_rounds`` (from 0), for an average of ``n_updates`` per round.
 
     >>> [updates_due(0.5, n_rounds) for n_rounds in range(4)]
     [0, 1, 0, 1]
@@ -98,15 +98,15 @@ def updates_due(n_updates: float, n_rounds: int) -> int:
 
 
 def rate_at(schedule: Schedule, progress_remaining: float) -> float:
-    """The learning rate when ``progress_remaining`` of the run is left."""
+    """Return the learning rate at the given remaining progress."""
     return schedule(progress_remaining) if callable(schedule) else schedule
 
 
 def as_callbacks(callback: MaybeCallback) -> list[BaseCallback]:
-    """Whatever SB3's ``learn`` takes as a callback, as a list.
+    """Convert any callback argument of SB3's ``learn`` to a list.
 
     Raises:
-        ConfigurationError: given anything else.
+        ConfigurationError: an invalid callback.
     """
     if callback is None:
         return []

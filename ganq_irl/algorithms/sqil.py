@@ -1,4 +1,4 @@
-"""Soft Q imitation learning: constant rewards, half of each batch demonstrated."""
+"""Soft Q imitation learning: constant rewards, and half of each batch demonstrated."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ class SQILSettings(Settings):
     """Settings of SQIL.
 
     Attributes:
-        seed: seed of the draws from the demonstrations; the generator has a seed of its own.
+        seed: seed for sampling demonstrations; the generator has a seed of its own.
     """
 
 
 class SQIL(OffPolicyImitation):
     """Soft Q imitation learning (Reddy, Dragan & Levine, 2020, algorithm 1).
 
-    The generator learns from batches of which one half is demonstrated, with the reward 1, and the other its own, with the
-    reward 0: an incentive to return to demonstrated states. No reward is learned. Nothing else changes, so that any
-    off-policy algorithm can be used; the paper's is soft, as SAC is and DQN is not.
+    Half of each of the generator's batches is demonstrated, with reward 1. The other half is its own, with reward 0. This is
+    an incentive to return to demonstrated states. No reward is learned. Nothing else changes, so any off-policy algorithm
+    can be used. The paper's algorithm is soft, like SAC but unlike DQN.
 
-    A reward that is never negative pays for long episodes: where they can end early, that alone may explain a score.
+    Since the reward is never negative, it favors long episodes. In tasks with early termination, this alone may explain a
+    score.
 
-    imitation has an SQIL, whose buffer is not used here: with Stable-Baselines3 2.7 and later it fails at its first batch
-    (samples gained a field that may be None); on any version it keeps demonstrated actions unscaled beside the generator's
-    scaled ones, stores time limits as terminations, and takes neither Dict observations nor n-step returns.
+    imitation's SQIL is not used here. With Stable-Baselines3 2.7 and later, its buffer fails at the first batch (samples
+    gained a field that may be None). With any version, it mixes unscaled demonstrated actions with the generator's scaled
+    ones, stores time limits as terminations, and supports neither Dict observations nor n-step returns.
 
     Args:
         generator: SB3's SAC, TD3, DDPG or DQN, QR-DQN, GANQ or ContinuousGANQ, with its environment.
@@ -47,7 +48,7 @@ class SQIL(OffPolicyImitation):
         **settings: the fields of ``SQILSettings``.
 
     Raises:
-        GanqIrlError: generator, environment and demonstrations that cannot work together.
+        GanqIrlError: generator, environment and demonstrations do not work together.
     """
 
     name = "sqil"
@@ -66,7 +67,7 @@ class SQIL(OffPolicyImitation):
 
 
 class _Unrewarded(MixedReplay):
-    """Mixed replay whose own half has the reward 0, whatever is stored."""
+    """Mixed replay whose own half has reward 0, whatever is stored."""
 
     def _own(self, batch_size: int, env: Any) -> Any:
         own = super()._own(batch_size, env)

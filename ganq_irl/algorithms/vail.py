@@ -1,4 +1,4 @@
-"""Adversarial imitation through an information bottleneck."""
+"""Adversarial imitation with an information bottleneck."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class VAILSettings(GAILSettings):
     """Settings of VAIL.
 
     Attributes:
-        capacity: I_c, the nats of information on a row that the code may hold on average.
-        beta_rate: step of β, the price of information, at each update of the discriminator.
-        code_size: dimensions of the code.
-        stabilizers: what is used beside the bottleneck, a list of names in ``STABILIZERS``, or of tables
+        capacity: I_c, the mean information of the code about a row, in nats.
+        beta_rate: step size of the multiplier β, updated with each discriminator update.
+        code_size: number of dimensions of the code.
+        stabilizers: stabilizers in addition to the bottleneck, a list of names in ``STABILIZERS``, or of tables
             ``{"name": ..., setting: value}``.
     """
 
@@ -34,10 +34,10 @@ class VAILSettings(GAILSettings):
 
 
 class VAIL(GAIL):
-    """GAIL whose discriminator sees its input through a variational information bottleneck (Peng et al., 2019).
+    """GAIL with a variational information bottleneck at the discriminator's input (Peng et al., 2019).
 
-    A discriminator that knows little of each row cannot become certain, and so it still tells better policies from worse
-    ones. The reward is read from the mean code, so that it is not random.
+    A discriminator with little information about each row cannot saturate, so that it still distinguishes better from worse
+    policies. The reward uses the mean code, so that it is deterministic.
 
     Args:
         generator: any SB3 algorithm with its environment.
@@ -45,7 +45,7 @@ class VAIL(GAIL):
         **settings: the fields of ``VAILSettings``.
 
     Raises:
-        GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
+        GanqIrlError: generator, environment, demonstrations or settings do not work together.
     """
 
     name = "vail"

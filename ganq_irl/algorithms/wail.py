@@ -18,8 +18,8 @@ class WAILSettings(GAILSettings):
     """Settings of WAIL.
 
     Attributes:
-        reward: what the generator is paid. A Wasserstein critic has no log-ratio, which all forms but ``score`` read.
-        stabilizers: what bounds the critic's slope, by default the gradient penalty of Gulrajani et al. (2017).
+        reward: the generator's reward, only ``score``: a Wasserstein critic has no log-ratio, which the other forms need.
+        stabilizers: constraints on the critic's slope, by default the gradient penalty of Gulrajani et al. (2017).
     """
 
     reward: str = "score"
@@ -30,8 +30,8 @@ class WAILSettings(GAILSettings):
 class WAIL(GAIL):
     """GAIL with a Wasserstein critic, whose score is the reward (Xiao et al., 2019).
 
-    The critic's score is defined up to a constant. Where episodes can end early, that constant alone pays or charges for
-    every step, and may explain a return by itself. Use WAIL where all episodes have the same length.
+    The critic's score is defined up to a constant. If episodes can end early, this constant alone rewards or penalizes every
+    step, and may explain a return by itself. Use WAIL if all episodes have the same length.
 
     Args:
         generator: any SB3 algorithm with its environment.
@@ -39,7 +39,7 @@ class WAIL(GAIL):
         **settings: the fields of ``WAILSettings``.
 
     Raises:
-        GanqIrlError: generator, environment, demonstrations or settings that cannot work together.
+        GanqIrlError: generator, environment, demonstrations or settings do not work together.
     """
 
     name = "wail"

@@ -53,7 +53,7 @@ def test_gaifo_sees_states_and_what_follows_them():
     for change, same in (({"actions": rows.actions + 1}, True), ({"next_observations": rows.observations}, False)):
         fields = {"observations": rows.observations, "actions": rows.actions, "next_observations": rows.next_observations}
         assert torch.equal(run.price(Batch(**{**fields, **change}, dones=rows.dones)), run.price(rows)) == same
-    with pytest.raises(ConfigurationError, match="leave out 'actions', or use GAIL"):
+    with pytest.raises(ConfigurationError, match="remove 'actions', or use GAIL"):
         imitator("gaifo", generator("ppo"), inputs=("observations", "actions"))
 
 

@@ -273,7 +273,7 @@ def test_a_schedule_shortens_the_windows_of_replay():
 
 @pytest.mark.parametrize("options", [{"n_steps": LinearSchedule(1, 1)}, {"replay_buffer_class": ReplayBuffer}])
 def test_a_schedule_of_windows_needs_replay_that_has_them(options):
-    with pytest.raises(ConfigurationError, match="begin the schedule above 1"):
+    with pytest.raises(ConfigurationError, match="start the schedule above 1"):
         small(**{"n_steps": LinearSchedule(5, 1), **options})
 
 

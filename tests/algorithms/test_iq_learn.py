@@ -272,7 +272,7 @@ def test_a_reward_is_a_copy_that_is_stored_without_pickling(tmp_path):
 
 def test_a_policy_is_no_reward(tmp_path):
     save_policy(generator("dqn"), tmp_path / "policy")
-    with pytest.raises(StorageError, match="not the reward of one"):
+    with pytest.raises(StorageError, match="not its reward"):
         SoftQReward.load(tmp_path / "policy")
 
 
@@ -328,7 +328,7 @@ def test_n_step_returns_are_refused():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("sac", {"temperature": 0.1}, "temperature: given 0.1, but SAC's is its ent_coef"),
+        ("sac", {"temperature": 0.1}, "temperature: given 0.1, but SAC's temperature is the ent_coef"),
         ("dqn", {"actor_learning_rate": 0.1}, "actor_learning_rate: given 0.1, but DQN has no actor"),
         ("dqn", {"temperature": 0}, "temperature: given 0; expected a number above 0"),
         ("dqn", {"loss": "softq"}, "loss: unknown 'softq'"),

@@ -41,7 +41,7 @@ def test_dac_learns_from_states_alone():
 def test_replayed_demonstrations_need_actions_and_the_refusal_says_what_to_do():
     options = {"inputs": ["observations", "next_observations"], "expert_share": 0.5, "batch_size": 8}
     with pytest.raises(
-        InvalidDemonstrations, match=r"expert_share=0.5 replays whole transitions; give expert_share=0 \(.*no actions"
+        InvalidDemonstrations, match=r"expert_share=0.5 replays complete transitions; use expert_share=0 \(.*no actions"
     ):
         DAC(generator("sac"), without("actions"), **options)
     with pytest.warns(UserWarning, match="expert_share=0.5 replays the demonstrated ones"):

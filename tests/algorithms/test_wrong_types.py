@@ -63,7 +63,7 @@ def test_inputs_are_a_list_of_names(algorithm, setting, value):
         ("sqil", "sac", "seed", "0"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:SAC learns its entropy coefficient")
+@pytest.mark.filterwarnings("ignore:SAC tunes its entropy coefficient")
 def test_single_settings_of_another_kind_are_answered(algorithm, name, setting, value):
     with pytest.raises(ConfigurationError, match=f"{setting}: given '{value}'"):
         ALGORITHMS[algorithm](generator(name), demonstrations_for(name), **{setting: value})

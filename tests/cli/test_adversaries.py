@@ -80,7 +80,7 @@ def test_settings_of_its_own_and_of_the_algorithm_behind(call):
         ("vail --demos pendulum --set adversary.capcity=1", "did you mean 'capacity'"),
         ("fairl --demos pendulum --set adversary.learning_rat=1", "did you mean 'learning_rate'"),
         ("gail --demos pendulum --set adversary.absorbing=true", "unknown setting 'adversary.absorbing' for gail"),
-        ("gaifo --demos pendulum --set adversary.inputs=['actions']", "leave out 'actions', or use GAIL"),
+        ("gaifo --demos pendulum --set adversary.inputs=['actions']", "remove 'actions', or use GAIL"),
         ("airl --demos pendulum --set adversary.entropy_weight=-1", "entropy_weight: given -1"),
         ("dac --env Pendulum-v1", "dac needs demonstrations"),
         ("vial --demos pendulum", "did you mean 'vail'"),

@@ -1,4 +1,4 @@
-"""GAN Q-learning: a model of returns, with the shared discriminator as its critic."""
+"""GAN Q-learning: a return model that is trained against a discriminator, the critic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A critic of return samples, with the unit that it sees them in: what GAN-Q adds to a value learner."""
+"""The critic of return samples and the scale of its inputs, which GAN-Q adds to a value learner."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ganq_irl.types import Batch
 
 
 class ReturnAdversary:
-    """A critic that tells samples of a Bellman target, the real ones, from those of a return model.
+    """A critic that distinguishes samples of a Bellman target (real) from samples of a return model (fake).
 
     Args:
-        learner: of the critic, on its device.
-        centers: whether it sees both as distances from the return model's mean in the residuals' unit,
-            u = (x - m(s, a)) / σ, or the returns as they are.
+        learner: learner of the critic, on its device.
+        centers: whether the critic sees distances from the return model's mean in units of the residuals,
+            u = (x - m(s, a)) / σ, or plain returns.
     """
 
     def __init__(self, learner: DiscriminatorLearner, centers: bool = True) -> None:
@@ -31,14 +31,14 @@ class ReturnAdversary:
     def step(
         self, batch: Batch, targets: Tensor, means: Tensor, samples: Tensor, *, measures: bool = True
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Take one critic step, then return the loss that the return model descends.
+        """Take a step of the critic, then return the loss for the return model.
 
         Args:
-            batch: transitions as the critic takes them, without returns.
+            batch: transitions as the critic's input, without returns.
             targets: samples of the Bellman target, ``(batch, n_samples)``.
-            means: the return model's, ``(batch, 1)``.
-            samples: the return model's, ``(batch, n_samples)``, attached.
-            measures: whether metrics are wanted that the step itself does not need.
+            means: means of the return model, ``(batch, 1)``.
+            samples: samples of the return model, ``(batch, n_samples)``, with gradient.
+            measures: whether to compute metrics that the step itself does not need.
 
         Returns:
             The learner's metrics before the step, and the return model's loss, a scalar.
@@ -58,45 +58,45 @@ class ReturnAdversary:
 
     @property
     def networks(self) -> nn.Module:
-        """The critic and the residuals' scale, as one module."""
+        """Return the critic and the residuals' scale as one module."""
         return nn.ModuleDict({"critic": self.learner.discriminator, "residuals": self.residuals})
 
     @property
     def optimization(self) -> CriticOptimization:
-        """All else that a critic's learning changes."""
+        """Return all other state of the critic's training."""
         return CriticOptimization(self.learner)
 
 
 class ReturnAdversaries(tuple[ReturnAdversary, ...]):
-    """One adversary for each of several return models, saved as one."""
+    """One adversary per return model, saved together."""
 
     @property
     def networks(self) -> nn.Module:
-        """All critics, each with its residuals' scale, as one module."""
+        """Return all critics with their residuals' scales as one module."""
         return nn.ModuleList(adversary.networks for adversary in self)
 
     @property
     def optimization(self) -> CriticOptimization:
-        """All else that the critics' learning changes."""
+        """Return all other state of the critics' training."""
         return CriticOptimization(*(adversary.learner for adversary in self))
 
 
 SAVED = ("networks", "optimization")
-"""Attributes of either that SB3's ``get_parameters`` lists: one holds tensors, the other is like an optimizer's state."""
+"""Attributes of both classes for SB3's ``get_parameters``: one holds tensors, the other is like an optimizer's state."""
 
 
 class CriticOptimization:
-    """Optimizers, stabilizers, random states and counters of critics, saved and loaded like an optimizer's state.
+    """Optimizers, stabilizers, random states and counters of critics, with the interface of an optimizer's state.
 
     Args:
-        learners: of the critics.
+        learners: learners of the critics.
     """
 
     def __init__(self, *learners: DiscriminatorLearner) -> None:
         self._learners = learners
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of each learner but for its network, by position."""
+        """Return the state of each learner except its network, by position."""
         states = [learner.state_dict() for learner in self._learners]
         return {
             str(index): {name: value for name, value in state.items() if name != "discriminator"}
@@ -104,7 +104,7 @@ class CriticOptimization:
         }
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Restore what ``state_dict`` gave; the networks stay as they are."""
+        """Restore the result of ``state_dict``; the networks are unchanged."""
         for index, learner in enumerate(self._learners):
             network = learner.discriminator.state_dict()
             learner.load_state_dict({**state[str(index)], "discriminator": network}, strict)
@@ -113,8 +113,8 @@ class CriticOptimization:
 def descend(
     loss: Tensor, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, max_grad_norm: float | None
 ) -> None:
-    """Take a step down the loss in the return model's parameters alone; the critic gets no gradient."""
-    # A features extractor that an actor's loss teaches has no part in this one.
+    """Take a gradient step on the loss for the return model's parameters only; the critic gets no gradient."""
+    # A features extractor that is trained by the actor's loss is not part of this one.
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
@@ -124,6 +124,6 @@ def descend(
 
 
 def return_model_metrics(loss: Tensor, means: Tensor, samples: Tensor) -> dict[str, Tensor]:
-    """Return what is logged of a return model: its loss, its mean value, and the deviation of samples from it."""
+    """Return metrics of a return model: its loss, its mean value, and the deviation of samples from it."""
     means, samples = means.detach(), samples.detach()
     return {"generator_loss": loss.detach(), "value": means.mean(), "spread": (samples - means).square().mean().sqrt()}

@@ -32,21 +32,21 @@ from ganq_irl.types import Observations
 
 
 class ContinuousGANQ(AdversarialValueLearner, TD3):
-    """GAN Q-learning for continuous actions: TD3 whose critics' regression is replaced by adversaries.
+    """GAN Q-learning for continuous actions: TD3 with adversaries instead of the critics' regression.
 
-    Two return models make samples of the return, G_i(z | s, a), the action an input. Each has a critic of its own, the
-    discriminator that GAIL and AIRL use, which tells them from samples of the Bellman target,
-    Σ γ^k r_k + γ^n G_j(z | s', a'): a' is the target actor's smoothed action and j, row by row, the target twin of the
-    smaller mean. The return models climb their critics' scores and the actor the first one's mean: no temporal difference is
-    minimized.
+    Two return models take the action as input and generate samples of the return, G_i(z | s, a). Each has its own critic, a
+    discriminator like that of GAIL and AIRL, which distinguishes them from samples of the Bellman target,
+    Σ γ^k r_k + γ^n G_j(z | s', a'). Here a' is the target actor's smoothed action and j, row by row, the target twin with
+    the smaller mean. The return models maximize their critics' scores, and the actor maximizes the first one's mean. No
+    temporal difference is minimized.
 
     Actor, targets, smoothing, delay, replay, callbacks, saving and loading are those of SB3's TD3 (Fujimoto, van Hoof and
-    Meger, 2018, algorithm 1). Critics see actions as replay keeps them, scaled to [-1, 1].
+    Meger, 2018, algorithm 1). Critics see actions scaled to [-1, 1], as in replay.
 
     Args:
         policy: "MlpPolicy", "CnnPolicy", "MultiInputPolicy", or a class.
         env: as in SB3.
-        learning_rate: the return models' and the actor's, a number or a schedule.
+        learning_rate: learning rate of return models and actor, a number or a schedule.
         buffer_size: as in SB3.
         learning_starts: as in SB3.
         batch_size: as in SB3.
@@ -57,28 +57,28 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         action_noise: as in SB3.
         replay_buffer_class: as in SB3; by default one for ``n_steps``.
         replay_buffer_kwargs: as in SB3.
-        optimize_memory_usage: as in SB3, for ``n_steps=1`` alone.
-        n_steps: steps of reward in a Bellman target, or a schedule of them, rounded.
+        optimize_memory_usage: as in SB3, only for ``n_steps=1``.
+        n_steps: number of rewards in a Bellman target, or a schedule, rounded.
         policy_delay: as in SB3.
         target_policy_noise: as in SB3.
         target_noise_clip: as in SB3.
         stats_window_size: as in SB3.
         tensorboard_log: as in SB3.
-        policy_kwargs: of ``ContinuousGANQPolicy``.
+        policy_kwargs: keywords of ``ContinuousGANQPolicy``.
         verbose: as in SB3.
         seed: as in SB3.
         device: as in SB3.
-        critic_learning_rate: the critics', a number or a schedule.
-        n_samples: return samples of each transition in a batch.
+        critic_learning_rate: learning rate of the critics, a number or a schedule.
+        n_samples: return samples per transition of a batch.
         loss: name in ``LOSSES``.
         stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``; by default those of ``GANQ``.
-        critic_hidden_sizes: widths of the critics.
-        critic_n_basis: their units in x: twice as many are half as wide and tell finer shapes of a law apart.
-        td_weight: weight of a Huber loss on the means beside the adversarial one; above 0 it is a hybrid, no longer GAN-Q.
-        max_grad_norm: bound on the norm of the return models' gradient and of each critic's; None for no bound.
+        critic_hidden_sizes: widths of the critics' hidden layers.
+        critic_n_basis: number of the critics' units in x. Twice as many are half as wide, and resolve distributions better.
+        td_weight: weight of a Huber loss on the means, added to the adversarial loss; above 0, this is no longer pure GAN-Q.
+        max_grad_norm: bound of the gradient norm of the return models and of each critic; None for no bound.
 
     Raises:
-        ConfigurationError: a setting that cannot be used.
+        ConfigurationError: a setting is invalid.
         IncompatibleSpaces: the environment's actions are not continuous.
     """
 
@@ -178,9 +178,9 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
 
     def _create_aliases(self) -> None:
         super()._create_aliases()
-        # SB3's TD3 calls them critics; here critics are the adversaries.
+        # SB3's TD3 calls the return models critics; here, critics are the adversaries.
         self.return_models, self.return_models_target = self.critic, self.critic_target
-        # Walking the modules for these costs as much as a small forward.
+        # Collecting these from the modules is as slow as a small forward pass.
         self._model_parameters = list(self.return_models.parameters())
 
     @property
@@ -188,7 +188,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         return self.adversaries[0].learner.rng
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        """Take ``gradient_steps`` steps of critics and generators, and every ``policy_delay``-th time one of the actor."""
+        """Take ``gradient_steps`` steps of critics and return models, and one of the actor every ``policy_delay`` steps."""
         self.policy.set_training_mode(True)
         self._update_learning_rate([self.actor.optimizer, self.return_models.optimizer])
         self._update_n_steps()
@@ -204,7 +204,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         self._log(of_models | of_actor, of_critic)
 
     def _step_return_models(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
-        """Take a step of the critics, then of the return models; return metrics of these and of the first critic."""
+        """Take a step of the critics, then of the return models; return metrics of the latter and of the first critic."""
         batch, rewards, discounts = sampled
         noise = torch.randn(self.n_samples, generator=self._noise_generator, device=self.device)
         targets = rewards + discounts * self._next_samples(batch.next_observations, noise)
@@ -222,7 +222,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
 
     @torch.no_grad()
     def _next_samples(self, next_observations: Observations, noise: Tensor) -> Tensor:
-        """Samples of the return at the target actor's smoothed action, ``(batch, n_samples)``."""
+        """Return samples of the return of the target actor's smoothed action, ``(batch, n_samples)``."""
         actions = self.actor_target(next_observations)
         smoothing = torch.randn(actions.shape, generator=self._noise_generator, device=self.device)
         smoothing = (self.target_policy_noise * smoothing).clamp(-self.target_noise_clip, self.target_noise_clip)
@@ -230,7 +230,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         return samples_of_smallest_mean(*self.return_models_target.samples(next_observations, actions, noise))
 
     def _step_actor(self, observations: Any) -> Tensor:
-        """Take a step of the actor up the first return model's mean, and of all targets; return the loss before it."""
+        """Take a step of the actor towards a higher mean of the first return model, then of all targets; return its loss."""
         loss = -self.return_models.q1_forward(observations, self.actor(observations)).mean()
         self.actor.optimizer.zero_grad()
         loss.backward()
@@ -242,7 +242,7 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
         return loss.detach()
 
     def return_distribution(self, observation: np.ndarray | dict[str, np.ndarray], n: int = 32) -> np.ndarray:
-        """Samples of the return of the actor's action; see ``ContinuousGANQPolicy.return_distribution``."""
+        """Return samples of the return of the actor's action; see ``ContinuousGANQPolicy.return_distribution``."""
         return self.policy.return_distribution(observation, n)
 
     def _excluded_save_params(self) -> list[str]:

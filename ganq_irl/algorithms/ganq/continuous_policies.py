@@ -1,4 +1,4 @@
-"""Policies of GAN-Q for continuous actions: TD3's actor, and return models in the place of its critics."""
+"""Policies of GAN-Q for continuous actions: TD3's actor, with return models instead of critics."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ganq_irl.networks.twin_return_models import TwinReturnModels
 class ContinuousGANQPolicy(TD3Policy):
     """TD3's actor, twin return models, and the targets of both.
 
-    All arguments are those of SB3's ``TD3Policy`` but the last.
+    All arguments except ``return_model_optimizer_kwargs`` are those of SB3's ``TD3Policy``.
 
     Args:
         observation_space: as in SB3.
         action_space: as in SB3.
         lr_schedule: as in SB3.
         args: as in SB3.
-        return_model_optimizer_kwargs: of the return models' optimizer, as ``optimizer_kwargs`` are of the actor's.
-            Adam's first moment is off by default, as is usual between adversaries.
+        return_model_optimizer_kwargs: keywords of the return models' optimizer, like ``optimizer_kwargs`` of the actor's.
+            Adam's first moment is off by default, as is common in adversarial training.
         kwargs: as in SB3.
     """
 
@@ -60,7 +60,7 @@ class ContinuousGANQPolicy(TD3Policy):
         """Return samples of the actor's return from the first return model, at ``n`` even quantiles of the noise.
 
         Args:
-            observation: one, or a batch of them, as ``predict`` takes it.
+            observation: one observation or a batch, in the format of ``predict``.
             n: number of samples.
 
         Returns:
@@ -77,14 +77,14 @@ class ContinuousGANQPolicy(TD3Policy):
 
 
 class ContinuousCnnPolicy(ContinuousGANQPolicy):
-    """For images: SB3's NatureCNN before actor and return models."""
+    """Policy for images, with SB3's NatureCNN before actor and return models."""
 
     def __init__(self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = NatureCNN, **kwargs: Any) -> None:
         super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
 
 
 class ContinuousMultiInputPolicy(ContinuousGANQPolicy):
-    """For Dict observations: SB3's CombinedExtractor before actor and return models."""
+    """Policy for Dict observations, with SB3's CombinedExtractor before actor and return models."""
 
     def __init__(
         self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = CombinedExtractor, **kwargs: Any

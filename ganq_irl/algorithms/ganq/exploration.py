@@ -1,4 +1,4 @@
-"""Exploration that goes somewhere: random actions that last."""
+"""Exploration with random actions that are repeated for several steps."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ _LONGEST = 10_000
 
 
 def nothing_under_way(n_envs: int) -> np.ndarray:
-    """``(2, n_envs)`` int64: the random action of each environment and for how many steps it goes on; none yet."""
+    """Return ``(2, n_envs)`` int64: each environment's random action and its remaining steps, initially none."""
     return np.zeros((2, n_envs), dtype=np.int64)
 
 
 def ez_greedy(greedy: np.ndarray, under_way: np.ndarray, rate: float, exponent: float, space: spaces.Discrete) -> np.ndarray:
-    """εz-greedy actions (Dabney, Ostrovski & Barreto, 2021, algorithm 1), ``(n_envs,)``.
+    """Return εz-greedy actions (Dabney, Ostrovski & Barreto, 2021, algorithm 1), ``(n_envs,)``.
 
-    Where nothing random is under way, a random action begins with probability ε. It goes on for n steps, P(n) ∝ n^-μ: mostly
-    one, as in ε-greedy, and now and then so many that they lead where single random steps, which undo each other, never do.
+    Where no random action is in progress, one starts with probability ε. It is repeated for n steps, P(n) ∝ n^-μ: usually
+    once, as in ε-greedy, but sometimes long enough to reach places that independent random steps do not, since they cancel
+    out.
 
     Args:
-        greedy: what is done otherwise, ``(n_envs,)``.
-        under_way: what ``nothing_under_way`` made; brought up to date in place.
+        greedy: the greedy actions, ``(n_envs,)``.
+        under_way: result of ``nothing_under_way``, updated in place.
         rate: ε.
-        exponent: μ, above 1; the paper's is 2.
-        space: of the actions; its random generator draws.
+        exponent: μ, above 1; the paper uses 2.
+        space: the action space, whose random generator is used.
     """
     actions = greedy.copy()
     for env in range(len(actions)):
@@ -39,10 +40,10 @@ def ez_greedy(greedy: np.ndarray, under_way: np.ndarray, rate: float, exponent: 
 
 
 def check_exponent(exponent: float | None) -> None:
-    """Raise unless durations can be drawn by it.
+    """Raise unless the exponent gives a distribution of durations.
 
     Raises:
-        ConfigurationError: not above 1.
+        ConfigurationError: it is not above 1.
     """
     if exponent is not None and not 1 < exponent < np.inf:
         raise ConfigurationError(

@@ -32,29 +32,29 @@ from ganq_irl.networks.return_noise import NOISE
 from ganq_irl.types import Observations
 
 LEARNING_RATE, CRITIC_LEARNING_RATE = LinearSchedule(1e-3, 0.0), LinearSchedule(4e-3, 0.0)
-"""Defaults: the critic four times as fast as the return model, both falling to 0."""
+"""Defaults: the critic's rate is four times the return model's, and both fall to 0."""
 
 FAST_UPDATE = "ganq_irl.accelerated.ganq:FastUpdate"
 
 
 class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN knows no max_grad_norm of None
-    """GAN Q-learning for discrete actions (Doan, Mazoure & Lyle, 2018), in a form that converges.
+    """GAN Q-learning for discrete actions (Doan, Mazoure & Lyle, 2018), in a variant that converges.
 
-    A return model draws samples of the return, G(z | s, a). A critic, the discriminator that GAIL and AIRL use, tells them
-    from samples of the Bellman target, Σ γ^k r_k + γ^n G_target(z | s', a*), which are the real ones. The return model
-    ascends the critic's score and nothing else: no temporal difference is minimized.
+    A return model generates samples of the return, G(z | s, a). A critic, a discriminator like that of GAIL and AIRL,
+    distinguishes them (fake) from samples of the Bellman target, Σ γ^k r_k + γ^n G_target(z | s', a*) (real). The return
+    model only maximizes the critic's score. No temporal difference is minimized.
 
-    What makes it converge, beside the published algorithm, is described and measured in ``docs/benchmarks/gan_q.md``.
-    ``mode="paper"`` is the published algorithm, which does not.
+    ``docs/benchmarks/gan_q.md`` describes and measures what makes it converge, unlike the published algorithm, which is
+    ``mode="paper"``.
 
-    Everything else is SB3's DQN: exploration, target network, replay, callbacks, saving and loading, and the order of the
-    arguments; GAN-Q's own follow by keyword.
+    Everything else is SB3's DQN: exploration, target network, replay, callbacks, saving and loading, and the order of
+    arguments. GAN-Q's own arguments are keywords.
 
     Args:
         policy: "MlpPolicy", "CnnPolicy", "MultiInputPolicy", or a class.
         env: as in SB3.
-        learning_rate: the return model's, a number or a schedule.
-        buffer_size: as in SB3. A buffer that forgets early episodes forgets what failing looks like.
+        learning_rate: learning rate of the return model, a number or a schedule.
+        buffer_size: as in SB3. With a small buffer, early failures are forgotten.
         learning_starts: as in SB3.
         batch_size: as in SB3.
         tau: as in SB3's DQN.
@@ -63,40 +63,40 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         gradient_steps: as in SB3.
         replay_buffer_class: as in SB3; by default one for ``n_steps``.
         replay_buffer_kwargs: as in SB3.
-        optimize_memory_usage: as in SB3, for ``n_steps=1`` alone: n-step replay needs the observations at episodes' ends.
-        n_steps: steps of reward in a Bellman target, or a schedule of them, rounded and at least 1: many bring news of the
-            goal fast, few do not hold on to what earlier policies did in between (so Schwarzer et al., 2023, anneal the
-            update horizon). By default the mode's, or 1 with ``optimize_memory_usage``.
+        optimize_memory_usage: as in SB3, only for ``n_steps=1``: n-step replay needs the final observations of episodes.
+        n_steps: number of rewards in a Bellman target, or a schedule, rounded and at least 1. Many steps propagate rewards
+            quickly; few depend less on the actions of earlier policies (Schwarzer et al., 2023, anneal the number). By
+            default that of the mode, or 1 with ``optimize_memory_usage``.
         target_update_interval: as in SB3's DQN, in environment steps.
         exploration_fraction: as in SB3's DQN.
         exploration_initial_eps: as in SB3's DQN.
         exploration_final_eps: as in SB3's DQN.
-        max_grad_norm: bound on either gradient's norm; None for no bound.
+        max_grad_norm: bound of the gradient norm of return model and critic; None for no bound.
         stats_window_size: as in SB3.
         tensorboard_log: as in SB3.
-        policy_kwargs: of ``GANQPolicy``.
+        policy_kwargs: keywords of ``GANQPolicy``.
         verbose: as in SB3.
         seed: as in SB3.
         device: as in SB3.
-        critic_learning_rate: the critic's, a number or a schedule; four times the return model's by default.
-        n_samples: return samples of each transition in a batch.
-        noise: how their noise is drawn, a name in ``NOISE``: "normal", independent, or "stratified", one from each n-th of
-            the normal distribution, for laws that are to be met closely.
-        double_q: let the acting average choose the action of a target instead of the target network itself, the highest of
-            whose values is, on average, one whose error is positive: double Q-learning (van Hasselt, Guez & Silver, 2016,
-            equation 4). Values are then those of a policy that lags behind: better on LunarLander, worse on CartPole.
-        average_rate: of the exponential moving average of the return model that acts; 1 acts with the return model itself.
-        exploration_zeta: exponent μ of the durations of random actions, P(n) ∝ n^-μ: εz-greedy exploration (Dabney et al.,
-            2021) for a goal that single random steps do not find; 2 is theirs. None: SB3's ε-greedy.
+        critic_learning_rate: learning rate of the critic, a number or a schedule; by default four times the return model's.
+        n_samples: return samples per transition of a batch.
+        noise: how the samples' noise is drawn, a name in ``NOISE``: "normal" (independent), or "stratified" (one from each
+            n-th of the normal distribution), for accurate distributions.
+        double_q: choose target actions with the acting average instead of the target network, whose maximum is biased
+            upwards: double Q-learning (van Hasselt, Guez & Silver, 2016, equation 4). Values then belong to a policy that
+            lags behind, which is better on LunarLander and worse on CartPole.
+        average_rate: rate of the exponential moving average of the return model that acts; with 1, the return model acts.
+        exploration_zeta: exponent μ of the duration of random actions, P(n) ∝ n^-μ: εz-greedy exploration (Dabney et al.,
+            2021), for goals that independent random steps do not reach. The paper uses 2. None is SB3's ε-greedy.
         loss: name in ``LOSSES``.
         stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
-        critic_hidden_sizes: widths of the critic.
-        critic_n_basis: its units in x: twice as many are half as wide and tell finer shapes of a law apart.
-        td_weight: weight of a Huber loss on the mean beside the adversarial one; above 0 it is a hybrid, no longer GAN-Q.
-        mode: "default" or "paper", which sets what is left at None.
+        critic_hidden_sizes: widths of the critic's hidden layers.
+        critic_n_basis: number of the critic's units in x. Twice as many are half as wide, and resolve distributions better.
+        td_weight: weight of a Huber loss on the mean, added to the adversarial loss; above 0, this is no longer pure GAN-Q.
+        mode: "default" or "paper"; determines the settings that are None.
 
     Raises:
-        ConfigurationError: a setting that cannot be used.
+        ConfigurationError: a setting is invalid.
     """
 
     matrix_name = "gan-q"
@@ -207,14 +207,14 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self._update_learning_rate(self.policy.optimizer)
         self.learner.set_learning_rate(self._critic_rate(self._current_progress_remaining))
         self._update_n_steps()
-        step = self._step if self.slow_reason else self._accelerated().step  # the same numbers, faster
+        step = self._step if self.slow_reason else self._accelerated().step  # the same results, but faster
         for number in range(gradient_steps):
             metrics = step(self._sample(batch_size), measures=number == gradient_steps - 1)
         self._n_updates += gradient_steps
         self._log(*metrics)
 
     def _step(self, sampled: Sampled, measures: bool) -> tuple[Metrics, Metrics]:
-        """Take one step of the critic, then one of the return model; return the metrics of return model and critic.
+        """Take a step of the critic, then of the return model; return the metrics of return model and critic.
 
         Doan, Mazoure & Lyle (2018), algorithm 1.
         """
@@ -231,14 +231,14 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         return return_model_metrics(loss, means, samples) if measures else {}, of_critic
 
     def _next_samples(self, observations: Observations, noise: Tensor) -> Tensor:
-        """Samples of the return at the best action of each next state, ``(batch, n_samples)``."""
+        """Return samples of the return of the best action in each next state, ``(batch, n_samples)``."""
         if not self.double_q:
             return self.q_net_target.greedy_samples(observations, noise)
         assert isinstance(self.q_net_target, LocationShapeModel)
         return self.q_net_target.greedy_samples(observations, noise, self.q_net_average)
 
     def draw_noise(self) -> Tensor:
-        """Draw the noise of one minibatch, ``(n_samples,)``."""
+        """Draw the noise of a minibatch, ``(n_samples,)``."""
         return NOISE[self.noise](self.n_samples, self.learner.rng)
 
     def _sample(self, batch_size: int) -> Sampled:
@@ -253,7 +253,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
 
     @property
     def slow_reason(self) -> str | None:
-        """Why updates go through autograd; None if they are accelerated, as they are with the default settings."""
+        """Why updates use autograd, or None if they are accelerated, as with the default settings."""
         if type(self)._step is not GANQ._step:
             return f"{type(self).__name__} overrides _step"
         return why_slow(FAST_UPDATE, self)
@@ -269,8 +269,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         check_exponent(self.exploration_zeta)
         if self.critic_n_basis is not None and self._mode.n_basis is None:
             raise ConfigurationError(
-                f"critic_n_basis: given {self.critic_n_basis} with mode={self.mode!r}, which has no units in x; leave "
-                "it out, or use mode='default'"
+                f"critic_n_basis: given {self.critic_n_basis} with mode={self.mode!r}, which has no units in x; remove it, "
+                "or use mode='default'"
             )
         if self.noise not in NOISE:
             raise ConfigurationError(f"unknown noise {self.noise!r}: {nearest(self.noise, NOISE)}")
@@ -280,7 +280,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         super()._setup_model()
         if self.double_q and not isinstance(self.q_net_target, LocationShapeModel):
             raise ConfigurationError(
-                f"double_q: {type(self.q_net_target).__name__} leaves no action of a target to choose; use the generator "
+                f"double_q: {type(self.q_net_target).__name__} has no action of a target to choose; use the generator "
                 "'location-shape' or double_q=False"
             )
         self.adversary = self._new_adversary(self._mode, self.action_space)
@@ -289,7 +289,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
     def _create_aliases(self) -> None:
         super()._create_aliases()
         self.q_net_average = self.policy.q_net_average
-        # Walking the modules for these costs as much as a small forward.
+        # Collecting these from the modules is as slow as a small forward pass.
         self._model_parameters = list(self.q_net.parameters())
         self._average_parameters = list(self.q_net_average.parameters())
 
@@ -308,7 +308,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         return actions, actions
 
     def return_distribution(self, observation: np.ndarray | dict[str, np.ndarray], n: int = 32) -> np.ndarray:
-        """Samples of the return of every action; see ``GANQPolicy.return_distribution``."""
+        """Return samples of the return of every action; see ``GANQPolicy.return_distribution``."""
         return self.policy.return_distribution(observation, n)
 
     def _excluded_save_params(self) -> list[str]:

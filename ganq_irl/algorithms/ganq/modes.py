@@ -1,4 +1,4 @@
-"""GAN-Q's two forms: the one that converges, and the one that was published."""
+"""The modes of GAN-Q: the variant that converges, and the published algorithm."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from ganq_irl.errors import ConfigurationError, nearest
 
 @dataclass(frozen=True)
 class Mode:
-    """What the two forms differ in.
+    """Settings that differ between the modes.
 
     Attributes:
-        critic: class of the discriminator.
-        n_basis: its units in x, None where it has none of their own.
-        activation: of the critic.
-        centers: whether the critic sees samples as distances from the generator's mean, in units of their spread.
-        n_steps: steps of reward in a Bellman target.
-        n_samples: return samples of each transition.
-        average_rate: of the moving average that acts.
-        stabilizers: of the critic.
-        policy_kwargs: of the policy.
+        critic: class of the critic.
+        n_basis: number of the critic's units in x, or None if it has no such units.
+        activation: activation of the critic.
+        centers: whether the critic sees distances from the return model's mean, in units of their spread.
+        n_steps: number of rewards in a Bellman target.
+        n_samples: return samples per transition.
+        average_rate: rate of the moving average that acts.
+        stabilizers: stabilizers of the critic.
+        policy_kwargs: keywords of the policy.
     """
 
     critic: type[ReturnDiscriminator] | type[Discriminator]
@@ -53,7 +53,7 @@ class Mode:
         n_samples: int,
         n_basis: int | None,
     ) -> BaseDiscriminator:
-        """The critic over a generator's spaces; observations pass as they are, for VecNormalize is there to scale them."""
+        """Build the critic for a generator's spaces. Observations are not normalized, which is left to VecNormalize."""
         encoder = InputEncoder(observation_space, action_space, STATE_ACTION_RETURN, n_returns=n_samples, standardizes=False)
         units = {} if n_basis is None else {"n_basis": n_basis}
         return self.critic(encoder, hidden_sizes, self.activation, **units)
@@ -70,7 +70,7 @@ MODES: dict[str, Mode] = {
         average_rate=0.005,
         stabilizers=({"name": "zero-centered-gradient-penalty", "weight": 0.5},),
     ),
-    # Doan, Mazoure & Lyle (2018), algorithm 1: WGAN-GP on one-step targets, noise and x beside the other inputs.
+    # Doan, Mazoure & Lyle (2018), algorithm 1: WGAN-GP on one-step targets, with noise and x as ordinary inputs.
     "paper": Mode(
         critic=Discriminator,
         n_basis=None,
@@ -86,7 +86,7 @@ MODES: dict[str, Mode] = {
 
 
 def mode_named(name: str) -> Mode:
-    """A mode by its name.
+    """Return a mode by its name.
 
     Raises:
         ConfigurationError: unknown name.

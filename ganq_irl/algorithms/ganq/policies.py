@@ -1,4 +1,4 @@
-"""GAN-Q's policies: three copies of one return model, and how an action is chosen from them."""
+"""GAN-Q's policies: three copies of a return model, and how actions are chosen."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from ganq_irl.networks.return_noise import N_GRID, noise_grid
 
 
 class GANQPolicy(DQNPolicy):
-    """A return model that learns, the target that its Bellman samples come from, and the average that acts.
+    """A return model, its target network for Bellman samples, and its moving average, which acts.
 
     Args:
         observation_space: as in SB3.
         action_space: as in SB3.
         lr_schedule: as in SB3.
-        net_arch: widths of the hidden layers; [64, 64] by default, none after NatureCNN.
-        activation_fn: between them.
-        features_extractor_class: by default the one that the observation space needs; see ``default_extractor``.
+        net_arch: widths of the hidden layers; by default [64, 64], or none after NatureCNN.
+        activation_fn: activation of the hidden layers.
+        features_extractor_class: by default chosen by the observation space, see ``default_extractor``.
         features_extractor_kwargs: as in SB3.
         normalize_images: as in SB3.
         optimizer_class: as in SB3.
-        optimizer_kwargs: as in SB3; Adam's first moment is off by default, as it usually is between adversaries.
+        optimizer_kwargs: as in SB3. Adam's first moment is off by default, as is common in adversarial training.
         return_model: a name in ``RETURN_MODELS``.
-        action_network: how the return model takes actions, a name in ``ACTION_NETWORKS``.
-        risk: what is maximized: "mean", or ``{"name": "cvar", "level": 0.1}`` or ``{"name": "quantile", "level": 0.9}`` of
-            the returns.
+        action_network: how the return model processes actions, a name in ``ACTION_NETWORKS``.
+        risk: the statistic to maximize: "mean", or ``{"name": "cvar", "level": 0.1}`` or ``{"name": "quantile", "level":
+            0.9}`` of the returns.
     """
 
     q_net: ReturnModel
@@ -85,14 +85,14 @@ class GANQPolicy(DQNPolicy):
         self.q_net_average.set_training_mode(False)
 
     def make_q_net(self) -> ReturnModel:
-        """A return model of this policy's kind."""
+        """Build a return model."""
         settings = self._update_features_extractor(self.net_args, features_extractor=None)
         if self.return_model == "location-shape":
             settings["action_network"] = self.action_network
         return RETURN_MODELS[self.return_model](**settings).to(self.device)
 
     def q_values(self, observations: PyTorchObs) -> Tensor:
-        """Mean of the averaged return model for every action, ``(batch, n_actions)``."""
+        """Return the averaged return model's mean for every action, ``(batch, n_actions)``."""
         return self.q_net_average(observations)
 
     def _predict(self, obs: PyTorchObs, deterministic: bool = True) -> Tensor:
@@ -105,8 +105,8 @@ class GANQPolicy(DQNPolicy):
         """Return samples of each action's return from the averaged return model, at ``n`` even quantiles of the noise.
 
         Args:
-            observation: one, or a batch of them, as ``predict`` takes it.
-            n: samples for each action.
+            observation: one observation or a batch, in the format of ``predict``.
+            n: number of samples per action.
 
         Returns:
             ``(n_actions, n)``, or ``(batch, n_actions, n)`` for a batch.
@@ -125,7 +125,7 @@ class GANQPolicy(DQNPolicy):
 
 
 class MlpPolicy(GANQPolicy):
-    """Observations are flattened, images too, as by SB3's policy of that name."""
+    """Policy with flattened observations, including images, like SB3's policy of that name."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class MlpPolicy(GANQPolicy):
 
 
 class CnnPolicy(GANQPolicy):
-    """SB3's NatureCNN for images; ``normalize_images=False`` takes float images and those of other bounds."""
+    """Policy with SB3's NatureCNN for images; ``normalize_images=False`` allows float images and other bounds."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The unit in which GAN-Q's critic sees return samples."""
+"""The scale of return samples at the input of GAN-Q's critic."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 class ResidualScale(nn.Module):
     """Running root mean square of the distances of real and fake samples from the return model's mean.
 
-    Returns run from -500 to 500 in one environment and from -1 to 1 in another, and shrink or grow while they are learned;
-    the critic's units in x, its penalty and the return model's gradient are all in this unit.
+    The scale of returns differs between environments, and changes during training. The critic's units in x, its penalty and
+    the return model's gradient are relative to this scale.
 
     Args:
         decay: weight of the past at each update.
-        floor: the smallest scale: where all returns are known exactly, noise is not blown up.
+        floor: lower bound, so that noise is not amplified if all returns are known exactly.
     """
 
     mean_square: Tensor
@@ -28,7 +28,7 @@ class ResidualScale(nn.Module):
 
     @torch.no_grad()
     def update(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Let a batch's residuals in; the scale after it, a scalar tensor."""
+        """Add the residuals of a batch and return the new scale, a scalar tensor."""
         square = 0.5 * (real.square().mean() + fake.square().mean())
         self.mean_square.lerp_(square, 1 - self.decay)
         self.weight.lerp_(torch.ones_like(self.weight), 1 - self.decay)
@@ -36,5 +36,5 @@ class ResidualScale(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """The debiased root mean square, a scalar tensor; the floor before the first update."""
+        """Return the debiased root mean square, a scalar tensor; the floor before the first update."""
         return (self.mean_square / self.weight.clamp_min(1e-12)).sqrt().clamp_min(self.floor)

@@ -1,4 +1,4 @@
-"""What an agent that knows the distribution of its returns may maximize instead of their mean."""
+"""Statistics that an agent with return distributions can maximize instead of the mean."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Risk:
 
     Attributes:
         name: "mean"; "cvar", the mean of the worst ``level`` of the returns (Dabney et al., 2018, section 4); or "quantile",
-            their ``level`` quantile: above 1/2 it seeks chances, below it avoids risks.
+            their ``level`` quantile, which is risk-seeking above 1/2 and risk-averse below.
         level: in (0, 1]; unused by the mean.
     """
 
@@ -30,10 +30,10 @@ class Risk:
 
     @classmethod
     def parse(cls, spec: str | Mapping[str, Any]) -> Self:
-        """From a name, or ``{"name": ..., "level": ...}``.
+        """Parse a name, or ``{"name": ..., "level": ...}``.
 
         Raises:
-            ConfigurationError: unknown name, missing or impossible level.
+            ConfigurationError: unknown name, or missing or invalid level.
         """
         settings = {"name": spec} if isinstance(spec, str) else dict(spec)
         name, level = settings.get("name"), settings.get("level")
@@ -52,7 +52,7 @@ class Risk:
         return self.name == "mean" or (self.name == "cvar" and self.level == 1.0)
 
     def __call__(self, samples: Tensor) -> Tensor:
-        """Statistic of ``(..., n)`` samples over their last axis, ``(...)``."""
+        """Return the statistic of samples ``(..., n)`` over the last axis, ``(...)``."""
         if self.name == "mean":
             return samples.mean(dim=-1)
         if self.name == "quantile":

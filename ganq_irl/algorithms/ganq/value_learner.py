@@ -1,4 +1,4 @@
-"""What GAN-Q adds to an SB3 value learner, whatever the actions."""
+"""Base of the GAN-Q algorithms: what they add to SB3's value learners, for all action spaces."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from ganq_irl.space_matrix import check_trains
 from ganq_irl.types import Batch
 
 Sampled = tuple[Batch, Tensor, Tensor]
-"""Transitions; their (n-step) rewards, ``(batch, 1)``; the discount of what follows, 0 after a termination."""
+"""Transitions; their n-step rewards, ``(batch, 1)``; the discount of the following value, 0 after a termination."""
 
 Metrics = dict[str, Tensor]
 
 
 class AdversarialValueLearner(OffPolicyAlgorithm):
-    """A mixin: replay, adversary, pace and log. The attributes are set by the constructor of the algorithm."""
+    """Mixin for replay, adversary, update frequency and logging. The algorithm's constructor sets the attributes."""
 
     matrix_name: ClassVar[str]
     """Name in ``ganq_irl.space_matrix``."""
     critic_learning_rate: float | Schedule
-    # Not ``n_steps``: that one would make SB3 set up a buffer of its own, or warn that it cannot.
+    # Not called ``n_steps``, which would make SB3 create a buffer of its own, or warn that it cannot.
     n_bootstrap_steps: int | Schedule
     n_samples: int
     loss: str
@@ -62,7 +62,7 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> Self:
-        """Train; the arguments are those of SB3's ``learn``.
+        """Train. The arguments are those of SB3's ``learn``.
 
         Raises:
             TrainingDiverged: a loss is no longer finite.
@@ -83,8 +83,8 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
             self.replay_buffer_kwargs = {**settings, **(self.replay_buffer_kwargs or {})}
         if callable(self.n_bootstrap_steps) and not issubclass(self.replay_buffer_class, NStepReplayBuffer):
             raise ConfigurationError(
-                f"n_steps: a schedule needs replay of n-step returns, and this is {self.replay_buffer_class.__name__}; "
-                "begin the schedule above 1, and leave replay_buffer_class as it is"
+                f"n_steps: a schedule needs n-step replay, but the replay buffer is {self.replay_buffer_class.__name__}; "
+                "start the schedule above 1, and use the default replay_buffer_class"
             )
 
     def _n_steps_at(self, progress_remaining: float) -> int:
@@ -92,7 +92,7 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
         return round(n_steps(progress_remaining)) if callable(n_steps) else n_steps
 
     def _update_n_steps(self) -> None:
-        """Let a schedule say how long the windows are that replay gives from now on."""
+        """Set the replay buffer's number of steps from the schedule."""
         if callable(self.n_bootstrap_steps):
             stored_in(self.replay_buffer).n_steps = max(1, self._n_steps_at(self._current_progress_remaining))
 
@@ -107,7 +107,7 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
             learning_rate=self._critic_rate(1.0),
             betas=(0.0, 0.999),
             max_grad_norm=self.max_grad_norm,
-            seed=int(torch.randint(2**31, ())),  # drawn from what SB3 has just seeded
+            seed=int(torch.randint(2**31, ())),  # from the generator that SB3 has just seeded
         )
         return ReturnAdversary(learner, centers=mode.centers)
 
@@ -118,7 +118,7 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
     def _sample(self, batch_size: int) -> Sampled:
         assert self.replay_buffer is not None
         data: Any = self.replay_buffer.sample(batch_size, env=self.get_vec_normalize_env())
-        discounts = getattr(data, "discounts", None)  # only n-step samples have them
+        discounts = getattr(data, "discounts", None)  # only in n-step samples
         discounts = (self.gamma if discounts is None else discounts) * (1 - data.dones)
         batch = Batch(data.observations, data.actions, data.next_observations, data.dones.reshape(-1))
         return batch, data.rewards, discounts
