@@ -1,1 +1,1 @@
-"""Training at a multiple of the speed of autograd, equal to rounding. Deleting this package changes nothing but time."""
+"""Faster implementations of training, equal up to rounding. Deleting this package only makes training slower."""

@@ -1,1 +1,1 @@
-"""Policies and networks of ours for Stable-Baselines3's algorithms."""
+"""Additional policies and networks for Stable-Baselines3's algorithms."""

@@ -1,8 +1,8 @@
 """Policies for SB3's SAC, TD3 and DDPG whose critics have layer normalization before each activation.
 
-A critic that is regressed on its own extrapolations can raise them without bound; normalized layers bound what a state far
-from those seen is worth. Ball et al. (2023), "Efficient online reinforcement learning with offline data", section 4.2,
-find it to be what makes learning with demonstrations in the replay stable.
+A critic that is trained on its own extrapolations can diverge. Layer normalization bounds its values far from the data.
+According to Ball et al. (2023), "Efficient online reinforcement learning with offline data", section 4.2, this stabilizes
+training with demonstrations in the replay buffer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ganq_irl.networks.extractors import default_extractor
 
 
 class _LayerNormCritics(BasePolicy):
-    """Mixed in before an SB3 policy with continuous critics; for vectors, images and Dict observations alike.
+    """Mixin before an SB3 policy with continuous critics, for vector, image and Dict observations.
 
     Args:
         observation_space: as in SB3.
@@ -44,7 +44,7 @@ class _LayerNormCritics(BasePolicy):
         super().__init__(observation_space, action_space, lr_schedule, features_extractor_class=extractor, **options)
 
     def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> ContinuousCritic:
-        """SB3's critic with the weights that it would begin with, and a LayerNorm after each hidden linear layer."""
+        """Return SB3's critic with its initial weights, and a LayerNorm after each hidden linear layer."""
         critic: ContinuousCritic = super().make_critic(features_extractor)  # type: ignore[misc]  # SAC's and TD3's
         for index, network in enumerate(critic.q_networks):
             critic.q_networks[index] = _normalized(network)
@@ -61,7 +61,7 @@ class TD3LayerNormPolicy(_LayerNormCritics, TD3Policy):
 
 
 def _normalized(network: nn.Module) -> nn.Sequential:
-    # SB3's create_mlp has post_linear_modules for this, but not in 2.2.1, which imitation's own release takes.
+    # SB3's create_mlp has post_linear_modules for this, but not in 2.2.1, which imitation requires.
     *hidden, output = network.children()
     layers: list[nn.Module] = []
     for layer in hidden:

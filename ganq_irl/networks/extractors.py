@@ -1,4 +1,4 @@
-"""Features extractors: which one an observation space needs, and one for spaces that Stable-Baselines3's own refuse."""
+"""Choose the features extractor for an observation space; and an extractor for spaces that Stable-Baselines3's refuse."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ganq_irl.spaces import has_scalars
 
 
 class LeavesExtractor(BaseFeaturesExtractor):
-    """Features of a Box without axes, or of a Dict that Stable-Baselines3's CombinedExtractor cannot take.
+    """Features of a Box of shape ``()``, or of a Dict that Stable-Baselines3's CombinedExtractor does not support.
 
-    Images of at least 36 x 36 pixels go through NatureCNN, everything else is flattened, and the results are joined in the
-    order of the keys. Scalars, smaller images and keys of any text are accepted; CombinedExtractor names torch modules by
-    the keys, so that it fails at "images.top" and at "type".
+    Images of at least 36 x 36 pixels go through NatureCNN, everything else is flattened, and the results are concatenated in
+    the order of the keys. Scalars, smaller images and all keys are supported. CombinedExtractor uses the keys as names of
+    torch modules, so it fails for "images.top" and "type".
 
     Args:
-        observation_space: a Dict of anything that Stable-Baselines3 preprocesses, or one space.
-        cnn_output_dim: features of each image.
-        normalized_image: whether any Box of three axes is an image, whatever its type and bounds.
+        observation_space: a Dict of spaces that Stable-Baselines3 can preprocess, or a single space.
+        cnn_output_dim: number of features per image.
+        normalized_image: whether every Box with three axes is an image, whatever its dtype and bounds.
     """
 
     def __init__(self, observation_space: spaces.Space, cnn_output_dim: int = 256, normalized_image: bool = False) -> None:
@@ -35,7 +35,7 @@ class LeavesExtractor(BaseFeaturesExtractor):
         self.cnns = nn.ModuleList(NatureCNN(leaf, cnn_output_dim, normalized_image) for leaf in images.values())
 
     def forward(self, observations: PyTorchObs) -> Tensor:
-        """``(batch, *shape)``, or a dict of such, to ``(batch, features_dim)``."""
+        """Map ``(batch, *shape)``, or a dict of such tensors, to ``(batch, features_dim)``."""
         if isinstance(observations, Tensor):
             return self._read(None, observations)
         space = self._observation_space
@@ -48,14 +48,14 @@ class LeavesExtractor(BaseFeaturesExtractor):
 
 
 def default_extractor(observation_space: spaces.Space, normalize_images: bool = True) -> type[BaseFeaturesExtractor]:
-    """The features extractor that an observation space needs.
+    """Return the features extractor for an observation space.
 
-    NatureCNN for images, CombinedExtractor for Dict, else FlattenExtractor, as Stable-Baselines3's three policies have them;
-    ``LeavesExtractor`` where those fail.
+    It is NatureCNN for images, CombinedExtractor for Dict, and FlattenExtractor otherwise, as in Stable-Baselines3's
+    policies, or ``LeavesExtractor`` where these fail.
 
     Args:
-        observation_space: of a policy, images channels first.
-        normalize_images: as the policy has it; without, any Box of three axes is an image.
+        observation_space: observation space of a policy, with channels-first images.
+        normalize_images: setting of the policy; if it is False, every Box with three axes is an image.
     """
     if needs_leaves_extractor(observation_space):
         return LeavesExtractor
@@ -65,7 +65,7 @@ def default_extractor(observation_space: spaces.Space, normalize_images: bool = 
 
 
 def needs_leaves_extractor(observation_space: spaces.Space) -> bool:
-    """Return whether Stable-Baselines3's own extractors fail at a policy's observation space."""
+    """Return whether Stable-Baselines3's own extractors fail for a policy's observation space."""
     if has_scalars(observation_space):
         return True
     leaves = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
@@ -78,7 +78,7 @@ def _is_refused(key: str, leaf: spaces.Space) -> bool:
 
 
 def is_cnn_image(space: spaces.Space, normalized_image: bool = False) -> bool:
-    """Whether NatureCNN reads a policy's observation space: an image, channels first, with sides of at least 36 pixels."""
+    """Return whether NatureCNN supports a policy's observation space: an image, channels first, at least 36 x 36 pixels."""
     if not is_image_space(space, normalized_image=normalized_image):
         return False
     assert space.shape is not None

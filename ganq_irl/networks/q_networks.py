@@ -1,13 +1,13 @@
-"""Three ways for a value network to treat discrete actions, each from features to one hidden vector for every action.
+"""Three architectures of value networks for discrete actions, from features to a hidden vector per action.
 
-All three take ``features (batch, features_dim)`` and give ``(batch, n_actions, hidden_dim)``, so that one head serves any of
-them: DQN's expected value, or the return model of GAN Q-learning.
+All three map ``features (batch, features_dim)`` to ``(batch, n_actions, hidden_dim)``, so that the same head works with any
+of them: DQN's expected value, or the return model of GAN Q-learning.
 
-| name | what it is | last layers |
+| name | architecture | last layers |
 |---|---|---|
-| ``outputs`` | one network, the same hidden vector for every action (Mnih et al., 2015) | one for each action |
-| ``input`` | the action enters as a one-hot vector, one network for all (Watkins' Q(s, a) as it is written) | one for all |
-| ``branches`` | a shared base, then a hidden layer of its own for each action | one for each action |
+| ``outputs`` | one network, the same hidden vector for all actions (Mnih et al., 2015) | one per action |
+| ``input`` | the action is a one-hot input, one network for all (Watkins' Q(s, a)) | one for all |
+| ``branches`` | a shared base, then a separate hidden layer per action | one per action |
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from ganq_irl.errors import ConfigurationError
 
 
 class ActionOutputs(nn.Module):
-    """Actions as outputs: one network whose hidden vector all actions share.
+    """Actions as outputs: a network whose hidden vector is shared by all actions.
 
     Args:
         features_dim: width of the features.
         n_actions: number of actions.
-        net_arch: widths of the hidden layers; may be empty, then the features themselves are the hidden vector.
-        activation_fn: after each hidden layer.
+        net_arch: widths of the hidden layers; if empty, the features are the hidden vector.
+        activation_fn: activation after each hidden layer.
 
     Attributes:
-        hidden_dim: width of the result.
-        n_heads: how many last layers tell the actions apart: one for each.
+        hidden_dim: width of the hidden vector.
+        n_heads: number of last layers, one per action.
     """
 
     def __init__(
@@ -46,25 +46,25 @@ class ActionOutputs(nn.Module):
         self.hidden_dim = net_arch[-1] if net_arch else features_dim
 
     def forward(self, features: Tensor) -> Tensor:
-        """``(batch, features_dim) -> (batch, n_actions, hidden_dim)``, a view: the actions share their memory."""
+        """Map ``(batch, features_dim)`` to ``(batch, n_actions, hidden_dim)``, a view whose memory the actions share."""
         return self.base(features).unsqueeze(1).expand(-1, self.n_heads, -1)
 
 
 class ActionInput(nn.Module):
-    """Action as an input: its one-hot vector is appended to the features, and one network takes each such pair.
+    """Action as an input: its one-hot vector is appended to the features.
 
-    The first layer is linear in both, W [features, one-hot(a)] = W_f features + (column a of W_a), so that its part of the
-    features is computed once instead of once for each action.
+    The first layer is linear in both, W [features, one-hot(a)] = W_f features + (column a of W_a), so its product with the
+    features is computed once instead of once per action.
 
     Args:
         features_dim: width of the features.
         n_actions: number of actions.
-        net_arch: widths of the hidden layers, one at the least.
-        activation_fn: after each hidden layer.
+        net_arch: widths of the hidden layers, at least one.
+        activation_fn: activation after each hidden layer.
 
     Attributes:
-        hidden_dim: width of the result.
-        n_heads: 1, since the hidden vector itself tells the actions apart.
+        hidden_dim: width of the hidden vector.
+        n_heads: 1, since the hidden vector depends on the action.
 
     Raises:
         ConfigurationError: there is no hidden layer.
@@ -76,14 +76,14 @@ class ActionInput(nn.Module):
         self, features_dim: int, n_actions: int, net_arch: Sequence[int], activation_fn: type[nn.Module] = nn.ReLU
     ) -> None:
         super().__init__()
-        # Linear in features and action, Q would be a sum of both, and one action the best in every state.
+        # If Q were linear in features and action, it would be a sum, and the same action would be best in all states.
         _require_hidden_layer(net_arch, "an action that enters as an input")
         self.features_dim, self.hidden_dim = features_dim, net_arch[-1]
         self.first = nn.Linear(features_dim + n_actions, net_arch[0])
         self.rest = nn.Sequential(activation_fn(), *_mlp(net_arch[0], net_arch[1:], activation_fn))
 
     def forward(self, features: Tensor) -> Tensor:
-        """``(batch, features_dim) -> (batch, n_actions, hidden_dim)``."""
+        """Map ``(batch, features_dim)`` to ``(batch, n_actions, hidden_dim)``."""
         of_features, of_actions = self.first.weight.split(
             [self.features_dim, self.first.in_features - self.features_dim], dim=1
         )
@@ -92,19 +92,19 @@ class ActionInput(nn.Module):
 
 
 class ActionBranches(nn.Module):
-    """A shared base, and on it a hidden layer of its own for each action.
+    """A shared base, followed by a separate hidden layer for each action.
 
-    All own layers have the same input, so that they are one linear layer ``n_actions`` times as wide.
+    The separate layers have the same input, so they are computed as one linear layer of ``n_actions`` times the width.
 
     Args:
         features_dim: width of the features.
         n_actions: number of actions.
-        net_arch: widths of the hidden layers, one at the least; the last is that of each action's own layer.
-        activation_fn: after each hidden layer.
+        net_arch: widths of the hidden layers, at least one; the last one is the width of the separate layers.
+        activation_fn: activation after each hidden layer.
 
     Attributes:
-        hidden_dim: width of the result.
-        n_heads: how many last layers tell the actions apart: one for each.
+        hidden_dim: width of the hidden vector.
+        n_heads: number of last layers, one per action.
 
     Raises:
         ConfigurationError: there is no hidden layer.
@@ -121,7 +121,7 @@ class ActionBranches(nn.Module):
         self.own = nn.Sequential(nn.Linear(base_dim, n_actions * self.hidden_dim), activation_fn())
 
     def forward(self, features: Tensor) -> Tensor:
-        """``(batch, features_dim) -> (batch, n_actions, hidden_dim)``."""
+        """Map ``(batch, features_dim)`` to ``(batch, n_actions, hidden_dim)``."""
         return self.own(self.base(features)).unflatten(1, (self.n_heads, self.hidden_dim))
 
 
@@ -132,29 +132,29 @@ ACTION_NETWORKS: dict[str, type[ActionNetwork]] = {
     "input": ActionInput,
     "branches": ActionBranches,
 }
-"""Name -> network; all are constructed and called alike."""
+"""Name -> network; all have the same constructor and interface."""
 
 
 class ActionHead(nn.Module):
-    """The linear last layer: one number for every action.
+    """The linear last layer, with one output per action.
 
     Args:
-        network: what it stands on; it says whether the actions share the weights.
+        network: network before this layer; determines whether the actions share weights.
     """
 
     def __init__(self, network: ActionNetwork) -> None:
         super().__init__()
-        bound = 1 / sqrt(network.hidden_dim)  # as nn.Linear initializes itself
+        bound = 1 / sqrt(network.hidden_dim)  # initialization of nn.Linear
         self.weight = nn.Parameter(torch.empty(network.n_heads, network.hidden_dim).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(network.n_heads).uniform_(-bound, bound))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """``(batch, n_actions, hidden_dim) -> (batch, n_actions)``."""
+        """Map ``(batch, n_actions, hidden_dim)`` to ``(batch, n_actions)``."""
         return (hidden * self.weight).sum(dim=-1) + self.bias
 
 
 def _mlp(input_dim: int, net_arch: Sequence[int], activation_fn: type[nn.Module]) -> nn.Sequential:
-    """Hidden layers alone, each followed by its activation."""
+    """Return hidden layers, each followed by its activation."""
     return nn.Sequential(*create_mlp(input_dim, -1, list(net_arch), activation_fn))
 
 

@@ -1,6 +1,6 @@
-"""Policies for SB3's DQN whose value network takes the action as an input, or gives it a hidden layer of its own.
+"""Policies for SB3's DQN whose value network has the action as an input, or a separate hidden layer for each action.
 
-Actions as outputs are SB3's own MlpPolicy, CnnPolicy and MultiInputPolicy.
+For actions as outputs, use SB3's own MlpPolicy, CnnPolicy and MultiInputPolicy.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ganq_irl.networks.q_networks import ActionBranches, ActionHead, ActionInput
 
 
 class _ActionPolicy(DQNPolicy):
-    """DQN's policy with another network between features and values, for vectors, images and Dict observations alike.
+    """DQN's policy with another network between features and values, for vector, image and Dict observations.
 
     Args:
         observation_space: as in SB3.
         action_space: as in SB3.
         lr_schedule: as in SB3.
-        net_arch: widths of the hidden layers, one at the least; [64, 64], or [64] after NatureCNN, whose last layer is one.
-        activation_fn: after each hidden layer.
+        net_arch: widths of the hidden layers, at least one; by default [64, 64], or [64] after NatureCNN.
+        activation_fn: activation after each hidden layer.
         features_extractor_class: by default NatureCNN for images, CombinedExtractor for Dict, else FlattenExtractor.
         features_extractor_kwargs: as in SB3.
         normalize_images: as in SB3.
@@ -69,7 +69,7 @@ class _ActionPolicy(DQNPolicy):
         )
 
     def make_q_net(self) -> QNetwork:
-        """SB3's network, with ours between its features and its values."""
+        """Return SB3's network, with ours between its features and its values."""
         q_net = super().make_q_net()
         network = self.network_class(q_net.features_dim, int(q_net.action_space.n), self.net_arch, self.activation_fn)
         q_net.q_net = nn.Sequential(network, ActionHead(network))
@@ -77,12 +77,12 @@ class _ActionPolicy(DQNPolicy):
 
 
 class ActionInputPolicy(_ActionPolicy):
-    """The action enters the value network as a one-hot input: ``DQN(ActionInputPolicy, env)``."""
+    """The action is a one-hot input of the value network: ``DQN(ActionInputPolicy, env)``."""
 
     network_class = ActionInput
 
 
 class ActionBranchesPolicy(_ActionPolicy):
-    """Each action has a hidden layer of its own on a shared base: ``DQN(ActionBranchesPolicy, env)``."""
+    """Each action has a separate hidden layer after a shared base: ``DQN(ActionBranchesPolicy, env)``."""
 
     network_class = ActionBranches

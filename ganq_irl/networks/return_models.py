@@ -1,6 +1,6 @@
-"""Generators of return samples: x = G(z | s, a), standard normal noise in, a sample of the return out.
+"""Return models: x = G(z | s, a) maps standard normal noise to a sample of the return.
 
-All share one interface with SB3's ``QNetwork``: calling one gives Q-values, the mean of G for every action.
+All have the interface of SB3's ``QNetwork``: calling one returns Q-values, the mean of G for every action.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ganq_irl.networks.return_noise import NoiseEmbedding, noise_grid
 class LocationShapeModel(QNetwork):
     """G(z | s, a) = m(s, a) + w_a · (h(s, a) ⊙ (e(z) - ē)), with ē the mean of e over a grid of the noise.
 
-    The shape's mean over that grid is 0 by construction, so that m *is* the mean of G: acting, and choosing the action of a
-    Bellman target, need no samples, and the mean is learned as fast as a plain value network learns it.
+    The shape's mean over that grid is 0 by construction, so that m *is* the mean of G. Acting, and choosing the action of a
+    Bellman target, need no samples, and the mean is learned as fast as with a plain value network.
 
     Args:
         observation_space: as in SB3.
@@ -32,9 +32,9 @@ class LocationShapeModel(QNetwork):
         features_extractor: as in SB3.
         features_dim: as in SB3.
         net_arch: widths of the hidden layers.
-        activation_fn: between them.
+        activation_fn: activation of the hidden layers.
         normalize_images: as in SB3.
-        action_network: how the network takes actions, a name in ``ACTION_NETWORKS``.
+        action_network: how the network processes actions, a name in ``ACTION_NETWORKS``.
     """
 
     def __init__(
@@ -64,21 +64,21 @@ class LocationShapeModel(QNetwork):
 
     @property
     def grid(self) -> Tensor:
-        """Points that stand for the noise's distribution, ``(N_GRID,)``."""
+        """Points that represent the distribution of the noise, ``(N_GRID,)``."""
         return self.embedding.grid
 
     def distribution(self, observations: PyTorchObs, noise: Tensor) -> Tensor:
-        """Samples for every action, ``(batch, n_actions, n)`` for noise of ``(n,)``."""
+        """Return samples for every action, ``(batch, n_actions, n)`` for noise of ``(n,)``."""
         hidden, means = self._hidden_and_means(observations)
         return means.unsqueeze(2) + (hidden * self.shape) @ self.embedding(noise).T
 
     def samples(self, observations: PyTorchObs, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean ``(batch, 1)`` and samples ``(batch, n)`` at the actions taken, ``(batch,)``; the same noise in every row."""
+        """Return mean ``(batch, 1)`` and samples ``(batch, n)`` of actions ``(batch,)``; all rows share the noise."""
         hidden, means = self._hidden_and_means(observations)
         return self._at(hidden, means, actions, noise)
 
     def greedy_samples(self, observations: PyTorchObs, noise: Tensor, chooser: QNetwork | None = None) -> Tensor:
-        """Samples at the action of the highest mean, ``(batch, n)``; of the ``chooser``'s Q-values, where there is one."""
+        """Return samples of the action with the highest mean, or the highest Q-value of ``chooser``, ``(batch, n)``."""
         hidden, means = self._hidden_and_means(observations)
         values = means if chooser is None else chooser(observations)
         return self._at(hidden, means, values.argmax(dim=1), noise)[1]
@@ -99,9 +99,9 @@ class LocationShapeModel(QNetwork):
 
 
 class ConcatenatedModel(QNetwork):
-    """G(z | s, a) as it is published: noise beside the features, one output for each action.
+    """G(z | s, a) as published: noise is concatenated with the features, and there is one output per action.
 
-    Its mean has to be taken over samples, and a target takes the maximum over actions of each sample.
+    Its mean must be estimated from samples, and a target takes the maximum over actions of each sample.
     Doan, Mazoure & Lyle (2018), "GAN Q-learning", section 3.
     """
 
@@ -122,11 +122,11 @@ class ConcatenatedModel(QNetwork):
         self.grid: Tensor
 
     def forward(self, obs: PyTorchObs) -> Tensor:
-        """Q-values, the mean over the grid, ``(batch, n_actions)``."""
+        """Return Q-values, the mean over the grid, ``(batch, n_actions)``."""
         return self.distribution(obs, self.grid).mean(dim=2)
 
     def distribution(self, observations: PyTorchObs, noise: Tensor) -> Tensor:
-        """Samples for every action, ``(batch, n_actions, n)`` for noise of ``(n,)``."""
+        """Return samples for every action, ``(batch, n_actions, n)`` for noise of ``(n,)``."""
         features = self.extract_features(observations, self.features_extractor)
         rows = torch.cat([features.repeat_interleave(len(noise), dim=0), noise.repeat(len(features)).unsqueeze(1)], dim=1)
         return self.q_net(rows).view(len(features), len(noise), -1).transpose(1, 2)
@@ -135,13 +135,13 @@ class ConcatenatedModel(QNetwork):
         return {**super()._get_constructor_parameters(), "features_dim": self.features_dim - 1}
 
     def samples(self, observations: PyTorchObs, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean of the samples ``(batch, 1)`` and samples ``(batch, n)`` at the actions taken, ``(batch,)``."""
+        """Return the mean ``(batch, 1)`` of the samples, and samples ``(batch, n)``, of actions ``(batch,)``."""
         rows = torch.arange(len(actions), device=actions.device)
         samples = self.distribution(observations, noise)[rows, actions]
         return samples.mean(dim=1, keepdim=True), samples
 
     def greedy_samples(self, observations: PyTorchObs, noise: Tensor) -> Tensor:
-        """The highest of the actions' samples for each noise, ``(batch, n)``."""
+        """Return the highest of the actions' samples for each noise, ``(batch, n)``."""
         return self.distribution(observations, noise).amax(dim=1)
 
 

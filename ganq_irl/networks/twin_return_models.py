@@ -1,4 +1,4 @@
-"""Return models that take a continuous action as an input, two or more in the place of TD3's critics."""
+"""Return models with a continuous action as input, used instead of TD3's critics."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ class Shape(nn.Module):
         self.weight = nn.Parameter(torch.empty(hidden_dim).uniform_(-bound, bound))
 
     def forward(self, hidden: Tensor, noise: Tensor) -> Tensor:
-        """``(batch, hidden_dim)`` and noise ``(n,)`` to ``(batch, n)``."""
+        """Map ``(batch, hidden_dim)`` and noise ``(n,)`` to ``(batch, n)``."""
         return (hidden * self.weight) @ self.embedding(noise).T
 
 
 class TwinReturnModels(ContinuousCritic):
     """G_i(z | s, a) = m_i(s, a) + w_i · (h_i(s, a) ⊙ (e_i(z) - ē_i)), for each twin i.
 
-    Called, it is SB3's critic: a tuple of the means. The arguments are those of SB3's class, and actions are scaled to
-    [-1, 1] as there.
+    Calling it returns a tuple of the means, like SB3's critic. The arguments are those of SB3's class, and actions are
+    scaled to [-1, 1].
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.heads = [network[-1] for network in self.q_networks]  # type: ignore[index]  # nn.Sequential, known as a Module
+        self.heads = [network[-1] for network in self.q_networks]  # type: ignore[index]  # nn.Sequential, typed as Module
         self.bodies = [network[:-1] for network in self.q_networks]  # type: ignore[index]
         self.shapes = nn.ModuleList(Shape(head.in_features) for head in self.heads)
 
     def samples(self, obs: PyTorchObs, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Means ``(twins, batch, 1)`` and samples ``(twins, batch, n)``; the same noise ``(n,)`` in every row and twin.
+        """Return means ``(twins, batch, 1)`` and samples ``(twins, batch, n)``; rows and twins share the noise ``(n,)``.
 
         Args:
             obs: as in SB3.
             actions: ``(batch, action_dim)``.
             noise: standard normal.
         """
-        # As in SB3, only the actor's loss teaches features that it shares.
+        # As in SB3, shared features are only trained by the actor's loss.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.share_features_extractor):
             features = self.extract_features(obs, self.features_extractor)
         inputs = torch.cat([features, actions], dim=1)
@@ -63,9 +63,9 @@ class TwinReturnModels(ContinuousCritic):
 
 
 def samples_of_smallest_mean(means: Tensor, samples: Tensor) -> Tensor:
-    """In each row the samples of the twin whose mean is the smallest: TD3's clipped double Q, for distributions.
+    """Return the samples of the twin with the smallest mean in each row: TD3's clipped double Q, for distributions.
 
-    A minimum of samples would lie below either twin's distribution, the further the wider they are.
+    The minimum of samples would be below both distributions, and more so the wider they are.
 
     Args:
         means: ``(twins, batch, 1)``.

@@ -122,8 +122,8 @@ def test_batches_of_many_sizes_take_the_memory_of_the_largest():
     [
         ([nn.Linear(2, 2), nn.GELU(), nn.Linear(2, 1)], "a GELU layer"),
         ([nn.Linear(2, 2, bias=False)], "without bias"),
-        ([nn.ReLU(), nn.Linear(2, 2)], "at an unusual place"),
-        ([nn.Linear(2, 2), nn.ReLU(), nn.LayerNorm(2)], "at an unusual place"),
+        ([nn.ReLU(), nn.Linear(2, 2)], "at an unusual position"),
+        ([nn.Linear(2, 2), nn.ReLU(), nn.LayerNorm(2)], "at an unusual position"),
         ([nn.Linear(2, 2), nn.LayerNorm(2, elementwise_affine=False)], "without scale"),
         ([nn.Linear(2, 2), nn.BatchNorm1d(2)], "a BatchNorm1d layer"),
     ],

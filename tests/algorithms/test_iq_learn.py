@@ -321,7 +321,7 @@ def test_n_step_returns_are_refused():
     from ganq_irl.generators.n_step import NStepReplayBuffer
 
     kind = {"replay_buffer_class": NStepReplayBuffer, "replay_buffer_kwargs": {"n_steps": 3, "gamma": 0.99}}
-    with pytest.raises(UnsupportedGenerator, match=r"returns of 3 steps.*use n_steps=1|upgrade stable-baselines3"):
+    with pytest.raises(UnsupportedGenerator, match=r"3-step returns.*use n_steps=1|upgrade stable-baselines3"):
         imitator("sac", **kind)
 
 

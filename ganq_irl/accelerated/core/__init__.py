@@ -1,9 +1,9 @@
-"""What updates with written-out gradients share: networks, flat parameters, Adam, and the reasons to leave it to autograd.
+"""Building blocks of updates without autograd: networks, flat parameters, Adam, and reasons to use autograd after all.
 
-A written-out update is built once from torch modules and their optimizers, and then runs without autograd::
+Such an update is built once from torch modules and their optimizers, and then computes gradients explicitly::
 
-    critics = [list(q) for q in policy.critic.q_networks]          # networks of one shape, side by side
-    vector = ParameterVector(stacks_of(critics))                   # their parameters, end to end
+    critics = [list(q) for q in policy.critic.q_networks]          # networks of the same shape, side by side
+    vector = ParameterVector(stacks_of(critics))                   # their concatenated parameters
     network, adam = Dense(layers_of(critics, vector)), FlatAdam(policy.critic.optimizer, vector)
 
     adam.adopt()                                                   # before each round of updates
@@ -12,16 +12,16 @@ A written-out update is built once from torch modules and their optimizers, and 
     clip_norm(vector.gradient, max_grad_norm)
     adam.step()
 
-The torch modules keep working: their parameters become views of the vector, and the optimizer's state becomes views of
-Adam's vectors, so that saving, loading, evaluation, and a later step of autograd all see the same numbers. ``adopt`` repairs
-the views after somebody has loaded others.
+The torch modules keep working. Their parameters become views of the vector, and the optimizer's state becomes views of
+Adam's vectors, so that saving, loading, evaluation, and a later step with autograd all see the same numbers. ``adopt``
+restores the views after other parameters were loaded.
 
-Everything runs under ``torch.no_grad``, on any device, in float32 or float64. The core is written in torch rather than
-numpy: both take the same time for a product of matrices, torch takes a third of the time for activations and Adam, a single
-network's outputs equal those of its modules bit for bit, and the same code runs on a GPU. Code that prefers numpy for small
-arrays can work on views of the same memory (``tensor.numpy()``), which cost nothing.
+Everything runs under ``torch.no_grad``, on any device, in float32 or float64. The core uses torch rather than numpy. Both
+need the same time for matrix products, but torch needs a third of the time for activations and Adam. The outputs of a single
+network equal those of its modules bit for bit, and the same code runs on a GPU. Code that prefers numpy for small arrays can
+use views of the same memory (``tensor.numpy()``) at no cost.
 
-What a network returns lies in its own memory, which its next call overwrites; clone what must live longer. A single network
+The outputs of a network are in its own memory, which the next call overwrites; clone them to keep them. A single network
 takes ``(batch, in)``, several take ``(n_networks, batch, in)``.
 """
 

@@ -1,4 +1,4 @@
-"""Activations whose derivative is a function of their output, and that derivative."""
+"""Activations whose derivative is a function of their output."""
 
 from __future__ import annotations
 
@@ -42,4 +42,4 @@ ACTIVATIONS: dict[type[nn.Module], Callable[[Any], Activation]] = {
         ),
     ),
 }
-"""By module class; each entry makes the pair for one module."""
+"""Module class -> function that creates the activation of a module."""

@@ -1,4 +1,4 @@
-"""Adam on one vector, with its state shared with torch's optimizer."""
+"""Adam on a single vector, with its state shared with torch's optimizer."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ganq_irl.accelerated.core.vectors import ParameterVector
 
 
 class FlatAdam:
-    """``torch.optim.Adam`` on a ``ParameterVector`` (Kingma & Ba, 2015, algorithm 1) by one fused operation a step.
+    """``torch.optim.Adam`` on a ``ParameterVector`` (Kingma & Ba, 2015, algorithm 1) in one fused operation per step.
 
-    The optimizer's own state becomes views of the vectors here: it can be saved, loaded, and stepped at any time.
+    The optimizer's state becomes views of the vectors here, so that it can be saved, loaded, and stepped at any time.
 
     Args:
-        optimizer: one that ``reasons_of_optimizer`` has nothing against, for the parameters of the vector.
-        vector: parameters that have all taken the same number of steps.
+        optimizer: an optimizer of the vector's parameters that ``reasons_of_optimizer`` accepts.
+        vector: parameters with equal numbers of steps.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, vector: ParameterVector) -> None:
         self._optimizer, self._vector = optimizer, vector
         self._mean, self._square = torch.zeros_like(vector.data), torch.zeros_like(vector.data)
         self._steps = torch.zeros(len(vector.parameters), dtype=torch.float32, device=vector.data.device)
-        # Parameter by parameter, not the vectors as a whole: torch's kernel rounds the last few entries of a tensor
-        # in another way, and this way every number is the one that torch.optim.Adam(fused=True) gives.
+        # One parameter at a time instead of whole vectors: torch's kernel rounds the last few entries of a tensor
+        # differently. In this way, all numbers equal those of torch.optim.Adam(fused=True).
         self._pieces = [vector.pieces(each) for each in (vector.data, vector.gradient, self._mean, self._square)]
         self._counts = list(self._steps.unbind())
         self._states: list[dict[str, Tensor]] = [
@@ -35,7 +35,7 @@ class FlatAdam:
         self.adopt()
 
     def adopt(self) -> None:
-        """Take over parameters and state that somebody has replaced, such as by loading them."""
+        """Adopt parameters and state that were replaced, for example by loading."""
         self._vector.adopt()
         state: Any = self._optimizer.state
         for parameter, own in zip(self._vector.parameters, self._states, strict=True):
@@ -47,7 +47,7 @@ class FlatAdam:
                 state[parameter] = own
 
     def step(self) -> None:
-        """Move the parameters against ``vector.gradient``, at the optimizer's present learning rate."""
+        """Update the parameters with ``vector.gradient``, at the optimizer's current learning rate."""
         (group,) = self._optimizer.param_groups
         beta1, beta2 = group["betas"]
         self._steps.add_(1)

@@ -1,4 +1,4 @@
-"""Dense networks run and differentiated by hand: one, or several of one shape side by side."""
+"""Forward and backward passes of dense networks without autograd: one network, or several of the same shape."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Norm:
 
 @dataclass(frozen=True)
 class Layer:
-    """A linear layer, what may follow it, and its gradients, which are written at each ``backward``.
+    """A linear layer, the operations that follow it, and its gradients, which every ``backward`` overwrites.
 
     Attributes:
         weight: ``(out, in)``, or ``(n_networks, out, in)``.
         bias: ``(out,)``, or ``(n_networks, out)``.
         weight_gradient: like ``weight``.
         bias_gradient: like ``bias``.
-        norm: between the product and the activation.
-        activation: None after the last layer of most networks.
+        norm: layer normalization before the activation, or None.
+        activation: activation, or None, as in the last layer of most networks.
     """
 
     weight: Tensor
@@ -48,21 +48,21 @@ class Layer:
 
 
 def stacks_of(networks: Sequence[Sequence[nn.Module]]) -> list[Stack]:
-    """Parameters of networks of one shape as ``ParameterVector`` takes them: layer by layer, those of all networks together.
+    """Return the parameters of networks of the same shape as stacks for a ``ParameterVector``, layer by layer.
 
     Args:
-        networks: of each its modules, in the order in which they run.
+        networks: modules of each network, in the order of execution.
     """
     by_layer = zip(*networks, strict=True)
     return [stack for modules in by_layer for stack in zip(*(module.parameters() for module in modules), strict=True)]
 
 
 def layers_of(networks: Sequence[Sequence[nn.Module]], vector: ParameterVector) -> list[Layer]:
-    """Layers of networks of one shape.
+    """Return the layers of networks of the same shape.
 
     Args:
-        networks: of each its modules: linear layers, each followed by at most one LayerNorm and one of ``ACTIVATIONS``.
-        vector: holds the stacks of ``stacks_of(networks)``, among others.
+        networks: modules of each network: linear layers, each followed by at most one LayerNorm and one of ``ACTIVATIONS``.
+        vector: a vector that includes ``stacks_of(networks)``.
     """
     layers: list[Layer] = []
     for modules in zip(*networks, strict=True):
@@ -80,11 +80,11 @@ def layers_of(networks: Sequence[Sequence[nn.Module]], vector: ParameterVector) 
 class Dense:
     """Linear layers with activations between them, of one network or of several side by side.
 
-    It reads the parameters and owns none. A single network gives bit for bit what its modules would. Rows are
-    ``(batch, in)`` for a single network, ``(n_networks, batch, in)`` for several; so are outputs and gradients.
+    It uses parameters without owning them. The outputs of a single network equal those of its modules bit for bit. Inputs,
+    outputs and gradients are ``(batch, in)`` for a single network, and ``(n_networks, batch, in)`` for several.
 
     Args:
-        layers: as ``layers_of`` makes them.
+        layers: result of ``layers_of``.
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
@@ -95,11 +95,11 @@ class Dense:
         self._transposed = [layer.weight.transpose(-2, -1) for layer in self._layers]
         self._biases = [layer.bias.unsqueeze(-2) if self._n_networks else layer.bias for layer in self._layers]
         self._scratch = _Scratch([layer.weight.shape[-2] for layer in self._layers], self._n_networks, layers[0].weight)
-        self._inputs: list[Tensor] = []  # of each layer
+        self._inputs: list[Tensor] = []  # one per layer
         self._normed: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {}
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """Outputs of a batch, in memory that the next call overwrites."""
+        """Return the outputs of a batch, in memory that the next call overwrites."""
         outputs, _ = self._scratch.of(rows.shape[-2])
         self._inputs = [rows]
         for number, (layer, output) in enumerate(zip(self._layers, outputs, strict=True)):
@@ -112,10 +112,10 @@ class Dense:
         return rows
 
     def backward(self, gradient: Tensor) -> None:
-        """Write the gradient of every parameter, for the first rows of the last call.
+        """Compute the gradient of every parameter for the first rows of the last call.
 
         Args:
-            gradient: of the loss with respect to the outputs of as many rows as it has; overwritten.
+            gradient: gradient of the loss with respect to the outputs of these rows; overwritten.
         """
         for number in reversed(range(len(self._layers))):
             layer = self._layers[number]
@@ -127,12 +127,13 @@ class Dense:
                 gradient = self._product(gradient, layer.weight, out=self._gradient(number - 1, gradient))
 
     def pull_back(self, gradient: Tensor) -> Tensor:
-        """The gradient with respect to the first layer's outputs; that of the rows is this times the first weight.
+        """Return the gradient with respect to the first layer's outputs.
 
-        Parameters get none. A caller that needs the gradient of some columns multiplies by those columns alone.
+        Multiplied by the first weight, it is the gradient with respect to the inputs.
+        If only some inputs are needed, multiply by their columns only. Gradients of parameters are not computed.
 
         Args:
-            gradient: of the loss with respect to the outputs of as many rows as it has; overwritten.
+            gradient: gradient of the loss with respect to the outputs of the first rows of the last call; overwritten.
         """
         for number in reversed(range(1, len(self._layers))):
             gradient = self._through(number, gradient, learns=False)
@@ -143,7 +144,7 @@ class Dense:
         return self._scratch.of(like.shape[-2])[1][number]
 
     def _normalize(self, number: int, norm: Norm, rows: Tensor) -> Tensor:
-        """Each network's rows by its own scales; torch's kernel has no scales for several at once."""
+        """Normalize the rows of each network with its own scales, which torch's kernel cannot do for several networks."""
         kept, outputs = [], []
         for each, weight, bias in zip(_unstacked(rows), norm.weight, norm.bias, strict=True):
             output, mean, rstd = torch.native_layer_norm(each, weight.shape, weight, bias, norm.eps)
@@ -153,7 +154,7 @@ class Dense:
         return torch.stack(outputs) if self._n_networks else outputs[0]
 
     def _through(self, number: int, gradient: Tensor, *, learns: bool) -> Tensor:
-        """From the gradient of a layer's output to that of its product, by way of activation and normalization."""
+        """Propagate the gradient of a layer's output through activation and normalization to its matrix product."""
         layer, n_rows = self._layers[number], gradient.shape[-2]
         if layer.activation is not None:
             gradient = layer.activation.backward(gradient, _first(self._inputs[number + 1], n_rows))
@@ -176,7 +177,7 @@ class Dense:
 
 
 class _Scratch:
-    """Room for the outputs of layers and their gradients, for batches of any size; all sizes share one memory."""
+    """Memory for the outputs of layers and their gradients, shared by batches of all sizes."""
 
     def __init__(self, widths: Sequence[int], leading: Sequence[int], like: Tensor) -> None:
         self._widths, self._leading, self._like = widths, tuple(leading), like
@@ -184,13 +185,13 @@ class _Scratch:
         self._by_size: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
 
     def of(self, n_rows: int) -> tuple[list[Tensor], list[Tensor]]:
-        """For each layer its outputs ``(..., n_rows, width)``, and room for their gradients."""
+        """Return for each layer its outputs ``(..., n_rows, width)``, and memory for their gradients."""
         found = self._by_size.get(n_rows)
         return found if found is not None else self._cut(n_rows)
 
     def _cut(self, n_rows: int) -> tuple[list[Tensor], list[Tensor]]:
         if n_rows > self._n_rows or len(self._by_size) == _MAX_SIZES:
-            self._by_size.clear()  # the views alone: what they are cut from stays, unless it is too small
+            self._by_size.clear()  # only the views: their memory is kept, unless it is too small
         if n_rows > self._n_rows:
             self._n_rows, n_networks = n_rows, sum(self._leading) or 1
             self._memory = [[self._like.new_empty(n_rows * width * n_networks) for width in self._widths] for _ in range(2)]
@@ -204,7 +205,7 @@ class _Scratch:
 
 
 def _parameters(modules: Sequence[nn.Module], vector: ParameterVector, *, squeezed: bool) -> dict[str, Any]:
-    """Weight, bias and their gradients of parallel modules, ``(n, *shape)``, or ``shape`` of a single one."""
+    """Return weight, bias and their gradients of parallel modules, ``(n, *shape)``, or ``shape`` for a single one."""
     views = {}
     for name in ("weight", "bias"):
         stack = [getattr(module, name) for module in modules]
@@ -217,7 +218,7 @@ def _extended(layer: Layer, **changes: Any) -> Layer:
 
 
 def _first(rows: Tensor, n_rows: int) -> Tensor:
-    """The first rows of a batch; slicing costs as much as a small activation, so that a whole batch is not sliced."""
+    """Return the first rows of a batch. A whole batch is not sliced, which would cost as much as a small activation."""
     return rows if rows.shape[-2] == n_rows else rows[..., :n_rows, :]
 
 

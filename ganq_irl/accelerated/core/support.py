@@ -1,4 +1,4 @@
-"""Why a written-out update would not be exact, in a few words each."""
+"""Short reasons why an update without autograd would not be exact."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _ADAM_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable", "decoupl
 
 
 def reasons_of_layers(modules: Sequence[nn.Module]) -> Iterator[str]:
-    """What of a network ``Dense`` cannot run: all but linear layers, each with at most a LayerNorm and an activation after.
+    """Yield what ``Dense`` cannot run: all but linear layers, each followed by at most a LayerNorm and an activation.
 
     Args:
-        modules: in the order in which they run.
+        modules: modules of a network, in the order of execution.
     """
     may_follow: tuple[type[nn.Module], ...] = ()
     for module in modules:
@@ -28,7 +28,7 @@ def reasons_of_layers(modules: Sequence[nn.Module]) -> Iterator[str]:
         elif kind not in (nn.LayerNorm, *ACTIVATIONS):
             yield f"a {kind.__name__} layer"
         elif kind not in may_follow:
-            yield f"a {kind.__name__} layer at an unusual place"
+            yield f"a {kind.__name__} layer at an unusual position"
         elif kind is nn.LayerNorm:
             may_follow = tuple(ACTIVATIONS)
             yield from _reasons_of_norm(module)
@@ -37,7 +37,7 @@ def reasons_of_layers(modules: Sequence[nn.Module]) -> Iterator[str]:
 
 
 def reasons_of_parameters(module: nn.Module) -> Iterator[str]:
-    """What of a network's parameters, modules and hooks autograd would heed and a written-out update would not."""
+    """Yield properties of parameters, modules and hooks that autograd respects and an explicit update would not."""
     kinds = {(parameter.dtype, parameter.device) for parameter in module.parameters()}
     if len(kinds) > 1 or not {dtype for dtype, _ in kinds} <= {torch.float32, torch.float64}:
         yield f"parameters of {', '.join(sorted(str(dtype) for dtype, _ in kinds))}"
@@ -51,11 +51,11 @@ def reasons_of_parameters(module: nn.Module) -> Iterator[str]:
 
 
 def reasons_of_optimizer(optimizer: torch.optim.Optimizer, parameters: Iterable[Tensor]) -> Iterator[str]:
-    """What of an optimizer ``FlatAdam`` does not do.
+    """Yield properties of an optimizer that ``FlatAdam`` does not support.
 
     Args:
-        optimizer: that autograd would step.
-        parameters: that learn.
+        optimizer: the optimizer to replace.
+        parameters: parameters that are trained.
     """
     group, parameters = optimizer.param_groups[0], {*parameters}
     if type(optimizer) is not torch.optim.Adam or any(group.get(option) for option in _ADAM_OPTIONS):
@@ -63,7 +63,7 @@ def reasons_of_optimizer(optimizer: torch.optim.Optimizer, parameters: Iterable[
     elif len(optimizer.param_groups) > 1 or not parameters <= {*group["params"]}:
         yield "an optimizer that does not hold the network's parameters in one group"
     elif any(other.grad is not None for other in {*group["params"]} - parameters):
-        yield "an optimizer of parameters beside the network's"  # older SB3 gives DQN's the target's, which never learn
+        yield "an optimizer of parameters beside the network's"  # older SB3 includes DQN's target, which is never trained
     elif isinstance(group["lr"], Tensor):
         yield "a learning rate that is a tensor"
     elif len({float(state.get("step", 0)) for state in map(optimizer.state.get, parameters) if state}) > 1:
@@ -71,7 +71,7 @@ def reasons_of_optimizer(optimizer: torch.optim.Optimizer, parameters: Iterable[
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Return whether anything is called when the module runs forward or backward."""
+    """Return whether the forward or backward pass of a module calls hooks."""
     return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
 
 

@@ -1,4 +1,4 @@
-"""Parameters end to end in one vector, of which torch's own parameters are views."""
+"""Parameters concatenated in a vector, with torch's own parameters as views."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 Stack = Sequence[Tensor]
-"""Parameters of one shape, such as the first weights of twin critics."""
+"""Parameters of the same shape, such as the first weights of twin critics."""
 
 
 class ParameterVector:
-    """Parameters and their gradients as two flat vectors, so that norms, clipping, Adam and averages are one operation each.
+    """Parameters and their gradients as two flat vectors, for norms, clipping, Adam and averages in one operation each.
 
     Args:
-        stacks: each a parameter, or several of one shape that lie side by side in memory.
+        stacks: single parameters, or several of the same shape that are adjacent in memory.
 
     Attributes:
-        parameters: all of them, in the order of the vector.
+        parameters: all parameters, in the order of the vector.
         data: their values, ``(n,)``.
         gradient: ∂L/∂data, ``(n,)``.
     """
@@ -37,21 +37,21 @@ class ParameterVector:
         self.adopt()
 
     def pieces(self, vector: Tensor) -> list[Tensor]:
-        """Views of a vector of this one's length: one for each parameter, in its shape."""
+        """Return views of a vector of the same length, one for each parameter, in its shape."""
         pieces = vector.split([p.numel() for p in self.parameters])
         return [piece.view(p.shape) for piece, p in zip(pieces, self.parameters, strict=True)]
 
     def stack(self, vector: Tensor, stack: Stack) -> Tensor:
-        """A view of a vector of this one's length: a stack, or the first few of one, ``(len(stack), *shape)``."""
+        """Return a view of a vector of the same length: a stack, or its first parameters, ``(len(stack), *shape)``."""
         start = self._starts[stack[0]]
         return vector[start : start + len(stack) * stack[0].numel()].view(len(stack), *stack[0].shape)
 
     def is_shared(self) -> bool:
-        """Return whether the parameters still are views of the vector."""
+        """Return whether the parameters are still views of the vector."""
         return all(p.data_ptr() == pointer for p, pointer in zip(self.parameters, self._pointers, strict=True))
 
     def adopt(self) -> None:
-        """Take over the values of parameters that have other memory, and make them views of the vector again."""
+        """Adopt the values of parameters that no longer share memory, and make them views of the vector again."""
         for parameter, piece, pointer in zip(self.parameters, self._pieces, self._pointers, strict=True):
             if parameter.data_ptr() != pointer:
                 piece.copy_(parameter.detach())
@@ -59,7 +59,7 @@ class ParameterVector:
 
 
 def clip_norm(gradient: Tensor, max_norm: float) -> Tensor:
-    """Scale a gradient to a norm of ``max_norm`` at most, as ``clip_grad_norm_`` does; return the norm before."""
+    """Clip a gradient to the norm ``max_norm``, like ``clip_grad_norm_``; return its norm before."""
     norm = torch.linalg.vector_norm(gradient)
     gradient.mul_(torch.clamp_(max_norm / (norm + 1e-6), max=1.0))
     return norm

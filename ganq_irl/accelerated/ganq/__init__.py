@@ -1,4 +1,4 @@
-"""GAN-Q's update with its gradients written out, for the settings that it is exact for."""
+"""GAN-Q's update without autograd, for the settings in which it is exact."""
 
 from ganq_irl.accelerated.ganq.update import FastUpdate
 

@@ -1,4 +1,4 @@
-"""The return critic, its loss with the penalty, and their gradients, written out. Arrays have the batch as last axis."""
+"""The return critic, its loss with the penalty, and their gradients without autograd. The batch is the last axis."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ganq_irl.discriminator import ReturnDiscriminator
 
 @dataclass(frozen=True)
 class Judgment:
-    """What the critic made of a batch before its step.
+    """The critic's results for a batch before its step.
 
     Attributes:
         real: scores of the real samples, ``(n, batch)``.
-        fake: of the return model's.
+        fake: scores of the return model's samples.
         slopes: ∂D/∂x at the interpolates.
     """
 
@@ -32,8 +32,8 @@ class FastCritic:
     """D(x | s, a) = w_0 x + Σ_k w_k t_k(x), with t_k(x) = tanh(α_k x + β_k) and w a network's output at (s, a).
 
     Args:
-        critic: what is computed.
-        vector: holds its parameters.
+        critic: the critic to compute.
+        vector: vector of its parameters.
         penalty_weight: λ.
     """
 
@@ -45,33 +45,33 @@ class FastCritic:
         self._network = Dense(layers_of([list(critic.network.layers)], vector))
 
     def read(self, observations: Tensor, at: np.ndarray) -> None:
-        """Take w at each (s, a).
+        """Compute w at each (s, a).
 
         Args:
             observations: ``(batch, dim)``.
-            at: which of the ``batch * n_actions`` weights are of the actions taken, ``(batch,)``.
+            at: indices of the executed actions among the ``batch * n_actions`` weights, ``(batch,)``.
         """
         outputs = self._network(observations).numpy()
         self._at, self._width = at, outputs.shape[1]
         self._w = np.ascontiguousarray(outputs.reshape(-1, 1 + len(self._alpha)).take(at, axis=0).T)  # (1 + K, batch)
 
     def slopes(self, x: np.ndarray) -> np.ndarray:
-        """∂D/∂x = w_0 + Σ_k w_k α_k (1 - t_k²), of ``x`` and in its shape, ``(n, batch)``."""
+        """Return ∂D/∂x = w_0 + Σ_k w_k α_k (1 - t_k²) for ``x``, in its shape ``(n, batch)``."""
         units = self._units(x)
         return self._slopes(1 - units * units)
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        """D, of ``x`` and in its shape, ``(n, batch)``."""
+        """Return D for ``x``, in its shape ``(n, batch)``."""
         return self._scores(x, self._units(x))
 
     def backward(self, real: np.ndarray, fake: np.ndarray, between: np.ndarray, *, judges: bool) -> Judgment | None:
-        """Write the gradient of L = mean D(fake) - mean D(real) + λ mean (∂D/∂x)², the last at the interpolates.
+        """Compute the gradient of L = mean D(fake) - mean D(real) + λ mean (∂D/∂x)², the last term at the interpolates.
 
         Args:
-            real: samples, ``(n, batch)``.
-            fake: samples.
-            between: interpolates.
-            judges: whether scores are wanted, which the gradient does not need.
+            real: real samples, ``(n, batch)``.
+            fake: fake samples, ``(n, batch)``.
+            between: interpolates, ``(n, batch)``.
+            judges: whether to return scores, which the gradient does not need.
         """
         n, size = len(real), real.size
         x = np.concatenate([real, fake, between])  # (3n, batch)
@@ -125,7 +125,7 @@ class FastCritic:
 
 
 def _weighted(weights: np.ndarray, arrays: np.ndarray) -> np.ndarray:
-    """Σ_n weights_n arrays_n, as one product: several times as fast as a sum over the first axis."""
+    """Return Σ_n weights_n arrays_n as one matrix product, which is several times faster than a sum over the first axis."""
     return (weights @ arrays.reshape(len(arrays), -1)).reshape(arrays.shape[1:])
 
 

@@ -1,4 +1,4 @@
-"""The location-shape return model and its gradient, written out."""
+"""The location-shape return model and its gradient, without autograd."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ganq_irl.networks.return_models import LocationShapeModel
 class FastReturnModel:
     """G(z | s, a) = m(s, a) + w_a · (h(s) ⊙ (e(z) - ē)), with e(z) = tanh(ωz + φ) and m(s, a) = v_a · h(s) + c_a.
 
-    For given noise it is linear in h: v_a and the w_a ⊙ (e(z_n) - ē) are the rows of one last layer, (v, w ⊙ e).
+    For given noise it is linear in h: v_a and the w_a ⊙ (e(z_n) - ē) are the rows of a single last layer, (v, w ⊙ e).
 
     Args:
-        model: what is computed.
-        vector: holds its parameters.
+        model: the return model to compute.
+        vector: vector of its parameters.
     """
 
     def __init__(self, model: LocationShapeModel, vector: ParameterVector) -> None:
@@ -34,7 +34,7 @@ class FastReturnModel:
         self._grid = model.grid.numpy()
 
     def __call__(self, observations: Tensor, noise: np.ndarray) -> np.ndarray:
-        """``(batch, n_actions, 1 + n)``: the mean of G for each action, and the samples' distances from it."""
+        """Return ``(batch, n_actions, 1 + n)``: the mean of G for each action, and the samples' distances from it."""
         self._n, self._points = len(noise), np.concatenate([noise, self._grid])
         self._tanh = np.tanh(self._points[:, None] * self._omega + self._phi)  # (n + grid, hidden)
         self._e = self._tanh[: self._n] - self._tanh[self._n :].mean(axis=0)
@@ -48,14 +48,14 @@ class FastReturnModel:
         return outputs
 
     def means(self, observations: Tensor) -> np.ndarray:
-        """``(batch, n_actions)``: the mean of G for each action."""
+        """Return the mean of G for each action, ``(batch, n_actions)``."""
         return self._body(observations).numpy() @ self._v.T + self._c
 
     def backward(self, gradient: np.ndarray) -> None:
-        """Write the gradient of every parameter, for the rows of the last call.
+        """Compute the gradient of every parameter for the rows of the last call.
 
         Args:
-            gradient: of the loss with respect to what was returned, in its shape.
+            gradient: gradient of the loss with respect to the result of the last call, in its shape.
         """
         of_v, of_c, of_w, of_omega, of_phi = self._gradients
         rows = gradient.reshape(len(gradient), -1)
@@ -73,5 +73,5 @@ class FastReturnModel:
 
 
 def arrays_of(parameters: Sequence[Tensor], vector: ParameterVector, values: Tensor) -> list[np.ndarray]:
-    """Return arrays on the memory of ``values``, a vector like ``vector``: one for each parameter, in its shape."""
+    """Return arrays that share the memory of ``values``, a vector like ``vector``: one for each parameter, in its shape."""
     return [vector.stack(values, (parameter,))[0].numpy() for parameter in parameters]

@@ -1,4 +1,4 @@
-"""Decide where the accelerated update is exact; everything else goes through autograd."""
+"""Decide where the accelerated update is exact; everything else uses autograd."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ganq_irl.networks.return_models import LocationShapeModel
 
 
 class ReturnLearner(Protocol):
-    """A value learner that is accelerated, as this package sees it.
+    """Interface of a value learner that can be accelerated.
 
     Attributes:
         adversary: the critic's ``learner``, the scale of the ``residuals``, and whether it ``centers`` samples.
-        policy: its ``optimizer`` trains ``q_net``.
-        q_net: the return model that learns.
-        q_net_target: the one that Bellman targets are sampled from.
-        q_net_average: the one that acts.
+        policy: policy whose ``optimizer`` trains ``q_net``.
+        q_net: return model that is trained.
+        q_net_target: target network of the return model.
+        q_net_average: averaged return model, which acts.
     """
 
     adversary: Any
@@ -45,7 +45,7 @@ class ReturnLearner(Protocol):
     td_weight: float
 
     def draw_noise(self) -> Tensor:
-        """Draw the noise of one minibatch, ``(n_samples,)``."""
+        """Draw the noise of a minibatch, ``(n_samples,)``."""
 
 
 def why_slow(model: ReturnLearner) -> str | None:
@@ -66,9 +66,9 @@ def _reasons(model: ReturnLearner) -> Iterator[str]:
         yield f"the loss {learner.loss.name!r}"
     if [type(stabilizer) for stabilizer in learner.stabilizers] != [ZeroCenteredGradientPenalty]:
         yield "other stabilizers than the zero-centered gradient penalty"
-    # static: a method of the class, or one that was put on this instance
+    # static: overridden in the class or on this instance
     if inspect.getattr_static(learner, "update") is not inspect.getattr_static(DiscriminatorLearner, "update"):
-        yield "a learner that updates in another way"
+        yield "a learner with another update"
     yield from _reasons_of_observations(model)
     yield from _reasons_of_return_models(model)
     yield from _reasons_of_critic(learner.discriminator)
@@ -98,7 +98,7 @@ def _reasons_of_return_models(model: ReturnLearner) -> Iterator[str]:
         elif type(hidden) is not ActionOutputs:
             yield f"actions by {type(hidden).__name__}"
         elif not len(hidden.base):
-            yield "no hidden layer"
+            yield "no hidden layers"
         else:
             yield from reasons_of_layers(list(hidden.base))
 

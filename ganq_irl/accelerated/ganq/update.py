@@ -1,4 +1,4 @@
-"""GAN-Q's updates on numpy: from the state that a ``GANQ`` is in to the one that autograd would have led to."""
+"""GAN-Q's update in numpy, with the same results as with autograd."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Metrics = dict[str, Tensor]
 
 
 class FastUpdate:
-    """GAN-Q's steps, equal to those by autograd to rounding, with the same random draws, in a fraction of the time.
+    """GAN-Q's steps, equal to those with autograd up to rounding, with the same random draws, in a fraction of the time.
 
     Args:
-        model: one that ``why_slow`` has nothing against. Its parameters and the state of its optimizers become views of the
-            vectors here.
+        model: a model accepted by ``why_slow``. Its parameters and the state of its optimizers become views of the vectors
+            here.
     """
 
     why_slow = staticmethod(why_slow)
@@ -48,19 +48,19 @@ class FastUpdate:
         self._average_rate, self._td_weight = model.average_rate, model.td_weight
 
     def is_of(self, model: ReturnLearner) -> bool:
-        """Return whether the model still consists of the objects and settings that this update was built from."""
+        """Return whether the model still has the objects and settings from which this update was built."""
         parts = _parts_of(model)
         return len(parts) == len(self._parts) and all(mine is its for mine, its in zip(self._parts, parts, strict=True))
 
     def adopt(self) -> None:
-        """Take over parameters and states of optimizers that somebody has replaced, such as by loading them."""
+        """Adopt parameters and optimizer states that were replaced, for example by loading."""
         for shared in (self._adam, self._critic_adam, *self._followers):
             shared.adopt()
 
     @torch.no_grad()
-    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the log tells of a divergence, as it does elsewhere
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the log reports a divergence, as it does elsewhere
     def step(self, sampled: tuple[Batch, Tensor, Tensor], measures: bool) -> tuple[Metrics, Metrics]:
-        """Take a step of the critic, then of the return model; with ``measures``, return the metrics of both."""
+        """Take a step of the critic, then of the return model; if ``measures``, return the metrics of both."""
         batch, rewards, discounts = sampled
         observations = _rows(batch.observations)
         noise = self._draw_noise()
@@ -69,7 +69,7 @@ class FastUpdate:
         at = _chosen(outputs, batch.actions.numpy())
         chosen = _flat(outputs).take(at, axis=0)
         means, deviations = chosen[:, :1], chosen[:, 1:]  # (batch, 1) and (batch, n)
-        # The critic sees both as distances from the mean, in the residuals' unit: of the fakes that is the deviation.
+        # The critic sees distances from the mean in units of the residuals. For fakes, that is the deviation.
         td_loss, of_means = self._td_term(means, targets)
         scale, real, fake = self._as_seen(targets - means, deviations)
 
@@ -88,19 +88,19 @@ class FastUpdate:
     def _targets(
         self, next_observations: Tensor, rewards: np.ndarray, discounts: np.ndarray, noise: np.ndarray
     ) -> np.ndarray:
-        """Σ_k γ^k r_k + γ^n G_target(z | s', a*), a* the action of the highest mean, ``(batch, n_samples)``."""
+        """Return Σ_k γ^k r_k + γ^n G_target(z | s', a*) for the action a* with the highest mean, ``(batch, n_samples)``."""
         outputs = self._target(next_observations, noise)
         means = outputs[:, :, 0] if self._chooser is None else self._chooser.means(next_observations)
         greedy = _flat(outputs).take(_chosen(outputs, means.argmax(axis=1)), axis=0)
         return rewards + discounts * (greedy[:, :1] + greedy[:, 1:])
 
     def _as_seen(self, real: np.ndarray, fake: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """The residuals' unit σ, and both sides in it, ``(n_samples, batch)``."""
+        """Return the residuals' scale σ, and both sides in units of it, ``(n_samples, batch)``."""
         scale = float(self._residuals.update(torch.from_numpy(real), torch.from_numpy(fake)))
         return scale, real.T / scale, fake.T / scale
 
     def _td_term(self, means: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray | float]:
-        """The Huber loss of the means, ``(batch, 1)``, and its gradient in them, ``(batch,)``; both 0 without a TD term."""
+        """Return the Huber loss of the means, ``(batch, 1)``, and its gradient, ``(batch,)``; both 0 without a TD term."""
         if not self._td_weight:
             return 0.0, 0.0
         errors = means[:, 0] - targets.mean(axis=1)
@@ -118,7 +118,7 @@ class FastUpdate:
     def _step_return_model(
         self, outputs: np.ndarray, at: np.ndarray, fake: np.ndarray, scale: float, of_means: np.ndarray | float
     ) -> None:
-        """Descend -mean D(fake) by way of ∂D/∂x, and a TD term by ``of_means``, then let the average follow."""
+        """Minimize -mean D(fake) through ∂D/∂x, and a TD term through ``of_means``, then update the average."""
         of_samples = self._critic.slopes(fake).T / (-scale * fake.size)
         gradient = np.zeros_like(outputs)
         rows = np.empty((len(at), outputs.shape[2]), np.float32)
@@ -130,7 +130,7 @@ class FastUpdate:
         self._average.data.lerp_(self._vector.data, self._average_rate)
 
     def _critic_metrics(self, judgment: Judgment, norm: Tensor | None) -> Metrics:
-        """Under the names, and in the order, of ``DiscriminatorLearner.update``."""
+        """Return metrics with the names and in the order of ``DiscriminatorLearner.update``."""
         real, fake = torch.from_numpy(judgment.real), torch.from_numpy(judgment.fake)
         penalty = self._penalty.weight * np.square(judgment.slopes).mean()
         return {
@@ -142,7 +142,7 @@ class FastUpdate:
 
 
 def _parts_of(model: ReturnLearner) -> tuple[Any, ...]:
-    """Everything that an update keeps: a model in which one of these is replaced needs another update."""
+    """Return all objects that an update refers to; if one of them is replaced, the model needs a new update."""
     learner = model.adversary.learner
     networks = (model.q_net, model.q_net_average, model.q_net_target, learner.discriminator)
     settings = (model.max_grad_norm, model.average_rate, model.td_weight, model.double_q, learner.stabilizers[0].weight)
@@ -152,23 +152,23 @@ def _parts_of(model: ReturnLearner) -> tuple[Any, ...]:
 
 
 def _rows(observations: Observations) -> Tensor:
-    """Observations as SB3's FlattenExtractor and the critic's encoder pass them on, ``(batch, dim)``."""
+    """Flatten observations like SB3's FlattenExtractor and the critic's encoder, ``(batch, dim)``."""
     assert isinstance(observations, Tensor)
     return observations.float().flatten(1)
 
 
 def _clipped(vector: ParameterVector, max_norm: float | None) -> Tensor | None:
-    """Clip the gradient where there is a bound, and return its norm before."""
+    """Clip the gradient if there is a bound, and return its norm before."""
     return None if max_norm is None else clip_norm(vector.gradient, max_norm)
 
 
 def _flat(outputs: np.ndarray) -> np.ndarray:
-    """``(batch, n_actions, n) -> (batch * n_actions, n)``, a view."""
+    """Reshape ``(batch, n_actions, n) -> (batch * n_actions, n)``, without copying."""
     return outputs.reshape(-1, outputs.shape[2])
 
 
 def _chosen(outputs: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """Rows of ``_flat`` that belong to the actions, ``(batch,)``."""
+    """Return the rows of ``_flat`` for the given actions, ``(batch,)``."""
     return np.arange(0, outputs.shape[0] * outputs.shape[1], outputs.shape[1]) + actions
 
 

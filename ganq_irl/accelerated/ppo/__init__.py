@@ -1,4 +1,4 @@
-"""Stable-Baselines3's PPO at a multiple of its speed: the same algorithm, to rounding, with its overhead taken out."""
+"""A faster implementation of Stable-Baselines3's PPO: the same algorithm, up to rounding."""
 
 from ganq_irl.accelerated.ppo.algorithm import FastPPO
 

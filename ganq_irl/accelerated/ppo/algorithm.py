@@ -1,4 +1,4 @@
-"""``FastPPO``: Stable-Baselines3's PPO to every caller, and to rounding in what it learns."""
+"""``FastPPO``: Stable-Baselines3's PPO with the same interface and, up to rounding, the same results."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ _log = logging.getLogger(__name__)
 
 
 class FastPPO(PPO):
-    """PPO (Schulman et al., 2017), with Stable-Baselines3's constructor, results and vocabulary in a fraction of its time.
+    """PPO (Schulman et al., 2017), with Stable-Baselines3's constructor, results and log keys in a fraction of its time.
 
-    The same seed gives SB3's actions, bit for bit as long as the parameters agree, and its parameters after an update within
-    1e-6: sums are taken in another order, nothing else. What is different inside:
+    The same seed gives SB3's actions bit for bit, as long as the parameters agree, and its parameters after an update within
+    1e-6, since sums are computed in another order. The differences are internal:
 
-    - the policy does not change during a rollout, so that only the actor runs at each step; values, log-probabilities and
-      the values of observations at time limits are computed for the whole rollout at its end, in one batch;
-    - the update writes its gradient out instead of recording operations for autograd, and checks no distribution's
-      arguments; the rows of an epoch are gathered once, and its minibatches are slices;
-    - metrics are read once an update instead of several times a minibatch;
-    - Adam moves all parameters in one fused operation.
+    - The policy does not change during a rollout, so only the actor runs at each step. Values, log-probabilities and the
+      values of observations at time limits are computed for the whole rollout at its end, in one batch.
+    - The update computes its gradient explicitly instead of with autograd, and does not validate arguments of distributions.
+      The rows of an epoch are gathered once, and its minibatches are slices.
+    - Metrics are read once per update instead of several times per minibatch.
+    - Adam updates all parameters in one fused operation.
 
-    This is exact for policies of linear layers with tanh, ReLU, ELU or leaky ReLU between them, over Box observations that
-    are no images, and Discrete or Box actions. Anything else - other networks, spaces and distributions, state-dependent
-    exploration, other rollout buffers, hooks, frozen parameters - runs through SB3's own code, unchanged. So does everything
-    if SB3's methods are not those of a release that this class was compared with. Which it is, is decided when the model is
-    built and again when ``learn`` begins.
+    This is exact for policies of linear layers with tanh, ReLU, ELU or leaky ReLU between them, Box observations that are
+    not images, and Discrete or Box actions. For anything else (other networks, spaces and distributions, state-dependent
+    exploration, other rollout buffers, hooks, frozen parameters), SB3's own code runs unchanged. It also runs if SB3's
+    methods differ from those of the releases that this class was compared with. This is decided when the model is built and
+    when ``learn`` starts.
 
-    What differs to callbacks: ``locals`` hold ``values`` and ``log_probs`` at the end of a rollout, not at each step, and no
-    ``obs_tensor``; and one that changes the policy within a rollout finds all of it valued by the policy at its end.
+    Callbacks see two differences. ``locals`` have ``values`` and ``log_probs`` only at the end of a rollout, and no
+    ``obs_tensor``. If a callback changes the policy during a rollout, the whole rollout is evaluated with the final policy.
 
     Attributes:
-        slow_reason: why SB3's own code runs, or None where it does not have to; a change of it is logged.
+        slow_reason: why SB3's own code runs, or None if it does not; changes are logged.
 
     Raises:
         TrainingDiverged: parameters or log-probabilities are no longer finite.
     """
 
     slow_reason: str | None = None
-    _last_obs: Any  # arrays, whenever the fast path is taken
+    _last_obs: Any  # arrays, if the fast path is taken
     _last_episode_starts: Any
 
     def _setup_model(self) -> None:
@@ -71,7 +71,7 @@ class FastPPO(PPO):
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
-        """Fill the buffer with experience of the present policy; False if a callback stopped it."""
+        """Fill the buffer with experience of the current policy; return False if a callback stopped it."""
         if self.slow_reason is not None:
             return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
         assert self._last_obs is not None, "learn resets the environment first"
@@ -88,7 +88,7 @@ class FastPPO(PPO):
             new_obs, rewards, dones, infos = env.step(clipped_actions)
             self.num_timesteps += env.num_envs
 
-            callback.update_locals(locals())  # under SB3's names
+            callback.update_locals(locals())  # with SB3's names
             if not callback.on_step():
                 return False
             self._update_info_buffer(infos, dones)
@@ -108,14 +108,14 @@ class FastPPO(PPO):
         return True
 
     def train(self) -> None:
-        """Update the policy by the rollout collected last."""
+        """Update the policy with the last rollout."""
         if self.slow_reason is not None:
             return super().train()
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         progress, clip_range_vf = self._current_progress_remaining, self.clip_range_vf
         loss = PPOLoss(
-            clip_range=self.clip_range(progress),  # type: ignore[operator]  # SB3 makes schedules of both
+            clip_range=self.clip_range(progress),  # type: ignore[operator]  # SB3 converts both to schedules
             clip_range_vf=None if clip_range_vf is None else clip_range_vf(progress),  # type: ignore[operator]
             ent_coef=self.ent_coef,
             vf_coef=self.vf_coef,
@@ -154,17 +154,17 @@ class FastPPO(PPO):
         if not all(bool(parameter.isfinite().all()) for parameter in self.policy.parameters()):
             raise TrainingDiverged(
                 f"the policy's parameters are no longer finite after {self.num_timesteps} steps; lower the learning rate, "
-                "or look for rewards that are too large or not finite"
+                "or check for rewards that are too large or not finite"
             )
 
     def _record(self, loss: PPOLoss, epochs: list[Metrics]) -> None:
-        """SB3's keys in SB3's order."""
+        """Log with SB3's keys in SB3's order."""
         means = Metrics(*(torch.cat(metric).mean() for metric in zip(*epochs, strict=True)))
         buffer, record = self.rollout_buffer, self.logger.record
         record("train/entropy_loss", float(means.entropy_loss))
         record("train/policy_gradient_loss", float(means.policy_loss))
         record("train/value_loss", float(means.value_loss))
-        record("train/approx_kl", float(epochs[-1].approx_kl.mean()))  # of the last epoch alone, as SB3 has it
+        record("train/approx_kl", float(epochs[-1].approx_kl.mean()))  # of the last epoch, as in SB3
         record("train/clip_fraction", float(means.clip_fraction))
         record("train/loss", loss.total(epochs[-1]))
         record("train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten()))

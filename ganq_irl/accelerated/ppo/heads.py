@@ -1,4 +1,4 @@
-"""The two action distributions: SB3's samples bit for bit, log-probabilities, entropies, and their gradients by hand."""
+"""Action distributions without autograd: SB3's samples bit for bit, log-probabilities, entropies, and their gradients."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from torch import Tensor, nn
 
 
 class Head(Protocol):
-    """What follows the actor's last layer."""
+    """Interface of the distribution after the actor's last layer."""
 
     def sample(self, output: Tensor) -> Tensor:
-        """Actions ``(batch, n)`` drawn from torch's global generator, as SB3 draws them."""
+        """Sample actions ``(batch, n)`` from torch's global generator, as SB3 does."""
 
     def evaluate(self, output: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """log π(a|s), ``(batch,)``, and the entropy, ``(batch,)`` or one for all."""
+        """Return log π(a|s), ``(batch,)``, and the entropy, ``(batch,)`` or a scalar."""
 
     def backward(self, log_prob_gradient: Tensor, entropy_gradient: float) -> Tensor:
-        """Gradient with respect to the output of the last ``evaluate``; a parameter's own goes to its ``.grad``.
+        """Return the gradient with respect to the output of the last ``evaluate``; that of own parameters goes to ``.grad``.
 
         Args:
-            log_prob_gradient: of the loss with respect to each log-probability, ``(batch,)``.
-            entropy_gradient: of the loss with respect to the entropy of any one row.
+            log_prob_gradient: gradient of the loss with respect to each log-probability, ``(batch,)``.
+            entropy_gradient: gradient of the loss with respect to the entropy of one row, equal for all.
         """
 
 
 class CategoricalHead:
-    """Softmax over logits ``(batch, n_actions)``; actions ``(batch, 1)``, integers."""
+    """Softmax over logits ``(batch, n_actions)``; actions are integers ``(batch, 1)``."""
 
     def sample(self, output: Tensor) -> Tensor:
-        """A draw by the exponential race, as ``torch.multinomial`` makes it, without its checks."""
-        normalized = output - output.logsumexp(1, keepdim=True)  # SB3's own detour: rounding decides ties
+        """Sample with the exponential race, like ``torch.multinomial``, but without its checks."""
+        normalized = output - output.logsumexp(1, keepdim=True)  # as in SB3, since rounding decides ties
         probs = torch.softmax(normalized, 1)
         race = torch.empty_like(probs).exponential_()
         return torch.div(probs, race, out=race).argmax(1, keepdim=True)
 
     def evaluate(self, output: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """log softmax at the actions; -Σ p log p."""
+        """Return log softmax at the actions, and -Σ p log p."""
         self._actions = actions.long()
         self._log_probs = torch.log_softmax(output, 1)
         self._probs = self._log_probs.exp()
@@ -56,17 +56,17 @@ class CategoricalHead:
 
 
 class GaussianHead:
-    """Independent normals around means ``(batch, n)``, with one log deviation for each coordinate."""
+    """Independent normal distributions with means ``(batch, n)``, and one log standard deviation per coordinate."""
 
     def __init__(self, log_std: nn.Parameter, gradient: Tensor) -> None:
         self._log_std, self._gradient = log_std, gradient
 
     def sample(self, output: Tensor) -> Tensor:
-        """mean + ε σ; ``torch.normal`` of zeros and ones, which SB3 draws from, takes the same ε from the generator."""
+        """Return mean + ε σ, with the same ε as SB3, which samples with ``torch.normal`` of zeros and ones."""
         return torch.randn_like(output).mul_(self._log_std.exp()).add_(output)
 
     def evaluate(self, output: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """-½ Σ (z² + log 2π) - Σ log σ, with z = (a - mean) / σ; ½ Σ (1 + log 2π) + Σ log σ."""
+        """Return -½ Σ (z² + log 2π) - Σ log σ, with z = (a - mean) / σ, and ½ Σ (1 + log 2π) + Σ log σ."""
         self._std = self._log_std.exp()
         self._z = (actions - output).div_(self._std)
         self._z_squared = self._z.square()

@@ -1,4 +1,4 @@
-"""The actor and the critic of an SB3 policy on the shared core."""
+"""Actor and critic of an SB3 policy without autograd."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ganq_irl.accelerated.ppo.heads import CategoricalHead, GaussianHead, Head
 
 
 class ActorCritic:
-    """An SB3 policy whose networks run, and are differentiated, without autograd. The parameters stay the policy's own.
+    """The networks of an SB3 policy without autograd. The parameters remain the policy's.
 
     Args:
-        policy: one that ``why_slow`` has nothing against.
+        policy: a policy accepted by ``why_slow``.
 
     Attributes:
-        actor: observations to logits or means.
-        critic: observations to values, ``(batch, 1)``.
-        head: the action distribution on the actor's output.
+        actor: network from observations to logits or means.
+        critic: network from observations to values, ``(batch, 1)``.
+        head: action distribution of the actor's output.
     """
 
     def __init__(self, policy: ActorCriticPolicy) -> None:
-        # The deviations come last: in front they would shift the weights off the addresses at which products are fast.
+        # The log standard deviations come last: before the weights, they would misalign them and slow down products.
         parameters = [p for _, p in sorted(policy.named_parameters(), key=lambda item: item[0] == "log_std")]
         self._vector = vector = ParameterVector([(parameter,) for parameter in parameters])
         self.actor, self.critic = (
@@ -37,7 +37,7 @@ class ActorCritic:
             self.head = GaussianHead(policy.log_std, gradient)
 
     def optimized_by(self, optimizer: torch.optim.Optimizer) -> Any:
-        """Return what takes a step on the gradient: plain Adam on the whole vector at once, else the optimizer itself."""
+        """Return an object that takes optimizer steps: plain Adam on the whole vector if possible, or else the optimizer."""
         vector = self._vector
         if not any(reasons_of_optimizer(optimizer, vector.parameters)):
             return FlatAdam(optimizer, vector)
@@ -46,7 +46,7 @@ class ActorCritic:
         return optimizer
 
     def clip_gradient(self, max_norm: float) -> None:
-        """Scale the gradient of all parameters together to a norm of ``max_norm`` at most."""
+        """Clip the gradient of all parameters together to the norm ``max_norm``."""
         clip_norm(self._vector.gradient, max_norm)
 
 

@@ -1,4 +1,4 @@
-"""A policy during one rollout, in which it does not change: it acts at every step, and values all of it at the end."""
+"""A policy during a rollout, in which it does not change: it acts at each step, and evaluates all steps at the end."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ganq_irl.accelerated.ppo.networks import ActorCritic
 from ganq_irl.errors import TrainingDiverged
 
 _ROWS_AT_ONCE = 4096
-"""Of the critic's batch at the end of a rollout; more would only be slower, and cost memory."""
+"""Batch size of the critic at the end of a rollout; larger batches are slower and need more memory."""
 
 
 class Timeout(NamedTuple):
-    """An episode that was cut by a time limit, whose last observation is to be valued."""
+    """An episode that a time limit truncated, whose last observation needs a value."""
 
     step: int
     env: int
@@ -27,10 +27,10 @@ class Timeout(NamedTuple):
 
 
 class FrozenPolicy:
-    """Acts as the policy does, and keeps what log-probabilities at the end need.
+    """Act like the policy, and store what log-probabilities need at the end.
 
     Args:
-        policy: one that ``why_slow`` lets pass.
+        policy: a policy accepted by ``why_slow``.
     """
 
     def __init__(self, policy: ActorCriticPolicy) -> None:
@@ -40,7 +40,7 @@ class FrozenPolicy:
         self._actions: list[Tensor] = []
 
     def act(self, observations: np.ndarray) -> np.ndarray:
-        """``(n_envs, *observation_shape) -> (n_envs, *action_shape)``: SB3's own draw, bit for bit; not clipped."""
+        """Return SB3's actions bit for bit, not clipped: ``(n_envs, *observation_shape) -> (n_envs, *action_shape)``."""
         with torch.no_grad():
             output = self._network.actor(self._rows(observations)).clone()
             actions = self._network.head.sample(output)
@@ -52,25 +52,25 @@ class FrozenPolicy:
     def finish(
         self, buffer: RolloutBuffer, last_observations: np.ndarray, timeouts: list[Timeout], gamma: float
     ) -> tuple[Tensor, Tensor]:
-        """Fill in the buffer's values and log-probabilities, and add γV(terminal observation) at time limits.
+        """Compute the buffer's values and log-probabilities, and add γV(terminal observation) at time limits.
 
         Args:
-            buffer: filled but for these.
-            last_observations: those after the last step, ``(n_envs, *observation_shape)``.
-            timeouts: time limits that were hit.
-            gamma: discount of the values there.
+            buffer: buffer with all other fields.
+            last_observations: observations after the last step, ``(n_envs, *observation_shape)``.
+            timeouts: truncated episodes.
+            gamma: discount factor.
 
         Returns:
             Values of the last observations, ``(n_envs, 1)``, and the last step's log-probabilities, ``(n_envs,)``.
 
         Raises:
-            TrainingDiverged: the policy gave a number that is not finite.
+            TrainingDiverged: an output of the policy is not finite.
         """
         log_probs = self._network.head.evaluate(torch.cat(self._outputs), torch.cat(self._actions))[0]
         if not math.isfinite(log_probs.sum()):
             raise TrainingDiverged(
-                "the policy's log-probabilities are no longer finite: an observation is not, or its parameters are not; "
-                "look for NaN in the observations, or lower the learning rate"
+                "the policy's log-probabilities are no longer finite, because an observation or its parameters are not; "
+                "check for NaN in the observations, or lower the learning rate"
             )
         n_steps, n_envs = len(self._outputs), len(last_observations)
         terminal = [timeout.observation[None] for timeout in timeouts]
@@ -92,7 +92,7 @@ class FrozenPolicy:
 def store_step(
     buffer: RolloutBuffer, observations: np.ndarray, actions: np.ndarray, rewards: np.ndarray, episode_starts: np.ndarray
 ) -> None:
-    """``RolloutBuffer.add`` without values and log-probabilities, which come at the end."""
+    """Add a step to the buffer like ``RolloutBuffer.add``, but without values and log-probabilities."""
     step = buffer.pos
     buffer.observations[step] = observations
     buffer.actions[step] = actions.reshape(buffer.actions.shape[1:])

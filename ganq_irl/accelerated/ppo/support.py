@@ -1,4 +1,4 @@
-"""Decide where the accelerated PPO is exact; everywhere else SB3's own code runs."""
+"""Decide where the accelerated PPO is exact; everywhere else, SB3's own code runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _COPIED = (
     copied(DiagGaussianDistribution, "entropy", "44047127ffb2", "b1deda8e074a"),
 )
 
-# A subclass that overrides one of these acts or learns in a way of its own.
+# A subclass that overrides one of these acts or learns differently.
 _METHODS = (
     "forward",
     "evaluate_actions",
@@ -81,7 +81,7 @@ def _reasons(model: PPO) -> Iterator[str]:
 
 def _reasons_of_class(policy: ActorCriticPolicy) -> Iterator[str]:
     for name in _METHODS:
-        # static: a method of the class, or one that was put on this instance
+        # static: overridden in the class or on this instance
         if inspect.getattr_static(policy, name) is not inspect.getattr_static(ActorCriticPolicy, name):
             yield f"{type(policy).__name__} overrides {name}"
     for extractor in (policy.pi_features_extractor, policy.vf_features_extractor):

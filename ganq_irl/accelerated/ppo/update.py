@@ -1,4 +1,4 @@
-"""PPO's update with its gradient written out, and one look at the metrics for all minibatches of an epoch."""
+"""PPO's update without autograd, with metrics computed for all minibatches of an epoch at once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ganq_irl.accelerated.ppo.networks import ActorCritic
 
 
 class Minibatch(NamedTuple):
-    """Rows of a rollout, and room for what the update finds of them."""
+    """Rows of a rollout, and memory for the results of the update."""
 
     observations: Tensor  # (batch, n) float32
     actions: Tensor  # (batch, n)
-    old_values: Tensor  # (batch,), as all that follow
+    old_values: Tensor  # (batch,), like all others
     old_log_prob: Tensor
     advantages: Tensor
     returns: Tensor
@@ -48,22 +48,22 @@ class PPOLoss:
     vf_coef: float
 
     def surrogates(self, advantages: Tensor, ratio: Tensor) -> tuple[Tensor, Tensor]:
-        """A r, and A clip(r, 1 - ε, 1 + ε); the policy loss is the mean of their minimum, negated."""
+        """Return A r and A clip(r, 1 - ε, 1 + ε); the policy loss is the negative mean of their minimum."""
         return advantages * ratio, ratio.clamp(1 - self.clip_range, 1 + self.clip_range).mul_(advantages)
 
     def predictions(self, values: Tensor, old_values: Tensor) -> Tensor:
-        """What is compared with returns: the values, moved no farther than ``clip_range_vf`` where there is one."""
+        """Return the values to compare with returns, clipped by ``clip_range_vf`` if it is set."""
         if self.clip_range_vf is None:
             return values
         return old_values + (values - old_values).clamp_(-self.clip_range_vf, self.clip_range_vf)
 
     def log_prob_gradient(self, batch: Minibatch) -> Tensor:
-        """∂L/∂log π, ``(batch,)``: -A r / batch, where the unclipped surrogate is the smaller or they are the same."""
+        """Return ∂L/∂log π, ``(batch,)``: -A r / batch where the unclipped surrogate is not the larger one, else 0."""
         free, clipped = self.surrogates(batch.advantages, batch.log_ratio.exp())
         return free.mul_(free <= clipped).mul_(-1 / len(free))
 
     def value_gradient(self, batch: Minibatch) -> Tensor:
-        """∂L/∂V, ``(batch,)``."""
+        """Return ∂L/∂V, ``(batch,)``."""
         error = self.predictions(batch.values, batch.old_values) - batch.returns
         gradient = error.mul_(2 * self.vf_coef / len(error))
         if self.clip_range_vf is not None:
@@ -71,22 +71,22 @@ class PPOLoss:
         return gradient
 
     def total(self, metrics: Metrics) -> float:
-        """L of the last minibatch."""
+        """Return L of the last minibatch."""
         loss = metrics.policy_loss + self.ent_coef * metrics.entropy_loss + self.vf_coef * metrics.value_loss
         return float(loss[-1])
 
 
 def approx_kl(log_ratio: Tensor) -> Tensor:
-    """(r - 1) - log r, whose mean estimates the divergence from the old policy (http://joschu.net/blog/kl-approx.html)."""
+    """Return (r - 1) - log r; its mean estimates the KL divergence (http://joschu.net/blog/kl-approx.html)."""
     return log_ratio.exp().sub_(1).sub_(log_ratio)
 
 
 class Epoch:
-    """One pass over the rollout: all of it in the order of this pass, minibatches as slices.
+    """A pass over the rollout, whose rows are in the order of this pass, so that minibatches are slices.
 
     Args:
-        rows: all rows; ``advantages`` as they enter the loss.
-        batch_size: rows of a minibatch; the last may have fewer.
+        rows: all rows, with ``advantages`` as used in the loss.
+        batch_size: rows per minibatch; the last one may have fewer.
     """
 
     def __init__(self, rows: Minibatch, batch_size: int) -> None:
@@ -94,10 +94,10 @@ class Epoch:
 
     @classmethod
     def draw(cls, buffer: RolloutBuffer, batch_size: int, normalize_advantage: bool) -> Self:
-        """An epoch in the very order that SB3's minibatches would have had.
+        """Draw an epoch in the order of SB3's minibatches.
 
-        The buffer draws one permutation for a whole pass, from numpy's global generator as SB3 does, and gives all rows in
-        that order when asked for one batch.
+        The buffer draws a permutation for a whole pass from numpy's global generator, as in SB3, and returns all rows in
+        that order if asked for a single batch.
         """
         data = next(buffer.get(None))
         advantages = _normalize(data.advantages, batch_size) if normalize_advantage else data.advantages
@@ -115,13 +115,13 @@ class Epoch:
         return cls(rows, batch_size)
 
     def minibatches(self) -> Iterator[Minibatch]:
-        """Slices of the rows, one after the other."""
+        """Yield consecutive slices of the rows."""
         for fields in zip(*(field.split(self.batch_size) for field in self.rows), strict=True):
             self.n_seen += len(fields[0])
             yield Minibatch(*fields)
 
     def metrics(self, loss: PPOLoss) -> Metrics:
-        """Of the minibatches that were seen."""
+        """Return the metrics of the minibatches seen so far."""
         rows = Minibatch(*(field[: self.n_seen] for field in self.rows))
         ratio = rows.log_ratio.exp()
         by_row = Metrics(
@@ -135,12 +135,12 @@ class Epoch:
 
 
 class Updater:
-    """One gradient step at a time on SB3's own networks, by its own optimizer.
+    """Gradient steps on SB3's networks with SB3's optimizer.
 
     Args:
-        policy: one that ``why_slow`` lets pass.
-        loss: what is minimized.
-        max_grad_norm: bound on the gradient's norm.
+        policy: a policy accepted by ``why_slow``.
+        loss: the loss to minimize.
+        max_grad_norm: bound of the gradient's norm.
     """
 
     def __init__(self, policy: ActorCriticPolicy, loss: PPOLoss, max_grad_norm: float) -> None:
@@ -149,7 +149,7 @@ class Updater:
         self._loss, self._max_grad_norm = loss, max_grad_norm
 
     def evaluate(self, batch: Minibatch) -> None:
-        """Values, entropies and log-ratios of the present policy, written into the minibatch."""
+        """Write values, entropies and log-ratios of the current policy into the minibatch."""
         network = self._network
         log_prob, entropy = network.head.evaluate(network.actor(batch.observations), batch.actions)
         torch.sub(log_prob, batch.old_log_prob, out=batch.log_ratio)
@@ -157,7 +157,7 @@ class Updater:
         batch.values.copy_(network.critic(batch.observations).squeeze(1))
 
     def step(self, batch: Minibatch) -> None:
-        """One step of the optimizer on the minibatch evaluated last."""
+        """Take an optimizer step on the last evaluated minibatch."""
         loss, network = self._loss, self._network
         network.actor.backward(network.head.backward(loss.log_prob_gradient(batch), -loss.ent_coef / len(batch.returns)))
         network.critic.backward(loss.value_gradient(batch).unsqueeze(1))
@@ -166,7 +166,7 @@ class Updater:
 
 
 def _whole(rows: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
-    """Full minibatches, ``(n, batch_size)``, and the rows that are left."""
+    """Return full minibatches, ``(n, batch_size)``, and the remaining rows."""
     n_rows = len(rows) // batch_size * batch_size
     return rows[:n_rows].view(-1, batch_size), rows[n_rows:]
 
@@ -177,7 +177,7 @@ def _means(rows: Tensor, batch_size: int) -> Tensor:
 
 
 def _normalize(advantages: Tensor, batch_size: int) -> Tensor:
-    """Each minibatch to mean 0 and deviation 1; one of a single row stays as it is."""
+    """Normalize each minibatch to mean 0 and standard deviation 1; one with a single row is unchanged."""
     whole, rest = _whole(advantages, batch_size)
     parts = []
     if len(whole):

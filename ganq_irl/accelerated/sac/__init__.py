@@ -1,4 +1,4 @@
-"""Stable-Baselines3's SAC and TD3 at a multiple of their speed: the same algorithms, to rounding."""
+"""Faster implementations of Stable-Baselines3's SAC and TD3: the same algorithms, up to rounding."""
 
 from ganq_irl.accelerated.sac.algorithms import FastSAC, FastTD3
 

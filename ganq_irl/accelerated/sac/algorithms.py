@@ -1,4 +1,4 @@
-"""``FastSAC`` and ``FastTD3``: Stable-Baselines3's SAC and TD3 to every caller, and to rounding in what they learn."""
+"""``FastSAC`` and ``FastTD3``: Stable-Baselines3's SAC and TD3 with the same interface and, up to rounding, results."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _LOSSES = ("ent_coef", "actor_loss", "critic_loss", "ent_coef_loss")  # SB3's ke
 
 
 class _WrittenOut(OffPolicyAlgorithm):
-    """Base class, before SB3's own, for algorithms that learn by a written-out update wherever it is exact.
+    """Base class, before SB3's own, for algorithms that train without autograd where that is exact.
 
     Attributes:
-        computes_as_its_base: that ``train`` is another way to compute SB3's.
-        slow_reason: why SB3's own code runs, or None where the written-out update does; a change of it is logged.
+        computes_as_its_base: True, since ``train`` has the same results as SB3's.
+        slow_reason: why SB3's own code runs, or None if it does not; changes are logged.
     """
 
     computes_as_its_base = True
@@ -53,11 +53,11 @@ class _WrittenOut(OffPolicyAlgorithm):
         raise NotImplementedError
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
-        """Those whose rates follow the schedule, in SB3's order."""
+        """Return the optimizers whose learning rates follow the schedule, in SB3's order."""
         raise NotImplementedError
 
     def _moves_targets(self, number: int) -> bool:
-        """Whether a gradient step, counted from 0 in each call of ``train``, is one at which SB3 moves the targets."""
+        """Return whether SB3 updates targets at a gradient step, counted from 0 in each call of ``train``."""
         raise NotImplementedError
 
     def predict(
@@ -67,11 +67,11 @@ class _WrittenOut(OffPolicyAlgorithm):
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> Any:
-        """Return actions as SB3 does, by the same random draws."""
+        """Return SB3's actions, with the same random draws."""
         update, shape = self._update, self.observation_space.shape or ()
         if update is None or deterministic or np.shape(observation)[1:] != shape or len(np.shape(observation)) == len(shape):
             return super().predict(observation, state, episode_start, deterministic)
-        if self._update_of is not self.policy or not update.actor.vector.is_shared():  # another policy, for the moment
+        if self._update_of is not self.policy or not update.actor.vector.is_shared():  # another policy at the moment
             return super().predict(observation, state, episode_start, deterministic)
         with torch.no_grad():
             actions = update.actor.act(torch.as_tensor(observation, device=self.device).flatten(1)).cpu().numpy()
@@ -102,7 +102,7 @@ class _WrittenOut(OffPolicyAlgorithm):
         if not math.isfinite(sum(map(sum, losses.values()))):
             raise TrainingDiverged(
                 f"the losses are no longer finite after {self.num_timesteps} steps; lower the learning rate, "
-                "or look for rewards or observations that are too large or not finite"
+                "or check for rewards or observations that are too large or not finite"
             )
 
     def _excluded_save_params(self) -> list[str]:
@@ -110,22 +110,22 @@ class _WrittenOut(OffPolicyAlgorithm):
 
 
 class FastSAC(_WrittenOut, SAC):
-    """SAC (Haarnoja et al., 2018), with Stable-Baselines3's constructor, results and vocabulary in a fraction of its time.
+    """SAC (Haarnoja et al., 2018), with Stable-Baselines3's constructor, results and log keys in a fraction of its time.
 
-    The same seed gives SB3's random draws and, to rounding, its parameters. What is different inside: gradients are written
-    out instead of recorded by autograd, both critics run as one stack of matrices, each optimizer is one operation on one
-    vector, and collecting experience runs the actor alone.
+    The same seed gives SB3's random draws and, up to rounding, its parameters. The differences are internal: gradients are
+    computed explicitly instead of with autograd, both critics run as one stack of matrices, each optimizer is one operation
+    on one vector, and only the actor runs while experience is collected.
 
     This is exact on the CPU for policies of linear layers with tanh, ReLU, ELU or leaky ReLU between them, with or without
-    layer normalization (``SACLayerNormPolicy``), over Box observations that are no images, and for any replay buffer.
-    Anything else - a GPU, other networks and optimizers, state-dependent exploration, hooks, frozen or shared parameters -
-    runs through SB3's own code, unchanged. So does everything if SB3's methods are not those of a release that this class
-    was compared with. The choice is made when the model is built, and again when ``learn`` begins.
+    layer normalization (``SACLayerNormPolicy``), Box observations that are not images, and any replay buffer. For anything
+    else (a GPU, other networks and optimizers, state-dependent exploration, hooks, frozen or shared parameters), SB3's own
+    code runs unchanged. It also runs if SB3's methods differ from those of the releases that this class was compared with.
+    This is decided when the model is built and when ``learn`` starts.
 
-    A saved model is SB3's: ``SAC.load`` reads it, and ``FastSAC.load`` reads one of SB3's.
+    A saved model is compatible with SB3: ``SAC.load`` loads it, and ``FastSAC.load`` loads SB3's.
 
     Attributes:
-        slow_reason: why SB3's own code runs, or None where the written-out update does; a change of it is logged.
+        slow_reason: why SB3's own code runs, or None if it does not; changes are logged.
     """
 
     def _make_update(self) -> Update:
@@ -140,12 +140,12 @@ class FastSAC(_WrittenOut, SAC):
 
 
 class FastTD3(_WrittenOut, TD3):
-    """TD3 (Fujimoto et al., 2018), with Stable-Baselines3's constructor, results and vocabulary in a fraction of its time.
+    """TD3 (Fujimoto et al., 2018), with Stable-Baselines3's constructor, results and log keys in a fraction of its time.
 
-    It differs from SB3's as ``FastSAC`` does, and leaves the same cases to SB3's own code.
+    It differs from SB3's like ``FastSAC``, and uses SB3's own code in the same cases.
 
     Attributes:
-        slow_reason: why SB3's own code runs, or None where the written-out update does; a change of it is logged.
+        slow_reason: why SB3's own code runs, or None if it does not; changes are logged.
     """
 
     def _make_update(self) -> Update:

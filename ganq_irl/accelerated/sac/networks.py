@@ -1,4 +1,4 @@
-"""Critics and actors of SAC and TD3 on the shared core. They read and write the parameters of SB3's own modules."""
+"""Critics and actors of SAC and TD3 without autograd. They share the parameters of SB3's modules."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
 class Critics:
-    """Q(s, a) of one or several critics.
+    """Q(s, a) of one or more critics.
 
     Args:
-        networks: each a sequence of layers.
-        vector: holds their parameters.
+        networks: layers of each critic.
+        vector: vector of their parameters.
     """
 
     def __init__(self, networks: Sequence[nn.Sequential], vector: ParameterVector) -> None:
@@ -30,7 +30,7 @@ class Critics:
         self._n_actions = 0
 
     def __call__(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """``(batch, n)`` and ``(batch, n_actions)`` to ``(n_critics, batch)``, in memory that the next call overwrites."""
+        """Return Q ``(n_critics, batch)`` at ``(batch, n)`` and ``(batch, n_actions)``; overwritten by the next call."""
         n_observations, self._n_actions = observations.shape[1], actions.shape[1]
         shape = len(observations), n_observations + self._n_actions
         if self._rows.shape != shape:
@@ -39,22 +39,22 @@ class Critics:
         return self.of_other_actions(actions)
 
     def of_other_actions(self, actions: Tensor) -> Tensor:
-        """As the call, at the observations of the last one."""
+        """Return the values of other actions at the observations of the last call."""
         rows = self._rows
         rows[:, -self._n_actions :].copy_(actions)
         return self._network(rows if self._n == 1 else rows.expand(self._n, *rows.shape)).view(self._n, -1)
 
     def backward(self, gradient: Tensor) -> None:
-        """Write the gradient of every parameter, given ∂L/∂Q of the last call, ``(n_critics, batch)``."""
+        """Compute the gradient of every parameter from ∂L/∂Q of the last call, ``(n_critics, batch)``."""
         self._network.backward(self._column(gradient))
 
     def action_gradient(self, gradient: Tensor) -> Tensor:
-        """∂L/∂a, ``(batch, n_actions)``, given ∂L/∂Q of the last call, ``(n_critics, batch)``."""
+        """Return ∂L/∂a, ``(batch, n_actions)``, from ∂L/∂Q of the last call, ``(n_critics, batch)``."""
         pulled = self._network.pull_back(self._column(gradient))
         weight = self._first[..., -self._n_actions :]
         if self._n == 1:
             return pulled @ weight
-        # (n, n_actions, width) x (n, width, batch): a quarter of the time that the product takes the other way round
+        # (n, n_actions, width) x (n, width, batch): four times as fast as the product in the other order
         return torch.bmm(weight.transpose(1, 2).contiguous(), pulled.transpose(1, 2)).sum(0).t()
 
     def _column(self, gradient: Tensor) -> Tensor:
@@ -62,14 +62,14 @@ class Critics:
 
 
 class Draw(NamedTuple):
-    """Actions of a Gaussian actor, and what its gradient needs of them.
+    """Actions of a Gaussian actor, and the values that its gradient needs.
 
     Attributes:
         actions: in [-1, 1], ``(batch, n_actions)``.
         log_probs: their log-densities, ``(batch,)``.
         noise: ε, standard normal.
         std: σ.
-        is_free: where log σ is within SB3's bounds.
+        is_free: whether log σ is within SB3's bounds.
     """
 
     actions: Tensor
@@ -83,7 +83,7 @@ class GaussianActor:
     """SAC's actor: a = tanh(μ(s) + σ(s) ε) (Haarnoja et al., 2018, appendix C).
 
     Args:
-        actor: SB3's.
+        actor: actor of SB3.
     """
 
     def __init__(self, actor: Any) -> None:
@@ -93,12 +93,12 @@ class GaussianActor:
         self._epsilon = actor.action_dist.epsilon
 
     def act(self, observations: Tensor) -> Tensor:
-        """Actions for observations ``(batch, n)``, drawn from torch's global generator as SB3 draws them."""
+        """Sample actions for observations ``(batch, n)`` from torch's global generator, as SB3 does."""
         mean, log_std = self._network(observations.to(self.vector.data.dtype)).chunk(2, 1)
         return torch.empty_like(mean).normal_().mul_(log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp_()).add_(mean).tanh_()
 
     def draw(self, *observations: Tensor) -> Draw:
-        """As ``act``, of one or more batches of the same size, one after the other."""
+        """Like ``act``, for one or more batches of the same size, in order."""
         rows = torch.cat(observations) if len(observations) > 1 else observations[0]
         mean, log_std = self._network(rows.to(self.vector.data.dtype)).chunk(2, 1)
         noise = torch.empty_like(mean)
@@ -108,17 +108,17 @@ class GaussianActor:
         log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
         std = log_std.exp()
         actions = torch.addcmul(mean, noise, std).tanh_()
-        # log N(ε) - log σ - log(1 - a²), summed over the coordinates
+        # log N(ε) - log σ - log(1 - a²), summed over coordinates
         log_probs = torch.addcmul(log_std, noise, noise, value=0.5).add_(self._slopes(actions).add_(self._epsilon).log_())
         return Draw(actions, log_probs.sum(1).neg_().sub_(mean.shape[1] * _HALF_LOG_TWO_PI), noise, std, is_free)
 
     def backward(self, draw: Draw, of_actions: Tensor, of_log_probs: Tensor) -> None:
-        """Write the gradient of every parameter, for the first rows of the last draw.
+        """Compute the gradient of every parameter for the first rows of the last draw.
 
         Args:
-            draw: the last.
-            of_actions: ∂L/∂a, ``(batch, n_actions)``, but for what comes by way of the log-density.
-            of_log_probs: ∂L/∂log π of each row, one number for all.
+            draw: the last draw.
+            of_actions: ∂L/∂a, ``(batch, n_actions)``, without the part through the log-density.
+            of_log_probs: ∂L/∂log π of each row, the same for all.
         """
         _, noise, std, is_free = (field[: len(of_actions)] for field in (draw.log_probs, draw.noise, draw.std, draw.is_free))
         actions = draw.actions[: len(of_actions)]
@@ -130,7 +130,7 @@ class GaussianActor:
 
     @staticmethod
     def _slopes(actions: Tensor) -> Tensor:
-        """∂tanh = 1 - a²."""
+        """Return the derivative of tanh, 1 - a²."""
         return actions.square().neg_().add_(1)
 
 
@@ -138,7 +138,7 @@ class DeterministicActor:
     """TD3's actor: a = tanh(f(s)).
 
     Args:
-        actor: SB3's.
+        actor: actor of SB3.
     """
 
     def __init__(self, actor: Any) -> None:
@@ -147,16 +147,16 @@ class DeterministicActor:
         self._network = Dense(layers_of(networks, self.vector))
 
     def act(self, observations: Tensor) -> Tensor:
-        """``(batch, n) -> (batch, n_actions)``, in memory that the next call overwrites."""
+        """Map ``(batch, n)`` to ``(batch, n_actions)``, in memory that the next call overwrites."""
         return self._network(observations.to(self.vector.data.dtype))
 
     def backward(self, of_actions: Tensor) -> None:
-        """Write the gradient of every parameter, given ∂L/∂a of the last call."""
+        """Compute the gradient of every parameter from ∂L/∂a of the last call."""
         self._network.backward(of_actions)
 
 
 def _as_one(heads: Layer) -> Layer:
-    """Two linear layers on the same rows as one of twice the width."""
+    """Merge two linear layers on the same rows into one of twice the width."""
     return Layer(
         weight=heads.weight.flatten(0, 1),
         bias=heads.bias.flatten(),

@@ -1,4 +1,4 @@
-"""What the written-out updates of SAC and TD3 can do exactly; anything else is left to Stable-Baselines3's own code."""
+"""Decide where the accelerated SAC and TD3 are exact; everywhere else, Stable-Baselines3's own code runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ganq_irl.accelerated.core import reasons_of_layers, reasons_of_optimizer, reasons_of_parameters
 from ganq_irl.generators.sb3_source import Copied, copied, why_changed
 
-# What is computed in another way here, with the digests of releases 2.2.1 to 2.9.2.
+# Functions of SB3 that are reimplemented here, with the digests of releases 2.2.1 to 2.9.2.
 _PREDICT = copied(
     BasePolicy, "predict", "4247b87124cf", "bc0739789c8a", "8b17f04cbb3c", "c790f3cfac53", "69daff028a8e", "220ebd561d5b"
 )
@@ -51,7 +51,7 @@ _COPIED: dict[type[OffPolicyAlgorithm], tuple[Copied, ...]] = {
     ),
 }
 
-# Methods by which a subclass would change how a policy, an actor or a critic acts and learns.
+# A subclass that overrides one of these acts or learns differently.
 _METHODS = (
     "forward",
     "q1_forward",
@@ -68,7 +68,7 @@ _METHODS = (
 
 
 def why_slow(model: OffPolicyAlgorithm) -> str | None:
-    """Return the first reason for which the written-out update would not be exact; None where it is.
+    """Return the first reason why the accelerated update would not be exact, or None.
 
     Args:
         model: a SAC or TD3.
@@ -118,7 +118,7 @@ def _reasons_of_part(part: nn.Module, kind: type[nn.Module]) -> Iterator[str]:
         yield f"a {kind.__name__.lower()} of class {type(part).__name__}"
         return
     for name in _METHODS:
-        # static: a method of the class, or one that was put on this instance
+        # static: overridden in the class or on this instance
         if inspect.getattr_static(part, name, None) is not inspect.getattr_static(kind, name, None):
             yield f"{type(part).__name__} overrides {name}"
 

@@ -1,4 +1,4 @@
-"""The updates of SAC and TD3 with their gradients written out, by the same random draws in the same order as SB3's."""
+"""Updates of SAC and TD3 without autograd, with the same random draws in the same order as in SB3."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ Losses = dict[str, float]
 
 
 class Update(Protocol):
-    """What ``FastSAC`` and ``FastTD3`` run instead of SB3's ``train``."""
+    """Interface of the updates that ``FastSAC`` and ``FastTD3`` run instead of SB3's ``train``."""
 
     @property
     def actor(self) -> GaussianActor | DeterministicActor:
         """The policy that collects experience."""
 
     def adopt(self) -> None:
-        """Take over parameters and optimizers that somebody has replaced, such as by loading them."""
+        """Adopt parameters and optimizers that were replaced, for example by loading."""
 
     def step(self, data: Any, *, moves_targets: bool) -> Losses:
-        """Take one gradient step on a sample of the replay buffer; return its losses under SB3's names.
+        """Take a gradient step on a sample of the replay buffer; return its losses by SB3's names.
 
         Args:
-            data: what ``ReplayBuffer.sample`` gave.
-            moves_targets: whether the target networks, and TD3's actor with them, are due.
+            data: result of ``ReplayBuffer.sample``.
+            moves_targets: whether to update the target networks, and with them TD3's actor.
         """
 
 
 class SoftUpdate:
-    """SAC's: entropy coefficient, critics, actor, targets (Haarnoja et al., 2018).
+    """SAC's update: entropy coefficient, critics, actor, targets (Haarnoja et al., 2018).
 
     Args:
-        model: one that ``why_slow`` has nothing against. Rates and coefficients are read at each step.
+        model: a model accepted by ``why_slow``. Rates and coefficients are read at each step.
     """
 
     def __init__(self, model: SAC) -> None:
@@ -53,14 +53,14 @@ class SoftUpdate:
             self._of_entropy = FlatAdam(model.ent_coef_optimizer, self._entropy)
 
     def adopt(self) -> None:
-        """Take over parameters and optimizers that somebody has replaced, such as by loading them."""
+        """Adopt parameters and optimizers that were replaced, for example by loading."""
         self._target_vector.adopt()
         for adam in (self._of_critics, self._of_actor, self._of_entropy):
             if adam is not None:
                 adam.adopt()
 
     def step(self, data: Any, *, moves_targets: bool) -> Losses:
-        """Take one gradient step."""
+        """Take a gradient step."""
         model, n_rows = self._model, len(data.rewards)
         observations, next_observations = data.observations.flatten(1), data.next_observations.flatten(1)
         draw = self.actor.draw(observations, next_observations)
@@ -84,7 +84,7 @@ class SoftUpdate:
         return losses
 
     def _step_entropy(self, log_probs: Tensor) -> tuple[Tensor, Losses]:
-        """The entropy coefficient, and then a step of it where it is learned."""
+        """Return the entropy coefficient, then take a step of it if it is tuned."""
         if self._of_entropy is None:
             return self._model.ent_coef_tensor, {"ent_coef": float(self._model.ent_coef_tensor)}
         log_ent_coef, ent_coef = self._entropy.data, self._entropy.data.exp()
@@ -97,10 +97,10 @@ class SoftUpdate:
 
 
 class DelayedUpdate:
-    """TD3's: critics, and at every ``policy_delay``-th step actor and targets (Fujimoto et al., 2018, algorithm 1).
+    """TD3's update: critics, and every ``policy_delay`` steps actor and targets (Fujimoto et al., 2018, algorithm 1).
 
     Args:
-        model: one that ``why_slow`` has nothing against. Rates and noise are read at each step.
+        model: a model accepted by ``why_slow``. Rates and noise are read at each step.
     """
 
     def __init__(self, model: TD3) -> None:
@@ -113,12 +113,12 @@ class DelayedUpdate:
         self._of_actor = FlatAdam(model.actor.optimizer, self.actor.vector)
 
     def adopt(self) -> None:
-        """Take over parameters and optimizers that somebody has replaced, such as by loading them."""
+        """Adopt parameters and optimizers that were replaced, for example by loading."""
         for each in (self._target_vector, self._target_actor.vector, self._of_critics, self._of_actor):
             each.adopt()
 
     def step(self, data: Any, *, moves_targets: bool) -> Losses:
-        """Take one gradient step."""
+        """Take a gradient step."""
         model, n_rows = self._model, len(data.rewards)
         observations, next_observations = data.observations.flatten(1), data.next_observations.flatten(1)
         noise = torch.empty_like(data.actions).normal_(0, model.target_policy_noise)
@@ -154,7 +154,7 @@ def _networks(critic: Any) -> list[Any]:
 
 
 def _targets_of(data: Any, gamma: float, next_values: Tensor) -> Tensor:
-    """r + (1 - d) γ V(s'), ``(batch,)``; n-step samples bring their own discounts."""
+    """Return r + (1 - d) γ V(s'), ``(batch,)``; n-step samples have their own discounts."""
     discounts = getattr(data, "discounts", None)
     discounts = gamma if discounts is None else discounts.flatten()
     return data.rewards.flatten() + (1 - data.dones.flatten()) * discounts * next_values
