@@ -48,6 +48,8 @@ TRAITS: dict[str, Traits] = {
     "td3": _DETERMINISTIC,
     "fast-td3": _DETERMINISTIC,
     "ddpg": _DETERMINISTIC,
+    "tqc": _SOFT,
+    "crossq": _SOFT,
     "dqn": _VALUES,
     "qrdqn": _VALUES,
     "gan-q": _VALUES,

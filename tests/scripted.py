@@ -4,6 +4,7 @@ import itertools
 
 import gymnasium as gym
 import numpy as np
+import sb3_contrib
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.monitor import Monitor
@@ -14,7 +15,8 @@ from ganq_irl.generators.factory import build_generator
 from ganq_irl_demos import Demonstrations, Trajectory, random_policy, record_episodes
 
 ON_POLICY = ("ppo", "fast-ppo", "a2c", "trpo")
-CONTINUOUS = ("sac", "td3", "ddpg", "gan-q-continuous")
+HAS_CROSSQ = hasattr(sb3_contrib, "CrossQ")  # since sb3-contrib 2.4
+CONTINUOUS = ("sac", "td3", "ddpg", "tqc", *(["crossq"] if HAS_CROSSQ else []), "gan-q-continuous")
 DISCRETE = ("dqn", "qrdqn", "gan-q")
 OFF_POLICY = (*CONTINUOUS, *DISCRETE)
 HAVE_NO_LOG_PROB = ("td3", "ddpg", "gan-q-continuous")

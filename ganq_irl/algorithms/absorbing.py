@@ -31,7 +31,8 @@ import torch
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import Tensor
 
-from ganq_irl.generators.internals import target_clock, target_moves
+from ganq_irl.errors import UnsupportedGenerator
+from ganq_irl.generators.internals import has_target_networks, target_clock, target_moves
 from ganq_irl.types import Batch
 
 
@@ -50,9 +51,18 @@ class AbsorbingValue:
 
     It starts at 0, like the networks approximately, and is updated whenever the targets are: V <- V + τ (r(s_a) + γ V - V).
     Only updates during imitation count (``while_imitating``), and none before the first call of ``follow``.
+
+    Raises:
+        UnsupportedGenerator: the generator has no target networks.
     """
 
     def __init__(self, generator: OffPolicyAlgorithm) -> None:
+        if not has_target_networks(generator):
+            raise UnsupportedGenerator(
+                f"absorbing: the value of an episode's end follows the generator's target networks, and "
+                f"{type(generator).__module__.split('.')[0]}'s {type(generator).__name__} has no such torch networks; "
+                "use sac, td3 or tqc, or absorbing=false"
+            )
         self.generator = generator
         self.value = 0.0
         self._counted: int | None = None  # steps of the generator that have been counted

@@ -39,6 +39,8 @@ GENERATORS: dict[str, str] = {
     "td3": "stable_baselines3:TD3",
     "fast-td3": "ganq_irl.accelerated.sac:FastTD3",
     "ddpg": "stable_baselines3:DDPG",
+    "tqc": "sb3_contrib:TQC",
+    "crossq": "sb3_contrib:CrossQ",
     "dqn": "stable_baselines3:DQN",
     "qrdqn": "sb3_contrib:QRDQN",
     "gan-q": "ganq_irl.algorithms.ganq:GANQ",
@@ -84,18 +86,20 @@ def generator_class(name: str) -> type[BaseAlgorithm]:
 
     Raises:
         ConfigurationError: the name is unknown.
-        MissingDependency: it is in sb3-contrib, which is not installed.
+        MissingDependency: it is in sb3-contrib, which is not installed or too old.
     """
     if name not in GENERATORS:
         raise ConfigurationError(f"unknown generator {name!r}; {nearest(name, GENERATORS)}")
-    if name in EXACT_TWINS and not is_installed(GENERATORS[name]):
+    path = GENERATORS[name]
+    if name in EXACT_TWINS and not is_installed(path):
         return generator_class(EXACT_TWINS[name])
     try:
-        return imported(GENERATORS[name])
-    except ModuleNotFoundError as error:
-        if error.name != "sb3_contrib":
+        return imported(path)
+    except (ModuleNotFoundError, AttributeError) as error:
+        if not path.startswith("sb3_contrib:") or error.name not in ("sb3_contrib", path.split(":")[1]):
             raise
-        raise MissingDependency(f"{name} is in sb3-contrib; install it with: pip install 'ganq-irl[contrib]'") from error
+        what = "is in sb3-contrib; install it" if error.name == "sb3_contrib" else "needs a newer sb3-contrib; upgrade it"
+        raise MissingDependency(f"{name} {what} with: pip install -U 'ganq-irl[contrib]'") from error
 
 
 def policy_classes(name: str) -> dict[str, type[BasePolicy]]:
@@ -111,6 +115,13 @@ def policy_classes(name: str) -> dict[str, type[BasePolicy]]:
 def generator_options(name: str) -> frozenset[str]:
     """Return the keywords that ``build_generator`` passes to the algorithm's constructor."""
     return frozenset(inspect.signature(generator_class(name).__init__).parameters) - _NOT_OPTIONS
+
+
+def default_option(name: str, option: str, otherwise: Any) -> Any:
+    """Default of one of a generator's options; ``otherwise`` for a name that is no generator."""
+    if name not in GENERATORS:
+        return otherwise
+    return inspect.signature(generator_class(name).__init__).parameters[option].default
 
 
 def build_generator(

@@ -59,6 +59,11 @@ def update_learning_rates(model: BaseAlgorithm, optimizers: Sequence[Optimizer])
     model._update_learning_rate(list(optimizers))
 
 
+def has_target_networks(model: OffPolicyAlgorithm) -> bool:
+    """Return whether the model bootstraps from target networks, which CrossQ does not."""
+    return any("target" in name for name, _ in model.policy.named_children())
+
+
 def target_clock(model: OffPolicyAlgorithm) -> int:
     """Return the clock of target updates: environment steps for DQN and its variants, gradient steps otherwise."""
     return model._n_calls if hasattr(model, "_n_calls") else n_updates(model)

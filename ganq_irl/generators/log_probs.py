@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.sac.policies import SACPolicy
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganq_irl.generators.q_values import action_values, has_action_values
 from ganq_irl.generators.spaces import policy_observations
@@ -28,11 +29,16 @@ def log_probs(model: BaseAlgorithm, batch: Batch, temperature: float = 1.0) -> T
     - Actor-critic policies (PPO, A2C, TRPO): density of the policy's distribution at the executed action, i.e. the clipped
       action of a Gaussian. The density of the unclipped action falls without bound outside the action space, and PPO would
       learn to exploit that (see the documentation).
-    - SAC, and squashed actor-critic policies: density of the squashed distribution, in the environment's units.
+    - SAC, TQC, CrossQ, and squashed actor-critic policies: density of the squashed distribution, in the environment's units.
     - Value learners (DQN, QR-DQN): the Boltzmann policy softmax(Q / temperature). They act ε-greedily, but the density of an
       ε-greedy policy is a step function of Q, which does not tell how much better an action is. The Boltzmann policy is what
       f - log π assumes of an optimal agent (Fu et al., 2018, section 3), and it is smooth in Q.
     """
+    with _as_it_acts(model.policy):
+        return _log_probs(model, batch, temperature)
+
+
+def _log_probs(model: BaseAlgorithm, batch: Batch, temperature: float) -> Tensor:
     observations = policy_observations(model, batch.observations)
     kind = _kind(model)
     policy: Any = model.policy
@@ -41,7 +47,7 @@ def log_probs(model: BaseAlgorithm, batch: Batch, temperature: float = 1.0) -> T
         if policy.squash_output:
             return _squashed_log_prob(distribution, policy.action_space, batch.actions)
         return distribution.log_prob(_flat(batch.actions, policy.action_space))
-    if kind == "sac":
+    if kind == "squashed":
         mean, log_std, kwargs = policy.actor.get_action_dist_params(_policy_input(observations))
         distribution = policy.actor.action_dist.proba_distribution(mean, log_std, **kwargs)
         return _squashed_log_prob(distribution, policy.action_space, batch.actions)
@@ -50,11 +56,23 @@ def log_probs(model: BaseAlgorithm, batch: Batch, temperature: float = 1.0) -> T
     return torch.log_softmax(q_values / temperature, dim=1).gather(1, chosen).squeeze(1)
 
 
+@contextmanager
+def _as_it_acts(policy: nn.Module) -> Iterator[None]:
+    """Put a policy into evaluation mode. CrossQ samples its replay in training mode, with batch statistics."""
+    in_training = [module for module in policy.modules() if module.training]
+    policy.train(False)
+    try:
+        yield
+    finally:
+        for module in in_training:
+            module.training = True
+
+
 def _kind(model: BaseAlgorithm) -> str | None:
     if isinstance(model.policy, ActorCriticPolicy):
         return "actor-critic"
-    if isinstance(model.policy, SACPolicy):
-        return "sac"
+    if hasattr(getattr(model.policy, "actor", None), "get_action_dist_params"):
+        return "squashed"
     return "values" if has_action_values(model.policy) else None
 
 

@@ -53,7 +53,10 @@ class ExperimentConfig:
         timesteps: environment steps; bc counts updates instead, see ``bc.n_updates``.
         seed: seed of environments, networks, the draw of trajectories, and everything else in the run.
         device: auto, cpu or cuda.
-        n_envs: number of environments that are stepped together.
+        n_envs: number of environments that are stepped together. With more than one, an off-policy generator and its
+            discriminator get as many more updates after each step, unless a setting says how many.
+        vec: where the environments live: ``dummy`` in the process of the run, ``subproc`` in one process each, which pays
+            where a step takes about a millisecond or more. Neither changes the numbers.
         normalize_observations: normalize the policy's observations by their running mean and deviation (VecNormalize).
         average_rate: rate per round of the exponential moving average of the policy that is evaluated and saved; 1 is the
             policy itself.
@@ -82,6 +85,7 @@ class ExperimentConfig:
     seed: int = 0
     device: str = "auto"
     n_envs: int = 1
+    vec: Literal["dummy", "subproc"] = "dummy"
     normalize_observations: bool = False
     average_rate: float = 1.0
     control: Literal["none", "frozen"] = "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 from collections import deque
@@ -11,11 +12,12 @@ from typing import Any
 
 import gymnasium as gym
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecNormalize
 
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, MissingDependency
 from ganq_irl.rewards import RewardFunction, VecRewardWrapper
+from ganq_irl.runs.processes import make_in_worker, safe_path
 from ganq_irl.spaces import check_supported
 
 _HISTORY = 100
@@ -105,15 +107,24 @@ def make_training_env(
     env_kwargs: Mapping[str, Any] | None = None,
     normalize_observations: bool = False,
     reward: RewardFunction | None = None,
+    vec: str = "dummy",
 ) -> VecEnv:
-    """Make monitored environments in one process, seeded ``seed``, ``seed + 1``, ...
+    """Make monitored environments, seeded ``seed``, ``seed + 1``, ...
+
+    With ``vec="subproc"`` each lives in a process of its own, and the numbers are the same. The workers of a study cannot
+    start processes and keep theirs to themselves.
 
     ``normalize_observations`` wraps them in VecNormalize, which leaves rewards as they are. ``reward`` replaces the
     environment's reward, which the monitors still report.
     """
     # given an id instead of a function, SB3 asks for a render mode, and Gymnasium warns if an environment has none
-    make = partial(gym.make, env_id, **(env_kwargs or {}))
-    env: VecEnv = make_vec_env(make, n_envs, seed=seed, wrapper_class=_with_bounded_history)
+    options: dict[str, Any] = {"seed": seed, "wrapper_class": _with_bounded_history}
+    if vec == "subproc" and not multiprocessing.current_process().daemon:
+        options |= {"vec_env_cls": SubprocVecEnv, "vec_env_kwargs": {"start_method": "spawn"}}
+        with safe_path():
+            env: VecEnv = make_vec_env(partial(make_in_worker, env_id, dict(env_kwargs or {})), n_envs, **options)
+    else:
+        env = make_vec_env(partial(gym.make, env_id, **(env_kwargs or {})), n_envs, **options)
     if reward is not None:
         env = VecRewardWrapper(env, reward)
     return VecNormalize(env, norm_obs=True, norm_reward=False) if normalize_observations else env

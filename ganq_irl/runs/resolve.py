@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.files import read_toml
+from ganq_irl.generators.factory import default_option
 from ganq_irl.parsing import parse_toml
 from ganq_irl.runs.config import ExperimentConfig, merged, nested, parse_config
 from ganq_irl.runs.presets import choose_preset
-from ganq_irl.runs.validation import check_config, defaults_for, known_algorithm, shipped_env
+from ganq_irl.runs.validation import ADVERSARIAL, check_config, defaults_for, known_algorithm, replays, shipped_env
 
 
 def resolve_config(
@@ -39,7 +41,24 @@ def resolve_config(
     preset, settings = choose_preset(given.get("preset"), algo, env, given.get("generator"))
     settings = merged(defaults_for(algo, given.get("generator")), settings)
     config = parse_config(ExperimentConfig, merged(settings, given) | {"env": env, "preset": preset})
-    return check_config(config)
+    return check_config(_with_updates_for_all_envs(config, given))
+
+
+def _with_updates_for_all_envs(config: ExperimentConfig, given: Mapping[str, Any]) -> ExperimentConfig:
+    """Give an off-policy run as many updates per transition with several environments as with one.
+
+    Stable-Baselines3 takes ``gradient_steps`` after ``train_freq`` steps of all environments together, and a discriminator
+    ``n_updates``. Each is multiplied by the number of environments, unless the request sets it.
+    """
+    if config.n_envs == 1 or not replays(config.algo, config.generator):
+        return config
+    options, adversary = dict(config.generator_kwargs), dict(config.adversary)
+    if "gradient_steps" not in given.get("generator_kwargs", {}):
+        steps = options.get("gradient_steps", default_option(config.generator or config.algo, "gradient_steps", 1))
+        options["gradient_steps"] = steps * config.n_envs if steps > 0 else steps  # -1: as many as transitions
+    if config.algo in ADVERSARIAL and "n_updates" not in given.get("adversary", {}):
+        adversary["n_updates"] = adversary.get("n_updates", 1) * config.n_envs
+    return dataclasses.replace(config, generator_kwargs=options, adversary=adversary)
 
 
 def gather_settings(

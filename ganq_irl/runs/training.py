@@ -83,6 +83,7 @@ def build_trainable(config: ExperimentConfig) -> Trainable:
         env_kwargs=config.env_kwargs,
         normalize_observations=config.normalize_observations,
         reward=None if config.reward is None else load_reward(config.reward),
+        vec=config.vec,
     )
     generator = build_generator(name, env, seed=config.seed, device=config.device, **config.generator_kwargs)
     describe_policy(generator)  # refuse a policy that cannot be saved now instead of after training

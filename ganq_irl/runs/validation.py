@@ -14,11 +14,10 @@ from ganq_irl.generators.options import checked_keywords, type_hints_of
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.envs import probe_env
 from ganq_irl.runs.video import make_rendered_env
-from ganq_irl.space_matrix import IMITATION, REPLAYING, check_trains, default_generator
+from ganq_irl.space_matrix import IMITATION, REPLAYING, TRAITS, check_trains, default_generator
 from ganq_irl.storage import usable_device
 
 ADVERSARIAL = tuple(name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation))
-OFF_POLICY = ("sac", "fast-sac", "td3", "fast-td3", "ddpg", "dqn", "qrdqn")
 DEFAULT_TIMESTEPS = 100_000
 DEFAULT_UPDATES = 10_000
 MOST_ENVS = 10_000
@@ -46,8 +45,14 @@ def defaults_for(algo: str, generator: str | None) -> dict[str, Any]:
     """
     if algo == "bc":
         return {"bc": {"n_updates": DEFAULT_UPDATES}}
-    is_off_policy = algo in ALGORITHMS and (generator in OFF_POLICY or (generator is None and algo in REPLAYING))
-    return {"timesteps": DEFAULT_TIMESTEPS} | ({"generator_kwargs": {"learning_starts": 1000}} if is_off_policy else {})
+    waits = algo in ALGORITHMS and replays(algo, generator)
+    return {"timesteps": DEFAULT_TIMESTEPS} | ({"generator_kwargs": {"learning_starts": 1000}} if waits else {})
+
+
+def replays(algo: str, generator: str | None) -> bool:
+    """Return whether a run of these learns from a replay buffer; None is the algorithm's default generator."""
+    name = generator or algo
+    return TRAITS[name].replays if name in TRAITS else algo in REPLAYING
 
 
 def shipped_env(demos: str | None) -> str:
@@ -122,6 +127,10 @@ def _check_numbers(config: ExperimentConfig) -> None:
 
     if not 1 <= config.n_envs <= MOST_ENVS:
         raise ConfigurationError(f"n_envs: given {config.n_envs}; expected at least 1, and {MOST_ENVS} at most")
+    if config.vec == "subproc" and config.exact_checkpoints:
+        raise ConfigurationError(
+            "exact_checkpoints replaces the environments of its own process at each checkpoint; leave it out, or vec=subproc"
+        )
     if not 0 < config.average_rate <= 1:
         raise ConfigurationError(f"average_rate: given {config.average_rate}; expected a number in (0, 1]")
 

@@ -1,4 +1,4 @@
-"""Run tasks in worker processes of one thread each. All processes of this project are started here.
+"""Run tasks in worker processes of one thread each. Only ``vec="subproc"`` starts other processes, for environments.
 
 A worker that dies loses only its current task. When the main process dies, for whatever reason, the workers exit at once.
 """
@@ -14,15 +14,16 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Generic, TypeVar
 
 from ganq_irl.errors import WorkerLost, printable, thread_error
 from ganq_irl.runs.interrupts import Interrupted, Interrupts
+from ganq_irl.runs.processes import safe_path
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")
@@ -107,7 +108,7 @@ class _Worker(Generic[Key, Result]):
     def __init__(self) -> None:
         self.connection, theirs = _CONTEXT.Pipe()
         self.process = _CONTEXT.Process(target=_work, args=(theirs,), daemon=True)
-        with _safe_path():
+        with safe_path():
             self.process.start()
         theirs.close()  # so that the connection ends when the process does
         self.outcome: tuple[Key, Future[Result]] | None = None
@@ -166,23 +167,6 @@ def _end_in_order(workers: Sequence[_Worker]) -> None:
         for connection in wait(list(left)):
             if left[connection].receive(lambda _: None) is not None:  # type: ignore[index]
                 del left[connection]  # type: ignore[arg-type]
-
-
-@contextmanager
-def _safe_path() -> Iterator[None]:
-    """Keep a starting worker from importing modules from the working folder, such as a stray ``multiprocessing.py``.
-
-    A worker starts as ``python -c``, which puts that folder first on the path. It then takes over this process's path.
-    """
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONSAFEPATH"]
-        else:
-            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _work(connection: Connection) -> None:

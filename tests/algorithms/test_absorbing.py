@@ -11,11 +11,12 @@ from gymnasium import spaces
 from ganq_irl.algorithms import DAC
 from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, with_absorbing
 from ganq_irl.discriminator import STATE_TRANSITION, Discriminator, DiscriminatorLearner, InputEncoder
+from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.off_policy import relabeled
 from ganq_irl.rewards import RewardModel
 from ganq_irl.types import Batch
 from tests.algorithms.absorbing_examples import counting, dac
-from tests.scripted import BOX, CONTINUOUS, OFF_POLICY, CountingEnv, demonstrations, flat, generator, imitator, vec_env
+from tests.scripted import BOX, CONTINUOUS, HAS_CROSSQ, CountingEnv, demonstrations, flat, generator, imitator, vec_env
 from tests.toys import ACTIONS, OBSERVATIONS, toy_batch
 
 
@@ -186,6 +187,7 @@ UPDATES = {
     "sac": "stable_baselines3.sac.sac",
     "td3": "stable_baselines3.td3.td3",
     "ddpg": "stable_baselines3.td3.td3",
+    "tqc": "sb3_contrib.tqc.tqc",
     "gan-q-continuous": "ganq_irl.algorithms.ganq.continuous",
     "dqn": "stable_baselines3.dqn.dqn",
     "qrdqn": "sb3_contrib.qrdqn.qrdqn",
@@ -197,7 +199,7 @@ UPDATES = {
 @pytest.mark.parametrize(
     ("n_envs", "train_freq", "gradient_steps", "interval"), [(1, 1, 1, 1), (1, 2, 3, 2), (2, 3, 4, 3), (1, 4, 5, 4)]
 )
-@pytest.mark.parametrize("name", OFF_POLICY)
+@pytest.mark.parametrize("name", UPDATES)
 def test_moves_of_the_targets_are_counted_as_the_generator_makes_them(
     name, n_envs, train_freq, gradient_steps, interval, monkeypatch
 ):
@@ -231,6 +233,12 @@ def test_moves_of_the_targets_are_counted_as_the_generator_makes_them(
     n_moves = (end_of_first - at_follow[0] + at_follow[-1] - start_of_second) / networks
     assert n_moves > 3
     assert run.absorbing.value == pytest.approx(1 / (1 - gamma) * (1 - (1 - tau * (1 - gamma)) ** n_moves))
+
+
+@pytest.mark.skipif(not HAS_CROSSQ, reason="sb3-contrib before 2.4")
+def test_a_generator_without_targets_is_refused():
+    with pytest.raises(UnsupportedGenerator, match="sb3_contrib's CrossQ has no such torch networks; use sac"):
+        dac(model=counting("crossq"), absorbing=True)
 
 
 @pytest.mark.parametrize("name", ["sac", "dqn"])

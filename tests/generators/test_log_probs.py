@@ -11,10 +11,12 @@ from ganq_irl.space_matrix import TRAITS
 from ganq_irl.types import Batch
 from tests.scripted import (
     DISCRETE,
+    HAS_CROSSQ,
     HAVE_NO_LOG_PROB,
     OFF_POLICY,
     ON_POLICY,
     SpacesEnv,
+    flat,
     generator,
     global_random_state,
     vec_env,
@@ -86,14 +88,28 @@ def test_sacs_density_is_its_actors():
     torch.testing.assert_close(given, expected - np.log(3.0), atol=2e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["sac", "ppo-squashed"])
+@pytest.mark.parametrize("name", ["sac", "tqc", *(["crossq"] if HAS_CROSSQ else []), "ppo-squashed"])
 def test_a_squashed_density_integrates_to_one_over_the_action_box(name):
     squashed = {"use_sde": True, "policy_kwargs": {"net_arch": [8], "squash_output": True}}
-    model = model_for("ppo", LOPSIDED, **squashed) if name == "ppo-squashed" else model_for("sac", LOPSIDED)
+    model = model_for("ppo", LOPSIDED, **squashed) if name == "ppo-squashed" else model_for(name, LOPSIDED)
     grid = torch.linspace(-1, 5, 40_001)[1:-1].unsqueeze(1)
     for observation in sampled(BOX3, 3):
         density = log_probs(model, batch_of(observation.expand(len(grid), 3), grid)).exp()
         assert torch.trapezoid(density, grid.flatten()).item() == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.skipif(not HAS_CROSSQ, reason="sb3-contrib before 2.4")
+def test_batch_statistics_play_no_part():
+    """CrossQ samples its replay, and AIRL prices what is sampled, while batch renormalization is in training mode."""
+    model = model_for("crossq", LOPSIDED)
+    model.policy.set_training_mode(True)
+    model.actor.set_bn_training_mode(False)
+    before, modes = flat(model.policy), [module.training for module in model.policy.modules()]
+    rows = batch_of(sampled(BOX3), sampled(LOPSIDED))
+    together, alone = log_probs(model, rows), log_probs(model, rows[:1])
+    torch.testing.assert_close(together[:1], alone)
+    assert torch.equal(flat(model.policy), before)
+    assert [module.training for module in model.policy.modules()] == modes
 
 
 def test_a_gaussian_density_integrates_to_one_in_the_environments_units():

@@ -58,8 +58,9 @@ def test_sources_in_order_of_precedence(tmp_path):
     sets = ["n_envs=3", "timesteps=100", "generator_kwargs.policy_kwargs.activation_fn=ELU"]
     config = resolve_config({"timesteps": 7, "device": None}, assignments=sets, file=file)
     assert (config.seed, config.n_envs, config.timesteps, config.device) == (1, 3, 7, "auto")
-    # tau from the file, the activation from --set, the rest from the preset
+    # tau from the file, the activation from --set, the rest from the preset; three environments bring three updates a step
     assert config.generator_kwargs == {
+        "gradient_steps": 3,
         "learning_rate": 1e-3,
         "gamma": 0.98,
         "tau": 0.1,

@@ -38,6 +38,18 @@ if TYPE_CHECKING:
 @click.option(
     "--timesteps", type=int, metavar="N", help="Environment steps; for bc use --set bc.n_updates=N.  [default: 100000]"
 )
+@click.option(
+    "--n-envs",
+    type=int,
+    metavar="N",
+    help="Step N environments together. Off-policy, each step is followed by N times as many updates.  [default: 1, or the "
+    "preset's]",
+)
+@click.option(
+    "--vec",
+    type=click.Choice(["dummy", "subproc"]),
+    help="subproc: one process for each environment, for slow simulators. The numbers are the same.  [default: dummy]",
+)
 @options.max_episode_steps
 @options.columns
 @options.seed
@@ -89,7 +101,8 @@ def command(
 
     \b
     Imitation:                gail airl dac fairl wail vail gaifo sqil iq-learn bc
-    Reinforcement learning:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac fast-sac td3 fast-td3 ddpg dqn qrdqn
+    Reinforcement learning:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac fast-sac td3 fast-td3 ddpg tqc
+                              crossq dqn qrdqn
 
     Options override --set, which overrides --config, then the preset, then the defaults. To repeat a run, pass its
     config.toml to --config.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from ganq_irl.generators.internals import restart_episodes
 
@@ -25,12 +25,16 @@ def begin_episodes(model: BaseAlgorithm, make_envs: MakeEnvs, seed: int) -> None
 
 
 def replace_simulators(model: BaseAlgorithm, make_envs: MakeEnvs, seed: int) -> None:
-    """Put new environments in the place of the old ones, seeded at their next reset."""
+    """Put new environments in the place of the old ones, seeded at their next reset.
+
+    Those in other processes are only seeded: a run that is resumed has new ones already.
+    """
     env: Any = model.env
     base = env.unwrapped
-    for old in base.envs:
-        old.close()
-    base.envs = make_envs().unwrapped.envs  # type: ignore[attr-defined]  # of one process, as those before
+    if isinstance(base, DummyVecEnv):
+        for old in base.envs:
+            old.close()
+        base.envs = make_envs().unwrapped.envs  # type: ignore[attr-defined]  # of one process, as those before
     base.seed(seed % 2**31)
 
 

@@ -1,0 +1,39 @@
+"""What every new process of a run or a study needs: a safe import path, and environments that live there."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import gymnasium as gym
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Keep a starting process from importing modules from the working folder, such as a stray ``multiprocessing.py``.
+
+    A process starts as ``python -c``, which puts that folder first on the path. It then takes over this process's path.
+    """
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
+def make_in_worker(env_id: str, env_kwargs: Mapping[str, Any]) -> gym.Env:
+    """Make an environment in a process of its own, which knows the modules given with ``--import``.
+
+    Ctrl-C reaches every process of the terminal. The main process saves a checkpoint and then ends the others.
+    """
+    import ganq_irl.environments  # noqa: F401  # registers ours, and those of GANQ_IRL_IMPORT
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return gym.make(env_id, **env_kwargs)
