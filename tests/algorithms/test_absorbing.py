@@ -138,6 +138,8 @@ def test_the_gradient_penalty_bounds_a_state_that_the_fakes_alone_show():
 class Model:
     """What AbsorbingValue looks at in a generator whose targets move at each gradient step."""
 
+    policy = torch.nn.ModuleDict({"critic_target": torch.nn.Identity()})
+
     def __init__(self, tau, gamma):
         self.tau, self.gamma, self._n_updates, self.policy_delay = tau, gamma, 100, 1
 
