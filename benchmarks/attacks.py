@@ -1,12 +1,12 @@
-"""What a stranger's files, a hostile working folder, a full disk and signals do to the commands.
+"""Test how the commands handle untrusted files, a malicious working directory, a full disk, and signals.
 
-Each attack is a function that plants something in a fresh copy of sound folders and yields the commands to run on it. A
-command runs in a process of its own, with ``home`` as its home and ``work`` as its working folder. It fails if it hangs
-(``commands.SECONDS``), is ended by a signal, prints a traceback or a raw control character, changes a file outside of
-what it was told to write, or leaves a part of a file behind. Commands start from a process that has imported the
-libraries already, but for attacks on importing and on processes, which start as a user would.
+Each attack is a function that modifies a fresh copy of valid folders and yields the commands to run on it. Each command
+runs in its own process, with ``home`` as its home and ``work`` as its working directory. It fails if it hangs
+(``commands.SECONDS``), is ended by a signal, prints a traceback or a raw control character, changes a file that it should
+not write, or leaves a partial file behind. Commands start from a process that has already imported the libraries, except
+in attacks on imports and processes, which start like a user's.
 
-Run it by hand, as root for devices and small disks: ``python benchmarks/attacks.py [--only NAME]``.
+Run it manually, as root for devices and small disks: ``python benchmarks/attacks.py [--only NAME]``.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ IMITATE = (
 
 @dataclass(frozen=True)
 class Command:
-    """What is run.
+    """A command to run.
 
     Attributes:
-        what: the attack in a few words, with its input.
-        arguments: of ``ganq-irl``.
-        codes: exit codes that are right.
-        writes: names in ``work`` that it may make or change.
-        full: bytes that a file may have, as on a full disk.
-        check: looks at the folder of the attack afterwards, and says what is wrong.
+        what: a short description of the attack and its input.
+        arguments: arguments of ``ganq-irl``.
+        codes: acceptable exit codes.
+        writes: names in ``work`` that the command may create or change.
+        full: maximum size of a file in bytes, to simulate a full disk.
+        check: inspects the folder afterwards and returns what is wrong.
     """
 
     what: str
@@ -80,13 +80,13 @@ class Command:
 Attack = Callable[[Path], Iterator[Command]]
 
 
-# Links, pipes, devices and sockets in a stranger's folders.
+# Links, pipes, devices and sockets in untrusted folders.
 
 
 def _socket(path: Path, elsewhere: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         before = Path.cwd()
-        os.chdir(path.parent)  # names of sockets are short
+        os.chdir(path.parent)  # paths of sockets must be short
         server.bind(path.name)
         os.chdir(before)
 
@@ -181,7 +181,7 @@ def _replaced(path: Path, plant: Callable[[Path, Path], None], home: Path) -> No
     plant(path, home)
 
 
-# Pipes, devices and sockets given as input.
+# Pipes, devices and sockets as input.
 
 INPUTS: tuple[tuple[object, ...], ...] = (
     ("train", "bc", "--config", "INPUT"),
@@ -229,7 +229,7 @@ def outputs_that_are_no_files(place: Path) -> Iterator[Command]:
         yield Command(f"--out {given}: demos record", ("demos", "record", *WINDOW, "--episodes", 1, "--out", given))
 
 
-# Text that drives a terminal.
+# Text that controls a terminal.
 
 
 def escapes(place: Path) -> Iterator[Command]:
@@ -278,7 +278,7 @@ def _toml(text: str) -> str:
     return json.dumps(text)[1:-1].replace("\x7f", "\\u007f")
 
 
-# Settings that take the parser's time or memory.
+# Settings that take much time or memory to parse.
 
 
 def settings(place: Path) -> Iterator[Command]:
@@ -306,7 +306,7 @@ def settings(place: Path) -> Iterator[Command]:
             yield Command(f"{what}: {command[0]}", (*command, "a.toml"))
 
 
-# Disks that are full.
+# Full disks.
 
 
 def full_disks(place: Path) -> Iterator[Command]:
@@ -347,11 +347,11 @@ ATTACKS: dict[str, Attack] = {
 }  # fmt: skip
 
 
-# Attacks on processes, which start as a user's would.
+# Attacks on processes, which start like a user's.
 
 
 def planted_modules(scratch: Path) -> Iterator[tuple[str, str, Outcome]]:
-    """A module in the working folder for each name that Python or a library may import."""
+    """Put a module into the working directory for each name that Python or a library may import."""
     from tests.studies.planted import run_among_planted_modules
 
     small = ("--timesteps", 64, *WINDOW)
@@ -388,7 +388,7 @@ episodes = 1
 
 
 def signals_to_parents(scratch: Path) -> Iterator[tuple[str, str, Outcome]]:
-    """Whoever started workers is ended: they end too, within seconds."""
+    """End processes that have started workers; the workers must end within seconds."""
     asked = {
         "compare": ("compare", "--algos", "ppo", *WINDOW, "--seeds", 2, "--jobs", 2, "--timesteps", 10**7, "--out"),
         "quickstart": ("quickstart", "--out"),
@@ -417,7 +417,7 @@ def signals_to_parents(scratch: Path) -> Iterator[tuple[str, str, Outcome]]:
 
 
 def _awaited_children(parent: int) -> list[int]:
-    """Processes below one, once two of them train."""
+    """Return the child processes of a process, once two of them are training."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
         found = _below(parent)
@@ -448,11 +448,11 @@ def _ticks(process: int) -> int:
 PROCESSES = {"planted modules": planted_modules, "signals to parents": signals_to_parents}
 
 
-# Running them.
+# Running the attacks.
 
 
 def sound_folders(place: Path) -> None:
-    """A run, a grid and sets of demonstrations as they should be, and what a stranger must not touch."""
+    """Create a valid run, grid and demonstrations, and files that must not be changed."""
     (place / "work").mkdir(parents=True)
     (place / "home").mkdir()
     (place / "home/profile").write_text("precious\n")
@@ -470,12 +470,12 @@ def sound_folders(place: Path) -> None:
 
 
 def run(command: Command, place: Path) -> Outcome:
-    """A command in the working folder of an attack."""
+    """Run a command in the working directory of an attack."""
     return commands.run(command.arguments, place / "work", place / "home", command.full)
 
 
 def tree(place: Path, besides: tuple[str, ...]) -> dict[str, object]:
-    """Everything that a command must leave as it is."""
+    """Return everything that a command must not change."""
     found: dict[str, object] = {}
     for root in ("home", "work"):
         for folder, folders, names in os.walk(place / root):
@@ -495,7 +495,7 @@ def tree(place: Path, besides: tuple[str, ...]) -> dict[str, object]:
 
 
 def verdict(command: Command, outcome: Outcome, place: Path, before: dict[str, object]) -> str:
-    """What is wrong; nothing where all is well."""
+    """Return what is wrong, or an empty string."""
     after = tree(place, command.writes)
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     own = [name for name in changed if not (name.endswith("/.lock") or (outcome.code == 0 and _is_output(command, name)))]
@@ -516,7 +516,7 @@ def _is_output(command: Command, name: str) -> bool:
 
 
 def attacked(name: str, scratch: Path, sound: Path) -> Iterator[tuple[str, str, Outcome]]:
-    """Input, what is wrong, and how it ended, of each command of an attack."""
+    """Yield input, problem and outcome of each command of an attack."""
     if name in PROCESSES:
         yield from PROCESSES[name](scratch)
         return
@@ -561,7 +561,7 @@ def _row(name: str, what: str, wrong: str, outcome: Outcome, folder: str) -> lis
 
 
 def write(rows: list[list[str]], out: Path) -> None:
-    """The results as a table for each attack, with one line for what held in the same way, and every row as CSV."""
+    """Write the results as one table row per attack, every failure, and all rows as CSV."""
     with open(out.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["attack", "input", "exit code", "seconds", "sentence", "verdict"])

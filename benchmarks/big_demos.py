@@ -1,9 +1,9 @@
-"""Ten million transitions: time and memory of import, check, inspection of a file, and the start of a training run.
+"""Measure time and memory with ten million transitions: import, check, inspection, and the start of a training run.
 
-A D4RL file of 17 observations and 6 actions is written once; then each step runs as a process of its own, whose memory is
-read from /proc every 50 ms. ``anonymous`` is memory that only the process has; ``mapped`` are pages of files, which the
-system takes back when it needs room. To show that, ``--limit 2`` runs each step in a memory cgroup (version 1 or 2, inside
-the one of this process) of as many GiB, in which both count; a step that needed more would be killed.
+A D4RL file with 17 observations and 6 actions is written first. Then each step runs in its own process, whose memory is
+read from /proc every 50 ms. ``anonymous`` is memory of the process alone; ``mapped`` are pages of files, which the system
+can reclaim. To show that, ``--limit 2`` runs each step in a memory cgroup (version 1 or 2, inside that of this process)
+with a limit of that many GiB, in which both count. A step that needs more is killed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TRAIN += [word for setting in SETTINGS for word in ("--set", setting)]
 
 
 def write_d4rl(path: Path, transitions: int) -> None:
-    """A file as D4RL has it, block by block."""
+    """Write a file in the layout of D4RL, block by block."""
     import h5py
 
     generator = np.random.default_rng(0)
@@ -67,7 +67,7 @@ def write_d4rl(path: Path, transitions: int) -> None:
 
 
 def memory(process: int) -> tuple[int, int]:
-    """Anonymous and mapped bytes of a process now."""
+    """Return the current anonymous and mapped memory of a process in bytes."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:
@@ -78,7 +78,7 @@ def memory(process: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def limited(gib: float | None) -> Iterator[Path | None]:
-    """A memory cgroup of ``gib``; None where none is asked for or none can be made."""
+    """Create a memory cgroup with a limit of ``gib``; yield None without a limit, or if none can be created."""
     group = None
     limit = "" if gib is None else str(int(gib * 2**30))
     for line in Path("/proc/self/cgroup").read_text().splitlines() if limit else ():
@@ -101,7 +101,7 @@ def limited(gib: float | None) -> Iterator[Path | None]:
 
 
 def measured(arguments: list[str], folder: Path, gib: float | None) -> tuple[float, int, int, int, bool]:
-    """Seconds, peaks of anonymous, mapped and both bytes together, and whether a limit held them."""
+    """Return seconds, peaks of anonymous, mapped and total memory in bytes, and whether a limit applied."""
     environment = {**os.environ, "PYTHONPATH": f"{folder}:{HERE.parent}:{ROOT.parent}:{HERE.parent / 'cli'}"}
     start, peaks = time.monotonic(), (0, 0, 0)
     with limited(gib) as group:
@@ -123,7 +123,7 @@ def measured(arguments: list[str], folder: Path, gib: float | None) -> tuple[flo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--transitions", type=int, default=10_000_000, help="a multiple of 1000")
-    parser.add_argument("--limit", type=float, help="GiB that each step may have")
+    parser.add_argument("--limit", type=float, help="memory limit of each step in GiB")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "big_demos.md")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="big-demos-"))

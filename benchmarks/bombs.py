@@ -1,8 +1,8 @@
-"""Measure the time and memory that readers spend on small files which unpack to far more.
+"""Measure time and memory of reading small files that unpack to much larger data.
 
-Each bomb is made in a temporary folder and given to a command in a process of its own. Memory is the peak of that process
-above the same command with a small input. The command should end with exit
-code 2 and a sentence that names ``--read-limit`` (or what else is wrong), and stay below the budget of ``ganq_irl.budget``.
+Each bomb is created in a temporary folder and read by a command in its own process. Memory is the peak of that process above
+the same command with a small input. The command should exit with code 2 and a message that names ``--read-limit`` (or
+another problem), and stay below the budget of ``ganq_irl.budget``.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ MANY = 10**8
 
 @dataclass(frozen=True)
 class Bomb:
-    """How to make a bomb, and who reads it.
+    """A bomb: how to create it, and which command reads it.
 
     Attributes:
         reader: format or kind of file.
-        what: the bomb in a few words.
-        make: writes it into an empty folder, and returns its path and how many bytes it would unpack to.
-        command: that reads it; its last argument is the path.
+        what: short description of the bomb.
+        make: writes it into an empty folder, and returns its path and unpacked size in bytes.
+        command: command that reads it; the path is its last argument.
     """
 
     reader: str
@@ -54,7 +54,7 @@ class Bomb:
 
 
 def zeros(rows: int, width: int = 1) -> np.ndarray:
-    """Zeros that take no memory until they are written."""
+    """Return zeros that take no memory until they are written."""
     return np.zeros((rows, width), np.float32)
 
 
@@ -155,7 +155,7 @@ def d4rl_chunk(folder: Path) -> tuple[Path, int]:
 
 
 def hdf5_groups(folder: Path) -> tuple[Path, int]:
-    """Hundreds of episodes that are one, by hard links."""
+    """Store hundreds of episodes that are hard links to the same one."""
     import h5py
 
     episodes, rows = 400, 10**6
@@ -233,7 +233,7 @@ def lerobot_info(folder: Path) -> tuple[Path, int]:
 
 
 def imitation_nulls(folder: Path) -> tuple[Path, int]:
-    """A column of nulls: any number of rows without a byte."""
+    """Store a column of nulls: any number of rows without data."""
     import pyarrow as pa
 
     rows = 10**9
@@ -249,7 +249,7 @@ def imitation_nulls(folder: Path) -> tuple[Path, int]:
 
 
 def imitation_repeats(folder: Path) -> tuple[Path, int]:
-    """Rows of a list view all show the same numbers."""
+    """Store a list view whose rows all refer to the same numbers."""
     import pyarrow as pa
 
     rows, length = 300, 10**6
@@ -287,7 +287,7 @@ def run_folder(name: str, begin: bytes = b"", unit: bytes = b"", count: int = 0)
 
 
 def policy_header(folder: Path) -> tuple[Path, int]:
-    """A million tensors of nothing."""
+    """Store a million empty tensors."""
     run_folder("progress.csv")(folder)
     (folder / "policy").mkdir()
     write_empty_tensors(folder / "policy", 10**6)
@@ -295,7 +295,7 @@ def policy_header(folder: Path) -> tuple[Path, int]:
 
 
 def policy_sparse(folder: Path) -> tuple[Path, int]:
-    """A terabyte of holes."""
+    """Store a sparse file of a terabyte."""
     run_folder("progress.csv")(folder)
     (folder / "policy").mkdir()
     write_empty_tensors(folder / "policy", 1)
@@ -305,7 +305,7 @@ def policy_sparse(folder: Path) -> tuple[Path, int]:
 
 
 def saved_zip(folder: Path) -> tuple[Path, int]:
-    """A description that is mostly blanks."""
+    """Store a description that is mostly spaces."""
     with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("data", "w") as file:
         for _ in range(1000):
             file.write(b" " * 2**20)
@@ -314,7 +314,7 @@ def saved_zip(folder: Path) -> tuple[Path, int]:
 
 
 def overlapping(names: list[str]) -> Callable[[Path], tuple[Path, int]]:
-    """Many entries that are the same deflated bytes."""
+    """Store many entries that share the same compressed bytes."""
 
     def make(folder: Path) -> tuple[Path, int]:
         return folder / "a.npz", write_overlapping(folder / "a.npz", names, zeros_npy(10**6))
@@ -327,7 +327,7 @@ def directory(folder: Path) -> tuple[Path, int]:
 
 
 def images(kind: str) -> Callable[[Path], tuple[Path, int]]:
-    """Images of nothing, just below the size that Pillow refuses by itself."""
+    """Store empty images just below the size that Pillow refuses."""
 
     def make(folder: Path) -> tuple[Path, int]:
         import h5py
@@ -355,7 +355,7 @@ def images(kind: str) -> Callable[[Path], tuple[Path, int]]:
 
 
 def checkpoint(change: Callable[[Path], int]) -> Callable[[Path], tuple[Path, int]]:
-    """A run that was killed, with another checkpoint whose checksums fit."""
+    """Store an interrupted run with another checkpoint whose checksums match."""
 
     def make(folder: Path) -> tuple[Path, int]:
         from tests.resume_examples import run_and_kill, seal, tiny_config
@@ -381,7 +381,7 @@ def state_lists(newest: Path) -> int:
 
 
 def state_repeats(newest: Path) -> int:
-    """One tensor that is named ten thousand times."""
+    """Store a tensor with ten thousand names."""
     import torch
     from safetensors.torch import save_file
 
@@ -446,7 +446,7 @@ BOMBS = (
 
 
 def small_input(folder: Path, command: tuple[str, ...]) -> str:
-    """A small input of a command."""
+    """Create a small input for a command."""
     if command == INSPECT:
         return "pendulum"
     if command == RECORD:
@@ -461,7 +461,7 @@ def small_input(folder: Path, command: tuple[str, ...]) -> str:
 
 @functools.cache
 def baseline(command: tuple[str, ...]) -> Outcome:
-    """A command with a small input."""
+    """Run a command with a small input."""
     with tempfile.TemporaryDirectory(prefix="bombs-") as folder:
         return commands.run((*command, small_input(Path(folder), command)), Path(folder), Path(folder))
 
@@ -472,7 +472,7 @@ def size_of(path: Path) -> int:
 
 
 def row(bomb: Bomb) -> str:
-    """A bomb that was made, read and told; it is made in a process of its own, so that this one stays small."""
+    """Create and read a bomb and return its table row. It is created in another process, so that this one stays small."""
     usual = baseline(bomb.command)
     with tempfile.TemporaryDirectory(prefix="bombs-") as scratch:
         folder = Path(scratch) / "bomb"

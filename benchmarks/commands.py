@@ -1,6 +1,6 @@
-"""Commands of ``ganq-irl`` in processes of their own that have imported the libraries already, and what they took.
+"""Run commands of ``ganq-irl`` in separate processes with preloaded libraries, and measure them.
 
-A process is forked from this one, so that it begins with this one's memory: call ``preload`` first, and keep this one small.
+Processes are forked from this one and start with its memory: call ``preload`` first, and keep this one small.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from pathlib import Path
 
 ADDRESSES = 12_000_000_000
 SECONDS = 900
-"""After so long a command counts as hanging; most take a second of the processor, but the machine may be busy."""
+"""Time limit after which a command counts as hanging. Most need a second of processor time, but the machine may be busy."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended.
+    """Result of a command.
 
     Attributes:
-        code: its exit code, negative where a signal ended it; None where it was not done after ``SECONDS``.
-        seconds: of the processor.
-        peak: bytes of memory, those of the process that it was forked from included.
-        output: what it printed.
+        code: exit code, negative if a signal ended it; None after ``SECONDS``.
+        seconds: processor time.
+        peak: peak memory in bytes, including that of the forking process.
+        output: printed text.
     """
 
     code: int | None
@@ -41,7 +41,7 @@ class Outcome:
 
 
 def preload() -> None:
-    """Import all that commands may import, once for all of them."""
+    """Import all modules that commands may import."""
     import ganq_irl
     import ganq_irl_cli
     import ganq_irl_demos
@@ -49,7 +49,7 @@ def preload() -> None:
     for package in (ganq_irl, ganq_irl_demos, ganq_irl_cli):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
-                with contextlib.suppress(ImportError):  # of libraries that are not installed
+                with contextlib.suppress(ImportError):  # libraries that are not installed
                     importlib.import_module(module.name)
     for name in ("torch.utils.tensorboard", "matplotlib.pyplot", "h5py", "pyarrow.parquet", "minari", "datasets"):
         with contextlib.suppress(ImportError):
@@ -60,10 +60,10 @@ def run(arguments: tuple[object, ...], work: Path, home: Path, full: int | None 
     """Run a command.
 
     Args:
-        arguments: of ``ganq-irl``.
-        work: its working folder.
-        home: where ``~`` is.
-        full: bytes that a file may have, as on a full disk; as many as there are by default.
+        arguments: arguments of ``ganq-irl``.
+        work: working directory.
+        home: home directory.
+        full: maximum size of a file in bytes, to simulate a full disk; unlimited by default.
     """
 
     def command() -> None:
@@ -81,7 +81,7 @@ def run(arguments: tuple[object, ...], work: Path, home: Path, full: int | None 
 
 
 def forked(action: Callable[[], object]) -> Outcome:
-    """Call a function in a process of its own."""
+    """Call a function in a separate process."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -115,7 +115,7 @@ def _printed(descriptor: int) -> bytes:
 
 
 def _become(action: Callable[[], object], writing: int) -> None:
-    """Run a function as the whole of this process, which ends with it."""
+    """Run a function instead of the rest of this process."""
     code: object = 1
     try:
         for number in (1, 2):

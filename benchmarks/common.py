@@ -1,4 +1,4 @@
-"""Helpers of the benchmarks: options, grids of runs that can be continued, methods in turns, and result pages."""
+"""Helpers of the benchmarks: options, resumable grids of runs, alternating measurements, and result pages."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 PACKAGES = ("ganq-irl", "torch", "stable-baselines3", "gymnasium", "imitation", "numpy")
 FINAL = "final.json"
-"""Written last into the folder of a run: it is done."""
+"""File written last into the folder of a run, which marks it as finished."""
 
 
 def page_parser(description: str | None, page: str) -> argparse.ArgumentParser:
-    """Options of a script whose docstring is ``description``: ``--out``, by default ``page`` among the results."""
+    """Return a parser for a script with the docstring ``description``: ``--out``, by default ``page`` in the results."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results") / page)
     return parser
 
 
 def pictured_parser(description: str | None, name: str, *, seeds: str) -> argparse.ArgumentParser:
-    """Options of a script that writes a page and a picture: ``--out``, ``--picture``, and seeds as integers."""
+    """Return a parser for a script that writes a page and a picture: ``--out``, ``--picture``, and integer seeds."""
     parser = page_parser(description, f"{name}.md")
     parser.add_argument("--seeds", type=_integers, default=seeds, help=f"separated by commas; {seeds} by default")
     parser.add_argument("--picture", type=Path, default=Path("docs/images") / f"{name}.png")
@@ -47,7 +47,7 @@ def pictured_parser(description: str | None, name: str, *, seeds: str) -> argpar
 def grid_parser(
     description: str | None, name: str, choices: Iterable[str], *, seeds: str, jobs: int, chosen: str = "env"
 ) -> argparse.ArgumentParser:
-    """Options of a grid of runs: what is chosen out of ``choices``, seeds as integers, and what ``run_cells`` reads."""
+    """Return a parser for a grid of runs: a choice from ``choices``, integer seeds, and the options of ``run_cells``."""
     parser = page_parser(description, f"{name.replace('_', '-')}.md")
     parser.add_argument(f"--{chosen}", action="append", choices=list(choices), help="may be given several times")
     parser.add_argument("--seeds", type=_integers, default=seeds, help=f"separated by commas; {seeds} by default")
@@ -62,16 +62,16 @@ def _integers(text: str) -> list[int]:
 
 
 def names_of(text: str) -> list[str]:
-    """Names separated by semicolons: those of methods have commas in them."""
+    """Split names at semicolons, since names of methods contain commas."""
     return [name.strip() for name in text.split(";") if name.strip()]
 
 
 def in_turns(
     tasks: Mapping[str, Callable[[], object]], turns: int, label: str, clock: Callable[[], float] = time.process_time
 ) -> dict[str, list[float]]:
-    """Seconds of each task in each turn, the processor's by default; whatever else the machine does falls on all of them.
+    """Measure each task in each turn, in seconds of processor time by default.
 
-    One turn more comes first and is left out: it warms up.
+    The machine's load then affects all tasks equally. An additional first turn is a warm-up and not returned.
     """
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for turn in tqdm(range(turns + 1), desc=label, file=sys.stderr):
@@ -84,7 +84,7 @@ def in_turns(
 
 
 def clock_of(device: str) -> Callable[[], float]:
-    """Processor time on the CPU; on a CUDA device the time until it is done with all that it was given."""
+    """Return the processor time on the CPU; for a CUDA device, the time after synchronization."""
     if device == "cpu":
         return time.process_time
     import torch
@@ -97,13 +97,13 @@ def clock_of(device: str) -> Callable[[], float]:
 
 
 def ratio(of: Sequence[float], to: Sequence[float]) -> str:
-    """Median, and range, of the ratios within a turn."""
+    """Format the median and range of the ratios within a turn."""
     ratios = [a / b for a, b in zip(of, to, strict=True)]
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
 def versions(command: str) -> str:
-    """One paragraph: the command, the versions, the machine's kind and cores."""
+    """Return a paragraph with the command, versions, architecture and number of cores."""
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     given = " ".join(sys.argv[1:])
     return (
@@ -113,31 +113,31 @@ def versions(command: str) -> str:
 
 
 def write_markdown(path: Path, lines: list[str]) -> None:
-    """Write the page and say where it is."""
+    """Write the page and print its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"wrote {path}", file=sys.stderr)
 
 
 class Cell(Protocol):
-    """One run of a grid."""
+    """A run of a grid."""
 
     def folder(self, runs: Path) -> Path:
-        """Its run directory; ``FINAL`` in it says that it is done."""
+        """Return the run directory, in which ``FINAL`` marks the run as finished."""
         ...
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
-        """Train and evaluate it; returns what ``FINAL`` shall hold."""
+        """Train and evaluate; return the content of ``FINAL``."""
         ...
 
 
 def run_cells(cells: Sequence[Cell], arguments: argparse.Namespace) -> int:
-    """Run what is not done yet: ``jobs`` at a time, in the folder ``runs``, with the settings ``set``, of the arguments.
+    """Run unfinished cells, ``jobs`` at a time, in the folder ``runs``, with the settings ``set``, all from the arguments.
 
-    Returns the exit status for when the page is written: 1 where some failed, so that a table of fewer runs is no success.
+    Returns the exit status: 1 if some runs failed, since the table is then incomplete.
 
     Raises:
-        SystemExit: no run is done, so that a table of none would replace the one there is.
+        SystemExit: no run finished; an empty table would overwrite the existing one.
     """
     from ganq_irl.studies.workers import run_tasks
 
@@ -152,19 +152,19 @@ def run_cells(cells: Sequence[Cell], arguments: argparse.Namespace) -> int:
                 failed = True
                 print(f"failed: {todo[folder]}: {outcome.exception()}", file=sys.stderr)
     if not finished(cell.folder(arguments.runs) for cell in cells):
-        sys.exit("no run finished, so that there is no table to write; what failed is said above")
+        sys.exit("no run finished, so there is no table to write; the errors are listed above")
     return int(failed)
 
 
 def _run_cell(cell: Cell, folder: Path, overrides: list[str]) -> None:
-    """In a worker process; what an interrupted start left is done again."""
+    """Run a cell in a worker process, from the start if it was interrupted."""
     shutil.rmtree(folder, ignore_errors=True)
     final = cell.run(folder, overrides)
     (folder / FINAL).write_text(json.dumps(final), encoding="utf-8")
 
 
 def configured(settings: Mapping[str, Any], overrides: Sequence[str]) -> ExperimentConfig:
-    """A cell's configuration: what ``--set`` gave over the cell's own settings, where ``ganq-irl`` puts its flags first."""
+    """Return a cell's configuration; ``--set`` overrides the cell's own settings, like flags of ``ganq-irl``."""
     from ganq_irl.runs.config import merged
     from ganq_irl.runs.resolve import parse_assignment, resolve_config
 
@@ -172,17 +172,17 @@ def configured(settings: Mapping[str, Any], overrides: Sequence[str]) -> Experim
 
 
 def finished(folders: Iterable[Path]) -> list[Path]:
-    """Those of the folders whose run is done."""
+    """Return the folders whose run is finished."""
     return [folder for folder in folders if (folder / FINAL).is_file()]
 
 
 def final_of(folder: Path) -> dict[str, Any]:
-    """What the run of a finished folder came to."""
+    """Return the results of a finished run."""
     return json.loads((folder / FINAL).read_text(encoding="utf-8"))
 
 
 def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and mean returns of the evaluations during a run's training."""
+    """Return steps and mean returns of the evaluations during training."""
     from ganq_irl.evaluation.pictures import STEPS, read_progress
 
     columns = read_progress(folder / "progress.csv")
@@ -191,16 +191,16 @@ def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def settings_of_run(folder: Path) -> dict[str, Any]:
-    """The configuration of a run's folder, as plain values."""
+    """Return the configuration of a run as plain values."""
     return tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
 
 
 def steps_of(folders: Iterable[Path]) -> str:
-    """Steps of the runs in words, as their configurations have them."""
+    """Format the steps of the runs, from their configurations."""
     taken = {settings_of_run(folder)["timesteps"] for folder in folders}
     return " and ".join(f"{steps:,} steps" for steps in sorted(taken)) or "no runs"
 
 
 def last_fifth(scores: np.ndarray) -> float:
-    """Mean of the last 20 % of a run's evaluations."""
+    """Return the mean of the last 20 % of a run's evaluations."""
     return float(scores[-max(1, len(scores) // 5) :].mean())

@@ -3,14 +3,15 @@
     python benchmarks/gan_q.py --env CartPole-v1 --jobs 2
     python benchmarks/gan_q.py --env CartPole-v1 --ablation --jobs 2
 
-trains a grid of methods and seeds with the presets that `ganq-irl train` uses (DQN's and QR-DQN's are rl-baselines3-zoo's),
-one run directory a cell under --runs, so that a second start continues where the first stopped; then it writes the table of
-all cells there are. "DQN, matched" has GAN-Q's network, replay, n-step returns, batch and schedule, and a Huber loss on the
-mean instead of an adversary.
+trains a grid of methods and seeds with the presets of `ganq-irl train` (DQN's and QR-DQN's are from rl-baselines3-zoo), with
+one run directory per cell under --runs, so that a second start continues the first. Then it writes the table of all finished
+cells. "DQN, matched" has GAN-Q's network, replay, n-step returns, batch and schedule, and a Huber loss on the mean instead
+of an adversary.
 
-"last fifth" is the mean of the last 20 % of the evaluations (10 episodes each) of a run; "worst after" the lowest evaluation
-after the first one at the target. "W1" is the mean distance of G's samples from the Monte Carlo return of the same policy at
-the same (s, a), as a share of the largest return; "bias" is that of the mean. Seconds are of one run, others beside it.
+"last fifth" is the mean of the last 20 % of the evaluations (10 episodes each) of a run. "worst after" is the lowest
+evaluation after the first one at the target. "W1" is the mean distance of G's samples from the Monte Carlo return of the
+same policy at the same (s, a), as a share of the largest return; "bias" is that of the mean. Seconds are for one run, while
+others run at the same time.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ Settings = dict[str, Any]
 
 
 def settings_of(env: str) -> dict[str, tuple[str, Settings]]:
-    """Method -> algorithm and what it changes in its preset."""
+    """Return method -> algorithm and changes to its preset."""
     if env == "Pendulum-v1":
         return {"gan-q-continuous": ("gan-q-continuous", {}), "td3": ("td3", {}), "sac": ("sac", {})}
     return {"gan-q": ("gan-q", {}), "dqn": ("dqn", {}), "qrdqn": ("qrdqn", {}), "dqn, matched": ("dqn", matched(env))}
@@ -73,7 +74,7 @@ MATCHED = (
 
 
 def matched(env: str) -> Settings:
-    """GAN-Q's settings, as far as DQN has them."""
+    """Return GAN-Q's settings for DQN, where it has them."""
     from ganq_irl.algorithms import GANQ
     from ganq_irl.algorithms.ganq.modes import MODES
     from ganq_irl.runs import resolve_config
@@ -85,7 +86,7 @@ def matched(env: str) -> Settings:
     policy = {"net_arch": [64, 64], **chosen.get("policy_kwargs", {})}
     settings = {**defaults, **{key: value for key, value in chosen.items() if key in defaults}, "policy_kwargs": policy}
     if isinstance(settings["n_steps"], dict):
-        settings["n_steps"] = int(settings["n_steps"]["initial"])  # SB3's DQN has no schedule of them
+        settings["n_steps"] = int(settings["n_steps"]["initial"])  # SB3's DQN has no schedule for it
     return settings
 
 
@@ -104,7 +105,7 @@ ABLATIONS: dict[str, Settings] = {
     },
     "first moment 0.9 in the generator": {"policy_kwargs": {"optimizer_kwargs": {"betas": [0.9, 0.999]}}},
     "returns as they are, not centered": {
-        "mode": "paper",  # whose critic sees x itself, beside s and a; all else as it is
+        "mode": "paper",  # whose critic sees x itself, beside s and a; everything else is unchanged
         "n_steps": 10,
         "n_samples": 4,
         "average_rate": 0.005,
@@ -137,7 +138,7 @@ class Cell:
     settings: Settings
 
     def folder(self, runs: Path) -> Path:
-        """The cell's run directory."""
+        """Return the cell's run directory."""
         name = "".join(letter if letter.isalnum() else "-" for letter in self.method)
         return runs / self.env / f"{name}-seed{self.seed}"
 
@@ -161,7 +162,7 @@ class Cell:
 
 
 def returns_check(config: Any, policy: Any) -> dict[str, Any] | None:
-    """G's samples against Monte Carlo returns of the same policy; None for a learner that has no distribution."""
+    """Compare G's samples with Monte Carlo returns of the same policy; None for learners without distributions."""
     if not hasattr(policy.policy, "return_distribution"):
         return None
     from ganq_irl.evaluation import check_return_distribution, monte_carlo_returns
@@ -169,13 +170,13 @@ def returns_check(config: Any, policy: Any) -> dict[str, Any] | None:
 
     visits = monte_carlo_returns(policy, config.env, discount_of(config), 10, seed=CHECK_SEED)
     samples = policy.policy.return_distribution(visits.observations)
-    if samples.ndim == 3:  # every action's; those that were taken
+    if samples.ndim == 3:  # samples of every action: select the executed ones
         samples = samples[np.arange(len(samples)), visits.actions.reshape(-1).astype(int)]
     return check_return_distribution(samples, visits.returns).to_json()
 
 
 def table(env: str, done: dict[str, list[Path]]) -> list[str]:
-    """The table of one environment."""
+    """Return the table of one environment."""
     target = TARGETS[env]
     lines = [
         f"## {env}, {steps_of([folder for folders in done.values() for folder in folders])}",

@@ -2,15 +2,15 @@
 
     python benchmarks/gan_q_speed.py --out benchmarks/results/gan-q-speed.md
 
-Methods take turns, some updates each, and a figure is the median, and the range, of the ratios of processor time within a
-turn: what else the machine does falls on all of them. GAN-Q's critic has the default widths, 64 and 64, and then the
-generator's own. "by autograd" is the same algorithm with ``DiscriminatorLearner.update``, which other settings than the
-default take.
+Methods alternate, with some updates per turn, and figures are the median and range of the ratios of processor time within a
+turn, so that the machine's load affects all methods equally. GAN-Q's critic has the default widths, 64 and 64, or the return
+model's own. "by autograd" is the same algorithm with ``DiscriminatorLearner.update``, as with settings other than the
+defaults.
 
-Predicted before it was measured, for width 64: some 170 numpy calls of 1 to 2 µs, eight products of 64 x 64 x 64 of 6 µs,
-40 µs of tanh over 3 x 4 x 16 units a row, and 120 µs for the replay buffer, of which DQN's has 45: 500 µs, or 0.5 to 0.7 of
-the 900 µs that DQN's update takes, most of them in autograd, small kernels, and an Adam over six tensors. It came
-out at 0.9 under a load of six, and of thirteen, on two cores, where DQN's took 1600 µs.
+Prediction before the measurement, for width 64: about 170 numpy calls of 1 to 2 µs, eight products of 64 x 64 x 64 of 6 µs,
+40 µs for tanh of 3 x 4 x 16 units per row, and 120 µs for the replay buffer (45 µs for DQN's). This gives 500 µs, or 0.5 to
+0.7 of the 900 µs of DQN's update, most of which is autograd, small kernels, and Adam on six tensors. The result was 0.9, at
+a load of six to thirteen on two cores, where DQN's update took 1600 µs.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ OURS = ("GAN-Q", "GAN-Q, double_q", "GAN-Q, critic as wide", "GAN-Q by autograd"
 
 
 class AutogradGANQ(GANQ):
-    """GAN-Q whose step is its own, and therefore never written out."""
+    """GAN-Q with an overridden step, which is therefore never accelerated."""
 
     def _step(self, sampled: Any, measures: bool) -> Any:
         return super()._step(sampled, measures)
 
 
 def build(width: int) -> dict[str, Any]:
-    """Value learners with two layers of ``width`` and a filled replay buffer, before their first update."""
+    """Build value learners with two layers of ``width`` and a filled replay buffer, before their first update."""
     shared: dict[str, Any] = {"device": "cpu", "learning_starts": 10_000, "batch_size": BATCH, "buffer_size": 10_000}
     shared |= {"seed": 0, "policy_kwargs": {"net_arch": [width, width]}}
     models = {
@@ -55,7 +55,7 @@ def build(width: int) -> dict[str, Any]:
 
 
 def measure(models: dict[str, Any], turns: int, updates: int) -> dict[str, list[float]]:
-    """Processor microseconds of an update of each, turn by turn."""
+    """Return the processor time of an update of each in microseconds, turn by turn."""
     updating = {name: partial(model.train, gradient_steps=updates, batch_size=BATCH) for name, model in models.items()}
     seconds = in_turns(updating, turns, "turns")
     return {name: [second / updates * 1e6 for second in each] for name, each in seconds.items()}

@@ -3,13 +3,14 @@
     python benchmarks/learning.py --env Pendulum-v1 --jobs 2
     python benchmarks/learning.py --env Pendulum-v1 --methods "dac;dac, states alone;sqil;iq-learn;bc;dac, frozen" --jobs 2
 
-runs a grid of methods, numbers of shipped demonstrations and seeds with the presets that `ganq-irl train` uses, one
-run directory a cell under --runs, so that a second start continues where the first stopped. Then it writes the table of
-all cells there are. A seed decides networks, environments and which demonstrations are drawn.
+runs a grid of methods, numbers of included demonstrations and seeds with the presets of `ganq-irl train`, with one run
+directory per cell under --runs, so that a second start continues the first. Then it writes the table of all finished cells.
+A seed determines networks, environments and the choice of demonstrations.
 
-Scores are normalized: 0 is the random policy, 1 the expert that the demonstrations come from, both as the catalog has them.
-"final" is 100 episodes of the last policy, from initial states that no training saw; "first" is the first evaluation (20
-episodes) at 0.9 or more; "worst after" the lowest evaluation from there to the end, which is what holding it means.
+Scores are normalized: 0 is the random policy, and 1 the expert of the demonstrations, both from the catalog. "final" is the
+last policy's mean over 100 episodes, from initial states that were not used in training. "first" is the first evaluation (20
+episodes) of at least 0.9, and "worst after" the lowest evaluation after that, which shows whether the policy keeps its
+level.
 """
 
 from __future__ import annotations
@@ -49,12 +50,12 @@ STEPS = {
     "Ant-v5": 1_000_000,
 }
 REPLAY_STEPS = {"Pendulum-v1": 20_000} | dict.fromkeys(("HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5"), 200_000)
-"""Of the methods that learn from replay, which need a tenth of them."""
+"""Steps of the methods with a replay buffer, which need a tenth."""
 
 ROLLOUTS = {"generator": "fast-ppo"}
-"""SB3's PPO to rounding, at half the time or less."""
+"""SB3's PPO up to rounding, in at most half the time."""
 STATES_ALONE = {"inputs": ["observations", "next_observations"], "expert_share": 0.0}
-"""A share would replay demonstrated actions."""
+"""No share, since it would replay demonstrated actions."""
 CHOICES_OF_AIRL: dict[str, dict[str, Any]] = {
     "f - log pi": {"adversary": {"entropy_weight": 1.0}},
     "entropy coefficient": {"generator_kwargs": {"ent_coef": 0.01}},
@@ -62,7 +63,7 @@ CHOICES_OF_AIRL: dict[str, dict[str, Any]] = {
     "bound of 3": {"adversary": {"stabilizers": [{"name": "spectral-norm", "scale": 3.0}]}},
     "no bound": {"adversary": {"stabilizers": []}},
 }
-"""What docs/benchmarks/off_policy.md says of each."""
+"""Settings described in docs/benchmarks/off_policy.md."""
 METHODS: dict[str, dict[str, Any]] = {
     "gail": {"algo": "gail", **ROLLOUTS},
     "airl": {"algo": "airl", **ROLLOUTS},
@@ -81,12 +82,12 @@ METHODS: dict[str, dict[str, Any]] = {
     "imitation's gail": {"algo": "dac"},  # imitation's own GAIL, with the generator and demonstrations of ``dac``
 }
 ON_POLICY = ("gail", "airl", "frozen", "gaifo", *(f"airl, {name}" for name in CHOICES_OF_AIRL))
-"""What learns from rollouts of PPO."""
+"""Methods that learn from rollouts of PPO."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the grid."""
+    """A run of the grid."""
 
     env: str
     method: str
@@ -94,7 +95,7 @@ class Cell:
     seed: int
 
     def folder(self, runs: Path) -> Path:
-        """The cell's run directory."""
+        """Return the cell's run directory."""
         name = "".join(letter if letter.isalnum() else "-" for letter in self.method)
         return runs / self.env.split("/")[-1] / f"{name}-n{self.n_trajectories}-seed{self.seed}"
 
@@ -123,7 +124,7 @@ class Cell:
 
 
 def steps_of(env: str, method: str) -> int | None:
-    """Environment steps of a run; BC takes none."""
+    """Return the environment steps of a run; BC takes none."""
     return None if method == "bc" else (STEPS if method in ON_POLICY else REPLAY_STEPS)[env]
 
 
@@ -142,7 +143,7 @@ def normalizer(env: str) -> tuple[float, float]:
 
 
 def curve(folder: Path, env: str) -> list[tuple[int, float]]:
-    """(step, normalized return) of each evaluation during training."""
+    """Return (step, normalized return) of each evaluation during training."""
     random, expert = normalizer(env)
     path = folder / "progress.csv"
     if not path.is_file():
@@ -156,7 +157,7 @@ def curve(folder: Path, env: str) -> list[tuple[int, float]]:
 
 
 def summarize(env: str, runs: Path, methods: list[str], counts: list[int], seeds: list[int]) -> list[str]:
-    """The table of one environment."""
+    """Return the table of one environment."""
     random, expert = normalizer(env)
     every = [Cell(env, *of).folder(runs) for of in product(methods, counts, seeds)]
     lines = [
@@ -177,7 +178,7 @@ def summarize(env: str, runs: Path, methods: list[str], counts: list[int], seeds
 
 
 def steps_taken(folders: Iterable[Path]) -> str:
-    """Steps of the finished runs in words, as their configurations have them."""
+    """Format the steps of the finished runs, from their configurations."""
     taken = set()
     for folder in finished(folders):
         config = settings_of_run(folder)
@@ -187,7 +188,7 @@ def steps_taken(folders: Iterable[Path]) -> str:
 
 
 def counts_of(method: str, counts: list[int]) -> list[int]:
-    """Numbers of demonstrations; a control that never reads them is run once."""
+    """Return numbers of demonstrations; a control that does not use them runs once."""
     return counts if "frozen" not in method else counts[-1:]
 
 

@@ -1,13 +1,13 @@
-"""How many of a hundred small faults in ``discriminator/`` and ``rewards/`` do the tests of those rooms find?
+"""Count how many of a hundred small faults in ``discriminator/`` and ``rewards/`` the tests of these packages find.
 
-A mutant is the product with one small fault: another comparison, + for -, another constant, a dropped negation, two swapped
-arguments, a call left out. A seeded draw picks the mutants. Each is tried in a copy of the tree with the tests that run its
-line, until one fails: first those of the file that mirrors it, then the others, each time the quickest first. ``--share``
-bounds them by their share of the time of all tests. A mutant that exceeds its time limit counts as killed. A line that runs
-at import only (a default, a class attribute) is tried with every test that runs a line of its file.
+A mutant is the code with one small fault: another comparison, + instead of -, another constant, a missing negation, two
+swapped arguments, a missing call. Mutants are sampled with a seed. Each is tried in a copy of the repository with the tests
+that run its line, until one fails: first those of the corresponding test file, then the others, fastest first. ``--share``
+limits them to a share of the time of all tests. A mutant that exceeds its time limit counts as killed. A line that only runs
+at import (a default, a class attribute) is tried with every test that runs a line of its file.
 
-``--before`` names the .csv of an earlier run, whose mutants are taken instead of a draw. Those that were killed are not
-tried again: tests have only been added. ``--coverage`` names a file to keep the measured coverage in, and to take it from.
+``--before`` names the .csv of an earlier run, whose mutants are used instead of new ones. Killed ones are not tried again,
+since tests have only been added. ``--coverage`` names a file that stores the measured coverage for reuse.
 
 uv run --with coverage python benchmarks/mutants.py [--before earlier.csv]
 """
@@ -58,14 +58,14 @@ IMPORTED_ONCE = (
     "scipy.stats",
     "torch",
 )
-"""Packages that the parent imports for all its children, none of them ours."""
+"""Packages that the parent process imports for its children; none are ours."""
 SYMMETRIC = {"isinstance", "getattr", "hasattr", "max", "min"}
 """Calls whose swapped arguments change nothing, or fail at once."""
 
 
 @dataclass
 class Fault:
-    """One way to change one node."""
+    """A way to change a node."""
 
     node: Any
     what: str
@@ -73,7 +73,7 @@ class Fault:
 
 
 def faults(node: ast.AST) -> Iterator[Fault]:
-    """Every fault below ``node``, in the order of the source; types, messages and imports have none."""
+    """Yield every fault below ``node``, in the order of the source; types, messages and imports have none."""
     children: Iterable[ast.AST | None] = ast.iter_child_nodes(node)
     match node:
         case ast.JoinedStr() | ast.Import() | ast.ImportFrom() | ast.Raise() | ast.Expr(value=ast.Constant()):
@@ -93,7 +93,7 @@ def faults(node: ast.AST) -> Iterator[Fault]:
 
 
 def own_faults(node: Any) -> Iterator[Fault]:
-    """Faults of this node alone."""
+    """Yield the faults of this node only."""
 
     def change(what: str, **values: Any) -> Fault:
         return Fault(node, what, lambda: [setattr(node, name, value) for name, value in values.items()] and None)
@@ -141,10 +141,10 @@ class Mutant:
     file: str
     index: int
     line: int
-    lines: range  # of its statement, or of the head of its block
+    lines: range  # lines of its statement, or of the head of its block
     what: str
     code: str
-    nth: int  # of the same faults of the same code in the file
+    nth: int  # index among equal faults of equal code in the file
     tests: list[list[str]] = field(default_factory=list)
     outcome: str = ""
     by: str = ""
@@ -152,7 +152,7 @@ class Mutant:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Names the mutant in a .csv, wherever its line has moved to."""
+        """Key of the mutant in a .csv, which does not depend on its line number."""
         return self.file, self.code, str(self.nth), self.what
 
     def source(self, text: str) -> str:
@@ -163,7 +163,7 @@ class Mutant:
 
 
 def mutants(root: Path) -> Iterator[Mutant]:
-    """Every mutant of the rooms."""
+    """Yield every mutant of the packages."""
     for room in ROOMS:
         for path in sorted((root / "ganq_irl" / room).rglob("*.py")):
             tree = ast.parse(path.read_text())
@@ -180,18 +180,18 @@ def mutants(root: Path) -> Iterator[Mutant]:
 
 
 class Watch:
-    """A pytest plugin that notes how long each test takes and which fails first, and names it to ``coverage``."""
+    """A pytest plugin that records the duration of each test and the first failure, and names tests for ``coverage``."""
 
     def __init__(self, coverage: Any = None) -> None:
         self.coverage, self.seconds, self.failed = coverage, Counter[str](), ""
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Everything that runs from here on belongs to this test."""
+        """Start a test: everything that runs from here on belongs to it."""
         if self.coverage:
             self.coverage.switch_context(nodeid)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Note a test's phase."""
+        """Record a phase of a test."""
         self.seconds[report.nodeid] += report.duration
         if report.failed and not self.failed:
             self.failed = report.nodeid
@@ -232,7 +232,7 @@ def run_tests(watch: Watch, tests: Iterable[str]) -> int:
 
 @dataclass
 class Measured:
-    """What one run of all tests shows: tests by file and line, seconds by test, and coverage in words."""
+    """Results of a run of all tests: tests by file and line, seconds by test, and a description of the coverage."""
 
     lines: dict[str, dict[int, set[str]]]
     seconds: dict[str, float]
@@ -274,7 +274,7 @@ def read_measured(found: dict[str, Any]) -> Measured:
 
 
 def choose_tests(mutant: Mutant, measured: Measured, share: float) -> list[list[str]]:
-    """Return the tests to try: those of the mirroring file, then the others, as many as fit into the share of time."""
+    """Return the tests to try: those of the corresponding file, then as many others as fit into the share of time."""
     lines, seconds = measured.lines.get(mutant.file, {}), measured.seconds
     tests = set[str]().union(*(lines.get(line, set()) for line in mutant.lines)) or set[str]().union(*lines.values())
     ordered = sorted(tests, key=lambda test: (seconds[test], test))
@@ -288,7 +288,7 @@ def choose_tests(mutant: Mutant, measured: Measured, share: float) -> list[list[
 
 
 def try_mutant(root: Path, mutant: Mutant, seconds: dict[str, float]) -> None:
-    """Run the mutant's tests on it and note the result."""
+    """Run the mutant's tests on it and record the result."""
     path = root / mutant.file
     text = path.read_text()
     limit = 120 + 5 * sum(seconds[test] for tests in mutant.tests for test in tests)
@@ -344,9 +344,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=27)
     parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--share", type=float, default=0.2, help="of the time of all tests, for one mutant")
+    parser.add_argument("--share", type=float, default=0.2, help="maximum share of the time of all tests for one mutant")
     parser.add_argument("--before", type=Path, help="the .csv of an earlier run")
-    parser.add_argument("--coverage", type=Path, help="keep the coverage here, and take it from here")
+    parser.add_argument("--coverage", type=Path, help="file that stores the measured coverage for reuse")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/mutants.md"))
     arguments = parser.parse_args()
     before = read_before(arguments.before)

@@ -9,29 +9,29 @@ from typing import Any
 from ganq_irl.runs.config import ExperimentConfig
 
 ROUND = 50
-"""Steps between updates of its discriminator, one update for two steps. Its default off-policy is 1 step, and each a call of
-SB3's ``learn``."""
+"""Steps between updates of its discriminator, i.e. one update every two steps. Its off-policy default is 1 step, with a call
+of SB3's ``learn`` for each."""
 
 
 def without_schedule(options: dict[str, Any]) -> dict[str, Any]:
-    """A generator's options with the mean of its learning rate where that is to fall.
+    """Replace a generator's falling learning rate by its mean.
 
-    Each round of imitation's is a ``learn`` that SB3 takes for the end of its run, so that a falling rate is next to 0 from
-    the first rounds on: HalfCheetah's policy stayed as it was for 200,000 steps.
+    Each round of imitation's algorithm is a separate ``learn``, which SB3 treats as a whole run, so that a falling rate is
+    almost 0 from the first rounds on: HalfCheetah's policy did not change for 200,000 steps.
     """
     rate = options.get("learning_rate")
     return options | {"learning_rate": (rate["initial"] + rate["final"]) / 2} if isinstance(rate, dict) else options
 
 
 def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]:
-    """Train imitation's GAIL with the generator that ``config`` names; the discriminator is imitation's own default.
+    """Train imitation's GAIL with the generator of ``config``; the discriminator is imitation's default.
 
     Args:
-        config: of a run of ours that learns from replay; what it says of the discriminator is not read.
-        folder: where ``config.toml`` and ``progress.csv`` go, with the columns that our runs have.
+        config: configuration of one of our replay-based runs; its discriminator settings are ignored.
+        folder: folder for ``config.toml`` and ``progress.csv``, with the columns of our runs.
 
     Returns:
-        The evaluation of the last policy, 100 episodes.
+        The evaluation of the last policy over 100 episodes.
     """
     from imitation.algorithms.adversarial.gail import GAIL
     from imitation.data.wrappers import RolloutInfoWrapper

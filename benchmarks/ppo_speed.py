@@ -2,10 +2,10 @@
 
     python benchmarks/ppo_speed.py --out benchmarks/results/ppo_speed.md
 
-The work is that of ``speed.py``: 8 environments, 2048 steps a rollout, SB3's default networks, and for GAIL 8 discriminator
-updates of 1024 + 1024 transitions a rollout on a ReLU network of two layers of 32. Methods take turns, so that whatever else
-the machine does falls on all of them, and CPU time is counted; the figures are medians of the ratios within one turn.
-HalfCheetah is left out where MuJoCo is not installed.
+The workload is that of ``speed.py``: 8 environments, 2048 steps per rollout, SB3's default networks, and for GAIL 8
+discriminator updates of 1024 + 1024 transitions per rollout on a ReLU network with two layers of 32. Methods alternate, so
+that the machine's load affects all equally, and CPU time is measured. Figures are medians of the ratios within a turn.
+HalfCheetah is skipped if MuJoCo is not installed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def make_fast_ppo(env_id: str, shape: tuple[int, int]) -> FastPPO:
 
 
 def trainer_of(method: str, env_id: str, shape: tuple[int, int]) -> Callable[[int], object]:
-    """A function that trains for a number of steps, everything built beforehand."""
+    """Return a function that trains for a number of steps, with everything built before."""
     if "FastPPO" not in method:
         return build(method, env_id, shape, HIDDEN)
     model = make_fast_ppo(env_id, shape)
@@ -49,7 +49,7 @@ def trainer_of(method: str, env_id: str, shape: tuple[int, int]) -> Callable[[in
 
 
 class Clock:
-    """CPU seconds spent in each of a model's methods."""
+    """CPU seconds spent in each method of a model."""
 
     def __init__(self, model: PPO) -> None:
         self.seconds: dict[str, float] = {}
@@ -67,10 +67,10 @@ class Clock:
 
 
 def milliseconds_by_part(env_id: str, shape: tuple[int, int], turns: int) -> dict[str, list[float]]:
-    """Milliseconds a rollout of PPO and FastPPO, in the order of ``PARTS``."""
+    """Return milliseconds per rollout of PPO and FastPPO, in the order of ``PARTS``."""
     models = {"PPO": make_ppo(make_env(env_id), shape), "FastPPO": make_fast_ppo(env_id, shape)}
     for model in models.values():
-        model.learn(N_ENVS * N_STEPS)  # warms up
+        model.learn(N_ENVS * N_STEPS)  # warm-up
     clocks = {name: Clock(model) for name, model in models.items()}
     for _ in range(turns):
         for model in models.values():

@@ -1,16 +1,15 @@
-"""Compare three Q-networks on the same seeds: actions as outputs, the action as an input, a separate layer for each action.
+"""Compare three Q-networks on the same seeds: actions as outputs, the action as an input, a separate layer per action.
 
     python benchmarks/q_networks.py --jobs 2
     python benchmarks/q_networks.py --algo dqn --algo gan-q --jobs 2
 
-trains SB3's DQN, and GAN-Q, with the shipped presets' settings (DQN's are rl-baselines3-zoo's) and nothing changed but the
-network: one run directory a cell under --runs, so that a second start continues where the first stopped. Then it writes
-the tables and, for the first environment and algorithm, the three plots: loss, score, and predicted against true Q. The
-widths of the hidden layers are the same for all, so that the network with a layer for each action has more parameters; the
-table counts them.
+trains SB3's DQN and GAN-Q with the settings of the presets (DQN's are from rl-baselines3-zoo), where only the network
+differs, with one run directory per cell under --runs, so that a second start continues the first. Then it writes the tables
+and, for the first environment and algorithm, three plots: loss, score, and predicted against true Q. The widths of the
+hidden layers are equal, so the network with a layer per action has more parameters; the table lists their number.
 
-"last fifth" is the mean of the last 20 % of the evaluations (10 episodes each); "first" the first evaluation at the target.
-"Q error" is the mean of |predicted - true|, on 20 episodes from initial states that no training or evaluation saw.
+"last fifth" is the mean of the last 20 % of the evaluations (10 episodes each); "first" is the first evaluation at the
+target. "Q error" is the mean of |predicted - true|, on 20 episodes from initial states that were not used before.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Cell:
     seed: int
 
     def folder(self, runs: Path) -> Path:
-        """The cell's run directory."""
+        """Return the cell's run directory."""
         return runs / self.env / f"{self.algo}-{self.network}-seed{self.seed}"
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
@@ -89,7 +88,7 @@ class Cell:
 
 
 def table(env: str, algo: str, done: dict[str, list[Path]]) -> list[str]:
-    """The table of one algorithm in one environment."""
+    """Return the table of one algorithm in one environment."""
     target = TARGETS[env]
     lines = [
         f"## {algo}, {env}, {steps_of(folder for folders in done.values() for folder in folders)}",
@@ -120,7 +119,7 @@ def _row(network: str, folders: list[Path], target: float) -> str:
 
 
 def draw(path: Path, env: str, done: dict[str, list[Path]]) -> None:
-    """Loss and score of every seed, and predicted against true Q of the first."""
+    """Draw loss and score of every seed, and predicted against true Q of the first seed."""
     from matplotlib.figure import Figure
 
     from ganq_irl.evaluation import ValueCheck
@@ -140,7 +139,7 @@ def draw(path: Path, env: str, done: dict[str, list[Path]]) -> None:
                 chosen = np.linspace(0, len(saved["returns"]) - 1, 1000).astype(int)
                 plot_values(ValueCheck(saved["predicted"][chosen], saved["returns"][chosen]), values, NAMES[network])
     loss.set(xlabel="environment steps", title="loss")
-    if loss.dataLim.y0 > 0:  # an adversary's takes both signs
+    if loss.dataLim.y0 > 0:  # an adversarial loss has both signs
         loss.set_yscale("log")
     score.set(xlabel="environment steps", ylabel=f"mean return on {env}", title="score")
     score.legend(frameon=False)

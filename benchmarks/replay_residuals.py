@@ -1,11 +1,11 @@
-"""Find out why samples of the return are too wide, from the residuals of GAN-Q's means over its final replay.
+"""Analyze why samples of the return are too wide, with the residuals of GAN-Q's means over its final replay.
 
     python benchmarks/replay_residuals.py
 
-trains GAN-Q on CartPole-v1 for 50 000 steps with its defaults, a replay of all of them, and takes
-Σ γᵏ r_k + γⁿ m(s', a*) - m(s, a) of every stored window. "neighbors" are, for 500 of the pairs that the policy visits, the
-50 nearest stored ones of the same action, observations in units of their deviation over the visits. "other actions" counts
-those in a window, after its first, that the policy would not take now.
+trains GAN-Q on CartPole-v1 for 50 000 steps with its defaults and a replay buffer for all of them, and computes
+Σ γᵏ r_k + γⁿ m(s', a*) - m(s, a) for every stored window. "neighbors" are, for 500 of the pairs that the policy visits, the
+50 nearest stored ones with the same action, with observations in units of their standard deviation over the visits. "other
+actions" counts those in a window, after its first, that the current policy would not take.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PAIRS, NEIGHBORS = 500, 50
 
 
 def stored(model: GANQ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Observations and actions of the replay, the residual of each, and the number of other actions in its window."""
+    """Return observations, actions, residuals, and the number of other actions in each window of the replay."""
     buffer: Any = model.replay_buffer
     n = buffer.size()
     window = windows(np.arange(n), np.zeros(n, int), buffer.n_steps, (buffer.pos - 1) % n, buffer.dones, buffer.timeouts)
@@ -53,7 +53,7 @@ def main() -> None:
 
     visits = monte_carlo_returns(model, ENV, model.gamma, 10, seed=50_000)
     units = visits.observations.std(axis=0)
-    pairs = np.column_stack([visits.observations / units, 100 * visits.actions.reshape(-1)])  # 100: never another action
+    pairs = np.column_stack([visits.observations / units, 100 * visits.actions.reshape(-1)])  # 100: only the same action
     chosen = np.random.default_rng(0).choice(len(pairs), PAIRS, replace=False)
     tree = cKDTree(np.column_stack([observations / units, 100 * actions]))
     nearest = tree.query(pairs[chosen], NEIGHBORS)[1]

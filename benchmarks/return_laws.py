@@ -1,11 +1,11 @@
-"""Compare GAN-Q's samples with exactly known distributions of the return: a bandit of three arms, a chain with four modes.
+"""Compare GAN-Q's samples with known return distributions: a bandit with three arms, and a chain with four modes.
 
     python benchmarks/return_laws.py
 
-Actions are drawn evenly for all of training, so that every law is seen; nothing else about GAN-Q differs from its defaults
-but the settings that the page names. The bandit's arms pay ±1 with 0.3 and 0.7, a half for certain, and a normal draw of
-deviation 0.5. The chain pays ±2 on its first step and ±1 on its third; one-step targets bring that law to its beginning,
-±2 ± γ² in four equal modes, through two bootstraps. W1 is taken to 800 000 draws of the law.
+Actions are uniformly random throughout training, so that every distribution is seen. GAN-Q otherwise has its defaults,
+except for the settings that the page lists. The bandit's arms pay ±1 with probabilities 0.3 and 0.7, exactly a half, and a
+normal variable with deviation 0.5. The chain pays ±2 on its first step and ±1 on its third; one-step targets propagate that
+distribution to its start, ±2 ± γ² in four equal modes, through two bootstraps. W1 is computed with 800 000 draws.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ SETTINGS: dict[str, Any] = {
 
 
 def train(make: Callable[[], TabularEnv], seed: int, steps: int) -> GANQ:
-    """GAN-Q on an environment whose every action is tried for as long as it learns."""
+    """Train GAN-Q on an environment with uniformly random actions throughout."""
     model = GANQ(
         "MlpPolicy",
-        make_vec_env(make, seed=seed, wrapper_class=FlattenObservation),  # states one-hot: what updates are written out for
+        make_vec_env(make, seed=seed, wrapper_class=FlattenObservation),  # one-hot states, for the accelerated update
         gamma=GAMMA,
         exploration_fraction=1.0,
         exploration_final_eps=1.0,
@@ -54,33 +54,33 @@ def train(make: Callable[[], TabularEnv], seed: int, steps: int) -> GANQ:
 
 
 def draws(model: GANQ, action: int) -> np.ndarray:
-    """``(N_SAMPLES,)`` samples of the return of an action at the start."""
+    """Return ``(N_SAMPLES,)`` samples of the return of an action at the start."""
     torch.manual_seed(0)
     start = np.eye(model.observation_space.shape[0], dtype=np.float32)[0]
     return model.return_distribution(start, N_SAMPLES)[action]
 
 
 def distance(samples: np.ndarray, law: ReturnLaw) -> float:
-    """W1 to two hundred times as many draws of the law."""
+    """Return W1 to two hundred times as many draws of the distribution."""
     return wasserstein1(samples, law.sample(200 * N_SAMPLES, np.random.default_rng(0)))
 
 
 def masses(samples: np.ndarray, law: ReturnLaw) -> dict[float, float]:
-    """Share of the samples that is nearest to each mode."""
+    """Return the share of the samples closest to each mode."""
     modes = np.array(list(law.mode_masses))
     nearest = np.abs(samples[:, None] - modes).argmin(axis=1)
     return dict(zip(modes.tolist(), np.bincount(nearest, minlength=len(modes)) / len(samples), strict=True))
 
 
 def between(samples: np.ndarray, law: ReturnLaw) -> float:
-    """Share of the samples in the middle halves of the gaps between modes, where the law has nothing."""
+    """Return the share of the samples in the middle halves of the gaps between modes, where the density is 0."""
     modes = np.array(list(law.mode_masses))
     half_gap = np.diff(modes).min() / 4
     return float((np.abs(samples[:, None] - modes).min(axis=1) > half_gap).mean())
 
 
 def row(name: str, law: ReturnLaw, drawn: list[np.ndarray]) -> str:
-    """One line of the table: figures of each seed."""
+    """Return a table row with the figures of each seed."""
     scale = law.std() or 1.0
     far = " ".join(f"{distance(samples, law) / scale:.3f}" for samples in drawn)
     spread = " ".join(f"{samples.std():.2f}" for samples in drawn)
@@ -92,7 +92,7 @@ def row(name: str, law: ReturnLaw, drawn: list[np.ndarray]) -> str:
 
 
 def draw(path: Path, laws: dict[str, tuple[ReturnLaw, list[np.ndarray]]]) -> None:
-    """Histograms of the first seed's samples, with the laws' modes, or densities, beside them."""
+    """Draw histograms of the first seed's samples, with the modes or densities of the distributions."""
     figure = Figure(figsize=(2.6 * len(laws), 2.4), layout="constrained")
     for axes, (name, (law, drawn)) in zip(figure.subplots(1, len(laws)), laws.items(), strict=True):
         truth = law.sample(N_SAMPLES, np.random.default_rng(1))

@@ -1,12 +1,12 @@
-"""How good are recovered rewards? EPIC, correlations, and the true return of a new policy trained on them.
+"""Evaluate recovered rewards: EPIC, correlations, and the true return of a new policy trained on them.
 
     python benchmarks/rewards.py --env Pendulum-v1 --env ganq_irl/PointMaze-v0 --jobs 2
 
-trains GAIL, AIRL, state-only AIRL and DAC on all shipped demonstrations with the presets that `ganq-irl train` uses, and
-compares their rewards with the environment's own, as `ganq-irl reward compare` does, on one coverage for all four: what
-random actions, the demonstrations and the four policies visit, a third each. Then a fresh policy is trained on each reward
-and one, in the same way, on the true one. One folder a cell (environment and seed) under --runs, so that a second start
-continues where the first stopped.
+trains GAIL, AIRL, state-only AIRL and DAC on all included demonstrations with the presets of `ganq-irl train`, and compares
+their rewards with the environment's, like `ganq-irl reward compare`, on the same coverage for all four: states visited by
+random actions, the demonstrations and the four policies, a third each. Then a new policy is trained on each reward, and in
+the same way on the true one. There is one folder per cell (environment and seed) under --runs, so that a second start
+continues the first.
 
 "policy" and "retrained" are 0 for random actions and 1 for the policy trained on the true reward with the same seed.
 """
@@ -24,7 +24,7 @@ import numpy as np
 from common import configured, final_of, finished, grid_parser, run_cells, versions, write_markdown
 
 ENVS = {"Pendulum-v1": "pendulum", "ganq_irl/PointMaze-v0": "maze", "ganq_irl/ContinuingCartPole-v0": "cartpole-continuing"}
-"""Gymnasium id -> demonstrations. No episode of theirs ends early, and their rewards are known as formulas."""
+"""Gymnasium ID -> demonstrations. Their episodes never end early, and their rewards are known formulas."""
 METHODS: dict[str, dict[str, Any]] = {
     "gail": {"algo": "gail", "generator": "fast-ppo"},
     "airl": {"algo": "airl", "generator": "fast-ppo", "adversary": {"reward_inputs": ["observations", "actions"]}},
@@ -36,17 +36,17 @@ EPISODES = 20
 
 @dataclass(frozen=True)
 class Cell:
-    """One environment and seed: four rewards, compared and trained on."""
+    """An environment and a seed: four rewards, compared and trained on."""
 
     env: str
     seed: int
 
     def folder(self, runs: Path) -> Path:
-        """Folder of the cell."""
+        """Return the folder of the cell."""
         return runs / self.env.split("/")[-1] / f"seed{self.seed}"
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
-        """Train the four, compare their rewards and train on them."""
+        """Train the four methods, compare their rewards, and train on them."""
         from ganq_irl.runs import run_experiment
 
         runs = {}
@@ -91,7 +91,7 @@ class Cell:
 
 
 def table(env: str, runs: Path, seeds: list[int]) -> list[str]:
-    """One line a method, each figure the mean over seeds with the worst seed behind it."""
+    """Return one row per method, with means over seeds followed by the worst seed."""
     done = [final_of(folder) for folder in finished(Cell(env, seed).folder(runs) for seed in seeds)]
     if not done:
         return []

@@ -1,14 +1,16 @@
-"""A plain GAN on a ring of eight Gaussians: modes covered and quality, with each stabilizer off and on, and each loss.
+"""Measure modes covered and sample quality of a plain GAN on a ring of eight Gaussians, for each stabilizer and loss.
 
     python benchmarks/ring.py
 
-trains `examples.gan.GAN` on draws from the ring with the shared learner. The baseline is binary cross-entropy
-without a stabilizer; every other row changes one thing, a stabilizer at its default settings or the loss. Each is run twice:
-with Adam's first moment at 0.5, where the plain game is quiet, and at 0.9, where it is not. A figure is the mean and the
-deviation over the seeds of 2500 samples each: modes covered of 8, and the share of samples within three deviations of a mode
-(true data: 0.989). The row of the loss js is the baseline's game, since the two losses differ by a constant: what those rows
-differ by is rounding, made large by the game, and a smaller difference between other rows says nothing. All rows make the
-same updates, so a slower method may simply not be there yet.
+trains `examples.gan.GAN` on the ring with the shared learner. The baseline is binary cross-entropy without a stabilizer;
+every
+other row changes one thing, a stabilizer with its default settings or the loss. Each is run twice: with a first moment of
+Adam of 0.5, where the plain game is stable, and of 0.9, where it is not. Figures are the mean and deviation over the seeds
+of
+2500 samples each: modes covered of 8, and the share of samples within three deviations of a mode (true data: 0.989). The row
+of the loss js is the baseline's game, since the two losses differ by a constant. Their difference is rounding, amplified by
+the game, so smaller differences between other rows are meaningless. All rows make the same number of updates, so a slower
+method may not have converged yet.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ PICTURED = ("baseline", "r1", "label-smoothing", "minibatch-discrimination")
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of the table."""
+    """A row of the table."""
 
     name: str
     arguments: dict[str, Any]
@@ -48,7 +50,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run: samples, modes covered and share of high quality; none of the three where training diverged."""
+    """A run: samples, modes covered and share of high-quality samples, all None if training diverged."""
 
     samples: np.ndarray
     covered: int = 0
@@ -56,7 +58,7 @@ class Outcome:
 
 
 def settings() -> list[Setting]:
-    """The baseline, each stabilizer alone, each other loss alone, and the pair that the Wasserstein loss is made for."""
+    """Return the baseline, each stabilizer, each other loss, and the usual combination for the Wasserstein loss."""
     stabilizers = [Setting(name, {"stabilizers": [name]}) for name in STABILIZERS]
     losses = [Setting(f"loss {name}", {"loss": name}) for name in LOSSES if name != "bce"]
     pair = {"loss": "wasserstein", "stabilizers": ["gradient-penalty"]}
@@ -64,7 +66,7 @@ def settings() -> list[Setting]:
 
 
 def run(setting: Setting, beta: float, seed: int, n_updates: int) -> Outcome:
-    """Train one GAN and judge its samples."""
+    """Train a GAN and evaluate its samples."""
     data = sample_ring(N_DATA, np.random.default_rng(seed))
     with seeded_torch(seed):
         widths = [LATENT, WIDTH, WIDTH]
@@ -81,7 +83,7 @@ def run(setting: Setting, beta: float, seed: int, n_updates: int) -> Outcome:
 
 
 def row(name: str, outcomes: dict[float, list[Outcome]]) -> str:
-    """One line of the table."""
+    """Return a row of the table."""
     cells = []
     for beta in BETAS:
         covered = [outcome.covered for outcome in outcomes[beta]]
@@ -93,7 +95,7 @@ def row(name: str, outcomes: dict[float, list[Outcome]]) -> str:
 
 
 def draw(path: Path, chosen: Iterable[tuple[str, dict[float, Outcome]]]) -> None:
-    """Scatter the first seed's samples, a column a setting, a row a β₁."""
+    """Draw a scatter plot of the first seed's samples, with a column per setting and a row per β₁."""
     columns = list(chosen)
     figure = Figure(figsize=(2.2 * len(columns), 4.6), layout="constrained")
     grid = figure.subplots(len(BETAS), len(columns), sharex=True, sharey=True, squeeze=False)

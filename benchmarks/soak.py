@@ -1,10 +1,10 @@
-"""Do memory, file handles, threads and disk use stay constant while runs train for an hour? What do checkpoints cost?
+"""Check that memory, file handles, threads and disk use stay constant during an hour of training; time checkpoints.
 
     python benchmarks/soak.py --minutes 60 --out benchmarks/results/soak.md
 
-One process trains GAIL with PPO for the first half and DAC with SAC for the second, each as one run with checkpoints,
-evaluations and logs, and looks at itself every 30 seconds. A line is fitted to what it saw after the warm-up. Linux only:
-the figures are those of /proc.
+A process trains GAIL with PPO for the first half and DAC with SAC for the second, each as one run with checkpoints,
+evaluations and logs, and measures itself every 30 seconds. A line is fitted to the values after the warm-up. It only works
+on Linux, since the figures come from /proc.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from ganq_irl.runs import EvaluationConfig, ExperimentConfig, run_experiment
 from ganq_irl.runs.checkpoints import Checkpointing
 
 FLAT = 0.01
-"""Growth an hour, as a share of the mean, up to which a quantity counts as flat."""
+"""Maximum growth per hour, as a share of the mean, of a quantity that counts as flat."""
 
 
 def config_of(algo: str, generator: str, every: int, **settings: Any) -> ExperimentConfig:
-    """Pendulum without end, with a checkpoint and an evaluation every so many steps."""
+    """Return a run of Pendulum without end, with a checkpoint and an evaluation every ``every`` steps."""
     return ExperimentConfig(
         algo=algo,
         env="Pendulum-v1",
@@ -53,15 +53,15 @@ CONFIGS = {
 
 @dataclass(frozen=True)
 class Sample:
-    """What the process looked like at one moment.
+    """Measurements of the process at one moment.
 
     Attributes:
-        run: which run was training.
-        seconds: since that run began.
-        steps: environment steps that it had done.
+        run: the run in training.
+        seconds: time since that run started.
+        steps: environment steps of that run.
         rss: resident memory, in MiB.
         handles: open file descriptors.
-        threads: of the process.
+        threads: number of threads.
         checkpoints: size of the run's checkpoints and policies, in MiB.
         logs: size of its progress.csv and TensorBoard's events, in MiB.
     """
@@ -86,7 +86,7 @@ QUANTITIES = {
 
 
 class Watch(BaseCallback):
-    """Look at the process every so often, and end the run when its time is over."""
+    """Measure the process regularly, and end the run when its time is over."""
 
     def __init__(self, run: str, folder: Path, seconds: float, every: float) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class Watch(BaseCallback):
 
 
 class Clock:
-    """Seconds of each checkpoint that is made while it is entered."""
+    """Measure the seconds of each checkpoint within this context."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -137,7 +137,7 @@ class Clock:
 
 
 def growth(samples: list[Sample], quantity: str, warm_up: float) -> tuple[float, float, float, str]:
-    """Mean, growth an hour with its standard error, and verdict, after the warm-up."""
+    """Return mean, growth per hour with its standard error, and verdict, after the warm-up."""
     later = [sample for sample in samples if sample.seconds >= warm_up]
     hours = np.array([sample.seconds for sample in later]) / 3600
     values = np.array([getattr(sample, quantity) for sample in later], float)
@@ -183,10 +183,10 @@ def write_samples(path: Path, samples: list[Sample]) -> None:
 
 def main() -> None:
     parser = page_parser(__doc__, "soak.md")
-    parser.add_argument("--minutes", type=float, default=60, help="of all runs together")
-    parser.add_argument("--run", action="append", choices=CONFIGS, help="one of them; may be given several times")
-    parser.add_argument("--warm-up", type=float, default=8, help="minutes of each run that are left out of the fit")
-    parser.add_argument("--every", type=float, default=30, help="seconds between looks")
+    parser.add_argument("--minutes", type=float, default=60, help="total time of all runs")
+    parser.add_argument("--run", action="append", choices=CONFIGS, help="a run; may be given several times")
+    parser.add_argument("--warm-up", type=float, default=8, help="minutes of each run that are excluded from the fit")
+    parser.add_argument("--every", type=float, default=30, help="seconds between measurements")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
 

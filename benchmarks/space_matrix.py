@@ -1,8 +1,8 @@
-"""Train every algorithm in every space that the matrix allows, and write the matrix with its sentences.
+"""Train every algorithm in every space that the matrix allows, and write the matrix with its messages.
 
     python benchmarks/space_matrix.py [FILE]
 
-A cell is trained for 32 steps (BC: 4 updates), acts, and is stored and loaded again. Exit code 1 where one fails.
+Each cell is trained for 32 steps (BC: 4 updates), acts, and is saved and loaded again. The exit code is 1 if one fails.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ minutes; {trained} cells trained, {refused} answered by a sentence, {failed} fai
 
 
 def main(path: Path) -> int:
-    """Train, write the tables, and say whether all is well."""
+    """Train, write the tables, and return whether everything succeeded."""
     start, sentences, failures = time.perf_counter(), dict[str, int](), list[str]()
     columns: dict[str, dict[tuple[str, str], str]] = {}
     for algo, name in ROWS:
@@ -51,7 +51,7 @@ def main(path: Path) -> int:
             try:
                 with tempfile.TemporaryDirectory() as folder:
                     train(algo, observation_space, action_space, Path(folder) / "policy", name)
-            except Exception as error:  # whatever it is, it is the finding
+            except Exception as error:  # any error is a finding
                 column[kind, key] = "failed"
                 failures.append(f"{label}, {kind}, {key}: {type(error).__name__}: {error}")
         print(label, f"{time.perf_counter() - start:.0f} s", *failures, file=sys.stderr)

@@ -1,15 +1,14 @@
-"""Compare the time of GAIL and AIRL with that of plain PPO and of imitation's algorithms, on the same work.
+"""Compare the time of GAIL and AIRL with plain PPO and with imitation's algorithms, on the same workload.
 
     python benchmarks/speed.py --out benchmarks/results/speed.md
 
-Every method trains SB3's PPO, or FastPPO, which is the same to rounding, on the same environments: 8 environments, 2048
-steps a rollout, and 8 discriminator updates of 1024 + 1024 transitions a rollout, on ReLU networks of two layers: 32 wide,
-imitation's default, and 64, ours. Methods take turns, one short run each, so that whatever else the machine does falls on
-all of them; processor time is counted, and the figures are medians of the ratios within one turn. Then what DAC
-costs beside the SAC that it trains, and what pricing a batch costs beside the SAC gradient step that it is for
-(``--part off-policy`` and ``--part relabel`` measure these alone). ``--part sac`` compares whole training steps of FastSAC
-and FastTD3 with those of SB3's SAC and TD3, and of DAC with FastSAC, which it trains, by the width of the networks; with
-``--env`` it takes another environment than HalfCheetah-v5.
+Every method trains SB3's PPO, or FastPPO, which is equal up to rounding, on the same environments: 8 environments, 2048
+steps per rollout, and 8 discriminator updates of 1024 + 1024 transitions per rollout, on ReLU networks with two layers of 32
+(imitation's default) or 64 (ours). Methods alternate, with one short run each, so that the machine's load affects all
+equally. Processor time is measured, and figures are medians of the ratios within a turn. The other parts measure the cost of
+DAC relative to the SAC that it trains, and of pricing a batch relative to SAC's gradient step on it (``--part off-policy``
+and ``--part relabel`` measure only these). ``--part sac`` compares whole training steps of FastSAC and FastTD3 with SB3's
+SAC and TD3, and of DAC with FastSAC, which it trains, by the width of the networks; ``--env`` replaces HalfCheetah-v5.
 """
 
 from __future__ import annotations
@@ -67,13 +66,13 @@ def make_env(env_id: str) -> VecEnv:
 
 
 def make_ppo(env: VecEnv, shape: tuple[int, int], kind: type[PPO] = PPO) -> PPO:
-    """One whose policy stays as it is: where policies part, so do the lengths of episodes, and resets cost time."""
+    """Build a PPO with a fixed policy: different policies have episodes of different lengths, and resets cost time."""
     sizes = {"n_steps": N_STEPS, "batch_size": shape[0], "n_epochs": shape[1]}
     return kind("MlpPolicy", env, **sizes, learning_rate=0.0, seed=0, device="cpu")
 
 
 def demonstrations(env_id: str) -> Demonstrations:
-    """Any will do, the work is the same."""
+    """Return any demonstrations, since the workload is the same."""
     env = gym.make(env_id)
     return record_episodes(
         random_policy(env.action_space, np.random.default_rng(0)), env, 10 if env_id != "CartPole-v1" else 120, seed=0
@@ -81,7 +80,7 @@ def demonstrations(env_id: str) -> Demonstrations:
 
 
 def build(method: str, env_id: str, shape: tuple[int, int], hidden: tuple[int, int]) -> Callable[[int], object]:
-    """A function that trains for a number of steps, everything built beforehand."""
+    """Return a function that trains for a number of steps, with everything built before."""
     env = make_env(env_id)
     model = make_ppo(env, shape, FastPPO if "FastPPO" in method else PPO)
     demos = demonstrations(env_id)
@@ -112,7 +111,7 @@ def build(method: str, env_id: str, shape: tuple[int, int], hidden: tuple[int, i
 
 
 def adversarial(env_id: str, shapes: str, turns: int, rollouts: int) -> list[str]:
-    """Tables of one environment: every method beside PPO, for each shape of its update by its letter and each width."""
+    """Return tables of one environment: every method relative to PPO, for each shape of its update and each width."""
     lines = []
     steps = rollouts * N_ENVS * N_STEPS
     chosen = {label: shape for label, shape in SHAPES.items() if label[0] in shapes}
@@ -130,10 +129,10 @@ def adversarial(env_id: str, shapes: str, turns: int, rollouts: int) -> list[str
 
 
 def measure_relabel(kind: type[AdversarialImitation], env_id: str, samples: int) -> dict[str, dict[str, float]]:
-    """Median microseconds of a sample with and without pricing by an algorithm, and of SAC's gradient step on one.
+    """Return median microseconds of a sample with and without pricing, and of SAC's gradient step.
 
-    "in turns": each sample follows a gradient step, as it does in training, which has just used the processor's caches for
-    other things. "warm": each by itself, again and again.
+    "in turns": each sample follows a gradient step, as in training, which has just filled the processor's caches with other
+    data. "warm": each sample follows another sample.
     """
     plain, priced = (filled_sac(env_id) for _ in range(2))
     assert plain.replay_buffer is not None
@@ -155,7 +154,7 @@ def measure_relabel(kind: type[AdversarialImitation], env_id: str, samples: int)
 
 
 def filled_sac(env_id: str) -> SAC:
-    """SAC with a filled buffer, before its first gradient step."""
+    """Return a SAC with a filled buffer, before its first gradient step."""
     return new_sac(env_id, learning_starts=10_000).learn(2_000)
 
 
@@ -167,7 +166,7 @@ def new_sac(
 
 
 def off_policy(env_id: str, turns: int, steps: int, device: str) -> list[str]:
-    """Table of what DAC costs beside the SAC that it trains: steps of environment and discriminator included."""
+    """Return the table of DAC's cost relative to the SAC that it trains, including environment and discriminator."""
     variants: dict[str, dict[str, Any]] = {
         "DAC, an update every second step": {"n_updates": 0.5},
         "DAC, the same, replay on the device": {"n_updates": 0.5, "replay_on_device": True},
@@ -182,7 +181,7 @@ def off_policy(env_id: str, turns: int, steps: int, device: str) -> list[str]:
         normalized(), demonstrations(env_id), n_updates=0.5
     )
     for model in learning.values():
-        model.learn(2 * SAC_BATCH)  # beyond learning_starts: every later step learns
+        model.learn(2 * SAC_BATCH)  # beyond learning_starts, so that every later step trains
     tasks = {name: partial(model.learn, steps, reset_num_timesteps=False) for name, model in learning.items()}
     seconds = in_turns(tasks, turns, f"{env_id}, SAC", clock_of(device))
     lines = [
@@ -196,7 +195,7 @@ def off_policy(env_id: str, turns: int, steps: int, device: str) -> list[str]:
 
 
 def accelerated(env_id: str, turns: int, steps: int) -> list[str]:
-    """Table of whole training steps, one update each: SB3's time over ours, and DAC's over FastSAC's."""
+    """Return the table of whole training steps with one update each: SB3's time relative to ours, and DAC's to FastSAC's."""
 
     def new(kind: type[OffPolicyAlgorithm], policy: Any, width: int) -> OffPolicyAlgorithm:
         model: Any = kind
@@ -221,7 +220,7 @@ def accelerated(env_id: str, turns: int, steps: int) -> list[str]:
             "DAC": DAC(new(FastSAC, "MlpPolicy", width), demonstrations(env_id), n_updates=0.5),
         }
         for model in learning.values():
-            model.learn(SAC_BATCH + 16)  # beyond learning_starts: every later step learns
+            model.learn(SAC_BATCH + 16)  # beyond learning_starts, so that every later step trains
         tasks = {name: partial(model.learn, steps, reset_num_timesteps=False) for name, model in learning.items()}
         seconds = in_turns(tasks, turns, f"{env_id}, networks of {width}")
         pairs = [("SAC", "FastSAC"), ("SAC, LN", "FastSAC, LN"), ("TD3, LN", "FastTD3, LN"), ("DAC", "FastSAC")]
@@ -244,7 +243,7 @@ def accelerated(env_id: str, turns: int, steps: int) -> list[str]:
 
 
 def relabel(env_id: str, samples: int) -> list[str]:
-    """Table of what pricing a SAC batch costs."""
+    """Return the table of the cost of pricing a SAC batch."""
     lines = [f"## Pricing a SAC batch ({env_id}, batch {SAC_BATCH})", ""]
     lines += ["| | sample, µs | priced, µs | gradient step, µs | pricing / gradient step |", "|---|---|---|---|---|"]
     for name, kind in {"DAC": DAC, "GAIL, spectral norm": GAIL}.items():
@@ -264,13 +263,13 @@ def main() -> None:
     parser.add_argument("--part", action="append", choices=PARTS, help="may be given several times; all by default")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--rollouts", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300, help="of SAC and DAC in a turn")
+    parser.add_argument("--steps", type=int, default=300, help="steps of SAC and DAC per turn")
     parser.add_argument(
-        "--device", default="cpu", help="of SAC and DAC in the off-policy part; on cuda wall time is counted"
+        "--device", default="cpu", help="device of SAC and DAC in the off-policy part; on cuda, wall time is measured"
     )
-    parser.add_argument("--samples", type=int, default=300, help="of a SAC batch, with and without its rewards")
-    parser.add_argument("--env", action="append", default=None, help="of the adversarial part")
-    parser.add_argument("--shapes", default="AB", help=f"of PPO's update: {'; '.join(SHAPES)}")
+    parser.add_argument("--samples", type=int, default=300, help="samples of a SAC batch, with and without rewards")
+    parser.add_argument("--env", action="append", default=None, help="environment of the adversarial part")
+    parser.add_argument("--shapes", default="AB", help=f"shapes of PPO's update: {'; '.join(SHAPES)}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     parts = arguments.part or PARTS

@@ -1,4 +1,4 @@
-"""Measure how long `ganq-irl --help` takes: the median of several starts, after one that warms the disk cache.
+"""Measure the time of `ganq-irl --help`: the median of several starts, after one that warms the disk cache.
 
 python benchmarks/startup.py
 """
@@ -16,7 +16,7 @@ STARTS = 20
 
 
 def seconds(arguments: list[str]) -> float:
-    """Wall time of one command."""
+    """Return the wall time of a command."""
     start = time.perf_counter()
     subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start

@@ -32,7 +32,7 @@ COLUMNS = ("environment", "reward", "EPIC to true", "STARC to true", "EPIC to ex
 
 
 class TablePolicy:
-    """Acts by a table of probabilities, one environment at a time."""
+    """A policy given by a table of probabilities, for one environment at a time."""
 
     def __init__(self, table: np.ndarray, rng: np.random.Generator) -> None:
         self.table, self.rng = table, rng
@@ -44,13 +44,13 @@ class TablePolicy:
 
 
 def demonstrate(env: TabularEnv, seed: int, n_episodes: int = N_EPISODES) -> Demonstrations:
-    """Episodes of the MaxEnt policy of the true reward."""
+    """Return episodes of the true reward's MaxEnt policy."""
     policy = TablePolicy(soft_policy(env, env.R, GAMMA), np.random.default_rng(seed))
     return record_episodes(policy, TimeLimit(env, HORIZON), n_episodes, seed=seed)
 
 
 def airl(make: Callable[[], TabularEnv], demos: Demonstrations, timesteps: int, seed: int, *inputs: str) -> RewardFunction:
-    """g of AIRL, its generator paid f - log π: the agent of maximum causal entropy at temperature 1, as the expert is."""
+    """Return g of AIRL with the reward f - log π: a maximum causal entropy agent at temperature 1, like the expert."""
     venv = DummyVecEnv([lambda: Monitor(TimeLimit(make(), HORIZON)) for _ in range(8)])
     ppo = build_generator(
         "ppo", venv, seed=seed, device="cpu", gamma=GAMMA, n_steps=64, batch_size=256, n_epochs=5, learning_rate=1e-3
@@ -71,7 +71,7 @@ def airl(make: Callable[[], TabularEnv], demos: Demonstrations, timesteps: int, 
 
 
 def row(env: TabularEnv, recovered: RewardFunction, exact: RewardFunction) -> list[float]:
-    """EPIC and STARC to the true reward, EPIC to the exact answer, correlation over states, regret."""
+    """Return EPIC and STARC to the true reward, EPIC to the exact solution, correlation over states, and regret."""
     true, coverage = tabular_reward(env.R), enumerated_coverage(env)
     by_state = reward_table(recovered, env).mean(axis=1)
     return [
@@ -84,7 +84,7 @@ def row(env: TabularEnv, recovered: RewardFunction, exact: RewardFunction) -> li
 
 
 def gap_up_to_a_constant(env: TabularEnv, recovered: RewardFunction) -> float:
-    """Largest |r̂(s) - r(s)| once the mean difference is taken off."""
+    """Return the largest |r̂(s) - r(s)| after subtracting the mean difference."""
     gap = reward_table(recovered, env).mean(axis=1) - env.R.mean(axis=1)
     return float(np.abs(gap - gap.mean()).max())
 

@@ -1,13 +1,14 @@
-"""Does a recovered reward transfer to other dynamics? Compared with the true reward and the policy without retraining.
+"""Evaluate the transfer of recovered rewards to other dynamics, relative to the true reward and to the old policy.
 
     python benchmarks/transfer.py --pair maze --jobs 1
 
-trains state-only AIRL, AIRL and GAIL on the shipped demonstrations with the presets that `ganq-irl train` uses, then, in the
-changed environment, a fresh policy on each reward and one on the true reward, with `ganq_irl.studies.reward_transfer`: what
-`ganq-irl reward transfer` runs. One folder a cell under --runs, so that a second start continues where the first stopped.
+trains state-only AIRL, AIRL and GAIL on the included demonstrations with the presets of `ganq-irl train`. Then, in the
+changed environment, it trains a new policy on each reward and on the true reward with `ganq_irl.studies.reward_transfer`,
+the implementation of `ganq-irl reward transfer`. There is one folder per cell under --runs, so that a second start continues
+the first.
 
-Scores are 0 for random actions and 1 for what the true reward gave with the same seed, both in the changed environment, over
-100 episodes from starts that no training saw.
+Scores are 0 for random actions and 1 for the true reward with the same seed, both in the changed environment, over 100
+episodes from initial states that were not used in training.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PAIRS: dict[str, tuple[str, str]] = {
     "cartpole": ("ganq_irl/ContinuingCartPole-v0", "cartpole-continuing"),
     "pendulum": ("Pendulum-v1", "pendulum"),
 }
-"""Name -> the environment to learn in, and the demonstrations."""
+"""Name -> training environment and demonstrations."""
 METHODS: dict[str, dict[str, Any]] = {
     "airl, state-only": {"algo": "airl", "adversary": {"reward_inputs": ["observations"]}},
     "airl": {"algo": "airl", "adversary": {"reward_inputs": ["observations", "actions"]}},
@@ -39,19 +40,19 @@ PAPER = {"airl, state-only": "-8.82", "airl": "-31.2", "gail": "-29.9 (moved)"}
 
 @dataclass(frozen=True)
 class Cell:
-    """One method and seed: trained, and its reward transferred."""
+    """A method and a seed: a trained run, and the transfer of its reward."""
 
     pair: str
     method: str
     seed: int
 
     def folder(self, runs: Path) -> Path:
-        """Folder of the cell."""
+        """Return the folder of the cell."""
         name = "".join(letter for letter in self.method if letter.isalnum() or letter == "-")
         return runs / self.pair / f"{name}-seed{self.seed}"
 
     def run(self, folder: Path, overrides: list[str]) -> dict[str, Any]:
-        """Train, and then on what was recovered."""
+        """Train, then train on the recovered reward."""
         from ganq_irl.environments import TRANSFER_PAIRS
         from ganq_irl.runs import run_experiment
         from ganq_irl.runs.rewards import read_reward
@@ -60,7 +61,7 @@ class Cell:
         env, demos = PAIRS[self.pair]
         flags = {**METHODS[self.method], "env": env, "demos": demos, "seed": self.seed, "device": "cpu"}
         run = run_experiment(configured(flags, overrides), folder / "run", progress_bar=False)
-        # The training on the true reward is the same for every method: it is kept once for each seed.
+        # Training on the true reward is the same for all methods: it is stored once per seed.
         shared = folder.parent / f"true-seed{self.seed}"
         trained(transfer_configs(read_reward(run.folder), TRANSFER_PAIRS[env])[TRUE], shared)
         shutil.copytree(shared, folder / "transfer" / TRUE)
@@ -69,7 +70,7 @@ class Cell:
 
 
 def table(pair: str, runs: Path, seeds: list[int]) -> list[str]:
-    """The table of one pair: each method's policy where it learned, moved, and a fresh one on its reward."""
+    """Return the table of a pair: each method's policy in both environments, and a new one trained on its reward."""
     columns = ["method", "seeds done", "where it learned", "moved as it is", "retrained on its reward", "score moved"]
     columns += ["score retrained", "seeds ≥ 0.9", *(["paper"] if pair == "maze" else [])]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]

@@ -1,4 +1,4 @@
-"""A plain GAN on the shared discriminator, with its losses and stabilizers: ``python -m examples.gan``."""
+"""A plain GAN with the shared discriminator, its losses and its stabilizers: ``python -m examples.gan``."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from ganq_irl.types import Batch
 class GAN:
     """Generative adversarial network (Goodfellow et al., 2014, algorithm 1) on rows of numbers.
 
-    Real are the data, fake is G(z) with z standard normal; the generator gets the gradient through its samples.
+    The data are real, and G(z) with z standard normal is fake. The generator gets its gradient through the samples.
 
     Args:
-        generator: module from ``(batch, latent_dim)`` to ``(batch, d)``, in the units of the data; it is trained in place.
+        generator: module from ``(batch, latent_dim)`` to ``(batch, d)``, in the units of the data; trained in place.
         data: ``(n, d)`` real samples.
         latent_dim: width of z.
-        loss: name in ``LOSSES`` or an instance; both players' losses.
+        loss: loss of both players, a name in ``LOSSES`` or an instance.
         stabilizers: names in ``STABILIZERS``, or ``{"name": ..., setting: value}``.
-        hidden_sizes: widths of the discriminator.
-        activation: between their layers, a name in ``ACTIVATIONS``.
-        n_critic: discriminator updates before each of the generator's.
-        batch_size: samples of each side in an update.
-        learning_rate: Adam's, of the discriminator.
-        generator_learning_rate: Adam's, of the generator; the discriminator's by default.
-        betas: Adam's moments, of both.
-        seed: of the discriminator, the batches and z; the generator comes initialized.
+        hidden_sizes: widths of the discriminator's hidden layers.
+        activation: activation between them, a name in ``ACTIVATIONS``.
+        n_critic: discriminator updates per generator update.
+        batch_size: samples of each side per update.
+        learning_rate: Adam's learning rate for the discriminator.
+        generator_learning_rate: Adam's learning rate for the generator; by default the discriminator's.
+        betas: Adam's betas for both.
+        seed: seed of the discriminator, the batches and z; the generator is already initialized.
 
     Raises:
         ConfigurationError: unknown names, counts below 1, or stabilizers that contradict each other.
-        IncompatibleSpaces: data that are no finite matrix, or a generator of another width.
+        IncompatibleSpaces: the data are not a finite matrix, or the generator has another width.
     """
 
     def __init__(
@@ -87,14 +87,16 @@ class GAN:
         self.optimizer = torch.optim.Adam(generator.parameters(), lr=rate, betas=betas)
         self.metrics: dict[str, Tensor] = {}
         if (width := self.sample(2, torch.Generator(real.device)).shape[1:]) != real.shape[1:]:
-            raise IncompatibleSpaces(f"generator: gives rows of shape {tuple(width)}, the data have {tuple(real.shape[1:])}")
+            raise IncompatibleSpaces(
+                f"generator: returns rows of shape {tuple(width)}, the data have {tuple(real.shape[1:])}"
+            )
 
     def __repr__(self) -> str:
-        """What plays against what, and for how long."""
+        """Show the number of samples and updates."""
         return f"{type(self).__name__}({len(self.data)} samples, n_updates={self.learner.n_updates})"
 
     def learn(self, n_updates: int, progress_bar: bool = False) -> Self:
-        """Make ``n_updates`` of the generator, each after ``n_critic`` of the discriminator; ``metrics`` are the last ones.
+        """Make ``n_updates`` generator updates, each after ``n_critic`` discriminator updates; keep the last metrics.
 
         Raises:
             TrainingDiverged: the generator's loss is no longer finite.
@@ -108,7 +110,7 @@ class GAN:
 
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator | None = None) -> Tensor:
-        """``(n, d)`` samples of G; without ``rng``, z is drawn from the training's own generator and moves it on."""
+        """Return ``(n, d)`` samples of G; without ``rng``, z comes from the random generator of training."""
         return self.generator(self._latent(n, rng))
 
     def _step_generator(self) -> Tensor:
@@ -116,10 +118,10 @@ class GAN:
         if not torch.isfinite(loss):
             raise TrainingDiverged(
                 f"the generator's loss is {loss.item()} after {self.learner.n_updates} updates of the discriminator; "
-                "lower the learning rates, or bound the discriminator, by 'spectral-norm' or 'gradient-penalty' for example"
+                "lower the learning rates, or constrain the discriminator with 'spectral-norm' or 'gradient-penalty'"
             )
         self.optimizer.zero_grad()
-        loss.backward(inputs=list(self.generator.parameters()))  # and not into the discriminator's
+        loss.backward(inputs=list(self.generator.parameters()))  # without the discriminator's parameters
         self.optimizer.step()
         return loss.detach()
 
@@ -128,7 +130,7 @@ class GAN:
 
 
 def as_batch(samples: Tensor) -> Batch:
-    """Samples as the observations of a batch, which is all that a plain GAN's score sees."""
+    """Return samples as the observations of a batch, the only input of a plain GAN's discriminator."""
     nothing = samples.new_zeros(len(samples))
     return Batch(samples, nothing, samples, nothing)
 
