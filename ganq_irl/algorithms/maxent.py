@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import logsumexp
+import scipy  # its submodules are imported when they are first used
 
 from ganq_irl.environments.tabular import TabularEnv
 from ganq_irl.environments.value_iteration import check_discount
@@ -73,7 +72,9 @@ def maxent_irl(
         return values[env.start] - visits @ rewards + l2 / 2 * rewards @ rewards, gradient + l2 * rewards
 
     start = np.zeros(len(visits))
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": max_iterations, "gtol": 1e-8, "ftol": 0})
+    found = scipy.optimize.minimize(
+        loss, start, jac=True, method="L-BFGS-B", options={"maxiter": max_iterations, "gtol": 1e-8, "ftol": 0}
+    )
     gap = float(np.abs(loss(found.x)[1]).max())
     if not gap < 1e-4:
         raise TrainingDiverged(f"MaxEnt IRL stopped {gap:.2g} from the demonstrations' visits; raise max_iterations or l2")
@@ -85,9 +86,9 @@ def _soft_solution(env: TabularEnv, rewards: np.ndarray, discount: float) -> tup
     q_values = rewards
     while discount * change > (1 - discount) * _TOLERANCE * (1 + np.abs(values).max()):
         q_values = rewards + discount * env.P @ values
-        improved = logsumexp(q_values, axis=1)
+        improved = scipy.special.logsumexp(q_values, axis=1)
         change, values = np.abs(improved - values).max(), improved
-    return values, np.exp(q_values - logsumexp(q_values, axis=1, keepdims=True))
+    return values, np.exp(q_values - scipy.special.logsumexp(q_values, axis=1, keepdims=True))
 
 
 def _check(env: TabularEnv, visits: np.ndarray, l2: float) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from ganq_irl.errors import ConfigurationError
 
@@ -66,7 +66,7 @@ class ReturnLaw:
         """Return P(X <= x), in the shape of ``x``."""
         gap = np.asarray(x, float)[..., None] - self.locations
         scale = np.where(self.widths > 0, self.widths, 1.0)
-        below = np.where(self.widths > 0, norm.cdf(gap / scale), gap >= 0)
+        below = np.where(self.widths > 0, ndtr(gap / scale), gap >= 0)
         return below @ self.weights
 
     def scaled(self, factor: float) -> ReturnLaw:

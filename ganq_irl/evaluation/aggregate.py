@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special, stats
+import scipy  # its submodules are imported when they are first used
 
 from ganq_irl.errors import ConfigurationError
 
@@ -83,7 +83,7 @@ def interquartile_mean(
     value = float(_trimmed(*samples))
     interval = None
     if min(map(len, samples)) > 1:
-        found = stats.bootstrap(
+        found = scipy.stats.bootstrap(
             samples,
             _trimmed,
             n_resamples=n_resamples,
@@ -99,12 +99,12 @@ def interquartile_mean(
 def expanded_level(counts: list[int], level: float) -> float:
     """Return the level of a percentile interval with coverage ``level``, for strata of ``counts`` runs (at least 2 each)."""
     n = float(np.mean(counts))
-    quantile = special.stdtrit(sum(counts) - len(counts), 0.5 + level / 2)
-    return float(1 - 2 * special.ndtr(-math.sqrt(n / (n - 1)) * quantile))
+    quantile = scipy.special.stdtrit(sum(counts) - len(counts), 0.5 + level / 2)
+    return float(1 - 2 * scipy.special.ndtr(-math.sqrt(n / (n - 1)) * quantile))
 
 
 def _trimmed(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
-    return stats.trim_mean(np.concatenate(samples, axis=axis), 0.25, axis=axis)
+    return scipy.stats.trim_mean(np.concatenate(samples, axis=axis), 0.25, axis=axis)
 
 
 def probability_of_improvement(first: Scores, second: Scores, *, level: float = 0.95) -> Estimate:
@@ -147,7 +147,7 @@ def _superiority(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _superiority_interval(value: float, counts: list[tuple[int, int]], level: float) -> Interval:
-    z = float(special.ndtri(0.5 + level / 2))
+    z = float(scipy.special.ndtri(0.5 + level / 2))
 
     def excess(theta: float) -> float:
         """Return a number below 0 inside the interval. It is squared, so that the bounds are simple roots."""
@@ -155,8 +155,8 @@ def _superiority_interval(value: float, counts: list[tuple[int, int]], level: fl
         return (theta - value) ** 2 - z**2 * variance
 
     inside = min(max(value, 1e-9), 1 - 1e-9)  # the variance vanishes at 0 and 1
-    low = 0.0 if value == 0 else float(optimize.brentq(excess, 0.0, inside))
-    high = 1.0 if value == 1 else float(optimize.brentq(excess, inside, 1.0))
+    low = 0.0 if value == 0 else float(scipy.optimize.brentq(excess, 0.0, inside))
+    high = 1.0 if value == 1 else float(scipy.optimize.brentq(excess, inside, 1.0))
     return low, high
 
 
@@ -200,7 +200,7 @@ def performance_profile(scores: Scores, thresholds: np.ndarray, *, level: float 
     if total == 0:
         raise ConfigurationError("a performance profile needs at least one run")
     above = (scores.pooled[None, :] > np.asarray(thresholds)[:, None]).sum(axis=1)  # (n,)
-    intervals = [stats.binomtest(int(k), total).proportion_ci(level, method="wilson") for k in above]
+    intervals = [scipy.stats.binomtest(int(k), total).proportion_ci(level, method="wilson") for k in above]
     return Profile(
         thresholds=np.asarray(thresholds, np.float64),
         shares=above / total,

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its submodules are imported when they are first used
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from ganq_irl.errors import ConfigurationError
@@ -130,7 +130,7 @@ def pearson(first: np.ndarray, second: np.ndarray) -> float | None:
 
 def spearman(first: np.ndarray, second: np.ndarray) -> float | None:
     """Return Spearman's rank correlation, which ignores increasing transforms, or None if one reward is constant."""
-    return _unless_constant(first, second, lambda: float(spearmanr(first, second).statistic))
+    return _unless_constant(first, second, lambda: float(scipy.stats.spearmanr(first, second).statistic))
 
 
 def _unless_constant(first: np.ndarray, second: np.ndarray, correlation: Callable[[], float]) -> float | None:
