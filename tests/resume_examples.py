@@ -5,6 +5,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 
 import gymnasium as gym
 import numpy as np
@@ -70,6 +71,19 @@ class KillAt(BaseCallback):
     def _on_step(self):
         if self.num_timesteps >= self.step:
             os._exit(KILLED)
+        return True
+
+
+class CopyAt(BaseCallback):
+    """Copy a run's folder at a step: what a process that is killed then leaves behind."""
+
+    def __init__(self, step, folder, copy):
+        super().__init__()
+        self.step, self.folder, self.copy = step, folder, copy
+
+    def _on_step(self):
+        if self.num_timesteps >= self.step and not self.copy.exists():
+            shutil.copytree(self.folder, self.copy)
         return True
 
 

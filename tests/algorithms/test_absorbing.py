@@ -291,6 +291,7 @@ def test_the_value_moves_while_learning_by_the_reward_of_the_loop():
     assert run.price(loop).item() == pytest.approx(reward)  # the loop itself is no end
 
 
+@pytest.mark.once
 def test_an_end_that_the_expert_never_shows_is_worth_less_than_nothing():
     worth = {}
     for expert, policy in ((False, True), (True, False)):

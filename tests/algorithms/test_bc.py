@@ -46,6 +46,7 @@ def error(policy):
     return float(np.abs(actions - Expert().predict(OBSERVATIONS)[0]).mean())
 
 
+@pytest.mark.once
 def test_the_expert_is_cloned(expert):
     bc = BC(*SPACES, expert, device="cpu")
     before = error(bc)

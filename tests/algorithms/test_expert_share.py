@@ -21,8 +21,9 @@ def batch_of(run, batch_size=16):
         return run.generator.replay_buffer.sample(batch_size)
 
 
-@pytest.mark.parametrize("name", OFF_POLICY)
-@pytest.mark.parametrize(("share", "n_expert"), [(0.5, 8), (0.25, 4), (0.1, 1)])
+@pytest.mark.parametrize(
+    ("name", "share", "n_expert"), [*((name, 0.5, 8) for name in OFF_POLICY), ("sac", 0.25, 4), ("dqn", 0.1, 1)]
+)
 def test_the_share_of_every_generators_batches_is_demonstrated(name, share, n_expert):
     run = dac(name, expert_share=share)
     drawn = []

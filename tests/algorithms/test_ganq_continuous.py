@@ -353,6 +353,7 @@ def test_a_loss_that_is_not_finite_ends_the_run():
 # --- learning
 
 
+@pytest.mark.once
 def test_it_learns_the_best_action_of_a_bandit_and_its_return():
     model = small(
         Bandit(),

@@ -161,6 +161,7 @@ def gambler():
     return model.learn(1_600)
 
 
+@pytest.mark.once
 def test_a_bandits_returns_are_learned(gambler):
     risky, safe = gambler.return_distribution(np.array([0]), n=200)[0]
     assert risky.mean() == pytest.approx(0.75, abs=0.15)
@@ -168,6 +169,7 @@ def test_a_bandits_returns_are_learned(gambler):
     assert risky.std() > 0.6 > 0.15 > safe.std()  # 1.15 and 0 in truth
 
 
+@pytest.mark.once
 def test_the_averse_take_the_safe_arm_and_the_neutral_the_better_one(gambler):
     expected = {"mean": 0, ("cvar", 0.25): 1, ("quantile", 0.9): 0, ("quantile", 0.1): 1}
     for risk, action in expected.items():

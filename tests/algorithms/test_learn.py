@@ -177,7 +177,7 @@ def test_the_environments_reward_never_reaches_the_generator(name, wrap):
     """Training is bit-identical where every step pays a million more."""
     policies = []
     for bonus in (0.0, 1e6):
-        gail = imitator("gail", generator(name, wrap(walk(name, bonus=bonus)))).learn(130)
+        gail = imitator("gail", generator(name, wrap(walk(name, bonus=bonus)))).learn(66)
         policies.append((flat(gail.policy), flat(gail.learner.discriminator)))
     assert torch.equal(policies[0][0], policies[1][0])
     assert torch.equal(policies[0][1], policies[1][1])

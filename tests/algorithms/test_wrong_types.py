@@ -7,7 +7,7 @@ from ganq_irl.algorithms import ALGORITHMS, BC, warm_start
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from tests.scripted import demonstrations_for, generator
 
-NAMES = {"gail": "ppo", "airl": "ppo", "vail": "ppo", "dac": "sac"}
+NAMES = {"gail": "ppo", "dac": "sac"}
 
 
 @pytest.mark.parametrize("given", ["ppo", None, PPO, 3, {}])

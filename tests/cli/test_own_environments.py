@@ -1,14 +1,15 @@
 """Environments that users register in modules of their own."""
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
+from functools import partial
 
+import gymnasium as gym
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from ganq_irl.environments.own import VARIABLE, import_environments, import_named
+from ganq_irl.studies.workers import run_tasks
+
 MODULE = """
 import gymnasium as gym
 from gymnasium.envs.classic_control.pendulum import PendulumEnv
@@ -16,49 +17,54 @@ from gymnasium.envs.classic_control.pendulum import PendulumEnv
 gym.register("Mine/Short-v0", entry_point=PendulumEnv, max_episode_steps=20)
 """
 TINY = ("--timesteps", "32", "--set", "generator_kwargs.n_steps=16", "--set", "generator_kwargs.batch_size=8")
-TINY += ("--set", "evaluation.episodes=1", "--device", "cpu")
+TINY += ("--device", "cpu", "--set", "evaluation.episodes=1")
 
 
-def ganq_irl(folder, *arguments, **environment):
-    paths = os.pathsep.join(str(path) for path in (ROOT, ROOT / "cli", ROOT / "demos"))
-    # -P: as the console script, without the working directory on the path.
-    return subprocess.run(
-        [sys.executable, "-P", "-c", "from ganq_irl_cli import main; main()", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def forget():
+    sys.modules.pop("my_environments", None)
+    gym.registry.pop("Mine/Short-v0", None)
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(autouse=True)
+def module(tmp_path, monkeypatch):
+    """A module of the user's in the working directory, which Python does not search, as under the console script."""
     (tmp_path / "my_environments.py").write_text(MODULE)
-    return tmp_path
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    yield
+    forget()
 
 
-def test_a_module_in_the_working_directory_is_trained_in_and_evaluated(folder):
-    trained = ganq_irl(
-        folder, "--import", "my_environments", "train", "ppo", "--env", "Mine/Short-v0", "--out", "run", *TINY
+def test_a_module_in_the_working_directory_is_trained_in_and_evaluated(run, monkeypatch):
+    one_episode = ("--set", "evaluation.episodes=1")
+    trained = run(
+        "--import", "my_environments", "train", "ppo", "--env", "Mine/Short-v0", "--out", "run", *TINY, *one_episode
     )
-    assert trained.returncode == 0, trained.stderr
-    unknown = ganq_irl(folder, "evaluate", "run", "--episodes", "1")
-    assert unknown.returncode == 2
+    assert trained.exit_code == 0, trained.stderr
+    forget()
+    monkeypatch.setenv(VARIABLE, "")
+    unknown = run("evaluate", "run", "--episodes", "1")
+    assert unknown.exit_code == 2
     assert "Mine" in unknown.stderr
-    known = ganq_irl(folder, "evaluate", "run", "--episodes", "1", "--json", GANQ_IRL_IMPORT="my_environments")
+    monkeypatch.setenv(VARIABLE, "my_environments")
+    import_named()  # as importing ganq_irl.environments does
+    known = run("evaluate", "run", "--episodes", "1", "--json")
     assert json.loads(known.stdout)["episodes"] == 1
 
 
-def test_worker_processes_know_it_as_well(folder):
-    request = ("--algos", "ppo", "--env", "Mine/Short-v0", "--seeds", "1", "--jobs", "2", "--out", "grid")
-    done = ganq_irl(folder, "--import", "my_environments", "compare", *request, *TINY[:-2])
-    assert done.returncode == 0, done.stderr
-    assert "Mine/Short-v0" in done.stdout
+def horizon(env_id):
+    return gym.spec(env_id).max_episode_steps
 
 
-def test_a_module_that_is_not_there_is_said_in_a_sentence(folder):
-    refused = ganq_irl(folder, "--import", "nobodys_environments", "demos", "list")
-    assert refused.returncode == 2
+def test_worker_processes_know_it_as_well(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    import_environments(["my_environments"])
+    ((_, outcome),) = run_tasks({"only": partial(horizon, "Mine/Short-v0")}, 1)
+    assert outcome.result() == 20
+
+
+def test_a_module_that_is_not_there_is_said_in_a_sentence(run):
+    refused = run("--import", "nobodys_environments", "demos", "list")
+    assert refused.exit_code == 2
     assert "nobodys_environments cannot be imported" in refused.stderr
     assert "Traceback" not in refused.stderr

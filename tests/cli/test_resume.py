@@ -1,15 +1,14 @@
 import errno
 import json
 import os
+import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
 from ganq_irl.files import locked
-from tests.command_line import call
+from tests.command_line import call, forked
 from tests.resume_examples import run_and_kill, tiny_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -18,10 +17,16 @@ TRAIN = ["train", "fast-ppo", "--env", "Pendulum-v1", "--preset", "none", "--dev
 SMALL = ["--set", "generator_kwargs.n_steps=64", "--set", "evaluation.episodes=1"]
 
 
+@pytest.fixture(scope="module")
+def dead(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "dead"
+    run_and_kill(tiny_config("fast-ppo"), folder, 70)
+    return folder
+
+
 @pytest.fixture
-def killed(tmp_path):
-    run_and_kill(tiny_config("fast-ppo"), tmp_path / "run", 70)
-    return tmp_path / "run"
+def killed(dead, tmp_path):
+    return shutil.copytree(dead, tmp_path / "run")
 
 
 def test_resume_ends_a_run_that_died(killed):
@@ -85,22 +90,13 @@ def test_a_disk_that_cannot_be_written_to(reason, killed, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_in_order_with_130(number, tmp_path):
-    folder = tmp_path / "run"
-    command = [sys.executable, "-m", "ganq_irl_cli", *TRAIN, *SMALL, "--timesteps", "100000000", "--out", str(folder)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_ctrl_c)
-    try:
+    folder, errors = tmp_path / "run", tmp_path / "errors"
+    with forked(*TRAIN, *SMALL, "--timesteps", 100_000_000, "--out", folder, errors=errors) as process:
         deadline = time.monotonic() + 120
         while not (folder / "checkpoints").is_dir() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == 130, errors
-    assert "continue with: ganq-irl resume" in errors.splitlines()[-1]
+            time.sleep(0.02)
+        os.kill(process.pid, number)
+        process.join(120)
+    assert process.exitcode == 130, errors.read_text()
+    assert "continue with: ganq-irl resume" in errors.read_text().splitlines()[-1]
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
-
-
-def _heed_ctrl_c():
-    """A suite that was started in the background ignores it, which its children would inherit."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,5 +1,6 @@
 """What every adversarial algorithm keeps, with every generator it allows, every loss and every reward form."""
 
+import functools
 import json
 import pickle
 
@@ -29,8 +30,14 @@ ALLOWED = [pair for pair in EVERY if pair not in REFUSED]
 OBSERVATIONS = np.random.default_rng(0).uniform(-2, 2, (20, 2)).astype(np.float32)
 
 
-def trained(algorithm, name, n_steps=130, seed=0, **options):
+def trained(algorithm, name, n_steps=66, seed=0, **options):
     return imitator(algorithm, generator(name, seed=seed), demonstrations_for(name), seed=seed, **options).learn(n_steps)
+
+
+@functools.cache
+def shared(algorithm, name):
+    """A trained run that no test trains on."""
+    return trained(algorithm, name)
 
 
 def same_predictions(first, second):
@@ -48,7 +55,7 @@ def test_combinations_that_have_no_meaning_are_refused_in_one_sentence(algorithm
 def test_a_run_learns_on_both_sides_and_is_repeated_bit_by_bit(algorithm, name):
     start = imitator(algorithm, generator(name), demonstrations_for(name))
     policy, discriminator = flat(start.policy), flat(start.learner.discriminator)
-    first, second = trained(algorithm, name), trained(algorithm, name)
+    first, second = shared(algorithm, name), trained(algorithm, name)
     for before, runs in (
         (policy, [flat(run.policy) for run in (first, second)]),
         (discriminator, [flat(run.learner.discriminator) for run in (first, second)]),
@@ -62,7 +69,7 @@ def test_a_run_learns_on_both_sides_and_is_repeated_bit_by_bit(algorithm, name):
 
 @pytest.mark.parametrize(("algorithm", "name"), ALLOWED)
 def test_a_saved_run_comes_back_and_goes_on(algorithm, name, tmp_path):
-    first = trained(algorithm, name)
+    first = shared(algorithm, name)
     first.save(tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {CONFIG_FILE, TENSORS_FILE}
     options = {"batch_size": 16, "hidden_sizes": (8,), "n_updates": 2}
@@ -200,9 +207,10 @@ def test_a_newer_schema_is_refused(tmp_path):
 # Losses and reward forms.
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("form", REWARD_FORMS)
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("algorithm", ["gail", "airl", "vail"])
+@pytest.mark.parametrize("algorithm", ["gail", "airl"])
 def test_every_loss_and_form_runs_or_says_what_to_use(algorithm, loss, form):
     model = generator("ppo")
     shaped, reads_ratio = algorithm == "airl", REWARD_FORMS[form].of_log_ratio is not None

@@ -1,5 +1,7 @@
 """After ``learn()`` the user's model is what Stable-Baselines3 made, whatever it learned from in between."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -61,11 +63,15 @@ def anatomy(model):
     return described, layers(model.env), model.get_env() is model.env
 
 
+@functools.cache
+def plain_anatomy(name):
+    """The anatomy of a model that Stable-Baselines3 alone has trained."""
+    return anatomy(small(name).learn(66))
+
+
 def check_plain(model, name):
     """It is built as a model that Stable-Baselines3 alone has trained, and stores what the environment paid."""
-    plain = small(name)
-    plain.learn(66)
-    assert anatomy(model) == anatomy(plain)
+    assert anatomy(model) == plain_anatomy(name)
     buffer = getattr(model, "replay_buffer", None)
     if buffer is not None:
         rows = slice(None) if buffer.full else slice(buffer.pos)

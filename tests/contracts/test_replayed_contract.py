@@ -31,7 +31,7 @@ def untrained(algorithm, name, seed=0):
     return ALGORITHMS[algorithm](small(name, seed), demonstrations_for(name), seed=seed)
 
 
-def trained(algorithm, name, n_steps=130, seed=0):
+def trained(algorithm, name, n_steps=66, seed=0):
     return untrained(algorithm, name, seed).learn(n_steps)
 
 

@@ -7,7 +7,7 @@ from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.factory import GENERATORS
 from ganq_irl.runs import resume_experiment, run_experiment
 from ganq_irl.runs.checkpoints import read_checkpoint
-from tests.resume_examples import ON_POLICY, record_demos, rows, run_and_kill, tiny_config, written
+from tests.resume_examples import ON_POLICY, CopyAt, record_demos, rows, tiny_config, written
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -17,7 +17,8 @@ pytestmark = [
 KINDS = ("ppo", "fast-ppo", "a2c", "sac", "td3", "dqn", "qrdqn", "gan-q", "gan-q-continuous")
 REFUSED = {("airl", "td3"), ("airl", "gan-q-continuous"), *(("dac", kind) for kind in ON_POLICY)}
 """A deterministic policy has no density for AIRL, and a policy of rollouts no replay for DAC."""
-PAIRS = [(algo, kind) for algo in ("gail", "airl", "dac") for kind in KINDS]
+OF_EACH_FAMILY = ("ppo", "fast-ppo", "sac", "td3", "dqn", "gan-q-continuous")
+PAIRS = [("gail", kind) for kind in KINDS] + [(algo, kind) for algo in ("airl", "dac") for kind in OF_EACH_FAMILY]
 OTHERS = [(algo, None) for algo in ALGORITHMS if algo not in ("gail", "airl", "dac")]
 
 
@@ -28,8 +29,7 @@ def demos(tmp_path_factory):
 
 def hold(config, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    run_experiment(config, whole, progress_bar=False)
-    run_and_kill(config, killed, step=45)
+    run_experiment(config, whole, progress_bar=False, callback=CopyAt(45, whole, killed))
     assert not (killed / "policy").exists()
     resume_experiment(killed, progress_bar=False)
     assert {"step-000000000032", "step-000000000064"} <= written(whole).keys()

@@ -156,9 +156,11 @@ def test_what_can_learn_from_demonstrations():
     assert trained_by(OBSERVATIONS["Tuple"], VECTOR) == []
 
 
-def test_default_generators_train_what_they_can():
-    assert [default_generator(algo, VECTOR) for algo in ("gail", "dac")] == ["fast-ppo", "fast-sac"]
-    assert default_generator("iq-learn", spaces.Discrete(2)) == "dqn"
+@pytest.mark.parametrize("acts", [VECTOR, spaces.Discrete(2), ACTIONS["MultiBinary"]], ids=str)
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_the_default_generator_trains_wherever_some_generator_does(algo, acts):
+    trains = {name: why_not(algo, VECTOR, acts, name) is None for name in GENERATORS}
+    assert trains[default_generator(algo, acts)] == any(trains.values())
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -60,6 +60,7 @@ def bandit(policy, seed=0, **options):
     return build_generator("dqn", DummyVecEnv([MatchBandit]), seed=seed, device="cpu", policy=policy, **quick, **options)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("policy", [*POLICIES, "MlpPolicy"])
 def test_each_network_learns_which_action_is_best_where(policy):
     model = bandit(policy)

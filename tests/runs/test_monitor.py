@@ -352,7 +352,8 @@ def test_a_run_watches_its_ends(demos, tmp_path, caplog, monkeypatch):
         monkeypatch.setattr(f"ganq_irl.runs.monitor.{name}", np.inf)
     monkeypatch.setattr("ganq_irl.runs.monitor.latest_rewards", lambda *_: np.full(3, -1.0))
     for control, n_reports in (("frozen", 0), ("none", 1)):
-        config = tiny_config("gail", "fast-ppo", demos, control=control, timesteps=4096)
+        kept = {"stats_window_size": 2}  # episodes that lengths are averaged over
+        config = tiny_config("gail", "fast-ppo", demos, control=control, timesteps=192, generator_kwargs=kept)
         with caplog.at_level(logging.WARNING):
             run_experiment(config, tmp_path / control, progress_bar=False)
         assert caplog.text.count("a negative reward teaches to end episodes") == n_reports

@@ -45,10 +45,11 @@ def tensors(folder):
     return (folder / "policy" / "tensors.safetensors").read_bytes()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("algo", GENERATORS)
 def test_equal_seeds_give_bit_identical_policies(algo, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        run_experiment(config_of(algo, seed=seed), tmp_path / name, progress_bar=False)
+        run_experiment(config_of(algo, seed=seed, timesteps=96), tmp_path / name, progress_bar=False)
     assert tensors(tmp_path / "a") == tensors(tmp_path / "b")
     assert tensors(tmp_path / "a") != tensors(tmp_path / "c")
 
@@ -65,7 +66,8 @@ def test_equal_seeds_give_bit_identical_policies(algo, tmp_path):
     ],
 )
 def test_imitation_writes_a_run_that_its_own_config_repeats(algo, settings, demos, tmp_path):
-    result = run_experiment(config_of(algo, demos=demos, **settings), tmp_path / "first", progress_bar=False)
+    short = {} if algo == "bc" else {"timesteps": 128}
+    result = run_experiment(config_of(algo, demos=demos, **short, **settings), tmp_path / "first", progress_bar=False)
     again = resolve_config({}, file=tmp_path / "first" / "config.toml")
     run_experiment(again, tmp_path / "second", progress_bar=False)
     assert tensors(tmp_path / "first") == tensors(tmp_path / "second")
@@ -111,8 +113,9 @@ def test_what_a_run_directory_holds(tmp_path):
 
 
 def test_evaluating_on_the_way_changes_nothing(tmp_path):
-    run_experiment(config_of("sac"), tmp_path / "without", progress_bar=False)
-    run_experiment(config_of("sac", evaluation={"episodes": 2, "every": 50}), tmp_path / "with", progress_bar=False)
+    run_experiment(config_of("sac", timesteps=96), tmp_path / "without", progress_bar=False)
+    evaluated = config_of("sac", timesteps=96, evaluation={"episodes": 1, "every": 30})
+    run_experiment(evaluated, tmp_path / "with", progress_bar=False)
     assert tensors(tmp_path / "without") == tensors(tmp_path / "with")
 
 

@@ -8,6 +8,8 @@ import pytest
 from ganq_irl.environments.true_rewards import pendulum_reward
 from ganq_irl.errors import GanqIrlError, RunDirectoryError
 from ganq_irl.runs import resolve_config, run_experiment
+from ganq_irl.runs.config import EvaluationConfig, merged
+from ganq_irl.studies import quickstart
 from ganq_irl.studies.quickstart import learning_curve, reward_correlation, run_quickstart
 from ganq_irl.studies.quickstart_pictures import pendulum_grid
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
@@ -18,9 +20,20 @@ def recorded(n):
     return record_episodes(random_policy(env.action_space, np.random.default_rng(0)), env, n, seed=0)
 
 
-def test_quickstart_writes_tables_and_pictures(tmp_path):
+@pytest.fixture
+def short(monkeypatch):
+    """The quickstart's runs with few updates and few episodes of evaluation."""
+    monkeypatch.setattr(quickstart, "EVALUATION", EvaluationConfig(episodes=2, every=256))
+    monkeypatch.setattr(quickstart, "_N_WORKERS", 1)
+    by_ppo = {"generator_kwargs": {"n_steps": 32, "n_epochs": 1}}
+    small = {"GAN-Q": {"generator_kwargs": {"train_freq": 8}}, "BC": {"bc": {"n_updates": 20}}}
+    for name, settings in quickstart._RUNS.items():
+        monkeypatch.setitem(quickstart._RUNS, name, merged(settings, small.get(name, by_ppo)))
+
+
+def test_quickstart_writes_tables_and_pictures(tmp_path, short):
     demos = save_demonstrations(recorded(10), tmp_path / "demos.npz")
-    result = run_quickstart(tmp_path / "out", demos=str(demos), timesteps=2048)
+    result = run_quickstart(tmp_path / "out", demos=str(demos), timesteps=512)
     assert list(result.scores) == ["expert", "GAIL", "AIRL", "frozen control", "BC", "GAN-Q", "random"]
     runs = {"gail", "airl", "frozen-control", "bc", "gan-q"}
     assert set(os.listdir(tmp_path / "out")) == runs | {"results.json", "results.md", "returns.png", "reward.png"}

@@ -12,6 +12,7 @@ from ganq_irl.runs.rewards import read_reward
 from ganq_irl.studies.reward_transfer import MOVED, RANDOM, RECOVERED, TRUE, normalized, transfer_configs, transfer_reward
 
 KWARGS = {"n_steps": 128, "batch_size": 128, "n_epochs": 2, "gamma": 0.9}
+EPISODES = 5
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,13 @@ def run(tmp_path_factory):
     return run_experiment(config, tmp_path_factory.mktemp("runs") / "airl", progress_bar=False).folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_episodes():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ganq_irl.studies.reward_transfer._EVALUATION_EPISODES", EPISODES)
+        yield
+
+
 @pytest.fixture(scope="module")
 def transfer(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("transfers") / "there"
@@ -47,11 +55,11 @@ def test_the_four_are_measured_from_the_same_starts_in_the_changed_environment(r
     out, result = transfer
     evaluations = result.evaluations
     assert evaluations.keys() == {RECOVERED, TRUE, MOVED, RANDOM}
-    assert {(one.episodes, one.seed) for one in evaluations.values()} == {(100, 10_000)}
-    moved = evaluate_returns(load_run(run).policy("cpu"), CHANGED_PENDULUM, 100, seed=10_000)
+    assert {(one.episodes, one.seed) for one in evaluations.values()} == {(EPISODES, 10_000)}
+    moved = evaluate_returns(load_run(run).policy("cpu"), CHANGED_PENDULUM, EPISODES, seed=10_000)
     assert evaluations[MOVED].returns == pytest.approx(moved.returns)
-    assert evaluations[RANDOM].returns == pytest.approx(random_returns(CHANGED_PENDULUM, 100, seed=10_000).returns)
-    trained = evaluate_returns(load_run(out / TRUE).policy("cpu"), CHANGED_PENDULUM, 100, seed=10_000)
+    assert evaluations[RANDOM].returns == pytest.approx(random_returns(CHANGED_PENDULUM, EPISODES, seed=10_000).returns)
+    trained = evaluate_returns(load_run(out / TRUE).policy("cpu"), CHANGED_PENDULUM, EPISODES, seed=10_000)
     assert evaluations[TRUE].returns == pytest.approx(trained.returns)
 
 
