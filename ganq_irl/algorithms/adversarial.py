@@ -25,6 +25,7 @@ from ganq_irl.discriminator import BaseDiscriminator, DiscriminatorLearner
 from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.stabilizers import StabilizerSpec, build_stabilizers
 from ganq_irl.errors import TrainingDiverged
+from ganq_irl.generators.acceleration import imported, why_slow
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.internals import last_observations
 from ganq_irl.generators.log_probs import log_probs
@@ -39,6 +40,8 @@ from ganq_irl.generators.values import ValueNormalizer
 from ganq_irl.rewards import RewardModel, build_reward_form
 from ganq_irl.types import Batch
 from ganq_irl_demos import OPTIONAL_FIELDS
+
+FAST_LEARNER = "ganq_irl.accelerated.discriminator:FastLearner"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,7 @@ class AdversarialImitation(GeneratorImitation):
     """
 
     settings: AdversarialSettings
+    _fast: Any = None  # updates and scores the discriminator while this learns, wherever that is exact
 
     def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: AdversarialSettings) -> None:
         check_generator(self.name, generator, settings.batch_size)
@@ -137,6 +141,15 @@ class AdversarialImitation(GeneratorImitation):
     @contextmanager
     def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:
         """Yield the callback that trains the discriminator and computes rewards, followed by the other callbacks."""
+        self._fast = imported(FAST_LEARNER)(self.learner) if self.slow_reason is None else None
+        try:
+            with self._calling(callbacks) as callback:
+                yield callback
+        finally:
+            self._fast = None
+
+    @contextmanager
+    def _calling(self, callbacks: Sequence[BaseCallback]) -> Iterator[BaseCallback]:
         generator: Any = self.generator
         if isinstance(generator, OffPolicyAlgorithm):
             assert generator.replay_buffer is not None
@@ -152,6 +165,11 @@ class AdversarialImitation(GeneratorImitation):
             finally:
                 if self._values is not None:
                     self._values.end_update()
+
+    @property
+    def slow_reason(self) -> str | None:
+        """Why the discriminator's updates go through autograd; None if they are written out, as DAC's are by default."""
+        return why_slow(FAST_LEARNER, self.learner)
 
     def _view(self, relabeled: ReplayView) -> ReplayView:
         """Return the buffer that an off-policy generator samples from."""
@@ -184,12 +202,15 @@ class AdversarialImitation(GeneratorImitation):
 
     def _update(self, n_updates: int, fakes: Iterator[Batch | Encoded]) -> None:
         demonstrations = self._pool(self._demonstrations)
-        rounds = []
+        learner, rounds = self._fast or self.learner, list[dict[str, Tensor]]()
         for number, fake in zip(range(1, n_updates + 1), fakes):  # noqa: B905  # fakes are endless
             sides = demonstrations[self._sampler.draw(self.settings.batch_size)], fake
             learned = [self._as_learned(side) if isinstance(side, Batch) else side for side in sides]
-            rounds.append(self.learner.update(*learned, measures=number == n_updates))
-        self._log({key: torch.stack([metrics[key] for metrics in rounds if key in metrics]).mean() for key in rounds[-1]})
+            rounds.append(learner.update(*learned, measures=number == n_updates))
+        if len(rounds) > 1:
+            of_all = {key: [metrics[key] for metrics in rounds if key in metrics] for key in rounds[-1]}
+            rounds.append({key: torch.stack(values).mean() for key, values in of_all.items()})
+        self._log(rounds[-1])
 
     def _pool(self, batch: Batch) -> Batch | Encoded:
         """Return the rows that a round samples from, encoded if encoding all of them is cheaper than encoding the samples.
@@ -216,7 +237,7 @@ class AdversarialImitation(GeneratorImitation):
         return rewards
 
     def _reward_of(self, batch: Batch) -> Tensor:
-        scorer = self.learner.scorer
+        scorer = self._fast or self.learner.scorer
         if self.reward_form.needs_log_prob(scorer):
             batch = self._with_log_probs(batch)
         return self.reward_form(scorer, self.learner.loss, scorer.encode(batch))

@@ -94,6 +94,23 @@ class DiscriminatorLearner:
             )
         return self.discriminator.encode(batch).detach()
 
+    def encode_sides(self, real: Batch | Encoded, fake: Batch | Encoded) -> tuple[Encoded, Encoded]:
+        """Encode both sides of an update; rows that are encoded already stay as they are.
+
+        Raises:
+            ConfigurationError: a side is empty, or the discriminator is shaped and a side has no log π(a|s).
+            IncompatibleSpaces: a batch does not fit the encoder's spaces.
+        """
+        for name, side in {"real": real, "fake": fake}.items():
+            if not len(side):
+                raise ConfigurationError(f"the {name} batch is empty; give at least one transition for each side")
+        real_rows = self.encode(real, "real") if isinstance(real, Batch) else real
+        if isinstance(fake, Encoded):
+            return real_rows, fake
+        if isinstance(real, Batch) and real.returns is not None and shares_condition(real, fake):
+            return real_rows, real_rows.with_samples(self.discriminator.encoder.returns_of(fake).detach())
+        return real_rows, self.encode(fake, "fake")
+
     def update(self, real: Batch | Encoded, fake: Batch | Encoded, *, measures: bool = True) -> dict[str, Tensor]:
         """Take one step on one batch of each side. Return scalar tensors, computed from the scores *before* the step.
 
@@ -105,7 +122,7 @@ class DiscriminatorLearner:
             IncompatibleSpaces: a batch does not fit the encoder's spaces.
         """
         discriminator = self._set_training()
-        real_rows, fake_rows = self._encode_sides(real, fake)
+        real_rows, fake_rows = self.encode_sides(real, fake)
         self._last = (fake, fake_rows) if isinstance(fake, Batch) and fake.returns is not None else None
         for stabilizer in self._attached():
             real_rows, fake_rows = stabilizer.on_batch(real_rows, fake_rows, self.rng)
@@ -145,17 +162,6 @@ class DiscriminatorLearner:
         average = self._average
         scores = (self.discriminator if average is None else average.eval()).score(rows)
         return self.loss.generator(scores).mean()
-
-    def _encode_sides(self, real: Batch | Encoded, fake: Batch | Encoded) -> tuple[Encoded, Encoded]:
-        for name, side in {"real": real, "fake": fake}.items():
-            if not len(side):
-                raise ConfigurationError(f"the {name} batch is empty; give at least one transition for each side")
-        real_rows = self.encode(real, "real") if isinstance(real, Batch) else real
-        if isinstance(fake, Encoded):
-            return real_rows, fake
-        if isinstance(real, Batch) and real.returns is not None and shares_condition(real, fake):
-            return real_rows, real_rows.with_samples(self.discriminator.encoder.returns_of(fake).detach())
-        return real_rows, self.encode(fake, "fake")
 
     def _score_sides(self, real: Encoded, fake: Encoded) -> tuple[Tensor, Tensor]:
         if real.features is fake.features and real.returns is not None and fake.returns is not None:

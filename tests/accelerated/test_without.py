@@ -4,7 +4,7 @@ import sys
 
 import pytest
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 
 from ganq_irl.algorithms.ganq.ganq import FAST_UPDATE
 from ganq_irl.generators.acceleration import is_installed
@@ -31,6 +31,10 @@ def trained_gail():
     return imitator("gail", generator("fast-ppo")).learn(128)
 
 
+def trained_dac():
+    return imitator("dac", generator("fast-sac", ent_coef=0.1)).learn(100)
+
+
 def trained_gan_q():
     model = small()
     for optimizer in (model.policy.optimizer, model.learner.optimizer):
@@ -44,6 +48,18 @@ def test_gail_and_its_ppo_learn_the_same(deleted):
     after = trained_gail()
     assert type(before.generator).__name__ == "FastPPO"
     assert type(after.generator) is PPO
+    torch.testing.assert_close(flat(after.generator.policy), flat(before.generator.policy), rtol=1e-5, atol=1e-5)
+    ours, theirs = (flat(each.learner.discriminator) for each in (after, before))
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_dac_and_its_sac_learn_the_same(deleted):
+    before = trained_dac()
+    assert before.slow_reason is None
+    deleted()
+    after = trained_dac()
+    assert "not installed" in after.slow_reason
+    assert type(after.generator) is SAC
     torch.testing.assert_close(flat(after.generator.policy), flat(before.generator.policy), rtol=1e-5, atol=1e-5)
     ours, theirs = (flat(each.learner.discriminator) for each in (after, before))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
