@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ class Part:
         """Columns of the part in the encoded matrix."""
         return slice(self.start, self.start + self.width)
 
-    @property
+    @cached_property
     def is_image(self) -> bool:
         """Return whether a CNN reads it: an image of at least 36 x 36 pixels, the smallest that NatureCNN accepts."""
         if not isinstance(self.space, spaces.Box) or not is_image_space(self.space):
@@ -112,10 +113,15 @@ class Part:
         sides = shape[1:] if np.argmin(shape) == 0 else shape[:2]  # SB3 takes the smallest axis as the channels
         return min(sides) >= SMALLEST_IMAGE
 
-    @property
+    @cached_property
     def is_continuous(self) -> bool:
         """Return whether it is standardized: real numbers, not one-hot values, pixels or return samples."""
         return isinstance(self.space, spaces.Box) and not self.is_image
+
+    @cached_property
+    def is_as_given(self) -> bool:
+        """Whether preprocessing leaves its numbers as they are: those of a Box that holds no pixels."""
+        return isinstance(self.space, spaces.Box) and not is_image_space(self.space)
 
 
 class InputEncoder(nn.Module):
@@ -144,6 +150,7 @@ class InputEncoder(nn.Module):
     mean: Tensor
     std: Tensor
     clip: Tensor
+    _negative_clip: Tensor
     absorbing_state: Tensor
 
     def __init__(
@@ -172,6 +179,7 @@ class InputEncoder(nn.Module):
             if part.is_continuous and standardizes:
                 clip[part.columns] = _CLIP
         self.register_buffer("clip", clip, persistent=False)
+        self.register_buffer("_negative_clip", -clip, persistent=False)
         absorbing_state = torch.zeros(self.dim)
         if "absorbing" in fields:
             absorbing_state[self.columns("absorbing")] = _ABSORBING_BIT
@@ -243,7 +251,7 @@ class InputEncoder(nn.Module):
         """
         features = self._raw(batch)
         if self._standardizes:
-            features = torch.clamp((features - self.mean) / self.std, -self.clip, self.clip)
+            features = torch.clamp((features - self.mean) / self.std, self._negative_clip, self.clip)
         if batch.absorbing is not None and "absorbing" in self.fields:
             features = torch.where(batch.absorbing.unsqueeze(1) != 0, self.absorbing_state, features)
         offset = torch.zeros_like(batch.dones) if batch.log_probs is None else batch.log_probs
@@ -267,8 +275,7 @@ class InputEncoder(nn.Module):
         return returns
 
     def _raw(self, batch: Batch) -> Tensor:
-        parts = [part for part in self.parts if part.field != "returns"]
-        return torch.cat([_encode(_value(batch, part), part) for part in parts], dim=1)
+        return torch.cat([_encode(_value(batch, part), part) for part in self.parts if part.field != "returns"], dim=1)
 
 
 def representative(batch: Batch) -> Batch:
@@ -341,6 +348,8 @@ def _encode(value: Tensor, part: Part) -> Tensor:
 def _preprocess(value: Tensor, part: Part) -> Tensor:
     """Preprocess as SB3 does: one-hot for discrete values, pixels divided by 255."""
     assert part.space is not None
+    if part.is_as_given:
+        return value
     try:
         encoded = preprocess_obs(value, part.space)
     except RuntimeError as error:

@@ -1,5 +1,6 @@
 """Discriminator-actor-critic: its defaults, its inputs and its pace."""
 
+import itertools
 import inspect
 from dataclasses import replace
 
@@ -104,7 +105,7 @@ def test_a_loaded_run_keeps_the_rhythm(tmp_path):
     )
     rows = run._demonstrations
     loaded.generator.set_logger(Logger(None, []))
-    loaded.train(lambda n, size: (rows[torch.arange(size) % len(rows)] for _ in range(n)), 1.0)
+    loaded.train(itertools.repeat(rows[torch.arange(16) % len(rows)]), 1.0)
     assert loaded.learner.n_updates == 2
 
 
