@@ -1,7 +1,7 @@
 """Discriminator-actor-critic: its defaults, its inputs and its pace."""
 
-import itertools
 import inspect
+import itertools
 from dataclasses import replace
 
 import gymnasium as gym
