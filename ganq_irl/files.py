@@ -333,7 +333,7 @@ def locked(folder: Path | str) -> Iterator[None]:
 
     Raises:
         RunDirectoryError: another process holds the lock.
-        StorageError: the folder contains a link or the like.
+        StorageError: the folder contains a link or a special file.
         ConfigurationError: the path is a file, or lies below one.
     """
     from filelock import FileLock, Timeout

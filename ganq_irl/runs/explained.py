@@ -1,4 +1,4 @@
-"""All settings of a run as text: TOML that repeats the run, with the meaning of each setting beside it."""
+"""All settings of a run as text: TOML that repeats the run, with a description of each setting."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ganq_irl.space_matrix import IMITATION
 
 
 def explained_settings(config: ExperimentConfig) -> str:
-    """Return the settings as TOML, one line each, with their meanings as comments; the algorithm's defaults are included.
+    """Return the settings as TOML, one line each, with descriptions as comments, including the algorithm's defaults.
 
-    Settings that have no value are comments as a whole.
+    Settings without a value are comments.
     """
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     tables: dict[str, dict[str, Any]] = {name: value for name, value in values.items() if isinstance(value, dict) and value}
@@ -34,7 +34,7 @@ def explained_settings(config: ExperimentConfig) -> str:
 
 
 def _of_algorithm(algo: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Values and meanings of an imitation algorithm's settings."""
+    """Return values and descriptions of an imitation algorithm's settings."""
     if algo == "bc":
         return dict(given), meanings_of(BC) | meanings_of(BC.train)
     settings = ALGORITHMS[algo].settings_from(given)
@@ -43,7 +43,7 @@ def _of_algorithm(algo: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
 
 
 def _lines(values: Mapping[str, Any], meanings: Mapping[str, str]) -> list[str]:
-    """One line for each setting, the meanings below each other."""
+    """Return one line per setting, with aligned descriptions."""
     texts = {name: f"# {name} =" if value is None else f"{_key(name)} = {_inline(value)}" for name, value in values.items()}
     width = min(40, max(map(len, texts.values()), default=0))
     told = {name: meanings.get(name, "").replace("``", "") for name in texts}
@@ -51,7 +51,7 @@ def _lines(values: Mapping[str, Any], meanings: Mapping[str, str]) -> list[str]:
 
 
 def _inline(value: Any) -> str:
-    """A value in TOML, on one line."""
+    """Format a value as TOML on one line."""
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(name)} = {_inline(entry)}" for name, entry in value.items()) + " }"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What every new process of a run or a study needs: a safe import path, and environments that live there."""
+"""Helpers for new processes of a run or a study: a safe import path, and environments in workers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import gymnasium as gym
 
 @contextmanager
 def safe_path() -> Iterator[None]:
-    """Keep a starting process from importing modules from the working folder, such as a stray ``multiprocessing.py``.
+    """Keep a starting process from importing modules from the working directory, such as a stray ``multiprocessing.py``.
 
-    A process starts as ``python -c``, which puts that folder first on the path. It then takes over this process's path.
+    A process starts as ``python -c``, which puts that directory first on the path. It then adopts this process's path.
     """
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
@@ -29,7 +29,7 @@ def safe_path() -> Iterator[None]:
 
 
 def make_in_worker(env_id: str, env_kwargs: Mapping[str, Any]) -> gym.Env:
-    """Make an environment in a process of its own, which knows the modules given with ``--import``.
+    """Make an environment in a worker process, which imports the modules given with ``--import``.
 
     Ctrl-C reaches every process of the terminal. The main process saves a checkpoint and then ends the others.
     """

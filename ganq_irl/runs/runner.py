@@ -132,7 +132,7 @@ def resume_experiment(
         if timesteps is not None and timesteps <= (done or 0):
             raise ConfigurationError(f"--timesteps {timesteps}: {run.folder} has gone {done} steps already; give more")
         if run.info.get("versions", {}) != versions():
-            _log.warning("%s began with other versions of its packages: it goes on, but not bit for bit", run.folder)
+            _log.warning("%s was started with other package versions: it continues, but not bit for bit", run.folder)
         trainable = build_trainable(check_config(config))
         return _trained(run.folder, config, trainable, warnings, progress_bar, callback, (run.info, checkpoint))
 

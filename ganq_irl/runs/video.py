@@ -74,7 +74,9 @@ def make_rendered_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) 
     modes = probe.metadata.get("render_modes") or ()
     probe.close()
     if "rgb_array" not in modes:
-        raise ConfigurationError(f'{env_id} draws no images (it has no render mode "rgb_array"), so there is no video of it')
+        raise ConfigurationError(
+            f'{env_id} renders no images (it has no render mode "rgb_array"), so there is no video of it'
+        )
     draw_off_screen()
     env = gym.make(env_id, render_mode="rgb_array", **keywords)
     env.reset(seed=0)

@@ -83,7 +83,7 @@ def parse_method(text: str) -> Method:
         generator_class(method.generator)
     if method.source is not None and (method.imitates or method.generator or method.control):
         raise ConfigurationError(
-            f"method {text!r}: what stands before the @ learns from a reward by itself, such as gan-q in gan-q@airl"
+            f"method {text!r}: the part before the @ must be an algorithm that learns from a reward, as in gan-q@airl"
         )
     if method.source is not None and not parse_method(method.source).imitates:
         raise ConfigurationError(

@@ -156,7 +156,7 @@ def transfer_configs(
 def _source(stored: StoredReward) -> Run:
     if stored.run is None:
         raise RunDirectoryError(
-            f"{stored.folder} is a reward by itself; give the run that recovered it, whose policy is moved beside it"
+            f"{stored.folder} is a reward without its run; give the run that recovered it, whose policy is transferred too"
         )
     return stored.run
 

@@ -132,7 +132,7 @@ def _limits(comparison: Comparison) -> list[str]:
     limits = []
     if len({row.contender.protocol for row in rows}) == len(PROTOCOLS):
         limits.append(
-            "The protocols answer different questions: with the reward known a method is told what the others must infer; "
+            "The protocols answer different questions: methods with a known reward are given what the others must infer; "
             "neither's figures are a yardstick for the other's."
         )
     failed, missing = sum(row.failed for row in rows), sum(row.missing for row in rows)
@@ -154,7 +154,7 @@ def _limits(comparison: Comparison) -> list[str]:
     n_pairs = len(comparison.pairs)
     if n_pairs > 1:
         limits.append(
-            f"Each interval is a 95 % interval by itself: of {n_pairs} chances about {max(1, round(0.05 * n_pairs))} may "
+            f"Each interval is a separate 95 % interval: of {n_pairs}, about {max(1, round(0.05 * n_pairs))} may "
             "lie outside of theirs."
         )
     limits.append(

@@ -40,7 +40,7 @@ def run_tasks(
     tasks: Mapping[Key, Callable[[], Result]],
     n_workers: int,
     on_report: Callable[[Any], object] = lambda _: None,
-    again: str = "the same command goes on",
+    again: str = "run the same command to continue",
 ) -> Generator[tuple[Key, Future[Result]], None, None]:
     """Start tasks in order in worker processes, and yield the key and outcome of each when it ends.
 

@@ -113,7 +113,7 @@ def test_a_video_where_it_can_be_drawn_and_a_sentence_where_not(run):
         ),
         (["play", "--env", "CartPole-v1", "--out", "d.npz"], "not a terminal"),
         (["play", "--env", "Pendulum-v1", "--window", "--noop", "0", "--out", "d.npz"], "applies to Discrete"),
-        (["play", "--env", "CartPole-v1", "--window", "--noop", "2", "--out", "d.npz"], "no action of"),
+        (["play", "--env", "CartPole-v1", "--window", "--noop", "2", "--out", "d.npz"], "is not an action of"),
     ],
 )
 def test_wrong_requests_leave_nothing(args, expected, run):

@@ -506,7 +506,7 @@ def test_other_versions_are_mentioned(killed, caplog):
     (killed / "run.json").write_text(json.dumps(info))
     with caplog.at_level(logging.WARNING):
         resume_experiment(killed, progress_bar=False)
-    assert "other versions" in caplog.text
+    assert "other package versions" in caplog.text
 
 
 @pytest.mark.slow

@@ -87,5 +87,5 @@ def test_a_film_needs_evaluations_and_an_environment_that_can_be_drawn(tmp_path)
     with pytest.raises(ConfigurationError, match=r"set evaluation\.every as well"):
         check_config(resolve_config(base | {"evaluation": {"video": True}}))
     maze = base | {"env": "ganq_irl/PointMaze-v0", "algo": "ppo", "evaluation": {"video": True, "every": 10}}
-    with pytest.raises(ConfigurationError, match="draws no images"):
+    with pytest.raises(ConfigurationError, match="renders no images"):
         check_config(resolve_config(maze))

@@ -38,7 +38,7 @@ def test_methods_by_name_and_their_protocol(name, protocol):
         ("gail+pop", "did you mean 'ppo'"),
         ("gail+", "expected ALGO"),
         ("", "expected ALGO"),
-        ("gail@airl", "learns from a reward by itself"),
+        ("gail@airl", "must be an algorithm that learns from a reward"),
         ("gan-q@dqn", "recovers no reward"),
         ("gan-q@arl", "did you mean 'airl'"),
     ],

@@ -125,7 +125,7 @@ def test_workers_end_with_the_process_that_started_them(number, tmp_path):
     assert len(pids(tmp_path, "begun")) == 2
     if number == signal.SIGTERM:
         assert pids(tmp_path, "ended") == pids(tmp_path, "begun")
-        assert "interrupted by SIGTERM; the same command goes on" in errors
+        assert "interrupted by SIGTERM; run the same command to continue" in errors
 
 
 def test_modules_in_the_working_folder_are_not_run(tmp_path):

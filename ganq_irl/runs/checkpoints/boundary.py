@@ -1,4 +1,4 @@
-"""Begin new episodes at a checkpoint if the state of the simulator cannot be saved.
+"""Start new episodes at a checkpoint if the state of the simulator cannot be saved.
 
 A resumed run makes new environments, seeded by the run's seed and the step. An exact run does the same at each of its
 checkpoints, so that from there on it has the same episodes whether it was interrupted or not.
@@ -25,16 +25,16 @@ def begin_episodes(model: BaseAlgorithm, make_envs: MakeEnvs, seed: int) -> None
 
 
 def replace_simulators(model: BaseAlgorithm, make_envs: MakeEnvs, seed: int) -> None:
-    """Put new environments in the place of the old ones, seeded at their next reset.
+    """Replace the environments by new ones, which are seeded at their next reset.
 
-    Those in other processes are only seeded: a run that is resumed has new ones already.
+    Environments in other processes are only seeded, since a resumed run already has new ones.
     """
     env: Any = model.env
     base = env.unwrapped
     if isinstance(base, DummyVecEnv):
         for old in base.envs:
             old.close()
-        base.envs = make_envs().unwrapped.envs  # type: ignore[attr-defined]  # of one process, as those before
+        base.envs = make_envs().unwrapped.envs  # type: ignore[attr-defined]  # in one process, like the previous ones
     base.seed(seed % 2**31)
 
 

@@ -1,7 +1,7 @@
 """One checkpoint as a folder: ``manifest.json`` with a SHA-256 per file, ``state.json``, safetensors, ``progress.csv``.
 
-Files of tensors hold at most ``CHUNK_BYTES`` each, or one tensor that is larger by itself, so that writing needs no more
-memory than that beside the run, and reading none: they are mapped.
+Tensor files hold at most ``CHUNK_BYTES`` each, or a single larger tensor, so that writing needs no more additional memory
+than that. Reading needs none, since they are memory-mapped.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ MANIFEST, STATE, PROGRESS = "manifest.json", "state.json", "progress.csv"
 _LARGEST_MANIFEST = 2**24
 _LARGEST_STATE = _LARGEST_PROGRESS = 2**30
 _MOST_TENSORS = 2**12
-"""Tensors in a file, whose description must stay below ``storage.LARGEST_HEADER``."""
+"""Maximum number of tensors per file, whose description must stay below ``storage.LARGEST_HEADER``."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk whose files were found as they were written.
+    """A verified checkpoint on disk.
 
     Attributes:
-        folder: where it is.
-        info: what the manifest says beside its files: steps, evaluation, sizes of TensorBoard's files.
+        folder: folder of the checkpoint.
+        info: entries of the manifest other than its files: steps, evaluation, sizes of TensorBoard's files.
     """
 
     folder: Path
@@ -46,11 +46,11 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
-        """Environment steps that training had done."""
+        """Number of environment steps before the checkpoint."""
         return int(self.info["step"])
 
     def state(self) -> dict[str, Any]:
-        """The nested state; large tensors are read from disk when they are looked at.
+        """Return the nested state; large tensors are read from disk on access.
 
         Raises:
             StorageError: a file is malformed.
@@ -62,14 +62,14 @@ class Checkpoint:
             raise StorageError(f"{self.folder / STATE} is malformed: {error!r}") from error
 
     def progress(self) -> str:
-        """``progress.csv`` as it was.
+        """Return the content of ``progress.csv`` at the checkpoint.
 
         Raises:
-            ReadLimitExceeded: its table would take more memory than may be read.
-            StorageError: it is too large, or no text.
+            ReadLimitExceeded: its table exceeds the read limit.
+            StorageError: it is too large, or not text.
         """
         text = read_text(self.folder / PROGRESS, _LARGEST_PROGRESS)
-        check_table(text, self.folder / PROGRESS)  # SB3 reads every row again when a column is added
+        check_table(text, self.folder / PROGRESS)  # SB3 rereads all rows when a column is added
         return text
 
 
@@ -77,7 +77,7 @@ def write_checkpoint(folder: Path, info: Mapping[str, Any], state: Mapping[str, 
     """Write the files of a checkpoint into an empty folder.
 
     Raises:
-        StorageError: the state holds what cannot be stored.
+        StorageError: a part of the state cannot be stored.
         OSError: the disk is full, or the folder cannot be written to.
     """
     tree, tensors = flatten_state(state)
@@ -96,7 +96,7 @@ def write_checkpoint(folder: Path, info: Mapping[str, Any], state: Mapping[str, 
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Open a checkpoint, after a look at every byte of it.
+    """Open a checkpoint after verifying all of its files.
 
     Raises:
         StorageError: a file is missing, truncated, altered, a link, or of a newer schema.
@@ -109,7 +109,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """What a manifest says, of files that nobody has looked at yet.
+    """Return a manifest, without verifying its files.
 
     Raises:
         StorageError: it is missing, malformed, or of a newer schema.
@@ -132,7 +132,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _is_log(manifest: Mapping[str, Any]) -> bool:
-    """Return whether what is said of the log is what ``logs.py`` wrote; runs without one say nothing."""
+    """Return whether the log's entry in a manifest has the form written by ``logs.py``; runs without a log have none."""
     iterations, events = manifest.get("iterations", 0), manifest.get("events", {})
     return (
         isinstance(iterations, int)
@@ -172,7 +172,7 @@ def _digest(manifest: Mapping[str, Any]) -> str:
 
 
 def _groups(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
-    """Names in groups of at most ``CHUNK_BYTES`` and ``_MOST_TENSORS``, in their order."""
+    """Group names by at most ``CHUNK_BYTES`` and ``_MOST_TENSORS``, in their order."""
     group: list[str] = []
     size = 0
     for name, tensor in tensors.items():
@@ -186,7 +186,7 @@ def _groups(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
 
 
 class _Tensors(Mapping[str, Tensor]):
-    """Tensors by name, each mapped from its file when it is asked for, and given once: a state has no tensor twice."""
+    """Tensors by name, mapped from their files on access. Each can be read once, since a state never repeats a tensor."""
 
     def __init__(self, folder: Path, places: Mapping[str, str]) -> None:
         self.folder, self.places = folder, places

@@ -1,7 +1,7 @@
-"""Arrays, random states and nested values as what ``ganq_irl.storage.flatten_state`` writes: JSON and tensors, no pickling.
+"""Convert arrays, random states and nested values to JSON and tensors for ``ganq_irl.storage.flatten_state``, and back.
 
-What JSON and tensors alone cannot tell apart is marked by a dict of one reserved key: an array with its dtype, a scalar of
-numpy's, a long list of numbers, a generator of random numbers.
+What JSON and tensors cannot distinguish is marked by a dict with a reserved key: an array with its dtype, a numpy scalar, a
+long list of numbers, a random generator.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ ARRAY, SCALAR, FLOATS, INTEGERS, GENERATOR, LEFT = "<array>", "<scalar>", "<floa
 _RESERVED = {ARRAY, SCALAR, FLOATS, INTEGERS, GENERATOR, LEFT}
 _BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 _MANY = 32
-"""A list of numbers longer than this one is stored as a tensor."""
+"""Lists of numbers longer than this are stored as a tensor."""
 _NUMBER_BYTES = 40
-"""Memory of a number in a list."""
+"""Memory of a number in a list, in bytes."""
 _SOURCE = "the checkpoint"
 _CONSTANTS = (type, types.ModuleType, types.BuiltinFunctionType, enum.Enum, EnvSpec, np.dtype)
 
 
 class NotPlain(ValueError):
-    """A value that plain data cannot describe."""
+    """A value cannot be described by plain data."""
 
 
 def to_plain(value: Any) -> Any:
-    """The value as nested dicts, lists, tuples, tensors and JSON scalars; arrays are not copied.
+    """Convert a value to nested dicts, lists, tuples, tensors and JSON scalars; arrays are not copied.
 
     Raises:
-        NotPlain: it holds an object of another kind.
+        NotPlain: the value contains an unsupported object.
     """
     match value:
         case None | bool() | str():
             return value
         case Tensor():
             return value.detach()
-        case np.generic():  # before float: numpy's float64 is one
+        case np.generic():  # before float, since numpy's float64 is a float
             return {SCALAR: to_plain(np.asarray(value))}
         case int() | float() if type(value) in (int, float):
             return value
@@ -65,7 +65,7 @@ def to_plain(value: Any) -> Any:
 
 
 def is_constant(value: Any) -> bool:
-    """Return whether an object cannot change while a program runs, so that it need not be stored where it is built alike."""
+    """Return whether an object is immutable, so that it need not be stored if it is rebuilt with the same settings."""
     is_frozen = dataclasses.is_dataclass(value) and value.__dataclass_params__.frozen  # type: ignore[union-attr]
     is_function = isinstance(value, types.FunctionType) and value.__closure__ is None
     return is_frozen or is_function or isinstance(value, _CONSTANTS)
@@ -75,7 +75,7 @@ def _pack_array(array: np.ndarray) -> dict[str, Any]:
     if array.dtype.kind not in "biufcSU":
         raise NotPlain(f"an array of {array.dtype}")
     raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    if not raw.flags.writeable:  # torch warns about memory that it must not write to
+    if not raw.flags.writeable:  # torch warns about read-only memory
         raw = raw.copy()
     return {ARRAY: array.dtype.str, "shape": tuple(array.shape), "bytes": torch.from_numpy(raw)}
 
@@ -98,14 +98,14 @@ def _pack_dict(values: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def from_plain(value: Any, present: Any = None) -> Any:
-    """The inverse of ``to_plain``, in memory of its own, which counts while it lives; constants are taken from ``present``.
+    """Undo ``to_plain``, in new memory that the budget counts while it lives; constants are taken from ``present``.
 
     Args:
-        value: what ``to_plain`` gave.
-        present: the value that is to be replaced, built alike.
+        value: result of ``to_plain``.
+        present: the current value to replace, built with the same settings.
 
     Raises:
-        ReadLimitExceeded: it takes more memory than may be read.
+        ReadLimitExceeded: it exceeds the read limit.
         StorageError: the value is malformed.
     """
     match value:
@@ -135,10 +135,10 @@ def from_plain(value: Any, present: Any = None) -> Any:
 
 
 def set_bit_generator(bit_generator: Any, state: Any) -> None:
-    """Set the state of one of numpy's bit generators.
+    """Set the state of a numpy bit generator.
 
     Raises:
-        StorageError: it is none of this one.
+        StorageError: the state belongs to another kind.
     """
     try:
         bit_generator.state = state
@@ -147,7 +147,7 @@ def set_bit_generator(bit_generator: Any, state: Any) -> None:
 
 
 def _own(tensor: Tensor) -> Tensor:
-    """A copy of a tensor that lies in a file, once there is room for it."""
+    """Copy a tensor from a file, after checking that memory suffices."""
     current = budget.current()
     current.check(tensor.nbytes, _SOURCE)
     own = tensor.clone()

@@ -13,7 +13,7 @@ from ganq_irl.generators.replay_views import stored_in
 from ganq_irl.runs.checkpoints.plain import from_plain, to_plain
 
 CHUNK_BYTES = 64 * 2**20
-"""Most bytes of an array that are written, hashed or read at once."""
+"""Maximum number of bytes of an array that are written, hashed or read at a time."""
 
 _ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
@@ -30,10 +30,10 @@ def replay_state(buffer: ReplayBuffer) -> dict[str, Any]:
 
 
 def load_replay_state(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
-    """Fill a buffer that was built with the same settings.
+    """Restore rows into a buffer that was built with the same settings.
 
     Raises:
-        StorageError: it has other arrays, or is smaller.
+        StorageError: the buffer has other arrays, or is smaller.
     """
     arrays, size = dict(_arrays(buffer)), state["size"]
     if arrays.keys() != state["arrays"].keys():

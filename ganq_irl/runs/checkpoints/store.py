@@ -44,7 +44,7 @@ class CheckpointStore:
             kept = f"{self.folder / latest} is intact" if latest else "there is none before it"
             raise CheckpointFailed(
                 f"the checkpoint of step {info['step']} could not be written to {self.folder} ({reason}); {kept}: make "
-                "room or mend the folder, then continue with `ganq-irl resume`"
+                "room or fix the folder, then continue with `ganq-irl resume`"
             ) from error
         self._prune(checkpoint)
         return checkpoint

@@ -158,7 +158,7 @@ def test_an_environments_own_keys_and_combinations():
         (spaces.Box(-1, 1, (2, 2)), {}, "bounded dimensions"),
         (spaces.Box(-1, 1, (1,)), {"noop": 0}, "applies to Discrete"),
         (spaces.Box(-1, 1, (1,)), {"strength": 0.0}, "strength"),
-        (spaces.Discrete(2), {"noop": 2}, "no action of"),
+        (spaces.Discrete(2), {"noop": 2}, "is not an action of"),
         (spaces.Discrete(11), {}, "11 actions"),
     ],
 )
@@ -169,7 +169,7 @@ def test_what_no_key_can_stand_for_is_a_sentence(space, options, message):
 
 def test_no_pictures_and_no_display_are_sentences(monkeypatch):
     blind = Track(render_mode=None)
-    with pytest.raises(ConfigurationError, match="draws no images"):
+    with pytest.raises(ConfigurationError, match="renders no images"):
         WindowPlay(PlaySession(blind, 0), keys_of(blind))
     monkeypatch.setenv("SDL_VIDEODRIVER", "nowhere")
     with pytest.raises(ConfigurationError, match="no window can be opened here"):
