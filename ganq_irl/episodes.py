@@ -1,10 +1,10 @@
-"""Rules for every episode, whoever plays it: finite numbers and finite length."""
+"""Rules for every episode, whoever plays it: finite numbers, finite length, and what follows its last step."""
 
 from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -68,6 +68,49 @@ def require_finite(observation: Any, env: gym.Env | str, when: str) -> None:
                 f"{name} gave {array[~np.isfinite(array)].flat[0]} in {field} {when}; expected finite numbers: check its "
                 "reset() and step()"
             )
+
+
+def copied(observation: Any) -> Any:
+    """Return a copy of an array or a dict of arrays, since environments may reuse their buffers."""
+    if isinstance(observation, Mapping):
+        return {key: np.array(value) for key, value in observation.items()}
+    return np.array(observation)
+
+
+def stacked(observations: Sequence[Any]) -> Any:
+    """Stack observations, or dicts of them key by key: ``n`` of ``(*shape)`` -> ``(n, *shape)``."""
+    if isinstance(observations[0], Mapping):
+        return {key: np.stack([observation[key] for observation in observations]) for key in observations[0]}
+    return np.stack(observations)
+
+
+def transitions_end(
+    observations: Any, dones: np.ndarray, infos: Sequence[Mapping[str, Any]], terminal: Callable[[Any], Any] = lambda it: it
+) -> tuple[Any, np.ndarray]:
+    """Return how the transitions of one step of SB3's vectorized environments end.
+
+    Args:
+        observations: what the step returned, ``(n_envs, *shape)`` or a dict; after an episode's end those of the next one.
+        dones: whether an episode ended, ``(n_envs,)``.
+        infos: of the step, which hold terminal observations and tell time limits from terminations.
+        terminal: applied to each terminal observation.
+
+    Returns:
+        The observations after the actions, with the terminal one at an episode's end, and whether each step is a true
+        termination, ``(n_envs,)`` bool.
+    """
+    following, terminated = observations, np.array(dones)
+    if dones.any():
+        following = copied(observations)
+        for index in np.flatnonzero(dones).tolist():
+            terminated[index] = not infos[index].get("TimeLimit.truncated", False)
+            last = terminal(infos[index]["terminal_observation"])
+            if isinstance(following, Mapping):
+                for key, rows in following.items():
+                    rows[index] = last[key]
+            else:
+                following[index] = last
+    return following, terminated
 
 
 def env_name(env: gym.Env) -> str:

@@ -85,6 +85,11 @@ def mapped(function: Callable[[Any], Any], value: Any) -> Any:
     return function(value)
 
 
+def to_float32(tensor: Tensor) -> Tensor:
+    """Return float64 as float32, which networks compute in, and any other dtype unchanged."""
+    return tensor.float() if tensor.dtype == torch.float64 else tensor
+
+
 def cat(values: Sequence[Any]) -> Any:
     """Concatenate tensors, or dicts of tensors, along the batch axis; return None if all are None."""
     if values[0] is None:

@@ -12,7 +12,7 @@ from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl.types import Batch
 from ganq_irl_demos.columns import Column
 from ganq_irl_demos.episodes import Episodes
-from ganq_irl_demos.trajectories import PREFIX
+from ganq_irl_demos.trajectories import observations_of
 
 CHUNK_ROWS = 1 << 16
 
@@ -29,8 +29,8 @@ def to_batch(episodes: Episodes, source: str, device: torch.device | str = "cpu"
     dones[ends[arrays["terminated"] & (arrays["lengths"] > 0)]] = 1
 
     def observations(chosen: np.ndarray) -> Any:
-        named = {name: _tensor(arrays[name], device, chosen) for name in episodes.fields if name.startswith("observations")}
-        return named["observations"] if "observations" in named else {n.removeprefix(PREFIX): t for n, t in named.items()}
+        names = [name for name in episodes.fields if name.startswith("observations")]
+        return observations_of({name: _tensor(arrays[name], device, chosen) for name in names})
 
     return Batch(
         observations=observations(not_last),

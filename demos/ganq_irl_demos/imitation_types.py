@@ -6,6 +6,7 @@ Its files are not read here: they hold pickles or jsonpickled infos, which can r
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.fitting import plain_array
 from ganq_irl_demos.tables.boundaries import Rules
+from ganq_irl_demos.tables.cutting import cut
 from ganq_irl_demos.tables.survey import survey
 from ganq_irl_demos.trajectories import Observations, Trajectory, named_arrays
 
@@ -91,64 +93,32 @@ def _from_trajectory(trajectory: types.Trajectory, horizon: int | None) -> Traje
             f"expected trajectories, given a {type(trajectory).__name__}; use imitation's Trajectory or Transitions "
             "objects, or Trajectory objects of ganq_irl_demos"
         )
-    cut = not trajectory.terminal or _hit_time_limit(trajectory, horizon)
-    rewards = getattr(trajectory, "rews", None)
-    return Trajectory(_plain(trajectory.obs), trajectory.acts, rewards, terminated=not cut, truncated=cut)
-
-
-def _hit_time_limit(trajectory: types.Trajectory, horizon: int | None) -> bool:
-    if trajectory.infos is not None and "TimeLimit.truncated" in trajectory.infos[-1]:
-        return bool(trajectory.infos[-1]["TimeLimit.truncated"])
-    return len(trajectory.acts) == horizon
+    last = {} if trajectory.infos is None else trajectory.infos[-1]
+    made = Trajectory(_plain(trajectory.obs), trajectory.acts, getattr(trajectory, "rews", None))
+    return _ended(made, trajectory.terminal, last, horizon)
 
 
 def _from_transitions(transitions: Any, horizon: int | None) -> list[Trajectory]:
-    obs, following = _plain(transitions.obs), _plain(transitions.next_obs)
-    named = {**named_arrays(obs), **{f"next_{name}": array for name, array in named_arrays(following).items()}}
-    rows = {name: plain_array(array, name) for name, array in {**named, "dones": transitions.dones}.items()}
+    named = named_arrays(_plain(transitions.obs))
+    named |= {f"next_{name}": array for name, array in named_arrays(_plain(transitions.next_obs)).items()}
+    named |= {"actions": transitions.acts, "dones": transitions.dones}
+    named |= {"rewards": transitions.rews} if hasattr(transitions, "rews") else {}
+    rows = {name: plain_array(array, name) for name, array in named.items()}
     for remark in survey(iter([rows]), Rules(), "imitation's transitions").remarks(noted=False):
         warnings.warn(f"imitation's transitions: {remark}", stacklevel=5)
-    ends = np.flatnonzero(transitions.dones | ~_continues(obs, following)) + 1
-    starts = np.concatenate([[0], ends[:-1]]).astype(int)
-    return [_from_slice(transitions, obs, following, slice(*bounds), horizon) for bounds in zip(starts, ends, strict=True)]
+    episodes = list(cut(iter([rows]), horizon=None))
+    lasts = np.cumsum([len(one) for one in episodes]) - 1
+    return [
+        _ended(one, bool(transitions.dones[last]), transitions.infos[last], horizon)
+        for one, last in zip(episodes, lasts, strict=True)
+    ]
 
 
-def _from_slice(
-    transitions: Any, obs: Observations, following: Observations, rows: slice, horizon: int | None
-) -> Trajectory:
-    cut = not transitions.dones[rows.stop - 1] or _limit_in_infos(transitions, rows, horizon)
-    rewards = getattr(transitions, "rews", None)
-    return Trajectory(
-        observations=_path(obs, following, rows),
-        actions=transitions.acts[rows],
-        rewards=None if rewards is None else rewards[rows],
-        terminated=not cut,
-        truncated=cut,
-    )
-
-
-def _limit_in_infos(transitions: Any, rows: slice, horizon: int | None) -> bool:
-    info = transitions.infos[rows.stop - 1]
-    return bool(info["TimeLimit.truncated"]) if "TimeLimit.truncated" in info else rows.stop - rows.start == horizon
-
-
-def _path(obs: Observations, following: Observations, rows: slice) -> Observations:
-    if isinstance(obs, dict):
-        assert isinstance(following, dict)
-        return {key: np.concatenate([obs[key][rows], following[key][rows.stop - 1 : rows.stop]]) for key in obs}
-    assert not isinstance(following, dict)
-    return np.concatenate([obs[rows], following[rows.stop - 1 : rows.stop]])
-
-
-def _continues(obs: Observations, following: Observations) -> np.ndarray:
-    """Return ``(n,)`` bool: whether row i + 1 starts where row i ended; False for the last row."""
-    if isinstance(obs, dict):
-        assert isinstance(following, dict)
-        return np.logical_and.reduce([_continues(obs[key], following[key]) for key in obs])
-    assert not isinstance(following, dict)
-    before, after = following[:-1], obs[1:]
-    same = (before == after) | ((before != before) & (after != after))  # NaN equals NaN: left to the checks, not cut
-    return np.append(same.reshape(len(same), -1).all(axis=1), np.zeros(len(obs) - len(same), dtype=bool))
+def _ended(trajectory: Trajectory, is_whole: bool, info: dict[str, Any], horizon: int | None) -> Trajectory:
+    """Return a trajectory with its end: a time limit's if the last ``info`` says so, or its length is the horizon."""
+    hit_limit = bool(info.get("TimeLimit.truncated", len(trajectory) == horizon))
+    is_cut = not is_whole or hit_limit
+    return replace(trajectory, terminated=not is_cut, truncated=is_cut)
 
 
 def _plain(obs: Any) -> Observations:

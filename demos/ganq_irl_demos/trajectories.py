@@ -84,7 +84,7 @@ def named_arrays(observations: Observations) -> dict[str, np.ndarray]:
     return {"observations": observations}
 
 
-def observations_of(arrays: Mapping[str, np.ndarray]) -> Observations:
+def observations_of(arrays: Mapping[str, Any]) -> Any:
     """Undo ``named_arrays``; arrays with other names are ignored."""
     if "observations" in arrays:
         return arrays["observations"]

@@ -19,7 +19,7 @@ from ganq_irl.errors import StorageError
 from ganq_irl.generators.policy_store import StoredPolicy, copy_policy, describe_policy, load_policy
 from ganq_irl.rewards.functions import batched, is_tensor
 from ganq_irl.storage import load_folder, save_folder
-from ganq_irl.types import Batch, Observations
+from ganq_irl.types import Batch, Observations, mapped, to_float32
 
 _ROWS = 4096  # number of transitions per forward pass
 _N_ACTIONS = 32  # number of the actor's actions to estimate V(s')
@@ -118,9 +118,9 @@ class SoftQReward:
     def _prepared(self, observations: Observations) -> Observations:
         """Convert observations to the policy's input: normalized, on its device."""
         if self.stored.normalizer is None:
-            return _map(lambda tensor: tensor.float() if tensor.dtype == torch.float64 else tensor, observations)
-        arrays: Any = self.stored.normalizer(_map(lambda tensor: tensor.cpu().numpy(), observations))
-        return _map(lambda array: torch.as_tensor(array, device=self.stored.policy.device), arrays)
+            return mapped(to_float32, observations)
+        arrays: Any = self.stored.normalizer(mapped(lambda tensor: tensor.cpu().numpy(), observations))
+        return mapped(lambda array: torch.as_tensor(array, device=self.stored.policy.device), arrays)
 
     def save(self, folder: str | Path) -> None:
         """Write ``config.json`` and ``tensors.safetensors`` atomically: a stored policy, and the settings of the reward."""
@@ -150,9 +150,3 @@ def _noise(n_dimensions: int) -> Tensor:
     """Return standard normal noise for the actor, ``(n, n_dimensions)``: normal quantiles of low-discrepancy points."""
     points = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=0).draw(_N_ACTIONS)
     return Normal(0.0, 1.0).icdf(points.clamp(1e-4, 1 - 1e-4))
-
-
-def _map(function: Any, observations: Any) -> Any:
-    if isinstance(observations, dict):
-        return {key: function(value) for key, value in observations.items()}
-    return function(observations)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -46,6 +45,8 @@ class BottleneckDiscriminator(BaseDiscriminator):
         ConfigurationError: ``code_size`` is not a positive integer.
     """
 
+    kind = "bottleneck"
+
     def __init__(
         self,
         encoder: InputEncoder,
@@ -58,20 +59,11 @@ class BottleneckDiscriminator(BaseDiscriminator):
             raise ConfigurationError(f"code_size: given {code_size!r}, expected a positive integer")
         self.code_size = code_size
         self.network = BottleneckNetwork(encoder.parts, hidden_sizes, activation, code_size)
-        self._codes: list[tuple[Tensor, Code]] = []  # keyed by the feature tensor
-        self._keeps = False
 
     def code(self, encoded: Encoded) -> Code:
         """Return the mean and log-variance of each row's code."""
-        features = encoded.rows()
-        for read, code in self._codes:
-            if read is features:
-                return code
-        mean, log_variance = self.network(features).chunk(2, dim=1)
-        code = mean, log_variance.clamp(-_LARGEST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE)
-        if self._keeps:
-            self._codes.append((features, code))
-        return code
+        mean, log_variance = self._once(encoded.rows(), self.network).chunk(2, dim=1)
+        return mean, log_variance.clamp(-_LARGEST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE)
 
     def score(self, encoded: Encoded) -> Tensor:
         """Return the logit of D, ``(batch,)``: for a random code if the rows hold noise, otherwise for the mean code."""
@@ -91,26 +83,10 @@ class BottleneckDiscriminator(BaseDiscriminator):
         mean, log_variance = self.code(encoded)
         return 0.5 * (mean**2 + torch.exp(log_variance) - 1 - log_variance).sum(dim=1)
 
-    @contextmanager
-    def reading_once(self) -> Iterator[None]:
-        """Return a context in which the code of each feature tensor is computed only once."""
-        self._keeps = True
-        try:
-            yield
-        finally:
-            self._keeps, self._codes = False, []
-
     def networks(self) -> Mapping[Network, tuple[Part, ...]]:
         """Return the code network, which includes the decision layer."""
         return {self.network: self.encoder.parts}
 
     def config(self) -> dict[str, Any]:
         """Return a JSON description."""
-        return {
-            "kind": "bottleneck",
-            "inputs": list(self.encoder.fields),
-            "hidden_sizes": list(self.hidden_sizes),
-            "activation": self.activation,
-            "code_size": self.code_size,
-            "architecture": self.architecture,
-        }
+        return {**super().config(), "code_size": self.code_size}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -97,12 +97,14 @@ class BaseDiscriminator(nn.Module, ABC):
 
     Attributes:
         encoder: the input of the score.
+        kind: name in the JSON description.
         outputs_log_ratio: whether the score is log p_real / p_fake by construction, whatever the loss.
         architecture: specs of the stabilizers that changed the networks, in order, to rebuild a saved discriminator.
         is_fixed: whether the scores never change; see ``fix``.
     """
 
     encoder: InputEncoder
+    kind: ClassVar[str]
     outputs_log_ratio: ClassVar[bool] = False
     is_fixed = False
 
@@ -112,6 +114,7 @@ class BaseDiscriminator(nn.Module, ABC):
             raise ConfigurationError(f"unknown activation {activation!r}: {nearest(str(activation), ACTIVATIONS)}")
         self.encoder, self.hidden_sizes, self.activation = encoder, tuple(hidden_sizes), activation
         self.architecture: list[dict[str, Any]] = []
+        self._read: list[tuple[Tensor, Tensor]] | None = None  # features and what a network made of them, while it is kept
 
     def encode(self, batch: Batch) -> Encoded:
         """Encode a batch for the networks."""
@@ -139,17 +142,38 @@ class BaseDiscriminator(nn.Module, ABC):
         """Return the norm of the score's gradient at each sample, differentiable in the parameters; see ``penalties``."""
         return gradient_norms(self.score, points)
 
-    def reading_once(self) -> AbstractContextManager[None]:
-        """Return a context in which several scores may share computations. Parameters must not change inside it."""
-        return nullcontext()
+    @contextmanager
+    def reading_once(self) -> Iterator[None]:
+        """Return a context in which scores share what ``_once`` computes. Parameters must not change inside it."""
+        self._read = []
+        try:
+            yield
+        finally:
+            self._read = None
+
+    def _once(self, features: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return ``compute(features)``; within ``reading_once`` it is computed once for each feature tensor."""
+        for read, outputs in self._read or ():
+            if read is features:
+                return outputs
+        outputs = compute(features)
+        if self._read is not None:
+            self._read.append((features, outputs))
+        return outputs
 
     @abstractmethod
     def networks(self) -> Mapping[Network, tuple[Part, ...]]:
         """Return each network with the parts that it reads."""
 
-    @abstractmethod
     def config(self) -> dict[str, Any]:
         """Return a JSON description for ``build_discriminator``, without spaces and weights."""
+        return {
+            "kind": self.kind,
+            "inputs": list(self.encoder.fields),
+            "hidden_sizes": list(self.hidden_sizes),
+            "activation": self.activation,
+            "architecture": self.architecture,
+        }
 
     def forward(self, batch: Batch) -> Tensor:
         """Encode and score a batch, ``(batch,)``."""
@@ -158,6 +182,8 @@ class BaseDiscriminator(nn.Module, ABC):
 
 class Discriminator(BaseDiscriminator):
     """One network over all fields of the encoder: the discriminator of GAIL (Ho & Ermon, 2016) and its variants."""
+
+    kind = "plain"
 
     def __init__(self, encoder: InputEncoder, hidden_sizes: Sequence[int] = (64, 64), activation: str = "relu") -> None:
         super().__init__(encoder, hidden_sizes, activation)
@@ -171,16 +197,6 @@ class Discriminator(BaseDiscriminator):
     def networks(self) -> Mapping[Network, tuple[Part, ...]]:
         """Return the network, which reads all columns."""
         return {self.network: self.encoder.parts}
-
-    def config(self) -> dict[str, Any]:
-        """Return a JSON description."""
-        return {
-            "kind": "plain",
-            "inputs": list(self.encoder.fields),
-            "hidden_sizes": list(self.hidden_sizes),
-            "activation": self.activation,
-            "architecture": self.architecture,
-        }
 
 
 class ShapedDiscriminator(BaseDiscriminator):
@@ -197,6 +213,7 @@ class ShapedDiscriminator(BaseDiscriminator):
         activation: a name in ``ACTIVATIONS``.
     """
 
+    kind = "shaped"
     outputs_log_ratio = True
 
     def __init__(
@@ -245,15 +262,7 @@ class ShapedDiscriminator(BaseDiscriminator):
 
     def config(self) -> dict[str, Any]:
         """Return a JSON description."""
-        return {
-            "kind": "shaped",
-            "inputs": list(self.encoder.fields),
-            "reward_inputs": list(self.reward_inputs),
-            "discount": self.discount,
-            "hidden_sizes": list(self.hidden_sizes),
-            "activation": self.activation,
-            "architecture": self.architecture,
-        }
+        return {**super().config(), "reward_inputs": list(self.reward_inputs), "discount": self.discount}
 
 
 def _channels_first(space: spaces.Space | None) -> spaces.Box:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,6 +31,8 @@ class ReturnDiscriminator(BaseDiscriminator):
         ConfigurationError: the encoder has other inputs, or ``n_basis`` is below 1.
     """
 
+    kind = "returns"
+
     def __init__(
         self,
         encoder: InputEncoder,
@@ -48,15 +49,13 @@ class ReturnDiscriminator(BaseDiscriminator):
         self._has_heads = isinstance(encoder.action_space, spaces.Discrete)
         n_heads = encoder.columns("actions").stop - encoder.columns("actions").start if self._has_heads else 1
         fields = ("observations",) if self._has_heads else ("observations", "actions")
-        self._read = tuple(part for part in encoder.parts if part.field in fields)
-        self.network = Network(contiguous(self._read), hidden_sizes, activation, n_heads * (1 + n_basis))
+        self._condition = tuple(part for part in encoder.parts if part.field in fields)
+        self.network = Network(contiguous(self._condition), hidden_sizes, activation, n_heads * (1 + n_basis))
         self._shrink_head()
         # The units cover the range of standardized samples; each is as wide as the distance to the second next unit.
         frequency = 1.5 * n_basis / 16
         self.frequencies = nn.Parameter(torch.full((n_basis,), frequency))
         self.phases = nn.Parameter(-frequency * torch.linspace(-2.5, 2.5, n_basis))
-        self._shared: tuple[Tensor, Tensor] | None = None
-        self._keeps = False
 
     @torch.no_grad()
     def _shrink_head(self) -> None:
@@ -83,40 +82,20 @@ class ReturnDiscriminator(BaseDiscriminator):
 
     def _weights(self, features: Tensor) -> Tensor:
         """Return w at each (s, a), ``(batch, 1 + K)``."""
-        if self._shared is not None and self._shared[0] is features:
-            return self._shared[1]
-        outputs = self.network(self._condition(features))
-        if self._has_heads:
-            chosen = features[:, self.encoder.columns("actions")]  # one-hot
-            outputs = (outputs.view(len(features), -1, 1 + self.n_basis) * chosen.unsqueeze(2)).sum(dim=1)
-        if self._keeps:
-            self._shared = (features, outputs)
-        return outputs
+        return self._once(features, self._weigh)
 
-    def _condition(self, features: Tensor) -> Tensor:
-        runs = [features[:, part.columns] for part in self._read]
-        return runs[0] if len(runs) == 1 else torch.cat(runs, dim=1)
-
-    @contextmanager
-    def reading_once(self) -> Iterator[None]:
-        """Return a context in which the network reads each feature tensor only once."""
-        self._keeps = True
-        try:
-            yield
-        finally:
-            self._keeps, self._shared = False, None
+    def _weigh(self, features: Tensor) -> Tensor:
+        runs = [features[:, part.columns] for part in self._condition]
+        outputs = self.network(runs[0] if len(runs) == 1 else torch.cat(runs, dim=1))
+        if not self._has_heads:
+            return outputs
+        chosen = features[:, self.encoder.columns("actions")]  # one-hot
+        return (outputs.view(len(features), -1, 1 + self.n_basis) * chosen.unsqueeze(2)).sum(dim=1)
 
     def networks(self) -> Mapping[Network, tuple[Part, ...]]:
         """Return the network of (s, a)."""
-        return {self.network: self._read}
+        return {self.network: self._condition}
 
     def config(self) -> dict[str, Any]:
         """Return a JSON description. ``build_discriminator`` does not take it: a critic is saved with its GAN-Q model."""
-        return {
-            "kind": "returns",
-            "inputs": list(self.encoder.fields),
-            "hidden_sizes": list(self.hidden_sizes),
-            "activation": self.activation,
-            "n_basis": self.n_basis,
-            "architecture": self.architecture,
-        }
+        return {**super().config(), "n_basis": self.n_basis}

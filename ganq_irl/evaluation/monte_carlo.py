@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ganq_irl.episodes import bounded
+from ganq_irl.episodes import bounded, copied, stacked
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.evaluation.rollouts import Predictor
 
@@ -89,7 +89,7 @@ def monte_carlo_returns(
         )
     kept = list(zip(episodes, counts, strict=True))
     return Visits(
-        observations=_stack([observation for e, count in kept for observation in e.observations[:count]]),
+        observations=stacked([observation for e, count in kept for observation in e.observations[:count]]),
         actions=np.stack([action for e, count in kept for action in e.actions[:count]]),
         returns=np.concatenate([discounted_returns(e.rewards, gamma)[:count] for e, count in kept]),
     )
@@ -133,24 +133,11 @@ def _play(policy: Predictor, env: gym.Env, seed: int) -> _Episode:
     episode: dict[str, list[Any]] = {"observations": [], "actions": [], "rewards": []}
     state, terminated, truncated = None, False, False
     while not (terminated or truncated):
-        batch = _stack([observation])
+        batch = stacked([observation])
         first = np.array([not episode["rewards"]])
         actions, state = policy.predict(batch, state=state, episode_start=first, deterministic=True)
-        episode["observations"].append(_copied(observation))
+        episode["observations"].append(copied(observation))
         episode["actions"].append(np.array(actions[0]))
         observation, reward, terminated, truncated, _ = env.step(actions[0])
         episode["rewards"].append(float(reward))
     return _Episode(**episode, terminated=terminated)
-
-
-def _stack(observations: Sequence[Any]) -> Any:
-    if isinstance(observations[0], Mapping):
-        return {key: np.stack([observation[key] for observation in observations]) for key in observations[0]}
-    return np.stack(observations)
-
-
-def _copied(observation: Any) -> Any:
-    """Return a copy, because environments may reuse their buffers."""
-    if isinstance(observation, Mapping):
-        return {key: np.array(value) for key, value in observation.items()}
-    return np.array(observation)

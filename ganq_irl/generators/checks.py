@@ -9,12 +9,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize, VecTransposeImage
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize, VecTransposeImage
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.factory import GENERATORS
 from ganq_irl.generators.log_probs import has_log_prob
 from ganq_irl.generators.off_policy import check_can_relabel
+from ganq_irl.rewards.wrappers import layers_of
 from ganq_irl.space_matrix import TRAITS, Traits, check_trains
 
 
@@ -84,15 +85,14 @@ def _check_policy(model: OnPolicyAlgorithm) -> None:
 
 
 def _check_order_of_wrappers(env: VecEnv) -> None:
-    transposed, layer = False, env
-    while isinstance(layer, VecEnvWrapper):
+    transposed = False
+    for layer in layers_of(env):
         if isinstance(layer, VecNormalize) and transposed:
             raise UnsupportedGenerator(
                 "VecNormalize passes its original images to the replay buffer before SB3 has transposed them; swap the "
                 "wrappers: VecNormalize(VecTransposeImage(env))"
             )
         transposed = transposed or isinstance(layer, VecTransposeImage)
-        layer = layer.venv
 
 
 def _check_enough(n_transitions: int, batch_size: int, where: str, setting: str) -> None:
@@ -106,10 +106,8 @@ def _check_enough(n_transitions: int, batch_size: int, where: str, setting: str)
 def _check_no_reward_normalization(env: VecEnv) -> None:
     if any(env.env_is_wrapped(NormalizeReward)):  # also checks environments in other processes
         raise UnsupportedGenerator("NormalizeReward wraps the environment, but rewards are learned here; remove the wrapper")
-    layer = env
-    while isinstance(layer, VecEnvWrapper):
+    for layer in layers_of(env):
         if isinstance(layer, VecNormalize) and layer.norm_reward:
             raise UnsupportedGenerator(
                 "VecNormalize(norm_reward=True) would rescale the learned reward by the environment's; use norm_reward=False"
             )
-        layer = layer.venv

@@ -13,8 +13,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
 from ganq_irl.generators.q_values import action_values, has_action_values
-from ganq_irl.generators.spaces import policy_observations
-from ganq_irl.types import Batch
+from ganq_irl.generators.replay_rows import normalized
+from ganq_irl.types import Batch, mapped, to_float32
 
 
 def has_log_prob(model: BaseAlgorithm) -> bool:
@@ -39,19 +39,19 @@ def log_probs(model: BaseAlgorithm, batch: Batch, temperature: float = 1.0) -> T
 
 
 def _log_probs(model: BaseAlgorithm, batch: Batch, temperature: float) -> Tensor:
-    observations = policy_observations(model, batch.observations)
+    observations = mapped(to_float32, normalized(model.get_vec_normalize_env(), batch.observations))
     kind = _kind(model)
     policy: Any = model.policy
     if kind == "actor-critic":
-        distribution = policy.get_distribution(_policy_input(observations))
+        distribution = policy.get_distribution(observations)
         if policy.squash_output:
             return _squashed_log_prob(distribution, policy.action_space, batch.actions)
         return distribution.log_prob(_flat(batch.actions, policy.action_space))
     if kind == "squashed":
-        mean, log_std, kwargs = policy.actor.get_action_dist_params(_policy_input(observations))
+        mean, log_std, kwargs = policy.actor.get_action_dist_params(observations)
         distribution = policy.actor.action_dist.proba_distribution(mean, log_std, **kwargs)
         return _squashed_log_prob(distribution, policy.action_space, batch.actions)
-    q_values = action_values(policy, _policy_input(observations))  # (batch, n_actions)
+    q_values = action_values(policy, observations)  # (batch, n_actions)
     chosen = batch.actions.reshape(-1, 1).long()
     return torch.log_softmax(q_values / temperature, dim=1).gather(1, chosen).squeeze(1)
 
@@ -74,13 +74,6 @@ def _kind(model: BaseAlgorithm) -> str | None:
     if hasattr(getattr(model.policy, "actor", None), "get_action_dist_params"):
         return "squashed"
     return "values" if has_action_values(model.policy) else None
-
-
-def _policy_input(observations: Any) -> Any:
-    """Convert float64 to float32; policies do all other preprocessing (one-hot, /255) themselves."""
-    if isinstance(observations, dict):
-        return {key: _policy_input(value) for key, value in observations.items()}
-    return observations.float() if observations.dtype == torch.float64 else observations
 
 
 def _flat(actions: Tensor, space: spaces.Space) -> Tensor:

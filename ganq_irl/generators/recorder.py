@@ -10,9 +10,10 @@ import torch
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_normalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from ganq_irl.episodes import transitions_end
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.spaces import in_layout_of
-from ganq_irl.types import Batch, mapped
+from ganq_irl.types import Batch, to_float32
 
 ArrayObs = np.ndarray | dict[str, np.ndarray]
 
@@ -65,13 +66,8 @@ class TransitionRecorder(VecEnvWrapper):
         return observations, np.zeros(self.num_envs, dtype=np.float32), dones, infos
 
     def _record(self, observations: VecEnvObs, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
-        following = current = self._raw(observations)
-        terminated = dones.copy()  # environments may reuse their array
-        if dones.any():
-            following = mapped(np.copy, current)
-            for index in np.flatnonzero(dones):
-                terminated[index] = not infos[index].get("TimeLimit.truncated", False)
-                _assign(following, int(index), self._raw_terminal(infos[index]["terminal_observation"]))
+        current = self._raw(observations)
+        following, terminated = transitions_end(current, dones, infos, self._raw_terminal)
         assert self._last is not None
         self._observations.append(self._last)
         self._actions.append(self._executed)
@@ -106,17 +102,8 @@ class TransitionRecorder(VecEnvWrapper):
         )
 
 
-def _assign(rows: ArrayObs, index: int, value: Any) -> None:
-    if isinstance(rows, dict):
-        for key, array in rows.items():
-            array[index] = value[key]
-    else:
-        rows[index] = value
-
-
 def _flatten(steps: list[Any], device: torch.device) -> Any:
     """Convert a list of ``(n_envs, *shape)`` to one tensor ``(n_steps * n_envs, *shape)``; float64 becomes float32."""
     if isinstance(steps[0], dict):
         return {key: _flatten([step[key] for step in steps], device) for key in steps[0]}
-    rows = torch.as_tensor(np.concatenate(steps), device=device)
-    return rows.float() if rows.dtype == torch.float64 else rows
+    return to_float32(torch.as_tensor(np.concatenate(steps), device=device))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from ganq_irl.episodes import copied, transitions_end
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.rewards.functions import RewardFunction
 from ganq_irl.spaces import check_same_space, in_layout_of, space_in_layout_of
@@ -78,7 +79,7 @@ class VecRewardWrapper(VecEnvWrapper):
     def reset(self) -> VecEnvObs:
         """Start an episode in every environment."""
         observations = self.venv.reset()
-        self._last = _copied(observations)
+        self._last = copied(observations)
         return observations
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -89,17 +90,19 @@ class VecRewardWrapper(VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         """Return the result of the step with its recovered rewards."""
         observations, originals, dones, infos = self.venv.step_wait()
-        current = _copied(observations)
-        following, terminated = current, np.array(dones)
-        if dones.any():
-            following = _copied(observations)
-            for index in np.flatnonzero(dones):
-                _assign(following, int(index), infos[index]["terminal_observation"])
-                terminated[index] = not infos[index].get("TimeLimit.truncated", False)
+        current = copied(observations)
+        following, terminated = transitions_end(current, dones, infos)
         rewards = _price(self.reward_model, self._last, self._actions, following, terminated)
         infos = [{**info, ORIGINAL_REWARD: float(own)} for info, own in zip(infos, originals, strict=True)]
         self._last = current
         return observations, rewards, dones, infos
+
+
+def layers_of(env: VecEnv) -> Iterator[VecEnvWrapper]:
+    """Iterate over the wrappers around vectorized environments, outermost first."""
+    while isinstance(env, VecEnvWrapper):
+        yield env
+        env = env.venv
 
 
 def check_fits(reward_model: RewardFunction, observation_space: spaces.Space, action_space: spaces.Space) -> None:
@@ -115,13 +118,12 @@ def check_fits(reward_model: RewardFunction, observation_space: spaces.Space, ac
 
 
 def _check_raw(env: VecEnv) -> None:
-    while isinstance(env, VecEnvWrapper):
-        if isinstance(env, VecNormalize) and env.norm_obs:
+    for layer in layers_of(env):
+        if isinstance(layer, VecNormalize) and layer.norm_obs:
             raise ConfigurationError(
                 "given a VecNormalize inside VecRewardWrapper, but the reward needs raw observations; swap them: "
                 "VecNormalize(VecRewardWrapper(env, reward), norm_reward=False)"
             )
-        env = env.venv
 
 
 def _price(reward: RewardFunction, observations: Any, actions: Any, following: Any, terminated: np.ndarray) -> np.ndarray:
@@ -135,17 +137,3 @@ def _row(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _row(entry) for key, entry in value.items()}
     return np.array(value)[None]
-
-
-def _copied(observations: Any) -> Any:
-    if isinstance(observations, Mapping):
-        return {key: np.array(value) for key, value in observations.items()}
-    return np.array(observations)
-
-
-def _assign(rows: Any, index: int, value: Any) -> None:
-    if isinstance(rows, Mapping):
-        for key, array in rows.items():
-            array[index] = value[key]
-    else:
-        rows[index] = value

@@ -14,7 +14,7 @@ from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, descri
 from ganq_irl.runs.checkpoints import Checkpoint, CheckpointStore
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.directory import CHECKPOINTS, POLICY
-from ganq_irl.runs.divergence import require_finite
+from ganq_irl.runs.divergence import check_finite
 from ganq_irl.runs.interrupts import Interrupted, Interrupts
 from ganq_irl.runs.validation import DEFAULT_UPDATES
 
@@ -107,7 +107,7 @@ class _Epochs:
             TrainingDiverged: one is not; the message names it, the update, and the last good checkpoint.
         """
         try:
-            require_finite(self.bc.policy)
+            check_finite(self.bc)
         except TrainingDiverged as error:
             last = f"the last good checkpoint is {self.latest.folder}" if self.latest else f"{self.folder} holds none yet"
             raise TrainingDiverged(f"diverged at update {self.bc.n_updates_done}: {error}; {last}") from error

@@ -53,8 +53,12 @@ class FiniteGuard(FiniteObservations):
             self._next = self.num_timesteps + PARAMETERS_EVERY
 
 
-def check_finite(model: BaseAlgorithm, imitator: Any | None = None) -> None:
+def check_finite(model: Any, imitator: Any | None = None) -> None:
     """Check the parameters of the policy and the discriminator, and their last gradients.
+
+    Args:
+        model: an SB3 algorithm, or anything else with a ``policy``.
+        imitator: the imitation algorithm that trains it, if any.
 
     Raises:
         TrainingDiverged: one is not finite; the message names the first, gradients before parameters.
@@ -70,17 +74,6 @@ def check_finite(model: BaseAlgorithm, imitator: Any | None = None) -> None:
             for name, tensor in tensors:
                 if tensor is not None and not torch.isfinite(tensor).all():
                     raise TrainingDiverged(f"the {owner}'s {kind} {name} is not finite; {_REMEDY}")
-
-
-def require_finite(policy: torch.nn.Module) -> None:
-    """Check every parameter of a policy.
-
-    Raises:
-        TrainingDiverged: one is not finite; the message names the first.
-    """
-    for name, parameter in policy.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise TrainingDiverged(f"the policy's parameter {name} is not finite; {_REMEDY}")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from ganq_irl.runs.checkpoints import Checkpoint, Checkpointing, CheckpointStore
 from ganq_irl.runs.cloning import Cloning
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
-from ganq_irl.runs.divergence import FiniteGuard, explaining_divergence, require_finite
+from ganq_irl.runs.divergence import FiniteGuard, check_finite, explaining_divergence
 from ganq_irl.runs.envs import make_training_env, probe_env, time_limit
 from ganq_irl.runs.interrupts import Interrupts
 from ganq_irl.runs.monitor import DiscriminatorMonitor, EarlyTerminationMonitor
@@ -167,7 +167,7 @@ class _Training:
                 callbacks.append(ProgressBar(stack.enter_context(bar)))
             learn = (self.imitator or self.generator).learn
             learn(config.timesteps, callback=CallbackList(callbacks), log_interval=logger.interval(self.generator, learn))
-        require_finite(self.generator.policy)
+        check_finite(self.generator, self.imitator)
 
     def _checkpointing(
         self, folder: Path, callbacks: list[BaseCallback], interrupts: Interrupts, checkpoint: Checkpoint | None

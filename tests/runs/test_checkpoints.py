@@ -16,7 +16,9 @@ from ganq_irl.errors import CheckpointFailed, ConfigurationError, RunDirectoryEr
 from ganq_irl.files import locked
 from ganq_irl.runs import load_run, resume_experiment, run_experiment
 from ganq_irl.runs.checkpoints import CheckpointStore, files, read_checkpoint
+from ganq_irl.runs.checkpoints.training import _callback_state, _load_callbacks
 from ganq_irl.runs.interrupts import Interrupted
+from ganq_irl.runs.monitor import DiscriminatorMonitor, EarlyTerminationMonitor
 from tests.resume_examples import CopyAt, record_demos, rows, run_and_kill, tiny_config, written
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -539,3 +541,15 @@ def test_killed_at_fifty_random_moments_nothing_that_was_checkpointed_is_lost(tm
         resume_experiment(folder, progress_bar=False)
     assert n_killed == 50
     same(folder, tmp_path / "whole")
+
+
+def test_callbacks_and_states_that_do_not_match_are_told(caplog):
+    """An earlier version called this monitor ``EndsWatch``."""
+    known, renamed = DiscriminatorMonitor(), EarlyTerminationMonitor([20], 100)
+    states = [_callback_state(known), _callback_state(renamed) | {"kind": "EndsWatch"}]
+    _load_callbacks([known, renamed], states)
+    assert "the checkpoint has no state of EarlyTerminationMonitor, which starts afresh" in caplog.text
+    assert "the checkpoint's state of EndsWatch is not used" in caplog.text
+    caplog.clear()
+    _load_callbacks([known], states[:1])
+    assert not caplog.text

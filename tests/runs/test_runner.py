@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -8,11 +9,11 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 
-from ganq_irl.errors import GanqIrlError, InvalidDemonstrations, RunDirectoryError, TrainingDiverged
+from ganq_irl.errors import ConfigurationError, GanqIrlError, InvalidDemonstrations, RunDirectoryError, TrainingDiverged
 from ganq_irl.generators.factory import GENERATORS
 from ganq_irl.runs import load_run, resolve_config, run_experiment
 from ganq_irl.runs.config import merged
-from ganq_irl.runs.experts import expert_config, record_run
+from ganq_irl.runs.experts import expert_config, record_policies
 from ganq_irl.runs.runner import evaluate_run_policy
 from ganq_irl.space_matrix import TRAITS
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
@@ -201,15 +202,28 @@ def test_the_default_directory_is_a_new_one_each_time(tmp_path, monkeypatch):
 
 def test_recording_a_run_keeps_where_it_came_from(tmp_path):
     run_experiment(config_of("ppo", normalize_observations=True), tmp_path / "run", progress_bar=False)
-    recorded = record_run(load_run(tmp_path / "run"), 2, seed=5)
+    recorded = record_policies([load_run(tmp_path / "run")], 2, seed=5)
     assert (len(recorded), recorded.env_id) == (2, "CartPole-v1")
     assert recorded.provenance["settings"]["algo"] == "ppo"
     assert str(tmp_path) not in json.dumps(recorded.provenance)
     run = load_run(tmp_path / "run")
     with pytest.raises(GanqIrlError, match="space"):
-        record_run(run, 1, seed=0, env="Pendulum-v1")
+        record_policies([run], 1, seed=0, env="Pendulum-v1")
     returns = evaluate_run_policy(run.config, run.policy(), episodes=2, seed=5)[0].returns
     assert tuple(recorded.returns) == returns  # the same policy from the same seeds
+
+
+def test_several_runs_are_recorded_in_the_environment_that_trained_them(tmp_path):
+    run_experiment(config_of("ppo", env_kwargs={"max_episode_steps": 7}), tmp_path / "run", progress_bar=False)
+    short = load_run(tmp_path / "run")
+    assert [len(one) <= 7 for one in record_policies([short, short], 3, seed=0)] == [True] * 3
+    long, other = (
+        replace(short, config=replace(short.config, **settings)) for settings in ({"env_kwargs": {}}, {"env": "Acrobot-v1"})
+    )
+    with pytest.raises(ConfigurationError, match=r"env_kwargs \{'max_episode_steps': 7\}.* with \{\}; record each"):
+        record_policies([short, long], 1, seed=0)
+    with pytest.raises(ConfigurationError, match="trained in CartPole-v1 and Acrobot-v1; give the environment"):
+        record_policies([short, other], 1, seed=0)
 
 
 def test_experts_are_those_of_presets():

@@ -15,7 +15,7 @@ from ganq_irl.studies.conclusion import conclude
 from ganq_irl.studies.execute import run_grid
 from ganq_irl.studies.pages.chart_data import chart_data
 from ganq_irl.studies.pages.figures import draw_curves, draw_improvement, draw_profiles, write_figures
-from ganq_irl.studies.pages.page import embedded_json, render, write_report
+from ganq_irl.studies.pages.page import embedded_json, render, write_page
 from ganq_irl.studies.pages.pictures import Picture
 from ganq_irl.studies.pages.videos import EnvVideos, VideoFigure, videos_by_env
 from ganq_irl.studies.results import FAILED, Result
@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(folder):
-    return write_report(folder).read_text(encoding="utf-8")
+    return write_page(conclude(folder)).read_text(encoding="utf-8")
 
 
 def test_the_main_figures_as_files(folder, tmp_path):
@@ -198,11 +198,11 @@ def test_nothing_that_comes_from_outside_is_markup(folder):
 
 def test_a_grid_that_is_not_finished_has_a_page(folder, tmp_path):
     (tmp_path / "grid.toml").write_text((folder / "grid.toml").read_text())
-    text = write_report(tmp_path, tmp_path / "page.html").read_text(encoding="utf-8")
+    text = write_page(conclude(tmp_path), tmp_path / "page.html").read_text(encoding="utf-8")
     Structure(text)
     assert "no run has ended well" in text
     with pytest.raises(RunDirectoryError, match="give the page a name"):
-        write_report(tmp_path, tmp_path)
+        write_page(conclude(tmp_path), tmp_path)
 
 
 PROBE = """<script>

@@ -84,7 +84,7 @@ def _first_difference(trajectory: Trajectory, env: gym.Env) -> tuple[int, str, s
     recorded = named_arrays(trajectory.observations)
     before = 0.0
     for step, (observation, reward, over) in enumerate(replay(trajectory, env)):
-        seen = {name: value for name, value in _named(observation).items() if name in recorded}
+        seen: dict[str, Any] = {name: value for name, value in named_arrays(observation).items() if name in recorded}
         errors = {name: _error(recorded[name][step], value) for name, value in seen.items()}
         if step and trajectory.rewards is not None:
             errors["rewards"] = _error(trajectory.rewards[step - 1], reward)
@@ -102,12 +102,6 @@ def _first_difference(trajectory: Trajectory, env: gym.Env) -> tuple[int, str, s
             return step, "lengths", f"recorded {len(trajectory)} steps, but the environment ends after {step}"
         before = errors[field]
     return None
-
-
-def _named(observation: Any) -> dict[str, Any]:
-    if isinstance(observation, dict):
-        return {f"observations.{key}": value for key, value in observation.items()}
-    return {"observations": observation}
 
 
 def _error(recorded: Any, seen: Any) -> float:

@@ -16,9 +16,11 @@ from ganq_irl_demos.formats import npz
 from ganq_irl_demos.formats.limits import brief, open_zip
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.tables.boundaries import Block
+from ganq_irl_demos.tables.boundaries import BLOCK_ROWS, Block
 from ganq_irl_demos.tables.cells import column_values
-from ganq_irl_demos.tables.tables import BLOCK_ROWS, column_name, find_columns, is_numbered, row_blocks, table_stream
+from ganq_irl_demos.tables.naming import column_name, find_columns, is_numbered
+from ganq_irl_demos.tables.reading import table_stream
+from ganq_irl_demos.tables.writing import row_blocks
 
 
 def recognize(path: Path) -> bool:

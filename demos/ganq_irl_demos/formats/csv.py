@@ -17,7 +17,9 @@ from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.formats.parquet import needed_columns, require_values
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.boundaries import FLAGS, Block
-from ganq_irl_demos.tables.tables import column_name, find_columns, row_blocks, table_stream
+from ganq_irl_demos.tables.naming import column_name, find_columns
+from ganq_irl_demos.tables.reading import table_stream
+from ganq_irl_demos.tables.writing import row_blocks
 
 HEADER_BYTES = 1 << 20
 MISSING = ["", "NA", "N/A", "<NA>", "null", "NULL", "None"]

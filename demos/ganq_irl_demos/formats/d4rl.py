@@ -14,8 +14,10 @@ from ganq_irl_demos.formats.hdf5 import check_room, is_hdf5, numbers, opened, re
 from ganq_irl_demos.formats.hdf5_writing import replacing_hdf5
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.tables.boundaries import Block
-from ganq_irl_demos.tables.tables import BLOCK_ROWS, SYNONYMS, column_name, find_columns, row_blocks, table_stream
+from ganq_irl_demos.tables.boundaries import BLOCK_ROWS, Block
+from ganq_irl_demos.tables.naming import SYNONYMS, column_name, find_columns
+from ganq_irl_demos.tables.reading import table_stream
+from ganq_irl_demos.tables.writing import row_blocks
 
 _OURS = {"terminated": "terminals", "truncated": "timeouts"}
 

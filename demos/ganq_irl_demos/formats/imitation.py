@@ -27,7 +27,7 @@ from ganq_irl_demos.formats.parquet import open_parquet
 from ganq_irl_demos.imitation_types import horizon_of
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.guessing import guess_spaces
-from ganq_irl_demos.tables.tables import sound_episodes
+from ganq_irl_demos.tables.writing import sound_episodes
 from ganq_irl_demos.trajectories import Trajectory, fit
 
 _DESCRIPTION, _STATE = "dataset_info.json", "state.json"

@@ -26,7 +26,8 @@ from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet import open_parquet, read_blocks, write_rows
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.boundaries import Block
-from ganq_irl_demos.tables.tables import row_blocks, table_stream
+from ganq_irl_demos.tables.reading import table_stream
+from ganq_irl_demos.tables.writing import row_blocks
 
 VERSION = "v3.0"
 FPS = 30

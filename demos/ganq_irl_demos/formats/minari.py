@@ -31,7 +31,7 @@ from ganq_irl_demos.headers import bound_size
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.boundaries import Block, Rules
 from ganq_irl_demos.tables.survey import survey
-from ganq_irl_demos.tables.tables import sound_episodes
+from ganq_irl_demos.tables.writing import sound_episodes
 from ganq_irl_demos.trajectories import Observations, Trajectory, fit, named_arrays, named_spaces
 
 PREFIX = "minari:"

@@ -16,8 +16,10 @@ from ganq_irl_demos.formats.limits import COPIES, brief, check_size
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet_footer import largest_row_group
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.tables.boundaries import Block
-from ganq_irl_demos.tables.tables import BLOCK_ROWS, column_name, find_columns, row_blocks, table_stream
+from ganq_irl_demos.tables.boundaries import BLOCK_ROWS, Block
+from ganq_irl_demos.tables.naming import column_name, find_columns
+from ganq_irl_demos.tables.reading import table_stream
+from ganq_irl_demos.tables.writing import row_blocks
 
 if TYPE_CHECKING:
     import pyarrow as pa

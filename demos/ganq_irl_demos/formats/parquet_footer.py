@@ -24,17 +24,6 @@ _NUM_VALUES, _COMPRESSED_SIZE, _DATA_OFFSET, _DICTIONARY_OFFSET = 5, 7, 9, 11  #
 _PAGE_UNPACKED, _PAGE_PACKED = 2, 3  # fields of PageHeader
 
 
-def declared_values(path: Path) -> list[int]:
-    """Return the number of values in all columns of each row group.
-
-    Raises:
-        ValueError: the footer is missing, too large, or malformed.
-        LookupError: the footer is cut short.
-    """
-    with open(path, "rb") as file:
-        return [sum(map(_values, columns)) for columns in _row_groups(file)]
-
-
 def largest_row_group(path: Path) -> int:
     """Return an upper bound on the bytes needed to decode a row group: its values, and a page and dictionary per column.
 

@@ -13,8 +13,8 @@ from ganq_irl import budget
 from ganq_irl.errors import DemoFormatError
 from ganq_irl_demos.formats.limits import brief, check_size
 from ganq_irl_demos.streams import EpisodeStream, Request
-from ganq_irl_demos.tables.boundaries import Block
-from ganq_irl_demos.tables.tables import BLOCK_ROWS, table_stream
+from ganq_irl_demos.tables.boundaries import BLOCK_ROWS, Block
+from ganq_irl_demos.tables.reading import table_stream
 
 if TYPE_CHECKING:
     from stable_baselines3.common.buffers import ReplayBuffer

@@ -32,7 +32,8 @@ from ganq_irl_demos.formats.keys import check_keys, order_remark
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.boundaries import Block
-from ganq_irl_demos.tables.tables import rows_of, sound_episodes, table_stream
+from ganq_irl_demos.tables.reading import table_stream
+from ganq_irl_demos.tables.writing import rows_of, sound_episodes
 
 MAX_DEMOS, MAX_NAME = 1 << 16, 1 << 10
 """Maximum number of names in a mask, and of bytes in a name."""

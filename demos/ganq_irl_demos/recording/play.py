@@ -10,10 +10,10 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.episodes import bounded
+from ganq_irl.episodes import bounded, stacked
 from ganq_irl.errors import ConfigurationError
 from ganq_irl_demos.demonstrations import Demonstrations
-from ganq_irl_demos.trajectories import Observations, Trajectory
+from ganq_irl_demos.trajectories import Trajectory
 
 RESET, UNDO, QUIT = "r", "u", "q"
 LEFT, RIGHT, UP, DOWN = "left", "right", "up", "down"
@@ -66,7 +66,7 @@ class PlaySession:
         if terminated or truncated:
             self.kept.append(
                 Trajectory(
-                    observations=self._stacked(),
+                    observations=stacked(self._observations),
                     actions=np.array(self._actions, dtype=self.env.action_space.dtype),
                     rewards=np.array(self._rewards),
                     terminated=terminated,
@@ -98,11 +98,6 @@ class PlaySession:
             provenance={"played": "by a person", "gymnasium": gym.__version__, **(provenance or {})},
             source="played episodes",
         )
-
-    def _stacked(self) -> Observations:
-        if isinstance(self._observations[0], dict):
-            return {key: np.stack([one[key] for one in self._observations]) for key in self._observations[0]}
-        return np.stack(self._observations)
 
 
 def keys_for(space: spaces.Discrete) -> dict[str, int]:

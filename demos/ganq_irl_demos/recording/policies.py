@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl_demos.demonstrations import Demonstrations
-from ganq_irl_demos.trajectories import Observations, Trajectory
+from ganq_irl_demos.trajectories import Trajectory, named_arrays, observations_of
 
 
 class Policy(Protocol):
@@ -206,13 +206,9 @@ def subsample(demos: Demonstrations, every: int, rng: np.random.Generator) -> De
 
 def _one_step(trajectory: Trajectory, step: int) -> Trajectory:
     last = step == len(trajectory) - 1
-    observations: Observations = (
-        {key: array[step : step + 2] for key, array in trajectory.observations.items()}
-        if isinstance(trajectory.observations, dict)
-        else trajectory.observations[step : step + 2]
-    )
+    observations = {name: array[step : step + 2] for name, array in named_arrays(trajectory.observations).items()}
     return Trajectory(
-        observations=observations,
+        observations=observations_of(observations),
         actions=trajectory.actions[step : step + 1],
         rewards=None if trajectory.rewards is None else trajectory.rewards[step : step + 1],
         terminated=last and trajectory.terminated,

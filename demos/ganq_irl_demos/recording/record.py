@@ -10,12 +10,12 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.episodes import bounded, require_finite
+from ganq_irl.episodes import bounded, require_finite, stacked
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl.spaces import check_supported
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.recording.policies import Policy
-from ganq_irl_demos.trajectories import Observations, Trajectory
+from ganq_irl_demos.trajectories import Trajectory
 
 MAX_TRIES = 20
 """Maximum number of episodes tried per requested one before ``min_return`` counts as out of reach."""
@@ -121,7 +121,7 @@ def _record_one(policy: Policy, env: gym.Env, seed: int, deterministic: bool) ->
         observations.append(copy.deepcopy(observation))
         actions.append(np.array(action))
         rewards.append(float(reward))
-    return Trajectory(_stacked(observations), np.stack(actions), np.array(rewards), terminated, truncated, seed)
+    return Trajectory(stacked(observations), np.stack(actions), np.array(rewards), terminated, truncated, seed)
 
 
 def _executable(action: Any, space: spaces.Space) -> Any:
@@ -130,9 +130,3 @@ def _executable(action: Any, space: spaces.Space) -> Any:
     if isinstance(space, spaces.Discrete):
         return np.int64(np.asarray(action).item())
     return np.asarray(action, dtype=space.dtype).reshape(space.shape)
-
-
-def _stacked(observations: list[Any]) -> Observations:
-    if isinstance(observations[0], dict):
-        return {key: np.stack([observation[key] for observation in observations]) for key in observations[0]}
-    return np.stack(observations)

@@ -12,12 +12,19 @@ import numpy as np
 
 from ganq_irl.errors import DemoFormatError
 from ganq_irl_demos.columns import Column
-from ganq_irl_demos.tables.boundaries import Block, Rules, next_names, number, rows_in, usual_differences
+from ganq_irl_demos.tables.boundaries import (
+    BLOCK_ROWS,
+    Block,
+    Rules,
+    has_order,
+    next_names,
+    number,
+    rows_in,
+    usual_differences,
+)
 from ganq_irl_demos.tables.survey import survey
 
 Blocks = Callable[[], Iterator[Block]]
-ROWS = 1 << 14
-"""Number of rows sorted at a time."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def arrange(blocks: Blocks, horizon: int | None, source: str, *, noted: bool = F
     """
     first = next(blocks())
     fields = set(first)
-    if not fields & {"episode", "step", "terminated", "truncated", "dones"} and not next_names(first):
+    if not has_order(fields):
         return Arranged(blocks, Rules())
     silent = "terminated" in fields and not fields & {"truncated", "dones", "episode", "step"} and not next_names(first)
     limit = horizon if silent else None
@@ -126,7 +133,7 @@ def _in_order(blocks: Blocks, order: np.ndarray, source: str) -> Blocks:
             for name, array in block.items():
                 columns.setdefault(name, Column()).append(array, f"{source}, {name}")
         table = {name: column.finished() for name, column in columns.items()}
-        for start in range(0, rows_in(table), ROWS):
-            yield {name: array[order[start : start + ROWS]] for name, array in table.items()}
+        for start in range(0, rows_in(table), BLOCK_ROWS):
+            yield {name: array[order[start : start + BLOCK_ROWS]] for name, array in table.items()}
 
     return arranged

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 Block = dict[str, np.ndarray]
 """Field (``observations``, or ``observations.<key>``, ...) -> rows."""
+
+BLOCK_ROWS = 1 << 14
+"""Rows that are read, written or put in order at a time."""
 
 FLAGS = ("terminated", "truncated", "dones")
 CLOCKS = ("step", "timestamp")
@@ -51,9 +54,14 @@ def last_row(block: Block) -> Block:
     return {name: array[-1:] for name, array in block.items()}
 
 
-def next_names(block: Block) -> list[str]:
+def next_names(block: Iterable[str]) -> list[str]:
     """Return the fields that hold next observations."""
     return [name for name in block if name.partition(".")[0] == "next_observations"]
+
+
+def has_order(fields: Iterable[str]) -> bool:
+    """Return whether any field tells which row follows which; without one, rows may come from anywhere, in any order."""
+    return bool({*FLAGS, "episode", "step"}.intersection(fields) or next_names(fields))
 
 
 def flagged(block: Block) -> np.ndarray:

@@ -17,10 +17,11 @@ from ganq_irl_demos.tables.boundaries import (
     gaps,
     last_row,
     marked_ends,
+    next_names,
     rows_in,
     telling,
 )
-from ganq_irl_demos.trajectories import Observations, Trajectory
+from ganq_irl_demos.trajectories import Observations, Trajectory, observations_of
 
 _NEEDED = (*FLAGS, "episode", *CLOCKS)
 """Fields with one number per row and no missing values."""
@@ -125,7 +126,7 @@ def _limited(starts: np.ndarray, age: int, limit: int | None) -> tuple[np.ndarra
 
 def _trajectories(pieces: list[Block], horizon: int | None, ordered: bool) -> Iterator[Trajectory]:
     block = pieces[0] if len(pieces) == 1 else {n: np.concatenate([piece[n] for piece in pieces]) for n in pieces[0]}
-    steps, whole = rows_in(block), any(name.partition(".")[0] == "next_observations" for name in block)
+    steps, whole = rows_in(block), bool(next_names(block))
     terminated, truncated = _end(block, horizon)
     if not whole and ordered:  # the observation after the last action is unknown, so that action is dropped
         steps, terminated, truncated = steps - 1, False, True
@@ -162,6 +163,4 @@ def _observations(block: Block, whole: bool, ordered: bool) -> Observations:
         arrays = {name: np.concatenate([array, block[f"next_{name}"][-1:]]) for name, array in arrays.items()}
     elif not ordered:
         arrays = {name: np.concatenate([array, array[-1:]]) for name, array in arrays.items()}
-    if "observations" in arrays:
-        return arrays["observations"]
-    return {name.removeprefix("observations."): array for name, array in arrays.items()}
+    return observations_of(arrays)

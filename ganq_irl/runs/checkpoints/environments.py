@@ -20,7 +20,7 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper, VecNormalize, VecTransposeImage
 
 from ganq_irl.errors import StorageError
-from ganq_irl.rewards.wrappers import VecRewardWrapper
+from ganq_irl.rewards.wrappers import VecRewardWrapper, layers_of
 from ganq_irl.runs.checkpoints.plain import NotPlain, from_plain, to_plain
 
 # the attributes that change while an environment runs; the others are settings
@@ -41,7 +41,7 @@ def wrapper_states(venv: VecEnv) -> list[Any]:
     Raises:
         NotPlain: a wrapper is of an unknown class.
     """
-    return [_layer_state(layer) for layer in _wrappers(venv)]
+    return [_layer_state(layer) for layer in layers_of(venv)]
 
 
 def load_wrapper_states(venv: VecEnv, states: list[Any]) -> None:
@@ -50,7 +50,7 @@ def load_wrapper_states(venv: VecEnv, states: list[Any]) -> None:
     Raises:
         StorageError: the wrappers differ.
     """
-    _load_layers(list(_wrappers(venv)), states)
+    _load_layers(list(layers_of(venv)), states)
 
 
 def simulator_states(venv: VecEnv) -> list[list[Any]]:
@@ -79,12 +79,6 @@ def load_simulator_states(venv: VecEnv, states: list[list[Any]]) -> None:
         raise StorageError(f"the checkpoint has {len(states)} environments, this run has {len(base.envs)}")
     for env, layers in zip(base.envs, states, strict=True):
         _load_layers(list(_layers(env)), layers)
-
-
-def _wrappers(venv: VecEnv) -> Iterator[VecEnvWrapper]:
-    while isinstance(venv, VecEnvWrapper):
-        yield venv
-        venv = venv.venv
 
 
 def _layers(env: gym.Env) -> Iterator[gym.Env]:

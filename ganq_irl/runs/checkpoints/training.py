@@ -6,6 +6,7 @@ values. A resumed run therefore calls ``learn`` as the first run did, and replac
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +18,6 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import VectorizedActionNoise
 from torch import Tensor
 
-from ganq_irl.errors import StorageError
 from ganq_irl.generators.state import collection_state, generator_state, load_collection_state, load_generator_state
 from ganq_irl.runs.checkpoints.environments import (
     load_space_generators,
@@ -28,6 +28,7 @@ from ganq_irl.runs.checkpoints.environments import (
 from ganq_irl.runs.checkpoints.plain import NotPlain, from_plain, to_plain
 from ganq_irl.runs.checkpoints.replay import load_replay_state, replay_state
 
+_log = logging.getLogger(__name__)
 _SDE = ("exploration_mat", "exploration_matrices")
 
 
@@ -67,17 +68,8 @@ def load_training_state(
     """Restore ``training_state`` into objects that were built with the same settings.
 
     Raises:
-        StorageError: they were not, or the state is malformed.
+        StorageError: they were not, or the state is malformed; other errors of such a state are left to the caller.
     """
-    try:
-        _load(model, imitator, callbacks, state)
-    except StorageError:
-        raise
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise StorageError(f"the checkpoint does not fit what config.toml describes: {error!r}") from error
-
-
-def _load(model: BaseAlgorithm, imitator: Any | None, callbacks: Sequence[BaseCallback], state: dict[str, Any]) -> None:
     algorithm = from_plain(state["algorithm"])
     if imitator is not None:
         imitator._load_state_dict(algorithm)
@@ -137,16 +129,22 @@ def _callback_state(callback: BaseCallback) -> dict[str, Any]:
 
 
 def _load_callbacks(callbacks: Sequence[BaseCallback], states: list[dict[str, Any]]) -> None:
-    """Restore callbacks by their order within each class, since the progress bar may be missing."""
-    left = list(states)
+    """Restore callbacks by their order within each class, and warn about those that do not match."""
+    left, fresh = list(states), []
     for callback in callbacks:
         state = next((state for state in left if state["kind"] == type(callback).__name__), None)
         if state is None:
+            fresh += [type(callback).__name__] if hasattr(callback, "load_state_dict") else []
             continue
         left.remove(state)
         callback.n_calls = state["n_calls"]
         if hasattr(callback, "load_state_dict"):
             callback.load_state_dict(from_plain(state["own"]))
+    unused = [state["kind"] for state in left if state["own"] is not None]
+    if fresh:
+        _log.warning("the checkpoint has no state of %s, which starts afresh", " and ".join(fresh))
+    if unused:
+        _log.warning("the checkpoint's state of %s is not used: this run has no such callback", " and ".join(unused))
 
 
 def _noises(model: BaseAlgorithm) -> list[Any]:

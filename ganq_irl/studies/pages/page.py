@@ -12,7 +12,7 @@ from pathlib import Path
 from ganq_irl import __version__
 from ganq_irl.errors import RunDirectoryError, usable_path
 from ganq_irl.files import replace_file
-from ganq_irl.studies.conclusion import Conclusion, conclude
+from ganq_irl.studies.conclusion import Conclusion
 from ganq_irl.studies.estimates import contests
 from ganq_irl.studies.pages.chart_data import chart_data
 from ganq_irl.studies.pages.pictures import Picture, run_pictures
@@ -25,23 +25,18 @@ from ganq_irl.studies.verdict import contest_name
 REPORT_FILE = "report.html"
 
 
-def write_report(folder: Path | str, out: Path | str | None = None, *, pictures: bool = True, videos: bool = True) -> Path:
-    """Write the page and the tables of a grid, finished or not.
+def write_page(conclusion: Conclusion, out: Path | str | None = None, *, pictures: bool = True, videos: bool = True) -> Path:
+    """Write the page of a grid, finished or not.
 
     Args:
-        folder: the grid's folder.
-        out: the page; ``report.html`` in the folder by default.
+        conclusion: the results of the grid.
+        out: the page; ``report.html`` in the grid's folder by default.
         pictures: run episodes for pictures of Q-values and rewards.
         videos: record one episode of each method in each environment.
 
     Raises:
-        GanqIrlError: the folder does not hold a grid, or ``out`` is a folder.
+        RunDirectoryError: ``out`` is a folder.
     """
-    return write_page(conclude(folder), out, pictures=pictures, videos=videos)
-
-
-def write_page(conclusion: Conclusion, out: Path | str | None = None, *, pictures: bool = True, videos: bool = True) -> Path:
-    """Write the page of a grid whose results have been read."""
     out = conclusion.folder / REPORT_FILE if out is None else usable_path(out)
     if out.is_dir():
         raise RunDirectoryError(f"{out} is a folder; give the page a name, such as {out / REPORT_FILE}")

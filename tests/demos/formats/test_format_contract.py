@@ -140,7 +140,7 @@ def test_what_is_missing_stays_missing_and_is_not_learned_from(name, lacking, tm
 @in_every_format
 def test_a_long_set_goes_through_block_by_block(name, tmp_path, monkeypatch):
     """Episodes that span blocks, and blocks of several episodes; never all episodes in memory at once."""
-    monkeypatch.setattr("ganq_irl_demos.tables.tables.BLOCK_ROWS", 7)
+    monkeypatch.setattr("ganq_irl_demos.tables.writing.BLOCK_ROWS", 7)
     demos = make_demos(*(make_trajectory(3 + 5 * (index % 4), index) for index in range(30)))
     alive = []
 

@@ -13,7 +13,7 @@ from ganq_irl_demos.converting import convert_demonstrations
 from ganq_irl_demos.formats import FORMATS, format_of
 from ganq_irl_demos.streams import Request
 from ganq_irl_demos.tables.cutting import cut
-from ganq_irl_demos.tables.tables import find_columns
+from ganq_irl_demos.tables.naming import find_columns
 from tests.demos.demo_examples import make_demos, make_trajectory, same
 from tests.demos.foreign import ENV, EPISODES, STEPS, WRITERS, by_minari, episodes
 

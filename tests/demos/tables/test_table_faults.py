@@ -282,7 +282,7 @@ ORDERS = {
 def test_rows_are_put_in_order(name, order, block, whole, tmp_path, monkeypatch):
     for module in ("arrays", "parquet"):
         monkeypatch.setattr(f"ganq_irl_demos.formats.{module}.BLOCK_ROWS", block)
-    monkeypatch.setattr("ganq_irl_demos.tables.arranging.ROWS", block)
+    monkeypatch.setattr("ganq_irl_demos.tables.arranging.BLOCK_ROWS", block)
     table = sound_table()
     if not whole and name != "lerobot":
         del table["next_observations"]

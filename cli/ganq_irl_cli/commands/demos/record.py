@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganq_irl_cli import options, session
-from ganq_irl_cli.demonstrations import make_env
 
 if TYPE_CHECKING:
     import gymnasium as gym
-
-    from ganq_irl_demos import Demonstrations
 
 
 @click.command("record")
@@ -95,6 +93,8 @@ def command(
     with session.working():
         import numpy as np
 
+        from ganq_irl.runs import load_run
+        from ganq_irl.runs.experts import record_policies
         from ganq_irl_demos import describe, save_demonstrations
         from ganq_irl_demos.formats import suffix_format
         from ganq_irl_demos.recording.policies import AlteredPolicy
@@ -112,13 +112,18 @@ def command(
             assert env is not None
             runs = (_train_expert(env, seed, device),)
         with _progress() as show:
-            recording = {"seed": seed, "min_return": min_return, "progress": show}
-            limit = options.with_limit(max_episode_steps)
-            if len(runs) == 1 and not policies:
-                recorded = _record_run(runs[0], episodes, alter, env=env, env_kwargs=limit, **recording)
-            else:
-                sources = _Sources(runs, policies, env, trust)
-                recorded = _record_sources(sources, episodes, alter, rng, max_episode_steps, recording)
+            recorded = record_policies(
+                [load_run(run) for run in runs],
+                episodes,
+                seed=seed,
+                others=[functools.partial(_load, name, trust) for name in policies],
+                alter=alter,
+                rng=rng,
+                env=env,
+                env_kwargs=options.with_limit(max_episode_steps),
+                min_return=min_return,
+                progress=show,
+            )
         chosen = recorded if n_trajectories is None else recorded.select(n_trajectories, rng)
         demonstrations = chosen if subsample is None else thin_out(chosen, subsample, rng)
         save_demonstrations(demonstrations, out)
@@ -167,59 +172,11 @@ def _train_expert(env: str, seed: int, device: str | None) -> Path:
     return run_experiment(expert_config(env, seed=seed, device=device or "auto")).folder
 
 
-def _record_run(run: Path, episodes: int, alter: Callable[[Any], Any], **recording: Any) -> Demonstrations:
-    """Record a single run, whose settings go into the provenance."""
-    from ganq_irl.runs import load_run
-    from ganq_irl.runs.experts import record_run
+def _load(name: str, trust: bool, env: gym.Env) -> Any:
+    """Load a policy that --policy names, for an environment."""
+    from ganq_irl_demos.recording import saved_policies
+    from ganq_irl_demos.recording.policies import FunctionPolicy, policy_function
 
-    loaded = load_run(run)
-    return record_run(loaded, episodes, policy=alter(loaded.policy("cpu")), **recording)
-
-
-class _Sources:
-    """The policies that --run and --policy name; without any, random actions."""
-
-    def __init__(self, runs: tuple[Path, ...], policies: tuple[str, ...], env: str | None, trust: bool) -> None:
-        from ganq_irl.runs import load_run
-
-        self.runs, self.policies, self.trust = [load_run(run) for run in runs], policies, trust
-        self.env_id = env or self.runs[0].config.env
-
-    def policy(self, env: gym.Env, rng: Any) -> Any:
-        """Return one policy that draws a source for each episode."""
-        from ganq_irl.spaces import check_same_space
-        from ganq_irl_demos.recording.policies import MixedPolicy, random_policy
-
-        policies = [run.policy("cpu") for run in self.runs] + [self._load(name, env) for name in self.policies]
-        for policy, run in zip(policies, self.runs, strict=False):
-            check_same_space(policy.action_space, env.action_space, f"{run.folder}: action space of the policy")
-        if not policies:
-            return random_policy(env.action_space, rng)
-        return policies[0] if len(policies) == 1 else MixedPolicy(policies, env.action_space, rng)
-
-    def _load(self, name: str, env: gym.Env) -> Any:
-        from ganq_irl_demos.recording import saved_policies
-        from ganq_irl_demos.recording.policies import FunctionPolicy, policy_function
-
-        if saved_policies.is_saved_policy(name):
-            return saved_policies.load_policy(name, env.observation_space, env.action_space, trust=self.trust)
-        return FunctionPolicy(policy_function(name), env.action_space, name)
-
-
-def _record_sources(
-    sources: _Sources,
-    episodes: int,
-    alter: Callable[[Any], Any],
-    rng: Any,
-    max_episode_steps: int | None,
-    recording: dict[str, Any],
-) -> Demonstrations:
-    from ganq_irl_demos import record_episodes
-
-    env = make_env(sources.env_id, max_episode_steps=max_episode_steps)
-    try:
-        policy = alter(sources.policy(env, rng))
-        provenance = {"policy": getattr(policy, "algorithm", "random")}
-        return record_episodes(policy, env, episodes, provenance=provenance, **recording)
-    finally:
-        env.close()
+    if saved_policies.is_saved_policy(name):
+        return saved_policies.load_policy(name, env.observation_space, env.action_space, trust=trust)
+    return FunctionPolicy(policy_function(name), env.action_space, name)
