@@ -36,14 +36,16 @@ from ganq_irl.generators.internals import has_target_networks, target_clock, tar
 from ganq_irl.types import Batch
 
 
-def loops(rows: Batch) -> Batch:
+def absorbing_transitions(rows: Batch) -> Batch:
     """Return the absorbing state's transition to itself, once per row."""
     return replace(rows.map(torch.zeros_like), absorbing=torch.ones_like(rows.dones))
 
 
 def with_absorbing(batch: Batch) -> Batch:
     """Append one transition of the absorbing state to itself for each terminal row."""
-    return Batch.cat([replace(batch, absorbing=torch.zeros_like(batch.dones)), loops(batch[batch.dones != 0])])
+    return Batch.cat(
+        [replace(batch, absorbing=torch.zeros_like(batch.dones)), absorbing_transitions(batch[batch.dones != 0])]
+    )
 
 
 class AbsorbingValue:

@@ -265,7 +265,7 @@ class AdversarialImitation(GeneratorImitation):
         for key, value in values.items():
             self.generator.logger.record(f"discriminator/{key}", value)
 
-    def _told(self) -> dict[str, Any]:
+    def _repr_details(self) -> dict[str, Any]:
         stabilizers = [stabilizer.settings()["name"] for stabilizer in self.learner.stabilizers]  # type: ignore[operator]
         return {"reward": self.reward_form.name, "loss": self.learner.loss.name, "stabilizers": stabilizers}
 

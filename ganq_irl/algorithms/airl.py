@@ -10,7 +10,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from ganq_irl.algorithms.adversarial import AdversarialImitation, AdversarialSettings
-from ganq_irl.algorithms.settings import takes
+from ganq_irl.algorithms.settings import takes_settings
 from ganq_irl.discriminator import STATE_ACTION, InputEncoder, ShapedDiscriminator
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.types import Batch
@@ -79,7 +79,7 @@ class AIRL(AdversarialImitation):
     modes: ClassVar = {"default": AIRLSettings, "paper": PaperAIRLSettings}
     settings: AIRLSettings
 
-    @takes(AIRLSettings)
+    @takes_settings(AIRLSettings)
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: AIRLSettings) -> None:
         self._build(generator, demonstrations, settings)
 

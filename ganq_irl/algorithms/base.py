@@ -31,7 +31,7 @@ class GeneratorImitation(ABC):
     """A Stable-Baselines3 generator that learns from demonstrations, with one ``learn()`` per run.
 
     The generator never sees the environment's reward. A subclass defines a settings class, whose fields are the keywords of
-    its constructor (``takes``), ``_build``, ``_installed`` for training, and ``_state_dict`` for saving.
+    its constructor (``takes_settings``), ``_build``, ``_installed`` for training, and ``_state_dict`` for saving.
 
     Attributes:
         modes: settings class of each mode; all algorithms have the mode ``default``.
@@ -82,10 +82,10 @@ class GeneratorImitation(ABC):
     def __repr__(self) -> str:
         """Show the generator, the environment, and the number of training steps."""
         made = self._provenance()
-        told = {"generator": made["generator"], "env": made["env"], "timesteps": made["timesteps"], **self._told()}
+        told = {"generator": made["generator"], "env": made["env"], "timesteps": made["timesteps"], **self._repr_details()}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
-    def _told(self) -> dict[str, Any]:
+    def _repr_details(self) -> dict[str, Any]:
         """Return what ``repr`` shows in addition to generator and environment."""
         return {}
 

@@ -13,11 +13,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import Tensor
 
-from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, with_absorbing
+from ganq_irl.algorithms.absorbing import AbsorbingValue, absorbing_transitions, with_absorbing
 from ganq_irl.algorithms.adversarial import AdversarialImitation, AdversarialSettings
 from ganq_irl.algorithms.base import demonstrations_for
 from ganq_irl.algorithms.expert_replay import ExpertReplay, MixedReplay
-from ganq_irl.algorithms.settings import takes
+from ganq_irl.algorithms.settings import takes_settings
 from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
@@ -89,7 +89,7 @@ class DAC(AdversarialImitation):
     modes: ClassVar = {"default": DACSettings}
     settings: DACSettings
 
-    @takes(DACSettings)
+    @takes_settings(DACSettings)
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: DACSettings) -> None:
         self._build(generator, demonstrations, settings)
 
@@ -97,7 +97,7 @@ class DAC(AdversarialImitation):
         super()._build(generator, demonstrations, settings)
         assert isinstance(generator, OffPolicyAlgorithm)
         self.absorbing = AbsorbingValue(generator) if settings.absorbing else None
-        self._loop = loops(self._demonstrations[:1])
+        self._loop = absorbing_transitions(self._demonstrations[:1])
         self.expert = self._expert_replay(generator, demonstrations) if settings.expert_share else None
 
     def _stabilizers(self) -> Sequence[StabilizerSpec]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ganq_irl.algorithms.gail import GAIL, GAILSettings
-from ganq_irl.algorithms.settings import takes
+from ganq_irl.algorithms.settings import takes_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,6 @@ class FAIRL(GAIL):
     name = "fairl"
     modes: ClassVar = {"default": FAIRLSettings}
 
-    @takes(FAIRLSettings)
+    @takes_settings(FAIRLSettings)
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: FAIRLSettings) -> None:
         self._build(generator, demonstrations, settings)

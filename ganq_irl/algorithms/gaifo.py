@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ganq_irl.algorithms.gail import GAIL, GAILSettings
-from ganq_irl.algorithms.settings import takes
+from ganq_irl.algorithms.settings import takes_settings
 from ganq_irl.discriminator import STATE_TRANSITION
 from ganq_irl.errors import ConfigurationError
 
@@ -49,6 +49,6 @@ class GAIfO(GAIL):
     name = "gaifo"
     modes: ClassVar = {"default": GAIfOSettings}
 
-    @takes(GAIfOSettings)
+    @takes_settings(GAIfOSettings)
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: GAIfOSettings) -> None:
         self._build(generator, demonstrations, settings)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ganq_irl.algorithms.adversarial import AdversarialImitation, AdversarialSettings
-from ganq_irl.algorithms.settings import takes
+from ganq_irl.algorithms.settings import takes_settings
 from ganq_irl.discriminator import STATE_ACTION, BaseDiscriminator, Discriminator, InputEncoder
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 
@@ -74,7 +74,7 @@ class GAIL(AdversarialImitation):
     modes: ClassVar = {"default": GAILSettings, "paper": PaperGAILSettings}
     settings: GAILSettings
 
-    @takes(GAILSettings)
+    @takes_settings(GAILSettings)
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: GAILSettings) -> None:
         self._build(generator, demonstrations, settings)
 

@@ -19,7 +19,7 @@ from ganq_irl.algorithms.iq_objective import IQObjective
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.algorithms.iq_updates import IQUpdate, SoftActorCriticUpdate, SoftQUpdate
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
-from ganq_irl.algorithms.settings import Schedule, Settings, takes
+from ganq_irl.algorithms.settings import Schedule, Settings, takes_settings
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.acceleration import original_method
 from ganq_irl.generators.policy_store import acting_policy
@@ -80,7 +80,7 @@ class IQLearn(OffPolicyImitation):
     modes: ClassVar = {"default": IQLearnSettings}
     settings: IQLearnSettings
 
-    @takes(IQLearnSettings)
+    @takes_settings(IQLearnSettings)
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: IQLearnSettings) -> None:
         self._build(generator, demonstrations, settings)
 

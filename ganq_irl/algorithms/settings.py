@@ -49,7 +49,7 @@ class Settings:
             object.__setattr__(self, name, _frozen(value, name, hints[name]))
 
 
-def takes(
+def takes_settings(
     settings: Callable[Keywords, GivenSettings],
 ) -> Callable[
     [Callable[[Any, BaseAlgorithm, Any, GivenSettings], None]],

@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from ganq_irl.algorithms.expert_replay import MixedReplay
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
-from ganq_irl.algorithms.settings import Settings, takes
+from ganq_irl.algorithms.settings import Settings, takes_settings
 from ganq_irl.generators.replay_views import replaying
 
 EXPERT_REWARD, EXPERT_SHARE = 1.0, 0.5
@@ -55,7 +55,7 @@ class SQIL(OffPolicyImitation):
     modes: ClassVar = {"default": SQILSettings}
     expert_reward = EXPERT_REWARD
 
-    @takes(SQILSettings)
+    @takes_settings(SQILSettings)
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: SQILSettings) -> None:
         self._build(generator, demonstrations, settings)
 

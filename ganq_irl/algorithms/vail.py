@@ -10,7 +10,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from ganq_irl.algorithms.gail import GAIL, GAILSettings
-from ganq_irl.algorithms.settings import takes
+from ganq_irl.algorithms.settings import takes_settings
 from ganq_irl.discriminator import BottleneckDiscriminator
 from ganq_irl.discriminator.stabilizers import InformationConstraint, StabilizerSpec, build_stabilizers
 
@@ -52,7 +52,7 @@ class VAIL(GAIL):
     modes: ClassVar = {"default": VAILSettings}
     settings: VAILSettings
 
-    @takes(VAILSettings)
+    @takes_settings(VAILSettings)
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: VAILSettings) -> None:
         self._build(generator, demonstrations, settings)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ganq_irl.algorithms.gail import GAIL, GAILSettings
-from ganq_irl.algorithms.settings import takes
+from ganq_irl.algorithms.settings import takes_settings
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 
 
@@ -45,6 +45,6 @@ class WAIL(GAIL):
     name = "wail"
     modes: ClassVar = {"default": WAILSettings}
 
-    @takes(WAILSettings)
+    @takes_settings(WAILSettings)
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: WAILSettings) -> None:
         self._build(generator, demonstrations, settings)

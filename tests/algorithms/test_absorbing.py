@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 
 from ganq_irl.algorithms import DAC
-from ganq_irl.algorithms.absorbing import AbsorbingValue, loops, with_absorbing
+from ganq_irl.algorithms.absorbing import AbsorbingValue, absorbing_transitions, with_absorbing
 from ganq_irl.discriminator import STATE_TRANSITION, Discriminator, DiscriminatorLearner, InputEncoder
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.off_policy import relabeled
@@ -52,7 +52,7 @@ def test_the_default_penalty_bounds_the_absorbing_state_by_its_distance_where_no
     for i in range(150):
         learner.update(never_ending(2 * i), with_absorbing(toy_batch(seed=2 * i + 1)))
     real = never_ending(1)
-    ended = loops(real)
+    ended = absorbing_transitions(real)
     with torch.no_grad():
         distance = (encoder(real).features - encoder(ended).features).norm(dim=1).mean()
         gap = discriminator(real).mean() - discriminator(ended).mean()
@@ -66,8 +66,10 @@ def never_ending(seed):
 
 def test_loops_of_dict_observations_and_discrete_actions():
     rows = Batch({"a": torch.ones(2, 3), "b": torch.ones(2, dtype=torch.long)}, torch.ones(2).long(), {}, torch.ones(2))
-    assert not any(value.any() for value in (*loops(rows).observations.values(), loops(rows).actions))
-    assert loops(rows).actions.dtype == torch.long
+    assert not any(
+        value.any() for value in (*absorbing_transitions(rows).observations.values(), absorbing_transitions(rows).actions)
+    )
+    assert absorbing_transitions(rows).actions.dtype == torch.long
 
 
 def test_an_epoch_of_demonstrations_has_one_loop_for_each_terminated_episode():
@@ -283,7 +285,7 @@ def test_the_value_moves_while_learning_by_the_reward_of_the_loop():
     run = dac(absorbing=True, frozen=True)  # a reward that does not change
     assert run.absorbing.value == 0
     run.learn(120)
-    loop = loops(run._demonstrations[:1])
+    loop = absorbing_transitions(run._demonstrations[:1])
     reward, tau, gamma = run.recovered_reward().price(loop).item(), run.generator.tau, run.generator.gamma
     n_moves = run.absorbing._counted - run.absorbing._n_pending  # of those that the last round knew of
     assert n_moves > 20

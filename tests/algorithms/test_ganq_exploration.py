@@ -5,7 +5,7 @@ import pytest
 from gymnasium import spaces
 
 from ganq_irl.algorithms import GANQ
-from ganq_irl.algorithms.ganq.exploration import ez_greedy, nothing_under_way
+from ganq_irl.algorithms.ganq.exploration import ez_greedy, no_random_actions
 from ganq_irl.errors import ConfigurationError
 from tests.algorithms.ganq_examples import small, walk_env
 
@@ -17,7 +17,7 @@ def seeded_space(n, seed=0):
 
 
 def test_durations_follow_the_zeta_law():
-    space, under_way, greedy, durations = seeded_space(3), nothing_under_way(50), np.full(50, GREEDY), []
+    space, under_way, greedy, durations = seeded_space(3), no_random_actions(50), np.full(50, GREEDY), []
     for _ in range(2_000):
         idle = under_way[1] == 0
         ez_greedy(greedy, under_way, 1.0, 2.0, space)
@@ -37,13 +37,13 @@ def test_a_random_action_goes_on_until_its_steps_are_over_and_each_environment_h
 def test_the_rate_is_that_of_beginnings():
     space, n_begun = seeded_space(2), 0
     for _ in range(20):
-        n_begun += np.count_nonzero(ez_greedy(np.full(1_000, GREEDY), nothing_under_way(1_000), 0.1, 2.0, space) != GREEDY)
+        n_begun += np.count_nonzero(ez_greedy(np.full(1_000, GREEDY), no_random_actions(1_000), 0.1, 2.0, space) != GREEDY)
     assert n_begun / 20_000 == pytest.approx(0.1, abs=0.01)
 
 
 def farthest(exponent, seed):
     """How far a walk of 400 random steps to the left and to the right comes."""
-    space, under_way, place, reached = seeded_space(2, seed), nothing_under_way(1), 0, 0
+    space, under_way, place, reached = seeded_space(2, seed), no_random_actions(1), 0, 0
     for _ in range(400):
         place += 2 * int(ez_greedy(np.zeros(1, dtype=np.int64), under_way, 1.0, exponent, space)[0]) - 1
         reached = max(reached, abs(place))

@@ -80,7 +80,7 @@ def write(stream: EpisodeStream, path: Path) -> None:
     """
     note = Note.of(stream)
     with replacing_hdf5(path) as (file, disk):
-        for block in disk.heeded(row_blocks(stream, note)):
+        for block in disk.until_failure(row_blocks(stream, note)):
             for field, array in block.items():
                 _append(file, _OURS.get(field, column_name(field)), array)
         file.create_dataset(KEY, data=np.frombuffer(note.to_json().encode(), np.uint8))

@@ -18,7 +18,7 @@ from ganq_irl_demos.formats.limits import needed
 T = TypeVar("T")
 
 
-class PatientFile(io.RawIOBase):
+class DeferredErrorFile(io.RawIOBase):
     """A new file for HDF5 to write to. It records its first failure instead of raising it.
 
     Args:
@@ -33,7 +33,7 @@ class PatientFile(io.RawIOBase):
         self.failure: OSError | None = None
         self._file = open(path, "w+b", buffering=0)  # noqa: SIM115  closed by `close`
 
-    def heeded(self, items: Iterable[T]) -> Iterator[T]:
+    def until_failure(self, items: Iterable[T]) -> Iterator[T]:
         """Yield the items, and stop with an error once a write has failed.
 
         Raises:
@@ -87,13 +87,13 @@ class PatientFile(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def patient_file(path: Path) -> Iterator[PatientFile]:
+def deferred_error_file(path: Path) -> Iterator[DeferredErrorFile]:
     """Yield a file for HDF5 to write to; at the end of the block, raise the recorded failure.
 
     Raises:
         OSError: the disk is full or cannot be written to.
     """
-    with contextlib.closing(PatientFile(path)) as disk:
+    with contextlib.closing(DeferredErrorFile(path)) as disk:
         try:
             yield disk
         finally:
@@ -101,7 +101,7 @@ def patient_file(path: Path) -> Iterator[PatientFile]:
 
 
 @contextlib.contextmanager
-def replacing_hdf5(target: Path) -> Iterator[tuple[Any, PatientFile]]:
+def replacing_hdf5(target: Path) -> Iterator[tuple[Any, DeferredErrorFile]]:
     """Yield a new HDF5 file and the file object below it. It replaces ``target`` if the block succeeds.
 
     Raises:
@@ -109,5 +109,5 @@ def replacing_hdf5(target: Path) -> Iterator[tuple[Any, PatientFile]]:
         OSError: the disk is full or cannot be written to.
     """
     h5py = needed("h5py", "hdf5", "writing HDF5")
-    with replacing_file(target) as scratch, patient_file(scratch) as disk, h5py.File(disk, "w") as file:
+    with replacing_file(target) as scratch, deferred_error_file(scratch) as disk, h5py.File(disk, "w") as file:
         yield file, disk

@@ -22,7 +22,7 @@ from ganq_irl.files import replacing_folder, require_plain
 from ganq_irl.parsing import parse_json
 from ganq_irl_demos.formats.arrow_files import require_uncompressed
 from ganq_irl_demos.formats.hdf5 import check_room, group, member, numbers, opened
-from ganq_irl_demos.formats.hdf5_writing import patient_file
+from ganq_irl_demos.formats.hdf5_writing import deferred_error_file
 from ganq_irl_demos.formats.limits import COPIES, brief, check_size, counted_episodes, needed
 from ganq_irl_demos.formats.minari_spaces import choose, chosen_space, chosen_values, is_supported, leaves
 from ganq_irl_demos.formats.notes import KEY, Note
@@ -367,9 +367,9 @@ def _write_data(stream: EpisodeStream, name: str, folder: Path) -> None:
             note.add(trajectory)
             yield _buffer(EpisodeBuffer, trajectory)
 
-    with patient_file(folder / EPISODES) as disk:
+    with deferred_error_file(folder / EPISODES) as disk:
         storage._file_path = disk  # tells Minari where to write HDF5
-        storage.update_episodes(disk.heeded(buffers()))
+        storage.update_episodes(disk.until_failure(buffers()))
     metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
     described = {"dataset_id": name, "minari_version": minari.__version__, KEY: note.to_json()}
     (folder / METADATA).write_text(json.dumps({**metadata, **described}), encoding="utf-8")

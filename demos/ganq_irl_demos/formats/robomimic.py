@@ -224,7 +224,7 @@ def write(stream: EpisodeStream, path: Path) -> None:
     with replacing_hdf5(path) as (file, disk):
         data = file.create_group("data", track_order=True)
         total = 0
-        for index, trajectory in disk.heeded(sound_episodes(stream)):
+        for index, trajectory in disk.until_failure(sound_episodes(stream)):
             demo = data.create_group(f"demo_{index}")
             for field, array in rows_of(trajectory, index, stream).items():
                 if (place := _place(field)) is not None:

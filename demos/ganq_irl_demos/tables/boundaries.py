@@ -41,7 +41,7 @@ def rows_in(block: Block) -> int:
     return len(next(iter(block.values())))
 
 
-def telling(block: Block, before: Block | None) -> Block:
+def boundary_fields(block: Block, before: Block | None) -> Block:
     """Return the fields that show where episodes end, preceded by the last row of the block ``before``, if any."""
     told = {name: array for name, array in block.items() if name not in ("actions", "rewards")}
     if not next_names(block):

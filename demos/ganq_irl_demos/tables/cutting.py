@@ -13,13 +13,13 @@ from ganq_irl_demos.tables.boundaries import (
     FLAGS,
     Block,
     Rules,
+    boundary_fields,
     contradictions,
     gaps,
     last_row,
     marked_ends,
     next_names,
     rows_in,
-    telling,
 )
 from ganq_irl_demos.trajectories import Observations, Trajectory, observations_of
 
@@ -110,7 +110,7 @@ def _starts(block: Block, before: Block | None, rules: Rules) -> np.ndarray:
     """Return ``(rows,)`` bool: whether a row starts an episode, except for the very first row."""
     fresh = np.zeros(rows_in(block), bool)
     if fresh.size:
-        told = telling(block, before)
+        told = boundary_fields(block, before)
         fresh[0 if before is not None else 1 :] = marked_ends(told) | contradictions(told) | gaps(told, rules.usual)
     return fresh
 

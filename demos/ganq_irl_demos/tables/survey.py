@@ -15,6 +15,7 @@ from ganq_irl.errors import DemoFormatError
 from ganq_irl_demos.tables.boundaries import (
     Block,
     Rules,
+    boundary_fields,
     contradictions,
     flagged,
     gaps,
@@ -24,7 +25,6 @@ from ganq_irl_demos.tables.boundaries import (
     number,
     rows_in,
     same_rows,
-    telling,
 )
 
 SHIFTS = (-1, 1, -2, 2)
@@ -103,7 +103,7 @@ def survey(blocks: Iterator[Block], rules: Rules, source: str) -> Survey:
     before: Block | None = None
     first_row = 0
     for block in blocks:
-        told = telling(block, before)
+        told = boundary_fields(block, before)
         carried = rows_in(told) - rows_in(block)
         row = seen.out_of_order(told, carried, first_row - carried, source)
         if row is not None:

@@ -14,7 +14,7 @@ from ganq_irl.discriminator import ReturnDiscriminator
 
 
 @dataclass(frozen=True)
-class Judgment:
+class CriticScores:
     """The critic's results for a batch before its step.
 
     Attributes:
@@ -64,14 +64,14 @@ class FastCritic:
         """Return D for ``x``, in its shape ``(n, batch)``."""
         return self._scores(x, self._units(x))
 
-    def backward(self, real: np.ndarray, fake: np.ndarray, between: np.ndarray, *, judges: bool) -> Judgment | None:
+    def backward(self, real: np.ndarray, fake: np.ndarray, between: np.ndarray, *, with_scores: bool) -> CriticScores | None:
         """Compute the gradient of L = mean D(fake) - mean D(real) + λ mean (∂D/∂x)², the last term at the interpolates.
 
         Args:
             real: real samples, ``(n, batch)``.
             fake: fake samples, ``(n, batch)``.
             between: interpolates, ``(n, batch)``.
-            judges: whether to return scores, which the gradient does not need.
+            with_scores: whether to return scores, which the gradient does not need.
         """
         n, size = len(real), real.size
         x = np.concatenate([real, fake, between])  # (3n, batch)
@@ -95,22 +95,22 @@ class FastCritic:
         penal *= t[2 * n :]
         np.multiply(penal, -2 * self._alpha, out=dt[2 * n :])
         np.sum(w * _sum(dt), axis=1, out=self._of_beta)
-        judgment = self._judge(x[: 2 * n], t[: 2 * n], slopes) if judges else None
+        scores = self._critic_scores(x[: 2 * n], t[: 2 * n], slopes) if with_scores else None
         of_alpha = _sum(np.multiply(x[:, None], dt, out=dt))
         of_alpha += of_slopes
         of_alpha *= w
         np.sum(of_alpha, axis=1, out=self._of_alpha)
         self._backward_network(of_w)
-        return judgment
+        return scores
 
     def _backward_network(self, of_w: np.ndarray) -> None:
         of_outputs = np.zeros((len(self._at), self._width), np.float32)
         of_outputs.reshape(-1, len(of_w))[self._at] = of_w.T
         self._network.backward(torch.from_numpy(of_outputs))
 
-    def _judge(self, x: np.ndarray, units: np.ndarray, slopes: np.ndarray) -> Judgment:
+    def _critic_scores(self, x: np.ndarray, units: np.ndarray, slopes: np.ndarray) -> CriticScores:
         scores = self._scores(x, units)
-        return Judgment(scores[: len(x) // 2], scores[len(x) // 2 :], slopes)
+        return CriticScores(scores[: len(x) // 2], scores[len(x) // 2 :], slopes)
 
     def _units(self, x: np.ndarray) -> np.ndarray:
         units = x[:, None] * self._alpha

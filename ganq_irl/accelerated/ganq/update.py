@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganq_irl.accelerated.core import FlatAdam, ParameterVector, clip_norm
-from ganq_irl.accelerated.ganq.critic import FastCritic, Judgment
+from ganq_irl.accelerated.ganq.critic import CriticScores, FastCritic
 from ganq_irl.accelerated.ganq.return_model import FastReturnModel
 from ganq_irl.accelerated.ganq.support import ReturnLearner, why_slow
 from ganq_irl.discriminator.metrics import discriminator_metrics
@@ -47,7 +47,7 @@ class FastUpdate:
         self._critic = FastCritic(learner.discriminator, self._of_critic, self._penalty.weight)
         self._average_rate, self._td_weight = model.average_rate, model.td_weight
 
-    def is_of(self, model: ReturnLearner) -> bool:
+    def matches(self, model: ReturnLearner) -> bool:
         """Return whether the model still has the objects and settings from which this update was built."""
         parts = _parts_of(model)
         return len(parts) == len(self._parts) and all(mine is its for mine, its in zip(self._parts, parts, strict=True))
@@ -74,7 +74,7 @@ class FastUpdate:
         scale, real, fake = self._as_seen(targets - means, deviations)
 
         self._critic.read(observations, at)
-        judgment, norm = self._step_critic(real, fake, judges=measures)
+        scores, norm = self._step_critic(real, fake, with_scores=measures)
         self._critic.read(observations, at)
         self._step_return_model(outputs, at, fake, scale, of_means)
         self._learner.n_updates += 1
@@ -82,8 +82,8 @@ class FastUpdate:
             return {}, {}
         of_model = {"generator_loss": td_loss - self._critic.scores(fake).mean(), "value": means.mean()}
         of_model["spread"] = np.sqrt(np.square(deviations).mean())
-        assert judgment is not None
-        return _tensors(of_model), self._critic_metrics(judgment, norm)
+        assert scores is not None
+        return _tensors(of_model), self._critic_metrics(scores, norm)
 
     def _targets(
         self, next_observations: Tensor, rewards: np.ndarray, discounts: np.ndarray, noise: np.ndarray
@@ -107,13 +107,15 @@ class FastUpdate:
         clipped = np.clip(errors, -1, 1)
         return self._td_weight * (clipped * (errors - 0.5 * clipped)).mean(), self._td_weight / len(errors) * clipped
 
-    def _step_critic(self, real: np.ndarray, fake: np.ndarray, judges: bool) -> tuple[Judgment | None, Tensor | None]:
+    def _step_critic(
+        self, real: np.ndarray, fake: np.ndarray, with_scores: bool
+    ) -> tuple[CriticScores | None, Tensor | None]:
         weights = torch.rand(real.T.shape, generator=self._learner.rng).numpy().T
         between = fake + weights * (real - fake)
-        judgment = self._critic.backward(real, fake, between, judges=judges)
+        scores = self._critic.backward(real, fake, between, with_scores=with_scores)
         norm = _clipped(self._of_critic, self._learner.max_grad_norm)
         self._critic_adam.step()
-        return judgment, norm
+        return scores, norm
 
     def _step_return_model(
         self, outputs: np.ndarray, at: np.ndarray, fake: np.ndarray, scale: float, of_means: np.ndarray | float
@@ -129,10 +131,10 @@ class FastUpdate:
         self._adam.step()
         self._average.data.lerp_(self._vector.data, self._average_rate)
 
-    def _critic_metrics(self, judgment: Judgment, norm: Tensor | None) -> Metrics:
+    def _critic_metrics(self, scores: CriticScores, norm: Tensor | None) -> Metrics:
         """Return metrics with the names and in the order of ``DiscriminatorLearner.update``."""
-        real, fake = torch.from_numpy(judgment.real), torch.from_numpy(judgment.fake)
-        penalty = self._penalty.weight * np.square(judgment.slopes).mean()
+        real, fake = torch.from_numpy(scores.real), torch.from_numpy(scores.fake)
+        penalty = self._penalty.weight * np.square(scores.slopes).mean()
         return {
             "loss": self._learner.loss.real(real).mean() + self._learner.loss.fake(fake).mean(),
             **discriminator_metrics(self._learner.loss, real, fake),

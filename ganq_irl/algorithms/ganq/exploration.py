@@ -10,7 +10,7 @@ from ganq_irl.errors import ConfigurationError
 _LONGEST = 10_000
 
 
-def nothing_under_way(n_envs: int) -> np.ndarray:
+def no_random_actions(n_envs: int) -> np.ndarray:
     """Return ``(2, n_envs)`` int64: each environment's random action and its remaining steps, initially none."""
     return np.zeros((2, n_envs), dtype=np.int64)
 
@@ -24,7 +24,7 @@ def ez_greedy(greedy: np.ndarray, under_way: np.ndarray, rate: float, exponent: 
 
     Args:
         greedy: the greedy actions, ``(n_envs,)``.
-        under_way: result of ``nothing_under_way``, updated in place.
+        under_way: result of ``no_random_actions``, updated in place.
         rate: ε.
         exponent: μ, above 1; the paper uses 2.
         space: the action space, whose random generator is used.

@@ -19,7 +19,7 @@ from torch.nn.functional import smooth_l1_loss
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ganq_irl.algorithms.ganq.adversary import SAVED, descend, return_model_metrics
-from ganq_irl.algorithms.ganq.exploration import check_exponent, ez_greedy, nothing_under_way
+from ganq_irl.algorithms.ganq.exploration import check_exponent, ez_greedy, no_random_actions
 from ganq_irl.algorithms.ganq.modes import Mode, mode_named
 from ganq_irl.algorithms.ganq.policies import CnnPolicy, GANQPolicy, MlpPolicy, MultiInputPolicy
 from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metrics, Sampled
@@ -195,7 +195,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         self.td_weight = td_weight
         self.max_grad_norm = max_grad_norm
         self.exploration_zeta = exploration_zeta
-        self._under_way = nothing_under_way(0)
+        self._under_way = no_random_actions(0)
         self._fast_update: Any = None
         self._check_settings()
         if _init_setup_model:
@@ -246,7 +246,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         return replace(batch, actions=batch.actions.reshape(-1).long()), rewards, discounts
 
     def _accelerated(self) -> Any:
-        if self._fast_update is None or not self._fast_update.is_of(self):
+        if self._fast_update is None or not self._fast_update.matches(self):
             self._fast_update = imported(FAST_UPDATE)(self)
         self._fast_update.adopt()
         return self._fast_update
@@ -299,7 +299,7 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
         if self.exploration_zeta is None:
             return super()._sample_action(learning_starts, action_noise, n_envs)
         if self._under_way.shape[1] != n_envs:
-            self._under_way = nothing_under_way(n_envs)
+            self._under_way = no_random_actions(n_envs)
         assert self._last_obs is not None
         assert isinstance(self.action_space, spaces.Discrete)
         greedy, _ = self.policy.predict(self._last_obs, deterministic=True)
