@@ -134,9 +134,11 @@ def test_advice_leaves_the_circle():
     acts = ACTIONS["MultiDiscrete"]
     for name in (None, "ppo", "sac"):
         reason = why_not("dac", VECTOR, acts, name)
-        assert reason.endswith("use gail, airl, fairl, wail, vail, gaifo or bc")
+        hold_advice("dac", reason, VECTOR, acts)
+        assert re.search(r"; use gail, .* or bc$", reason)
     reason = why_not("dac", VECTOR, VECTOR, "ppo")
-    assert reason.endswith("use sac, td3, ddpg or gan-q-continuous as its generator, or gail with ppo")
+    hold_advice("dac", reason, VECTOR, VECTOR)
+    assert re.search(r"; use sac, .* as its generator, or gail with ppo$", reason)
 
 
 def test_a_wrong_generator_is_told_from_wrong_spaces():
