@@ -23,7 +23,7 @@ class AIRLSettings(AdversarialSettings):
     Attributes:
         mode: ``default``, or ``paper`` for the defaults of ``PaperAIRLSettings``.
         reward: the generator's reward: ``f``; ``logit`` f - log π, which contains an entropy bonus; ``g``; or ``gail``
-            log(1 + exp(f - log π)). f is negative until the policy imitates well, so that in tasks where episodes end at
+            log(1 + exp(f - log π)). ``f`` is negative until the policy imitates well, so in tasks where episodes end at
             failures, the policy learns to fail early. ``gail`` is positive and rewards survival.
         reward_inputs: inputs of g. ``("observations",)`` gives a state-only reward, which transfers between environments.
         hidden_sizes: widths of the hidden layers of g and h.
