@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ganq_irl_cli import main
 from ganq_irl_demos import load_demonstrations, save_demonstrations
 
 STILL = "import numpy as np\ndef act(observation):\n    return np.zeros(1, np.float32)\n"
@@ -130,7 +131,15 @@ def at_the_keyboard(keys, *args):
 
     child, terminal = pty.fork()
     if child == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "ganq_irl_cli", "demos", "play", *args])
+        sys.stdin, sys.stdout, sys.stderr = (os.fdopen(fd, mode, closefd=False) for fd, mode in enumerate("rww"))
+        try:
+            main(["demos", "play", *args])
+        except SystemExit as ended:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended.code or 0)
+        finally:
+            os._exit(1)
     shown, pending = b"", list(keys)
     deadline = time.monotonic() + 240
     answered = 0
