@@ -76,6 +76,7 @@ def test_a_reward_and_a_bc_policy_load_in_a_fresh_process_without_unpickling(tmp
     env = WalkEnv()
     bc = BC(env.observation_space, env.action_space, demonstrations(), device="cpu").train(1)
     save_policy(bc.policy, tmp_path / "policy")
+    save_policy(generator("gan-q"), tmp_path / "gan-q")
     program = f"""
 import pickle, sys
 import numpy as np
@@ -86,6 +87,9 @@ import torch
 pickle.load = pickle.loads = torch.load = refuse
 reward = ganq_irl.rewards.RewardModel.load({str(tmp_path / "reward")!r})
 policy = store.load_policy({str(tmp_path / "policy")!r}, device="cpu")
+assert "ganq_irl.algorithms" not in sys.modules
+store.load_policy({str(tmp_path / "gan-q")!r}, device="cpu")  # its class is imported from there
+assert "ganq_irl.algorithms" in sys.modules
 observations = np.array([[0.5, -0.5]], np.float32)
 actions, _ = policy.predict(observations, deterministic=True)
 print(*actions.ravel(), *reward.reward(observations, actions, observations, np.zeros(1)))
