@@ -375,15 +375,16 @@ def planted_modules(scratch: Path) -> Iterator[tuple[str, str, Outcome]]:
 
 
 SWEEP = """
-algo = "gail"
-env = "CartPole-v1"
-demos = "cartpole"
+algos = ["dqn"]
+env = ["CartPole-v1"]
+seeds = 1
 timesteps = 64
 preset = "none"
-[evaluation]
-episodes = 1
+evaluation = { episodes = 2, every = 32 }
+[methods.dqn.generator_kwargs]
+learning_starts = 16
 [search]
-"adversary.n_updates" = [1, 2]
+"generator_kwargs.gamma" = { low = 0.9, high = 0.99 }
 """
 
 
@@ -397,6 +398,8 @@ def signals_to_parents(scratch: Path) -> Iterator[tuple[str, str, Outcome]]:
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
             folder = scratch / f"{what}-{number.name}"
             command = [sys.executable, "-m", "ganq_irl_cli", *map(str, arguments), str(folder)]
+            # Under nohup this process ignores SIGHUP, and a command that it starts would, too.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
             children = _awaited_children(process.pid)
             start = time.monotonic()
@@ -417,8 +420,8 @@ def signals_to_parents(scratch: Path) -> Iterator[tuple[str, str, Outcome]]:
 
 
 def _awaited_children(parent: int) -> list[int]:
-    """Return the child processes of a process, once two of them are training."""
-    end = time.monotonic() + 120
+    """Return the child processes of a process, once two of them are training; a busy machine starts them slowly."""
+    end = time.monotonic() + commands.SECONDS
     while time.monotonic() < end:
         found = _below(parent)
         busy = [child for child in found if _ticks(child) > 300]

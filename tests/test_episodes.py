@@ -11,6 +11,7 @@ from stable_baselines3 import PPO, SAC
 
 from ganq_irl import episodes
 from ganq_irl.algorithms import DAC, GAIL
+from ganq_irl.algorithms.ganq import GANQ, ContinuousGANQ
 from ganq_irl.episodes import BoundedEpisodes, bounded, require_finite
 from ganq_irl.errors import EnvironmentFailed
 from ganq_irl.evaluation import evaluate_returns, random_returns
@@ -126,6 +127,23 @@ def test_training_ends_at_the_step(algo, env_id, step, tmp_path):
     )
     with pytest.raises(EnvironmentFailed, match=rf"{env_id} gave nan in observations.a at step {step}; .*no checkpoint"):
         run_experiment(config, tmp_path / "run", progress_bar=False)
+
+
+@pytest.mark.parametrize(("algorithm", "discrete"), [(GANQ, True), (ContinuousGANQ, False)])
+def test_gan_q_from_python_ends_at_the_step_as_well(algorithm, discrete):
+    calls = []
+    model = algorithm("MultiInputPolicy", gym.make("tests/Broken-v0", discrete=discrete), device="cpu", learning_starts=10)
+    with pytest.raises(EnvironmentFailed, match=r"tests/Broken-v0 gave nan in observations.a at step 70"):
+        model.learn(128, callback=lambda told, _: calls.append(1) or True)
+    assert len(calls) == 69
+
+
+def test_playing_ends_at_the_step_as_well():
+    with pytest.raises(EnvironmentFailed, match=r"gave nan in observations.a at step 0 of the episode from seed 5"):
+        PlaySession(gym.make("tests/BrokenStart-v0"), 5)
+    session = PlaySession(Walk(broken_at=1), 5)
+    with pytest.raises(EnvironmentFailed, match=r"gave nan in observations.a at step 1 of the episode from seed 5"):
+        session.step(0)
 
 
 @pytest.mark.parametrize(("imitation", "generator"), [(GAIL, PPO), (DAC, SAC)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from ganq_irl.generators.options import check_widths, checked_keywords, type_hin
 from ganq_irl.generators.schedules import parse_schedule
 from ganq_irl.generators.spaces import channels_first
 from ganq_irl.networks.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
-from ganq_irl.networks.extractors import LeavesExtractor, is_cnn_image, needs_leaves_extractor
+from ganq_irl.networks.extractors import LeavesExtractor, is_cnn_image, needs_leaves_extractor, why_unreadable
 from ganq_irl.networks.q_policies import ActionBranchesPolicy, ActionInputPolicy
 from ganq_irl.space_matrix import EXACT_TWINS, TRAITS, Traits, check_trains
 from ganq_irl.spaces import has_scalars
@@ -62,6 +62,7 @@ OWN_POLICIES: dict[str, dict[str, type[BasePolicy]]] = {
 }
 """Policies for each generator in addition to those of its class."""
 
+_EXTRACTOR = "features_extractor_class"
 _SCHEDULED = ("learning_rate", "critic_learning_rate", "clip_range", "clip_range_vf")
 # Set by build_generator's own arguments, or private.
 _NOT_OPTIONS = frozenset({"self", "env", "seed", "device", "tensorboard_log", "_init_setup_model"})
@@ -163,6 +164,7 @@ def build_generator(
     parsed = {option: _parse(option, value, env.action_space) for option, value in checked.items()}
     _fit_to_observations(name, env.observation_space, parsed)
     policy = _policy(name, parsed.pop("policy", default_policy(env.observation_space)))
+    check_policy_reads(policy, parsed.get("policy_kwargs"), channels_first(env.observation_space))
     try:
         return algorithm(
             policy,
@@ -213,6 +215,30 @@ def default_policy(observation_space: spaces.Space) -> str:
     if isinstance(observation_space, spaces.Dict):
         return "MultiInputPolicy"
     return "CnnPolicy" if is_cnn_image(channels_first(observation_space)) else "MlpPolicy"
+
+
+def check_policy_reads(
+    policy: type[BasePolicy], policy_kwargs: Mapping[str, Any] | None, observation_space: spaces.Space
+) -> None:
+    """Check that a policy's features extractor can read the observations.
+
+    Args:
+        policy: class of the policy.
+        policy_kwargs: its keywords, which may name another extractor.
+        observation_space: of the policy, images channels first.
+
+    Raises:
+        ConfigurationError: it cannot; the message names a policy that can.
+    """
+    options = policy_kwargs or {}
+    kinds: Sequence[Any] = policy.__mro__
+    signatures = (inspect.signature(kind.__init__).parameters for kind in kinds)
+    usual = next((names[_EXTRACTOR].default for names in signatures if _EXTRACTOR in names), None)
+    extractor = options.get(_EXTRACTOR, usual)
+    reason = why_unreadable(extractor, observation_space, options.get("normalize_images", True))
+    if reason is not None:
+        without = f" without {_EXTRACTOR}" if _EXTRACTOR in options else ""
+        raise ConfigurationError(f"{policy.__name__}: {reason}; use {default_policy(observation_space)}{without}")
 
 
 def _policy(name: str, policy: Any) -> type[BasePolicy]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space
@@ -62,6 +64,31 @@ def default_extractor(observation_space: spaces.Space, normalize_images: bool = 
     if isinstance(observation_space, spaces.Dict):
         return CombinedExtractor
     return NatureCNN if is_cnn_image(observation_space, not normalize_images) else FlattenExtractor
+
+
+def why_unreadable(extractor: Any, observation_space: spaces.Space, normalize_images: bool = True) -> str | None:
+    """Return why one of Stable-Baselines3's extractors fails at a policy's observation space, or None if it does not.
+
+    Args:
+        extractor: a class, subclasses of SB3's excepted, which may read anything.
+        observation_space: of a policy, images channels first.
+        normalize_images: as the policy has it.
+    """
+    is_dict = isinstance(observation_space, spaces.Dict)
+    reads = {
+        NatureCNN: (
+            is_cnn_image(observation_space, not normalize_images),
+            f"{'uint8 ' * normalize_images}images of at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} pixels",
+        ),
+        FlattenExtractor: (not is_dict, "observations other than a Dict"),
+        CombinedExtractor: (
+            is_dict and not needs_leaves_extractor(observation_space),
+            "Dict observations without scalars, smaller images and dotted keys",
+        ),
+    }
+    readable, what = reads.get(extractor, (True, ""))
+    shown = " ".join(str(observation_space).split())
+    return None if readable else f"its {extractor.__name__} reads {what}, and the observations are {shown}"
 
 
 def needs_leaves_extractor(observation_space: spaces.Space) -> bool:

@@ -179,6 +179,32 @@ def test_a_person_plays_in_a_terminal(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_finished_episodes_outlive_an_environment_that_fails(tmp_path, monkeypatch):
+    (tmp_path / "fading.py").write_text(FADING)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    out = tmp_path / "played.npz"
+    code, shown = at_the_keyboard([b"1"] * 5, "--env", "fading:Fading-v0", "--out", str(out))
+    assert code == 1, shown
+    assert "nan in observations at step 2 of the episode from seed 1" in shown
+    assert "1 episodes that were finished before are saved" in " ".join(shown.split())
+    assert [len(one) for one in load_demonstrations(out)] == [3]
+
+
+FADING = """
+import gymnasium as gym, numpy as np
+class Fading(gym.Env):
+    observation_space, action_space, life = gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(2), 0
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2, np.float32), {}
+    def step(self, action):
+        self.life += 1
+        return np.full(2, np.nan if self.life == 5 else 0, np.float32), 1.0, False, False, {}
+gym.register("Fading-v0", Fading, max_episode_steps=3)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 def test_nothing_played_is_nothing_saved(tmp_path):
     code, shown = at_the_keyboard([b"1", b"q"], "--env", "CartPole-v1", "--out", str(tmp_path / "none.npz"))
     assert code == 2

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.episodes import bounded, stacked
+from ganq_irl.episodes import bounded, require_finite, stacked
 from ganq_irl.errors import ConfigurationError
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.trajectories import Trajectory
@@ -28,6 +28,7 @@ class PlaySession:
 
     Raises:
         ConfigurationError: the actions cannot be mapped to keys.
+        EnvironmentFailed: an observation is not finite, here or in a later step or reset.
     """
 
     def __init__(self, env: gym.Env, seed: int) -> None:
@@ -53,16 +54,17 @@ class PlaySession:
     def reset(self) -> None:
         """Restart the current episode with the same seed and discard its steps."""
         self.observation, _ = self.env.reset(seed=self.seed)
-        self._observations: list[Any] = [copy.deepcopy(self.observation)]
+        self._observations: list[Any] = []
         self._actions: list[Any] = []
         self._rewards: list[float] = []
+        self._observe()
 
     def step(self, action: Any) -> bool:
         """Take an action. If the episode ends, keep it and start the next one. Return whether it ended."""
         self.observation, reward, terminated, truncated, _ = self.env.step(action)
-        self._observations.append(copy.deepcopy(self.observation))
         self._actions.append(action)
         self._rewards.append(float(reward))
+        self._observe()
         if terminated or truncated:
             self.kept.append(
                 Trajectory(
@@ -98,6 +100,10 @@ class PlaySession:
             provenance={"played": "by a person", "gymnasium": gym.__version__, **(provenance or {})},
             source="played episodes",
         )
+
+    def _observe(self) -> None:
+        require_finite(self.observation, self.env, f"at step {self.steps} of the episode from seed {self.seed}")
+        self._observations.append(copy.deepcopy(self.observation))
 
 
 def keys_for(space: spaces.Discrete) -> dict[str, int]:

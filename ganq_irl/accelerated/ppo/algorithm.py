@@ -154,7 +154,7 @@ class FastPPO(PPO):
         if not all(bool(parameter.isfinite().all()) for parameter in self.policy.parameters()):
             raise TrainingDiverged(
                 f"the policy's parameters are no longer finite after {self.num_timesteps} steps; lower the learning rate, "
-                "or check for rewards that are too large or not finite"
+                "or check for rewards or observations that are too large or not finite"
             )
 
     def _record(self, loss: PPOLoss, epochs: list[Metrics]) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, NatureCNN
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.td3.policies import TD3Policy
 
+from ganq_irl.networks.extractors import default_extractor
 from ganq_irl.networks.return_noise import N_GRID, noise_grid
 from ganq_irl.networks.twin_return_models import TwinReturnModels
 
@@ -84,9 +85,14 @@ class ContinuousCnnPolicy(ContinuousGANQPolicy):
 
 
 class ContinuousMultiInputPolicy(ContinuousGANQPolicy):
-    """Policy for Dict observations, with SB3's CombinedExtractor before actor and return models."""
+    """Policy for Dict observations, with the extractor that they need before actor and return models."""
 
     def __init__(
-        self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = CombinedExtractor, **kwargs: Any
+        self,
+        observation_space: spaces.Space,
+        *args: Any,
+        features_extractor_class: type[BaseFeaturesExtractor] | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
+        extractor = features_extractor_class or default_extractor(observation_space)
+        super().__init__(observation_space, *args, features_extractor_class=extractor, **kwargs)

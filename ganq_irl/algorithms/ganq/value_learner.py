@@ -16,9 +16,12 @@ from torch import Tensor
 
 from ganq_irl.algorithms.ganq.adversary import ReturnAdversary
 from ganq_irl.algorithms.ganq.modes import Mode
+from ganq_irl.algorithms.settings import as_callbacks
 from ganq_irl.discriminator import DiscriminatorLearner
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
+from ganq_irl.generators.factory import check_policy_reads
+from ganq_irl.generators.finite import FiniteObservations
 from ganq_irl.generators.n_step import NStepReplayBuffer, replay_buffer_for
 from ganq_irl.generators.replay_views import stored_in
 from ganq_irl.space_matrix import check_trains
@@ -65,12 +68,15 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
         """Train. The arguments are those of SB3's ``learn``.
 
         Raises:
+            EnvironmentFailed: an observation is not finite.
             TrainingDiverged: a loss is no longer finite.
         """
         name = type(self).__name__ if tb_log_name is None else tb_log_name
-        return super().learn(total_timesteps, callback, log_interval, name, reset_num_timesteps, progress_bar)
+        callbacks = [FiniteObservations(), *as_callbacks(callback)]
+        return super().learn(total_timesteps, callbacks, log_interval, name, reset_num_timesteps, progress_bar)
 
     def _check_settings(self) -> None:
+        check_policy_reads(self.policy_class, self.policy_kwargs, self.observation_space)
         if self.n_samples < 1:
             raise ConfigurationError(f"n_samples: given {self.n_samples}; expected at least 1")
         if self.td_weight < 0:

@@ -77,6 +77,7 @@ def command(
     if not window and not sys.stdin.isatty():
         raise click.UsageError("standard input is not a terminal; give --window, or run the command in a terminal")
     with session.working(torch_threads=False):
+        from ganq_irl.errors import EnvironmentFailed
         from ganq_irl_demos import describe, save_demonstrations
         from ganq_irl_demos.formats import suffix_format
         from ganq_irl_demos.recording.play import PlaySession, play
@@ -94,6 +95,11 @@ def command(
             else:
                 with _keys() as read_key:
                     played = play(playing, read_key=read_key, show=_show, episodes=episodes)
+        except EnvironmentFailed:
+            if playing.kept:
+                save_demonstrations(playing.demonstrations(), out)
+                session.say(f"{len(playing.kept)} episodes that were finished before are saved: {out}", err=True)
+            raise
         finally:
             made.close()
         if not len(played):
