@@ -228,11 +228,11 @@ def test_moves_of_the_targets_are_counted_as_the_generator_makes_them(
         name, env, tau=tau, gamma=gamma, train_freq=train_freq, gradient_steps=gradient_steps, learning_starts=20, **options
     )
     run = dac(model=model, absorbing=True)
-    run.learn(60)
+    run.learn(44)
     end_of_first = len(moves)
-    model.learn(30, reset_num_timesteps=False)  # as plain SB3, which does not count
+    model.learn(12, reset_num_timesteps=False)  # as plain SB3, which does not count
     start_of_second = len(moves)
-    run.learn(40, reset_num_timesteps=False)
+    run.learn(24, reset_num_timesteps=False)
     networks = 2 if name in ("td3", "ddpg", "gan-q-continuous") else 1  # actor and critics
     n_moves = (end_of_first - at_follow[0] + at_follow[-1] - start_of_second) / networks
     assert n_moves > 3
