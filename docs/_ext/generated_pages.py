@@ -210,12 +210,22 @@ def result_pages() -> None:
     )
 
 
+def changelog_page() -> None:
+    """Copy the changelog, with links that lead into the site."""
+    text = (DOCS.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    text = re.sub(
+        r"\]\((?:docs/(?=\w)|(benchmarks/results/))", lambda found: "](/_generated/results/" if found[1] else "](/", text
+    )
+    write("changelog.md", text)
+
+
 def write_all(app: Sphinx) -> None:
     """Write all pages before Sphinx looks for sources."""
     settings_pages()
     preset_pages()
     api_pages()
     result_pages()
+    changelog_page()
     figures.draw_all(GENERATED / "figures")
 
 

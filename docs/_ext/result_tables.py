@@ -58,7 +58,7 @@ class ResultTable(Directive):
             lines = table_of(text, self.options.get("table", 1), self.options.get("rows", ""), self.options.get("columns"))
         except (ValueError, IndexError, OSError) as error:
             raise self.error(f"result-table {path.name}: {error}") from error
-        source = f"From [{path.name}](/_generated/results/{path.with_suffix('.md').name})."
+        source = f"From [{path.name}](/_generated/results/{self.arguments[0]})."
         box = nodes.container()
         self.state.nested_parse(StringList([*lines, "", source, ""], source=str(path)), self.content_offset, box)
         return box.children

@@ -1,0 +1,40 @@
+"""The pages of the documentation, and the code in them."""
+
+import re
+import shlex
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES += [path for path in sorted(DOCS.rglob("*.md")) if not path.relative_to(DOCS).parts[0].startswith("_")]
+GUIDES = ("get_started", "tutorials", "how_to", "concepts", "algorithms", "reference")
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def fences(path):
+    """Language and text of each fenced block of a page."""
+    text = path.read_text(encoding="utf-8")
+    return re.findall(r"^ *(?:```|:::)(?!`)([^\n]*)\n(.*?)^ *(?:```|:::)$", text, re.MULTILINE | re.DOTALL)
+
+
+def python_of(path):
+    return [text for language, text in fences(path) if language == "python" or language.startswith("{code-cell}")]
+
+
+def commands_of(path):
+    """The arguments of every `ganq-irl` command in the shell blocks of a page."""
+    found = []
+    for language, text in fences(path):
+        if language not in ("", "console"):
+            continue
+        for line in re.sub(r"\\\n\s*", " ", text).splitlines():
+            if "ganq-irl " not in line:
+                continue
+            words = shlex.split(line.strip().removeprefix("$ "), comments=True)
+            if "ganq-irl" in words and not any(word.startswith("<") or word == "..." for word in words):
+                found.append(words[words.index("ganq-irl") + 1 :])
+    return found

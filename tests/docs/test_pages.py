@@ -1,0 +1,105 @@
+"""Tests of what a reader relies on: commands that work, code that imports, short pages."""
+
+import ast
+import importlib
+import re
+
+import click
+import pytest
+
+from ganq_irl.space_matrix import IMITATION
+from ganq_irl_cli import main
+from tests.command_line import call
+from tests.docs.pages import DOCS, GUIDES, PAGES, ROOT, commands_of, name_of, python_of
+
+COMMANDS = [(name_of(page), arguments) for page in PAGES for arguments in commands_of(page)]
+
+
+def parsed(arguments):
+    """The command that the arguments name, and their values, without running it."""
+    group, context = main, click.Context(main, info_name="ganq-irl")
+    context.params = {"debug": True}
+    parser = main.make_parser(context)
+    _, rest, _ = parser.parse_args(list(arguments))
+    while isinstance(group, click.Group):
+        name, group, rest = group.resolve_command(context, rest)
+        context = click.Context(group, info_name=name, parent=context)
+    _, rest, order = group.make_parser(context).parse_args(list(rest))
+    return group, {parameter.name for parameter in order}, rest
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) > 80
+
+
+@pytest.mark.parametrize("page", sorted({page for page, _ in COMMANDS}))
+def test_every_command_and_option_exists(page):
+    for _, arguments in (each for each in COMMANDS if each[0] == page):
+        if not {"--help", "-h"} & set(arguments):
+            command, _, rest = parsed(arguments)
+            assert isinstance(command, click.Command)
+            assert rest == [], arguments
+
+
+def trainings(page):
+    for arguments in commands_of(page):
+        demos = arguments[arguments.index("--demos") + 1] if "--demos" in arguments else "pendulum"
+        if (
+            "train" in arguments
+            and "--import" not in arguments
+            and not {"--reward", "cuda"} & {*arguments}
+            and demos.isalpha()
+        ):
+            yield arguments
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if list(trainings(page))], ids=name_of)
+def test_every_training_command_has_settings_that_fit(page, tmp_path, monkeypatch):
+    """The command as it is written, up to the training: environment, demonstrations, preset and settings are looked at."""
+    monkeypatch.chdir(tmp_path)
+    for arguments in trainings(page):
+        if any(word.startswith(("Hopper", "HalfCheetah", "Walker2d", "Ant")) for word in arguments):
+            pytest.importorskip("mujoco")
+        result = call(*[word for word in arguments if word != "--show-settings"], "--show-settings")
+        assert result.exit_code == 0, (arguments, result.stderr)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=name_of)
+def test_python_parses_and_what_it_imports_exists(page):
+    for text in python_of(page):
+        lines = [line for line in text.splitlines() if not line.startswith((":", "!", "%%"))]
+        for node in ast.walk(ast.parse("\n".join(lines))):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0].startswith("ganq_irl"):
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    assert hasattr(module, alias.name), (node.module, alias.name)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.is_relative_to(DOCS)], ids=name_of)
+def test_no_page_is_long(page):
+    assert len(page.read_text(encoding="utf-8").split()) <= 1500
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name in GUIDES], ids=name_of)
+def test_guides_have_no_seed_numbers(page):
+    prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert re.findall(r"(?<!-)\bseeds? \d+", prose) == []
+
+
+def test_every_algorithm_has_a_page():
+    names = {path.stem for path in (DOCS / "algorithms").glob("*.md")}
+    assert {name.replace("-", "_") for name in (*IMITATION, "gan-q", "gan-q-continuous")} == names - {"index"}
+
+
+def test_links_between_sources_lead_to_files():
+    """What a reader of the repository clicks; the site's own links are checked when it is built."""
+    broken = []
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)\s#]+)[^)\s]*\)", page.read_text(encoding="utf-8")):
+            if "://" not in target and not target.startswith(("/", "mailto:")) and "_generated" not in target:
+                broken += [] if (page.parent / target).exists() else [(name_of(page), target)]
+    assert broken == []
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) < 800
