@@ -42,3 +42,9 @@ def test_the_commands_resolve(python, arguments, project):
     assert result.returncode == 0, result.stderr
     found = dict(re.findall(r"^(gymnasium|stable-baselines3)==(\d+)\.", result.stdout, re.MULTILINE))
     assert found == {"gymnasium": "1" if arguments else "0", "stable-baselines3": "2"}
+
+
+def test_the_page_names_every_extra():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    page = (ROOT / "docs" / "get_started" / "install.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(extras)
