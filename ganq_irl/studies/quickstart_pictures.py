@@ -9,9 +9,12 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.ndimage import gaussian_filter
 
 GRID = 101
 COLORS = {"GAIL": "tab:blue", "AIRL": "tab:orange", "frozen control": "tab:red", "BC": "tab:purple", "GAN-Q": "tab:green"}
+_REACH = 5.0
+"""Deviation, in cells of the grid, of the neighborhood in which a state counts as visited."""
 _LINES = {"expert": ("black", "--"), "BC": (COLORS["BC"], "-."), "random": ("gray", ":")}
 
 
@@ -37,7 +40,7 @@ def draw_returns(path: Path, curves: Mapping[str, np.ndarray], levels: Mapping[s
 
 
 def draw_rewards(path: Path, recovered: Mapping[str, tuple[np.ndarray, np.ndarray]], visited: np.ndarray) -> None:
-    """Draw the true reward and each recovered one over angle and velocity.
+    """Draw the true reward and each recovered one over angle and velocity; they fade where there are no demonstrations.
 
     Args:
         path: the file to write.
@@ -49,15 +52,37 @@ def draw_rewards(path: Path, recovered: Mapping[str, tuple[np.ndarray, np.ndarra
     figure = Figure(figsize=(4 * len(panels), 3.8), layout="constrained")
     for axes, (title, reward) in zip(figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True):
         _draw_reward(axes, title, reward, visited)
-    figure.suptitle("each in units of its own deviation; dots: states of the demonstrations", fontsize=9)
+    figure.suptitle("units: each one's deviation; dots: demonstrated states; faded: no data, so a guess", fontsize=9)
     figure.savefig(path, dpi=150)
 
 
+def data_density(visited: np.ndarray) -> np.ndarray:
+    """Return how well each point of the grid is covered by data, ``(GRID, GRID)`` in [0, 1]; 1 at every visited state.
+
+    Args:
+        visited: observations (cos θ, sin θ, θ'), ``(n, 3)``.
+    """
+    bounds = ((-8.0, 8.0), (-np.pi, np.pi))
+    counts, _, _ = np.histogram2d(visited[:, 2], np.arctan2(visited[:, 1], visited[:, 0]), bins=GRID, range=bounds)
+    near = gaussian_filter(counts, _REACH, mode=("constant", "wrap"))  # angles wrap around, velocities do not
+    return np.minimum(near * 2 * np.pi * _REACH**2, 1.0)
+
+
 def _draw_reward(axes: Axes, title: str, reward: np.ndarray, visited: np.ndarray) -> None:
-    standardized = (reward - reward.mean()) / (reward.std() + 1e-12)
-    extent = (-np.pi, np.pi, -8.0, 8.0)
+    density = data_density(visited)
+    weights = density.ravel()
+    mean = np.average(reward, weights=weights)
+    standardized = (reward - mean) / (np.sqrt(np.average((reward - mean) ** 2, weights=weights)) + 1e-12)
+    low, high = np.quantile(standardized[weights > 0.5], (0.01, 0.99))
     image = axes.imshow(
-        standardized.reshape(GRID, GRID), origin="lower", extent=extent, aspect="auto", cmap=matplotlib.colormaps["viridis"]
+        standardized.reshape(GRID, GRID),
+        origin="lower",
+        extent=(-np.pi, np.pi, -8.0, 8.0),
+        aspect="auto",
+        cmap=matplotlib.colormaps["viridis"],
+        vmin=low,
+        vmax=high,
+        alpha=np.maximum(density, 0.1),
     )
     axes.plot(np.arctan2(visited[:, 1], visited[:, 0]), visited[:, 2], ".", color="white", markersize=1, alpha=0.3)
     axes.set(title=title, xlabel="angle from upright", ylabel="angular velocity")

@@ -11,7 +11,7 @@ from ganq_irl.runs import resolve_config, run_experiment
 from ganq_irl.runs.config import EvaluationConfig, merged
 from ganq_irl.studies import quickstart
 from ganq_irl.studies.quickstart import learning_curve, reward_correlation, run_quickstart
-from ganq_irl.studies.quickstart_pictures import pendulum_grid
+from ganq_irl.studies.quickstart_pictures import GRID, data_density, draw_rewards, pendulum_grid
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
 
 
@@ -87,3 +87,16 @@ def test_correlation_ignores_scale_and_offset():
 
 def test_a_run_without_evaluations_has_an_empty_curve(tmp_path):
     assert learning_curve(tmp_path).shape == (0, 2)
+
+
+def test_rewards_fade_where_there_are_no_data(tmp_path):
+    hanging = np.array([[-1.0, 0.0, 0.0]])  # at the angle π, which is -π as well
+    density = data_density(hanging)
+    middle = GRID // 2
+    assert density[middle, -1] == pytest.approx(1.0, abs=0.05)
+    assert density[middle, 0] > 0.9
+    assert density[middle, middle] == pytest.approx(0.0, abs=1e-6)
+    assert density.max() <= 1
+    grid = pendulum_grid()
+    draw_rewards(tmp_path / "reward.png", {"GAIL": (grid[:, 0], -grid[:, 0])}, np.repeat(hanging, 9, axis=0))
+    assert (tmp_path / "reward.png").stat().st_size > 10_000
