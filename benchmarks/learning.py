@@ -156,7 +156,7 @@ def curve(folder: Path, env: str) -> list[tuple[int, float]]:
     ]
 
 
-def summarize(env: str, runs: Path, methods: list[str], counts: list[int], seeds: list[int]) -> list[str]:
+def results_table(env: str, runs: Path, methods: list[str], counts: list[int], seeds: list[int]) -> list[str]:
     """Return the table of one environment."""
     random, expert = normalizer(env)
     every = [Cell(env, *of).folder(runs) for of in product(methods, counts, seeds)]
@@ -228,7 +228,7 @@ def main() -> int:
 
     lines = ["# Learning from demonstrations", ""]
     for env in envs:
-        lines += summarize(env, arguments.runs, methods, counts, seeds)
+        lines += results_table(env, arguments.runs, methods, counts, seeds)
     write_markdown(arguments.out, [*lines, versions("python benchmarks/learning.py")])
     return status
 

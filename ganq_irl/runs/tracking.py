@@ -26,7 +26,7 @@ class WandbRun:
     def __init__(self, run: Any, callback: BaseCallback) -> None:
         self._run, self.callback = run, callback
 
-    def conclude(self, result: RunResult) -> None:
+    def log_result(self, result: RunResult) -> None:
         """Write the final evaluation to the run's summary."""
         evaluation = result.evaluation
         self._run.summary.update({"final/mean_return": evaluation.mean_return, "final/normalized": evaluation.normalized})

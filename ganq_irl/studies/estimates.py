@@ -16,7 +16,7 @@ ALL = "all environments"
 
 
 @dataclass(frozen=True)
-class Contender:
+class Entry:
     """A method in a table: with its variation, protocol and number of demonstrations.
 
     Attributes:
@@ -34,7 +34,7 @@ class Contender:
     is_control: bool
 
     @property
-    def contest(self) -> tuple[str, int | None]:
+    def track(self) -> tuple[str, int | None]:
         """Protocol and number of demonstrations: only methods that see the same are compared."""
         return self.protocol, self.n_demos
 
@@ -51,10 +51,10 @@ class Contender:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: one contender in one environment, or in all.
+    """A row of a table: one entry in one environment, or in all.
 
     Attributes:
-        contender: the contender.
+        entry: the entry.
         env: Gymnasium id, or ``ALL``.
         final: interquartile mean of the final returns; None for ``ALL``, since returns have different scales.
         normalized: the same with random play as 0 and the expert as 1; None if those are unknown.
@@ -64,7 +64,7 @@ class Row:
         missing: number of runs that have not run yet.
     """
 
-    contender: Contender
+    entry: Entry
     env: str
     final: Estimate | None
     normalized: Estimate | None
@@ -76,17 +76,17 @@ class Row:
 
 @dataclass(frozen=True)
 class PairwiseComparison:
-    """Probability that a run of one contender has a higher final return than a run of another.
+    """Probability that a run of one entry has a higher final return than a run of another.
 
     Attributes:
-        first: one contender.
-        second: another one of the same contest.
+        first: one entry.
+        second: another one of the same track.
         env: Gymnasium id, or ``ALL`` for the mean over environments.
         probability: probability that ``first`` ends above ``second``.
     """
 
-    first: Contender
-    second: Contender
+    first: Entry
+    second: Entry
     env: str
     probability: Estimate
 
@@ -96,8 +96,8 @@ class Comparison:
     """The estimates behind tables, verdict and report.
 
     Attributes:
-        rows: rows by contest and environment; with several environments, ``ALL`` is last.
-        pairs: comparisons within each contest, per environment and over all.
+        rows: rows by track and environment; with several environments, ``ALL`` is last.
+        pairs: comparisons within each track, per environment and over all.
     """
 
     rows: list[Row]
@@ -105,39 +105,39 @@ class Comparison:
 
 
 def compare_results(results: Sequence[Result], rng: np.random.Generator, *, n_resamples: int = 5_000) -> Comparison:
-    """Estimate the scores of each contender and the probability of improvement of each pair.
+    """Estimate the scores of each entry and the probability of improvement of each pair.
 
     Args:
         results: the results of all cells of a grid.
         rng: draws the bootstrap resamples.
         n_resamples: number of resamples for each interval.
     """
-    groups = by_contender(results)
+    groups = by_entry(results)
     envs = list(dict.fromkeys(result.cell.env for result in results))
     places = [*envs, ALL] if len(envs) > 1 else envs
     rows, pairs = [], []
-    for contest in contests(groups):
-        entrants = [contender for contender in groups if contender.contest == contest]
+    for track in tracks(groups):
+        entered = [entry for entry in groups if entry.track == track]
         for env in places:
-            rows += [_row(contender, env, groups[contender], rng, n_resamples) for contender in entrants]
-            pairs += _pairs(entrants, env, groups)
+            rows += [_row(entry, env, groups[entry], rng, n_resamples) for entry in entered]
+            pairs += _pairs(entered, env, groups)
     return Comparison(rows, pairs)
 
 
-def by_contender(results: Iterable[Result]) -> dict[Contender, list[Result]]:
-    """Group results by contender, ordered by protocol and number of demonstrations."""
-    groups: dict[Contender, list[Result]] = {}
+def by_entry(results: Iterable[Result]) -> dict[Entry, list[Result]]:
+    """Group results by entry, ordered by protocol and number of demonstrations."""
+    groups: dict[Entry, list[Result]] = {}
     for result in results:
         cell = result.cell
         control = cell.method.control is not None
-        contender = Contender(cell.method.protocol, cell.n_demos, cell.method.name, cell.variation, control)
-        groups.setdefault(contender, []).append(result)
+        entry = Entry(cell.method.protocol, cell.n_demos, cell.method.name, cell.variation, control)
+        groups.setdefault(entry, []).append(result)
     return dict(sorted(groups.items(), key=lambda item: (PROTOCOLS.index(item[0].protocol), item[0].n_demos or 0)))
 
 
-def contests(contenders: Iterable[Contender]) -> list[tuple[str, int | None]]:
-    """Return the distinct contests in the order of the contenders."""
-    return list(dict.fromkeys(contender.contest for contender in contenders))
+def tracks(entries: Iterable[Entry]) -> list[tuple[str, int | None]]:
+    """Return the distinct tracks in the order of the entries."""
+    return list(dict.fromkeys(entry.track for entry in entries))
 
 
 def scores_of(results: Sequence[Result], value: Callable[[Result], float | None], env: str = ALL) -> Scores:
@@ -152,14 +152,14 @@ def scores_of(results: Sequence[Result], value: Callable[[Result], float | None]
     return Scores({task: np.array(numbers) for task, numbers in by_task.items()}, failed)
 
 
-def _row(contender: Contender, env: str, results: list[Result], rng: np.random.Generator, n_resamples: int) -> Row:
+def _row(entry: Entry, env: str, results: list[Result], rng: np.random.Generator, n_resamples: int) -> Row:
     def estimate(value: Callable[[Result], float | None]) -> Estimate | None:
         scores = scores_of(results, value, env)
         return interquartile_mean(scores, rng, n_resamples=n_resamples) if scores.runs else None
 
     statuses = [result.status for result in results if env in (ALL, result.cell.env)]
     return Row(
-        contender,
+        entry,
         env,
         final=None if env == ALL else estimate(lambda result: result.mean_return),
         normalized=estimate(lambda result: result.normalized),
@@ -170,11 +170,11 @@ def _row(contender: Contender, env: str, results: list[Result], rng: np.random.G
     )
 
 
-def _pairs(entrants: list[Contender], env: str, groups: dict[Contender, list[Result]]) -> list[PairwiseComparison]:
+def _pairs(entered: list[Entry], env: str, groups: dict[Entry, list[Result]]) -> list[PairwiseComparison]:
     """Compare all pairs that share an environment. Only the order of returns matters, so they need no common scale."""
-    scores = {contender: scores_of(groups[contender], lambda result: result.mean_return, env) for contender in entrants}
+    scores = {entry: scores_of(groups[entry], lambda result: result.mean_return, env) for entry in entered}
     return [
         PairwiseComparison(first, second, env, probability_of_improvement(scores[first], scores[second]))
-        for first, second in combinations(entrants, 2)
+        for first, second in combinations(entered, 2)
         if scores[first].by_task.keys() & scores[second].by_task.keys()
     ]

@@ -8,9 +8,9 @@ from typing import Any
 
 from ganq_irl.evaluation import Estimate
 from ganq_irl.files import replace_file
-from ganq_irl.studies.estimates import Comparison, PairwiseComparison, Row, contests
+from ganq_irl.studies.estimates import Comparison, PairwiseComparison, Row, tracks
 from ganq_irl.studies.results import to_csv
-from ganq_irl.studies.verdict import contest_name, describe
+from ganq_irl.studies.verdict import describe, track_name
 
 TABLE_CSV, IMPROVEMENT_CSV = "table.csv", "improvement.csv"
 TABLE_MARKDOWN, TABLE_LATEX = "table.md", "table.tex"
@@ -25,7 +25,7 @@ def row_cells(row: Row) -> tuple[str, ...]:
     """Return a row as text, in the order of ``HEADER``."""
     estimates = (row.final, row.normalized, row.area)
     counts = (row.runs, row.failed, row.missing)
-    return (row.env, row.contender.name, *map(_text, estimates), *map(str, counts))
+    return (row.env, row.entry.name, *map(_text, estimates), *map(str, counts))
 
 
 def _text(estimate: Estimate | None) -> str:
@@ -33,12 +33,12 @@ def _text(estimate: Estimate | None) -> str:
 
 
 def to_markdown(comparison: Comparison, verdict: Sequence[str] = ()) -> str:
-    """Return one table per contest, followed by the verdict."""
+    """Return one table per track, followed by the verdict."""
     lines = []
-    for contest in contests(row.contender for row in comparison.rows):
-        rows = [row_cells(row) for row in comparison.rows if row.contender.contest == contest]
+    for track in tracks(row.entry for row in comparison.rows):
+        rows = [row_cells(row) for row in comparison.rows if row.entry.track == track]
         lines += [
-            f"## {contest_name(contest).capitalize()}",
+            f"## {track_name(track).capitalize()}",
             "",
             _markdown_row(HEADER),
             _markdown_row(["---"] * len(HEADER)),
@@ -55,13 +55,13 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def to_latex(comparison: Comparison) -> str:
-    """Return one ``tabular`` per contest, with booktabs rules."""
+    """Return one ``tabular`` per track, with booktabs rules."""
     parts = []
-    for contest in contests(row.contender for row in comparison.rows):
-        rows = [row_cells(row) for row in comparison.rows if row.contender.contest == contest]
+    for track in tracks(row.entry for row in comparison.rows):
+        rows = [row_cells(row) for row in comparison.rows if row.entry.track == track]
         body = "\n".join(_latex_row(row) for row in rows)
         parts.append(
-            f"% {contest_name(contest)}. {NOTE}\n"
+            f"% {track_name(track)}. {NOTE}\n"
             f"\\begin{{tabular}}{{ll{'r' * (len(HEADER) - 2)}}}\n"
             f"\\toprule\n{_latex_row(HEADER)}\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
         )
@@ -74,9 +74,9 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 def row_record(row: Row) -> dict[str, Any]:
     """Return a row as plain values, with the bounds of intervals in their own fields."""
-    contender = row.contender
-    record: dict[str, Any] = {"protocol": contender.protocol, "env": row.env, "method": contender.method}
-    record |= {"n_demos": contender.n_demos, "variation": contender.variation}
+    entry = row.entry
+    record: dict[str, Any] = {"protocol": entry.protocol, "env": row.env, "method": entry.method}
+    record |= {"n_demos": entry.n_demos, "variation": entry.variation}
     for name in ("final", "normalized", "area"):
         record |= _bounds(name, getattr(row, name))
     return record | {"runs": row.runs, "failed": row.failed, "missing": row.missing}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ganq_irl.evaluation import Estimate
-from ganq_irl.studies.estimates import ALL, Comparison, Contender, PairwiseComparison, Row, contests
+from ganq_irl.studies.estimates import ALL, Comparison, Entry, PairwiseComparison, Row, tracks
 from ganq_irl.studies.methods import PROTOCOLS
 
 FEW_RUNS = 5
@@ -13,13 +13,13 @@ FEW_RUNS = 5
 
 
 def write_verdict(comparison: Comparison) -> list[str]:
-    """Return a paragraph per contest and environment (who is best, and the control), then the limitations."""
+    """Return a paragraph per track and environment (who is best, and the control), then the limitations."""
     sentences: list[str] = []
-    for contest in contests(row.contender for row in comparison.rows):
-        rows = [row for row in comparison.rows if row.contender.contest == contest]
-        pairs = [pair for pair in comparison.pairs if pair.first.contest == contest]
+    for track in tracks(row.entry for row in comparison.rows):
+        rows = [row for row in comparison.rows if row.entry.track == track]
+        pairs = [pair for pair in comparison.pairs if pair.first.track == track]
         for env in _places(rows):
-            sentences.append(" ".join(_findings(contest, env, [row for row in rows if row.env == env], pairs)))
+            sentences.append(" ".join(_findings(track, env, [row for row in rows if row.env == env], pairs)))
     return [*sentences, *_limits(comparison)]
 
 
@@ -29,23 +29,23 @@ def _places(rows: Sequence[Row]) -> list[str]:
     return [ALL, *(env for env in envs if env != ALL)] if ALL in envs else envs
 
 
-def contest_name(contest: tuple[str, int | None]) -> str:
+def track_name(track: tuple[str, int | None]) -> str:
     """Return a title such as ``demonstrations only, 4 demonstrations``."""
-    protocol, n_demos = contest
+    protocol, n_demos = track
     return protocol if n_demos is None else f"{protocol}, {n_demos} demonstration{'s' if n_demos != 1 else ''}"
 
 
-def _findings(contest: tuple[str, int | None], env: str, rows: list[Row], pairs: list[PairwiseComparison]) -> list[str]:
-    place = f"{contest_name(contest).capitalize()}, {env}"
+def _findings(track: tuple[str, int | None], env: str, rows: list[Row], pairs: list[PairwiseComparison]) -> list[str]:
+    place = f"{track_name(track).capitalize()}, {env}"
     levels = {index: level for index, row in enumerate(rows) if (level := _level(row)) is not None}
     if not levels:
         return [f"{place}: no run has ended well."]
     scored = [rows[index] for index in levels]
     best, *others = [rows[index] for index in levels if levels[index] == max(levels.values())]
     if others:
-        names = ", ".join(row.contender.name for row in (best, *others))
+        names = ", ".join(row.entry.name for row in (best, *others))
         return [f"{place}: {names} are level, at {_reached(best)}.", *_against_control(scored, pairs)]
-    highest = f"{place}: {best.contender.name} is highest, at {_reached(best)}."
+    highest = f"{place}: {best.entry.name} is highest, at {_reached(best)}."
     return [highest, *_standing(best, scored, pairs), *_against_control(scored, pairs)]
 
 
@@ -72,7 +72,7 @@ def describe(estimate: Estimate) -> str:
     return f"{estimate.value:.3g} [{low:.3g}, {high:.3g}]"
 
 
-def chance(pairs: Sequence[PairwiseComparison], env: str, first: Contender, second: Contender) -> Estimate | None:
+def chance(pairs: Sequence[PairwiseComparison], env: str, first: Entry, second: Entry) -> Estimate | None:
     """Return the probability that ``first`` ends above ``second``, in whichever order the pair is stored."""
     for pair in pairs:
         if pair.env == env and {pair.first, pair.second} == {first, second}:
@@ -91,11 +91,11 @@ def _standing(best: Row, rows: Sequence[Row], pairs: Sequence[PairwiseComparison
     beaten: list[str] = []
     open_: list[str] = []
     for row in rows:
-        probability = chance(pairs, best.env, best.contender, row.contender)
+        probability = chance(pairs, best.env, best.entry, row.entry)
         if row is best or probability is None:
             continue
         assert probability.interval is not None
-        text = f"{row.contender.name} ({describe(probability)})"
+        text = f"{row.entry.name} ({describe(probability)})"
         (beaten if probability.interval[0] > 0.5 else open_).append(text)
     sentences = []
     if beaten:
@@ -107,16 +107,16 @@ def _standing(best: Row, rows: Sequence[Row], pairs: Sequence[PairwiseComparison
 
 def _against_control(rows: Sequence[Row], pairs: Sequence[PairwiseComparison]) -> list[str]:
     sentences = []
-    for control in (row for row in rows if row.contender.is_control):
+    for control in (row for row in rows if row.entry.is_control):
         unproven = []
         for row in rows:
-            probability = chance(pairs, row.env, row.contender, control.contender)
-            if row.contender.is_control or probability is None:
+            probability = chance(pairs, row.env, row.entry, control.entry)
+            if row.entry.is_control or probability is None:
                 continue
             assert probability.interval is not None
             if probability.interval[0] <= 0.5:
-                unproven.append(row.contender.name)
-        name = control.contender.name
+                unproven.append(row.entry.name)
+        name = control.entry.name
         if unproven:
             sentences.append(
                 f"Not shown to end above the control {name}, whose discriminator never learns: {', '.join(unproven)}; a "
@@ -130,7 +130,7 @@ def _against_control(rows: Sequence[Row], pairs: Sequence[PairwiseComparison]) -
 def _limits(comparison: Comparison) -> list[str]:
     rows = [row for row in comparison.rows if row.env != ALL]
     limits = []
-    if len({row.contender.protocol for row in rows}) == len(PROTOCOLS):
+    if len({row.entry.protocol for row in rows}) == len(PROTOCOLS):
         limits.append(
             "The protocols answer different questions: methods with a known reward are given what the others must infer; "
             "neither's figures are a yardstick for the other's."

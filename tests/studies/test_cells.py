@@ -8,8 +8,8 @@ import os
 import pytest
 
 from ganq_irl.studies import cells as cell_runs
-from ganq_irl.studies.conclusion import conclude
 from ganq_irl.studies.execute import run_grid
+from ganq_irl.studies.summary import summarize_grid
 from tests.studies.grid_examples import InThisProcess, quick_grid
 
 KILLED = 9
@@ -57,7 +57,7 @@ def without_times(path):
 def through(tmp_path_factory):
     folder = tmp_path_factory.mktemp("through")
     run_grid(grid_with_checkpoints(), folder, engine=InThisProcess())
-    conclude(folder)
+    summarize_grid(folder)
     return folder
 
 
@@ -82,7 +82,7 @@ def test_a_killed_cell_goes_on_from_its_checkpoint_to_the_same_tables(method, th
     assert run_grid(grid_with_checkpoints(), tmp_path, engine=InThisProcess()).failures == {}
     assert (steps[str(doomed)][0], steps[str(doomed)][-1]) == (65, 96)
     assert "resumed" in json.loads((doomed / "run.json").read_text())
-    conclude(tmp_path)
+    summarize_grid(tmp_path)
     for name in ("results.csv", "final.csv", "table.csv"):
         assert without_times(tmp_path / name) == without_times(through / name)
     policy = "policy/tensors.safetensors"

@@ -122,4 +122,4 @@ def test_tables_in_every_format(tmp_path):
     assert [row["method"] for row in rows] == ["dqn", "gail"]
     assert float(rows[0]["final"]) == 12
     assert rows[0]["n_demos"] == ""
-    assert (tmp_path / "improvement.csv").read_text() == "\n"  # one in each contest: nobody to meet
+    assert (tmp_path / "improvement.csv").read_text() == "\n"  # one in each track: nobody to meet

@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 import pytest
 
 from ganq_irl.errors import ConfigurationError, RunDirectoryError
-from ganq_irl.studies.conclusion import conclude
 from ganq_irl.studies.execute import run_grid
 from ganq_irl.studies.pages.chart_data import chart_data
 from ganq_irl.studies.pages.figures import draw_curves, draw_improvement, draw_profiles, write_figures
@@ -19,6 +18,7 @@ from ganq_irl.studies.pages.page import embedded_json, render, write_page
 from ganq_irl.studies.pages.pictures import Picture
 from ganq_irl.studies.pages.videos import EnvVideos, VideoFigure, videos_by_env
 from ganq_irl.studies.results import FAILED, Result
+from ganq_irl.studies.summary import summarize_grid
 from tests.studies.grid_examples import InThisProcess, quick_grid
 
 VOID = {"meta", "input", "img", "br", "link"}
@@ -36,23 +36,23 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(folder):
-    return write_page(conclude(folder)).read_text(encoding="utf-8")
+    return write_page(summarize_grid(folder)).read_text(encoding="utf-8")
 
 
 def test_the_main_figures_as_files(folder, tmp_path):
-    conclusion = conclude(folder)
-    paths = write_figures(conclusion, tmp_path / "figures")
+    summary = summarize_grid(folder)
+    paths = write_figures(summary, tmp_path / "figures")
     assert [path.name for path in paths] == [
         f"{name}.{suffix}" for name in ("curves", "profiles", "improvement") for suffix in ("png", "pdf")
     ]
     for path in paths:
         assert path.read_bytes().startswith(b"%PDF" if path.suffix == ".pdf" else b"\x89PNG")
     before = [path.read_bytes() for path in paths]
-    assert [path.read_bytes() for path in write_figures(conclusion, tmp_path / "figures")] == before
+    assert [path.read_bytes() for path in write_figures(summary, tmp_path / "figures")] == before
 
 
 def test_figures_show_every_method_in_its_protocol_and_color(folder):
-    data = chart_data(conclude(folder))
+    data = chart_data(summarize_grid(folder))
     figure = draw_curves(data)
     known, imitation = figure.axes
     assert {line.get_label() for line in known.lines} == {"gan-q", "dqn"}
@@ -68,14 +68,14 @@ def test_figures_show_every_method_in_its_protocol_and_color(folder):
 
 
 def test_figures_that_the_results_have_nothing_for_are_left_out(folder, tmp_path):
-    conclusion = conclude(folder)
+    summary = summarize_grid(folder)
     unfinished = dataclasses.replace(
-        conclusion, results=[], comparison=dataclasses.replace(conclusion.comparison, rows=[], pairs=[])
+        summary, results=[], comparison=dataclasses.replace(summary.comparison, rows=[], pairs=[])
     )
     assert write_figures(unfinished, tmp_path) == []
     (tmp_path / "file").touch()
     with pytest.raises(RunDirectoryError, match="give a folder"):
-        write_figures(conclusion, tmp_path / "file")
+        write_figures(summary, tmp_path / "file")
 
 
 class Structure(HTMLParser):
@@ -149,42 +149,42 @@ def test_the_videos_stand_beside_the_experts_and_move_only_when_asked(page):
 
 
 def test_what_cannot_be_drawn_is_a_sentence(folder, monkeypatch):
-    conclusion = conclude(folder)
+    summary = summarize_grid(folder)
 
     def undrawable(*_):
         raise ConfigurationError("Env-v0 draws no images <here>")
 
     monkeypatch.setattr("ganq_irl.studies.pages.videos.make_rendered_env", undrawable)
-    (screening,) = videos_by_env(conclusion)
+    (screening,) = videos_by_env(summary)
     assert (screening.env, screening.videos) == ("CartPole-v1", [])
-    assert "<p>Env-v0 draws no images &lt;here&gt;</p>" in render(conclusion, videos=[screening])
+    assert "<p>Env-v0 draws no images &lt;here&gt;</p>" in render(summary, videos=[screening])
     monkeypatch.undo()
     monkeypatch.setattr("ganq_irl.studies.pages.videos.record_demonstration_video", undrawable)
     monkeypatch.setattr("ganq_irl.studies.pages.videos.record_policy_video", undrawable)
-    (screening,) = videos_by_env(conclusion)
+    (screening,) = videos_by_env(summary)
     assert [(video.caption, video.gif) for video in screening.videos] == [("Env-v0 draws no images <here>", "")] * 6
-    Structure(render(conclusion, videos=[screening]))
+    Structure(render(summary, videos=[screening]))
 
 
 def test_the_charts_data(page):
     (data,) = [json.loads(text) for text in Structure(page).texts["script"] if text.startswith("{")]
-    labels = [contender["label"] for contender in data["contenders"]]
+    labels = [entry["label"] for entry in data["entries"]]
     assert labels == ["gan-q", "dqn", "gail, n=1", "gail:frozen, n=1", "bc, n=1"]
-    assert [labels[curve["contender"]] for curve in data["curves"]] == labels[:-1]
+    assert [labels[curve["entry"]] for curve in data["curves"]] == labels[:-1]
     assert all(curve["steps"] == [32, 64, 96] and curve["runs"] == 2 for curve in data["curves"])
     for curve in data["curves"]:
         assert all(low <= y <= high for low, y, high in zip(curve["low"], curve["y"], curve["high"], strict=True))
-    assert [labels[level["contender"]] for level in data["levels"]] == ["bc, n=1"]
+    assert [labels[level["entry"]] for level in data["levels"]] == ["bc, n=1"]
     assert len(data["profiles"]) == 5
     assert len(data["pairs"]) == 1 + 3
-    assert {labels[line["contender"]] for line in data["health"]} >= {"gail, n=1"}
+    assert {labels[line["entry"]] for line in data["health"]} >= {"gail, n=1"}
 
 
 def test_nothing_that_comes_from_outside_is_markup(folder):
-    conclusion = conclude(folder)
+    summary = summarize_grid(folder)
     nasty = "</script><script>alert(1)</script>%%DATA%%"
-    failed = Result(dataclasses.replace(conclusion.results[0].cell, varied={"x": nasty}), FAILED, error=nasty)
-    changed = dataclasses.replace(conclusion, verdict=[nasty], results=[*conclusion.results, failed])
+    failed = Result(dataclasses.replace(summary.results[0].cell, varied={"x": nasty}), FAILED, error=nasty)
+    changed = dataclasses.replace(summary, verdict=[nasty], results=[*summary.results, failed])
     text = render(
         changed,
         [Picture(nasty, nasty, "")],
@@ -198,11 +198,11 @@ def test_nothing_that_comes_from_outside_is_markup(folder):
 
 def test_a_grid_that_is_not_finished_has_a_page(folder, tmp_path):
     (tmp_path / "grid.toml").write_text((folder / "grid.toml").read_text())
-    text = write_page(conclude(tmp_path), tmp_path / "page.html").read_text(encoding="utf-8")
+    text = write_page(summarize_grid(tmp_path), tmp_path / "page.html").read_text(encoding="utf-8")
     Structure(text)
     assert "no run has ended well" in text
     with pytest.raises(RunDirectoryError, match="give the page a name"):
-        write_page(conclude(tmp_path), tmp_path)
+        write_page(summarize_grid(tmp_path), tmp_path)
 
 
 PROBE = """<script>
@@ -228,13 +228,13 @@ PROBE = """<script>
   found.focused = document.activeElement === boxes[0];
   found.before = count(".off");
   boxes[0].click();
-  found.hidden = count('[data-contender="0"]:not(.off)');
+  found.hidden = count('[data-entry="0"]:not(.off)');
   found.off = count(".off");
   const axis = () => document.querySelector('[data-charts="curves"] svg').getAttribute("aria-label");
   found.steps = axis();
   document.querySelector('input[value="seconds"]').click();
   found.seconds = axis();
-  found.stillHidden = count('[data-contender="0"]:not(.off)');
+  found.stillHidden = count('[data-entry="0"]:not(.off)');
   boxes[0].click();
   found.after = count(".off");
   found.wide = document.documentElement.scrollWidth > window.innerWidth;

@@ -11,8 +11,8 @@ from ganq_irl.errors import MissingDependency
 from ganq_irl.studies import ray_engine as module
 from ganq_irl.studies import trials
 from ganq_irl.studies.cells import run_cell
-from ganq_irl.studies.conclusion import conclude
 from ganq_irl.studies.execute import run_grid
+from ganq_irl.studies.summary import summarize_grid
 from tests.studies.grid_examples import InThisProcess, quick_grid
 from tests.studies.planted import run_among_planted_modules
 
@@ -88,7 +88,7 @@ def test_ray_gives_the_tables_of_the_local_engine_resumes_and_survives_a_failure
     finally:
         ray.shutdown()
     for folder in ("local", "ray"):
-        conclude(tmp_path / folder)
+        summarize_grid(tmp_path / folder)
     for name in ("results.csv", "final.csv", "table.csv"):
         assert without_times(tmp_path / "local" / name) == without_times(tmp_path / "ray" / name)
 

@@ -5,9 +5,9 @@ import html
 import io
 import re
 
-from ganq_irl.studies.conclusion import conclude
 from ganq_irl.studies.execute import run_grid
 from ganq_irl.studies.pages.page import render
+from ganq_irl.studies.summary import summarize_grid
 from ganq_irl.studies.tables import HEADER, write_tables
 from ganq_irl.studies.verdict import describe
 from tests.studies.grid_examples import InThisProcess, quick_grid
@@ -77,15 +77,15 @@ def test_made_up_results_with_failures_gaps_and_strange_names(tmp_path):
 
 def test_a_grid_and_its_page(tmp_path):
     run_grid(quick_grid(["dqn", "bc", "gail"], seeds=2), tmp_path, engine=InThisProcess())
-    conclusion = conclude(tmp_path)
+    summary = summarize_grid(tmp_path)
     shown = check_agreement(*((tmp_path / f"table.{ending}").read_text() for ending in ("md", "tex", "csv")))
-    page = render(conclusion)
+    page = render(summary)
     assert rows_of_page(page) == shown
-    for sentence in conclusion.verdict:
+    for sentence in summary.verdict:
         assert f"- {sentence}\n" in (tmp_path / "table.md").read_text()
         assert f"<li>{html.escape(sentence)}</li>" in page
     finals = list(csv.DictReader(io.StringIO((tmp_path / "final.csv").read_text())))
-    for row in conclusion.comparison.rows:
-        own = [float(final["mean_return"]) for final in finals if final["method"] == row.contender.method]
+    for row in summary.comparison.rows:
+        own = [float(final["mean_return"]) for final in finals if final["method"] == row.entry.method]
         assert min(own) <= row.final.value <= max(own)
         assert describe(row.final) in page

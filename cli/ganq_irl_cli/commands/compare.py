@@ -86,9 +86,9 @@ def command(
     """  # noqa: D301  # click wants the character
     with session.working():
         from ganq_irl.runs.config import merged
-        from ganq_irl.studies.conclusion import conclude
         from ganq_irl.studies.execute import run_grid, stored_request
         from ganq_irl.studies.spec import parse_variation, resolve_grid
+        from ganq_irl.studies.summary import summarize_grid
 
         flags: dict[str, Any] = {"algos": _names(algos), "env": list(env) or None, **settings}
         flags |= {"n_demos": _numbers("--n-demos", n_demos), "seeds": _seeds(seeds)}
@@ -98,15 +98,15 @@ def command(
             flags = merged(flags, {"vary": parse_variation(text)})
         grid = resolve_grid(flags, assignments=assignments, file=file or stored_request(out))
         run = run_grid(grid, out, engine=_engine(engine, gpus_per_run), jobs=jobs)
-        conclusion = conclude(out)
+        summary = summarize_grid(out)
     if as_json:
-        session.print_json(conclusion.to_json())
+        session.print_json(summary.to_json())
     else:
-        session.say(conclusion.text())
-    for label, error in conclusion.failures.items():
+        session.say(summary.text())
+    for label, error in summary.failures.items():
         if label not in run.failures:  # run_grid printed those already
             session.say(f"failed: {label}: {error}", err=True)
-    if conclusion.failures:
+    if summary.failures:
         raise click.exceptions.Exit(groups.FAILED)
 
 

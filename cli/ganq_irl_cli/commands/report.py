@@ -32,14 +32,14 @@ def command(folder: Path, out: Path | None, pictures: bool, videos: bool, figure
     The page works offline. On a machine without a display, set MUJOCO_GL=egl or MUJOCO_GL=osmesa to render MuJoCo.
     """
     with session.working():
-        from ganq_irl.studies.conclusion import conclude
         from ganq_irl.studies.pages.figures import write_figures
         from ganq_irl.studies.pages.page import write_page
+        from ganq_irl.studies.summary import summarize_grid
 
-        conclusion = conclude(folder)
-        drawn = [] if figures is None else write_figures(conclusion, figures)
-        page = write_page(conclusion, out, pictures=pictures, videos=videos)
-    for label, error in conclusion.failures.items():
+        summary = summarize_grid(folder)
+        drawn = [] if figures is None else write_figures(summary, figures)
+        page = write_page(summary, out, pictures=pictures, videos=videos)
+    for label, error in summary.failures.items():
         session.say(f"failed: {label}: {error}", err=True)
     if as_json:
         session.print_json({"report": str(page), "figures": [str(path) for path in drawn]})

@@ -154,7 +154,7 @@ def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> R
             watched = stack.enter_context(wandb_run(wandb, config, out))
         result = run_experiment(config, out, callback=None if watched is None else watched.callback)
         if watched is not None:
-            watched.conclude(result)
+            watched.log_result(result)
     if result.warning is not None:
         session.say(f"Warning: {result.warning}", err=True)
     return result

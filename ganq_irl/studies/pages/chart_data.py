@@ -10,9 +10,9 @@ import numpy as np
 from ganq_irl.evaluation import Scores, interquartile_mean, performance_profile
 from ganq_irl.evaluation.pictures import STEPS, read_progress
 from ganq_irl.runs.directory import PROGRESS
-from ganq_irl.studies.conclusion import BOOTSTRAP_SEED, Conclusion
-from ganq_irl.studies.estimates import ALL, Contender, PairwiseComparison, by_contender, scores_of
+from ganq_irl.studies.estimates import ALL, Entry, PairwiseComparison, by_entry, scores_of
 from ganq_irl.studies.results import DONE, Curve, Result
+from ganq_irl.studies.summary import BOOTSTRAP_SEED, GridSummary
 
 Values = dict[str, Any]
 
@@ -30,23 +30,23 @@ _RESAMPLES = 500  # per point of a curve; fewer than in tables, since only a ban
 _PROFILE = np.linspace(-0.25, 1.25, 61)
 
 
-def chart_data(conclusion: Conclusion) -> Values:
+def chart_data(summary: GridSummary) -> Values:
     """Return everything that the page's script and the figures draw."""
-    groups = by_contender(conclusion.results)
-    index = {contender: number for number, contender in enumerate(groups)}
+    groups = by_entry(summary.results)
+    index = {entry: number for number, entry in enumerate(groups)}
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     return {
-        "contenders": [_contender(contender) for contender in groups],
-        "curves": [part for contender, results in groups.items() for part in _curves(index[contender], results, rng)],
-        "levels": [part for contender, results in groups.items() for part in _levels(index[contender], results)],
-        "profiles": [part for contender, results in groups.items() for part in _profiles(index[contender], results)],
-        "pairs": [_pair(pair, index) for pair in conclusion.comparison.pairs],
-        "health": [part for contender, results in groups.items() for part in _health(conclusion, index[contender], results)],
+        "entries": [_entry(entry) for entry in groups],
+        "curves": [part for entry, results in groups.items() for part in _curves(index[entry], results, rng)],
+        "levels": [part for entry, results in groups.items() for part in _levels(index[entry], results)],
+        "profiles": [part for entry, results in groups.items() for part in _profiles(index[entry], results)],
+        "pairs": [_pair(pair, index) for pair in summary.comparison.pairs],
+        "health": [part for entry, results in groups.items() for part in _health(summary, index[entry], results)],
     }
 
 
-def _contender(contender: Contender) -> Values:
-    return {"label": contender.label, "protocol": contender.protocol, "control": contender.is_control}
+def _entry(entry: Entry) -> Values:
+    return {"label": entry.label, "protocol": entry.protocol, "control": entry.is_control}
 
 
 def _by_env(results: Sequence[Result]) -> dict[str, list[Result]]:
@@ -62,7 +62,7 @@ def _curves(index: int, results: Sequence[Result], rng: np.random.Generator) -> 
     for env, group in _by_env(results).items():
         curves = [result.curve for result in group if result.curve is not None and len(result.curve.steps)]
         if curves:
-            found.append({"contender": index, "env": env, "runs": len(curves), **_band(curves, rng)})
+            found.append({"entry": index, "env": env, "runs": len(curves), **_band(curves, rng)})
     return found
 
 
@@ -86,7 +86,7 @@ def _levels(index: int, results: Sequence[Result]) -> list[Values]:
     for env, group in _by_env(results).items():
         final = [result.mean_return for result in group if result.mean_return is not None and result.curve is None]
         if final and not group[0].cell.method.counts_steps:
-            found.append({"contender": index, "env": env, "runs": len(final), "y": float(np.mean(final))})
+            found.append({"entry": index, "env": env, "runs": len(final), "y": float(np.mean(final))})
     return found
 
 
@@ -96,30 +96,30 @@ def _profiles(index: int, results: Sequence[Result]) -> list[Values]:
         return []
     profile = performance_profile(scores, _PROFILE)
     values = {name: getattr(profile, name).tolist() for name in ("low", "high")} | {"runs": profile.runs}
-    return [{"contender": index, "x": profile.thresholds.tolist(), "y": profile.shares.tolist(), **values}]
+    return [{"entry": index, "x": profile.thresholds.tolist(), "y": profile.shares.tolist(), **values}]
 
 
-def _pair(pair: PairwiseComparison, index: Mapping[Contender, int]) -> Values:
+def _pair(pair: PairwiseComparison, index: Mapping[Entry, int]) -> Values:
     assert pair.probability.interval is not None
     low, high = pair.probability.interval
     who = {"first": index[pair.first], "second": index[pair.second], "env": pair.env, "pooled": pair.env == ALL}
     return who | {"value": pair.probability.value, "low": low, "high": high}
 
 
-def _health(conclusion: Conclusion, index: int, results: Sequence[Result]) -> list[Values]:
+def _health(summary: GridSummary, index: int, results: Sequence[Result]) -> list[Values]:
     """Return the discriminator's metrics in the first finished run of each environment; a mean would hide a collapse."""
     found = []
     for env, group in _by_env(results).items():
         first = next((result for result in group if result.status == DONE and result.cell.method.counts_steps), None)
         if first is None:
             continue
-        columns = read_progress(conclusion.folder / first.cell.path / PROGRESS)
+        columns = read_progress(summary.folder / first.cell.path / PROGRESS)
         for name, title in HEALTH.items():
             if name in columns:
                 shown = np.isfinite(columns[name]) & np.isfinite(columns[STEPS])
                 found.append(
                     {
-                        "contender": index,
+                        "entry": index,
                         "env": env,
                         "what": title,
                         "steps": columns[STEPS][shown].tolist(),

@@ -13,8 +13,8 @@ from matplotlib.ticker import EngFormatter
 
 from ganq_irl.errors import RunDirectoryError, usable_path
 from ganq_irl.evaluation.pictures import save_figure
-from ganq_irl.studies.conclusion import Conclusion
 from ganq_irl.studies.pages.chart_data import Values, chart_data
+from ganq_irl.studies.summary import GridSummary
 
 FORMATS = ("png", "pdf")
 _PANEL = (3.6, 2.9)  # inches
@@ -22,7 +22,7 @@ _BESIDE = 1.6  # inches for a legend
 _DASHES = ("-", "-.", (0, (7, 3)), (0, (9, 3, 2, 3)))
 
 
-def write_figures(conclusion: Conclusion, folder: Path | str) -> list[Path]:
+def write_figures(summary: GridSummary, folder: Path | str) -> list[Path]:
     """Write ``curves``, ``profiles`` and ``improvement`` to ``folder``, each as PNG and as PDF.
 
     Returns:
@@ -35,7 +35,7 @@ def write_figures(conclusion: Conclusion, folder: Path | str) -> list[Path]:
     folder = usable_path(folder)
     if folder.exists() and not folder.is_dir():
         raise RunDirectoryError(f"{folder} is a file; give a folder for the figures")
-    data = chart_data(conclusion)
+    data = chart_data(summary)
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {"curves": draw_curves(data), "profiles": draw_profiles(data), "improvement": draw_improvement(data)}
     paths = {folder / f"{name}.{suffix}": figure for name, figure in drawn.items() if figure for suffix in FORMATS}
@@ -65,7 +65,7 @@ def draw_curves(data: Values) -> Figure | None:
 
 def _draw_line(axes: Axes, data: Values, line: Values, x: Sequence[float] | None) -> None:
     """Draw a curve and its band over ``x``, or a horizontal line if ``x`` is None."""
-    style = _style(data, line["contender"])
+    style = _style(data, line["entry"])
     if x is None:
         axes.axhline(line["y"], **{**style, "linestyle": "--"})
     else:
@@ -116,28 +116,28 @@ def _panels(n_rows: int, n_columns: int) -> tuple[Figure, Any]:
 
 def _legend(row: Sequence[Axes]) -> None:
     """Draw one legend beside a row, for the lines of all its panels."""
-    entries: dict[Any, Any] = {}
+    handles: dict[Any, Any] = {}
     for axes in row:
-        entries |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    row[-1].legend(entries.values(), entries.keys(), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    row[-1].legend(handles.values(), handles.keys(), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 
-def _style(data: Values, contender: int) -> dict[str, Any]:
+def _style(data: Values, entry: int) -> dict[str, Any]:
     """Return color, label and dashes, the same in every figure; controls are dotted, and dashes separate equal colors."""
-    dashes = ":" if data["contenders"][contender]["control"] else _DASHES[contender // 10 % len(_DASHES)]
-    return {"color": f"C{contender % 10}", "label": _label(data, contender), "linestyle": dashes}
+    dashes = ":" if data["entries"][entry]["control"] else _DASHES[entry // 10 % len(_DASHES)]
+    return {"color": f"C{entry % 10}", "label": _label(data, entry), "linestyle": dashes}
 
 
-def _label(data: Values, contender: int) -> str:
-    return str(data["contenders"][contender]["label"])
+def _label(data: Values, entry: int) -> str:
+    return str(data["entries"][entry]["label"])
 
 
 def _of(data: Values, lines: Iterable[Values], protocol: str) -> list[Values]:
-    return [line for line in lines if data["contenders"][line["contender"]]["protocol"] == protocol]
+    return [line for line in lines if data["entries"][line["entry"]]["protocol"] == protocol]
 
 
 def _protocols(data: Values, lines: Sequence[Values]) -> list[str]:
-    return _distinct(contender["protocol"] for contender in data["contenders"] if _of(data, lines, contender["protocol"]))
+    return _distinct(entry["protocol"] for entry in data["entries"] if _of(data, lines, entry["protocol"]))
 
 
 def _distinct(values: Iterable[str]) -> list[str]:

@@ -12,24 +12,24 @@ from pathlib import Path
 from ganq_irl import __version__
 from ganq_irl.errors import RunDirectoryError, usable_path
 from ganq_irl.files import replace_file
-from ganq_irl.studies.conclusion import Conclusion
-from ganq_irl.studies.estimates import contests
+from ganq_irl.studies.estimates import tracks
 from ganq_irl.studies.pages.chart_data import chart_data
 from ganq_irl.studies.pages.pictures import Picture, run_pictures
 from ganq_irl.studies.pages.videos import EnvVideos, VideoFigure, videos_by_env
 from ganq_irl.studies.results import Result
 from ganq_irl.studies.spec import GRID_FILE
+from ganq_irl.studies.summary import GridSummary
 from ganq_irl.studies.tables import HEADER, NOTE, row_cells
-from ganq_irl.studies.verdict import contest_name
+from ganq_irl.studies.verdict import track_name
 
 REPORT_FILE = "report.html"
 
 
-def write_page(conclusion: Conclusion, out: Path | str | None = None, *, pictures: bool = True, videos: bool = True) -> Path:
+def write_page(summary: GridSummary, out: Path | str | None = None, *, pictures: bool = True, videos: bool = True) -> Path:
     """Write the page of a grid, finished or not.
 
     Args:
-        conclusion: the results of the grid.
+        summary: the results of the grid.
         out: the page; ``report.html`` in the grid's folder by default.
         pictures: run episodes for pictures of Q-values and rewards.
         videos: record one episode of each method in each environment.
@@ -37,29 +37,29 @@ def write_page(conclusion: Conclusion, out: Path | str | None = None, *, picture
     Raises:
         RunDirectoryError: ``out`` is a folder.
     """
-    out = conclusion.folder / REPORT_FILE if out is None else usable_path(out)
+    out = summary.folder / REPORT_FILE if out is None else usable_path(out)
     if out.is_dir():
         raise RunDirectoryError(f"{out} is a folder; give the page a name, such as {out / REPORT_FILE}")
-    drawn = list(run_pictures(conclusion)) if pictures else []
-    recorded = list(videos_by_env(conclusion)) if videos else []
-    replace_file(out, render(conclusion, drawn, recorded).encode())
+    drawn = list(run_pictures(summary)) if pictures else []
+    recorded = list(videos_by_env(summary)) if videos else []
+    replace_file(out, render(summary, drawn, recorded).encode())
     return out
 
 
-def render(conclusion: Conclusion, pictures: Sequence[Picture] = (), videos: Sequence[EnvVideos] = ()) -> str:
+def render(summary: GridSummary, pictures: Sequence[Picture] = (), videos: Sequence[EnvVideos] = ()) -> str:
     """Return the page as text."""
-    grid = (conclusion.folder / GRID_FILE).read_text(encoding="utf-8")
+    grid = (summary.folder / GRID_FILE).read_text(encoding="utf-8")
     parts = {
         "VERSION": escape(__version__),
-        "VERDICT": _list(conclusion.verdict),
-        "TABLES": _tables(conclusion),
+        "VERDICT": _list(summary.verdict),
+        "TABLES": _tables(summary),
         "PICTURES": "".join(map(_picture, pictures)) or "<p>None in this report.</p>",
         "VIDEOS": "".join(map(_env_videos, videos)) or "<p>None in this report.</p>",
-        "FAILURES": _failures(conclusion.results),
+        "FAILURES": _failures(summary.results),
         "REQUEST": escape(grid),
-        "CONFIGURATIONS": _configurations(conclusion.results),
-        "COMMANDS": escape(_commands(conclusion.folder)),
-        "DATA": embedded_json(chart_data(conclusion)),
+        "CONFIGURATIONS": _configurations(summary.results),
+        "COMMANDS": escape(_commands(summary.folder)),
+        "DATA": embedded_json(chart_data(summary)),
     }
     template = (files("ganq_irl.studies.pages") / "template.html").read_text(encoding="utf-8")
     # in one pass, so that text that looks like a placeholder is not replaced
@@ -76,13 +76,13 @@ def _list(sentences: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
 
 
-def _tables(conclusion: Conclusion) -> str:
+def _tables(summary: GridSummary) -> str:
     parts = []
-    for contest in contests(row.contender for row in conclusion.comparison.rows):
-        rows = [row_cells(row) for row in conclusion.comparison.rows if row.contender.contest == contest]
+    for track in tracks(row.entry for row in summary.comparison.rows):
+        rows = [row_cells(row) for row in summary.comparison.rows if row.entry.track == track]
         head = "".join(f'<th scope="col">{escape(name)}</th>' for name in HEADER)
         body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-        caption = escape(f"Protocol: {contest_name(contest)}")
+        caption = escape(f"Protocol: {track_name(track)}")
         table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         parts.append(f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">{table}</div>')
     return f"{''.join(parts)}<p>{escape(NOTE)}</p>"

@@ -20,11 +20,11 @@ from ganq_irl.generators.q_values import has_action_values
 from ganq_irl.runs.directory import REWARD, load_run
 from ganq_irl.runs.plots import discount_of
 from ganq_irl.runs.rewards import read_reward
-from ganq_irl.studies.conclusion import Conclusion
 from ganq_irl.studies.methods import REWARD_KNOWN
 from ganq_irl.studies.results import Result, first_finished_runs
 from ganq_irl.studies.reward_comparison import gather_transitions
 from ganq_irl.studies.reward_pictures import draw_reward
+from ganq_irl.studies.summary import GridSummary
 
 EPISODES = 5
 MAX_ACTIONS = 4
@@ -46,12 +46,12 @@ class Picture:
     png: str
 
 
-def run_pictures(conclusion: Conclusion) -> Iterator[Picture]:
+def run_pictures(summary: GridSummary) -> Iterator[Picture]:
     """Yield the pictures of the first finished run of each method in each environment."""
-    for result in first_finished_runs(conclusion.results):
+    for result in first_finished_runs(summary.results):
         try:
-            yield from _of_values(conclusion.folder, result)
-            yield from _of_reward(conclusion.folder, result)
+            yield from _of_values(summary.folder, result)
+            yield from _of_reward(summary.folder, result)
         except GanqIrlError as error:  # the page shows the message
             yield Picture("Not drawn", f"{result.cell.label}: {error}", "")
 

@@ -13,9 +13,9 @@ import gymnasium as gym
 from ganq_irl.errors import ConfigurationError, GanqIrlError
 from ganq_irl.runs.directory import load_run
 from ganq_irl.runs.video import Video, make_rendered_env, record_demonstration_video, record_policy_video
-from ganq_irl.studies.conclusion import Conclusion
 from ganq_irl.studies.grid import demonstrations_for
 from ganq_irl.studies.results import Result, first_finished_runs
+from ganq_irl.studies.summary import GridSummary
 from ganq_irl_demos import Trajectory, load_demonstrations
 
 EXPERT = "the expert"
@@ -51,10 +51,10 @@ class EnvVideos:
     reason: str = ""
 
 
-def videos_by_env(conclusion: Conclusion) -> Iterator[EnvVideos]:
+def videos_by_env(summary: GridSummary) -> Iterator[EnvVideos]:
     """Yield the videos of each environment that has a finished run."""
     by_env: dict[str, list[Result]] = {}
-    for result in first_finished_runs(conclusion.results):
+    for result in first_finished_runs(summary.results):
         by_env.setdefault(result.cell.env, []).append(result)
     for env_id, results in by_env.items():
         try:
@@ -63,7 +63,7 @@ def videos_by_env(conclusion: Conclusion) -> Iterator[EnvVideos]:
             yield EnvVideos(env_id, [], str(error))
             continue
         with contextlib.closing(env):
-            videos = list(_videos(conclusion.folder, results, env))
+            videos = list(_videos(summary.folder, results, env))
         yield EnvVideos(env_id, videos)
 
 

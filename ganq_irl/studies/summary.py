@@ -20,7 +20,7 @@ BOOTSTRAP_SEED = 0
 
 
 @dataclass(frozen=True)
-class Conclusion:
+class GridSummary:
     """Results, estimates and verdict of a grid.
 
     Attributes:
@@ -58,7 +58,7 @@ class Conclusion:
         }
 
 
-def conclude(folder: Path | str) -> Conclusion:
+def summarize_grid(folder: Path | str) -> GridSummary:
     """Read all cells of a grid, finished or not, and write its tables.
 
     Raises:
@@ -69,4 +69,4 @@ def conclude(folder: Path | str) -> Conclusion:
     comparison = compare_results(results, np.random.default_rng(BOOTSTRAP_SEED))
     verdict = write_verdict(comparison)
     files = [*write_results(folder, results), *write_tables(folder, comparison, verdict)]
-    return Conclusion(folder, results, comparison, verdict, files)
+    return GridSummary(folder, results, comparison, verdict, files)
