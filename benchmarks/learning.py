@@ -63,7 +63,7 @@ CHOICES_OF_AIRL: dict[str, dict[str, Any]] = {
     "bound of 3": {"adversary": {"stabilizers": [{"name": "spectral-norm", "scale": 3.0}]}},
     "no bound": {"adversary": {"stabilizers": []}},
 }
-"""Settings described in docs/benchmarks/off_policy.md."""
+"""Settings described in docs/benchmarks/pendulum_one.md and replay_choices.md."""
 METHODS: dict[str, dict[str, Any]] = {
     "gail": {"algo": "gail", **ROLLOUTS},
     "airl": {"algo": "airl", **ROLLOUTS},

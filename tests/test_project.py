@@ -49,3 +49,12 @@ def test_contributing_names_files_and_functions_that_exist():
     assert len(rows) == 7
     for path, name in rows:
         assert re.search(rf"^ *(def|class) {name}\b", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), (path, name)
+
+
+def test_every_page_that_code_and_pages_name_is_there():
+    folders = ("ganq_irl", "cli", "demos", "benchmarks", "examples", "tests")
+    files = [path for folder in folders for suffix in ("py", "toml", "md") for path in (ROOT / folder).rglob(f"*.{suffix}")]
+    files += [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+    named = {page for path in files for page in re.findall(r"\bdocs/[a-z_/]+\.md\b", path.read_text(encoding="utf-8"))}
+    assert len(named) > 5
+    assert not [page for page in named if not (ROOT / page).exists()]

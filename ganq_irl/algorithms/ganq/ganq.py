@@ -44,8 +44,8 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
     distinguishes them (fake) from samples of the Bellman target, Σ γ^k r_k + γ^n G_target(z | s', a*) (real). The return
     model only maximizes the critic's score. No temporal difference is minimized.
 
-    ``docs/benchmarks/gan_q.md`` describes and measures what makes it converge, unlike the published algorithm, which is
-    ``mode="paper"``.
+    ``docs/algorithms/gan_q.md`` describes what makes it converge, unlike the published algorithm, which is ``mode="paper"``;
+    ``docs/benchmarks/gan_q_parts.md`` has the measurements.
 
     Everything else is SB3's DQN: exploration, target network, replay, callbacks, saving and loading, and the order of
     arguments. GAN-Q's own arguments are keywords.
