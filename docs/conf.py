@@ -7,7 +7,10 @@ from pathlib import Path
 from ganq_irl import __version__
 
 sys.path.insert(0, str(Path(__file__).parent))
+# For the tutorials: one thread, this environment's commands, and figures below their cells.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 
 project = "ganq-irl"
 author = "The ganq-irl developers"
