@@ -17,7 +17,7 @@ from ganq_irl_cli import demonstrations, options
     "--format",
     "read_as",
     metavar="NAME",
-    help="Format of SRC; docs/how_to/demonstrations.md lists them.  [default: from the content]",
+    help="Format of SRC; docs/reference/formats.md lists them.  [default: from the content]",
 )
 @click.option(
     "--out", metavar="FILE.npz", help="File to write.  [default: the name of SRC with .npz, in the working directory]"
