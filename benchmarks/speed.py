@@ -7,16 +7,20 @@ steps per rollout, and 8 discriminator updates of 1024 + 1024 transitions per ro
 (imitation's default) or 64 (ours). Methods alternate, with one short run each, so that the machine's load affects all
 equally. Processor time is measured, and figures are medians of the ratios within a turn. The other parts measure the cost of
 DAC relative to the SAC that it trains, and of pricing a batch relative to SAC's gradient step on it (``--part off-policy``
-and ``--part relabel`` measure only these). ``--part sac`` compares whole training steps of FastSAC and FastTD3 with SB3's
-SAC and TD3, and of DAC with FastSAC, which it trains, by the width of the networks; ``--env`` replaces HalfCheetah-v5.
+and ``--part relabel`` measure only these). ``--part sac``
+compares whole training steps of FastSAC with those of SB3's SAC, of sbx's if it is installed, and of DAC, which trains
+FastSAC, by the width of the networks; ``--part layer-norm`` those of FastSAC and FastTD3 with layer-normalized critics.
+``--part memory`` follows DAC's memory over a run. ``--env`` replaces HalfCheetah-v5 in these three.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -30,7 +34,7 @@ from imitation.rewards.reward_nets import BasicRewardNet, BasicShapedRewardNet
 from imitation.util import logger as imitation_logger
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.preprocessing import get_action_dim, get_flattened_obs_dim
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.sac.policies import SACPolicy
 
@@ -44,7 +48,12 @@ from ganq_irl_demos import Demonstrations, random_policy, record_episodes, to_im
 
 N_ENVS, N_STEPS, N_UPDATES, BATCH = 8, 256, 8, 1024
 SAC_BATCH = 256
-PARTS = ("adversarial", "off-policy", "relabel", "sac")
+PARTS = ("adversarial", "off-policy", "relabel", "sac", "layer-norm", "memory")
+MEMORY_MARKS = (5_000, 20_000, 50_000)
+try:
+    from sbx import SAC as SBX
+except ImportError:  # `uv pip install sbx-rl`, which brings JAX
+    SBX = None
 SAC_WIDTHS = (64, 128, 256)
 WIDTHS = (32, 64)
 SHAPES = {"A: batch 64, 10 epochs": (64, 10), "B: batch 512, 5 epochs": (512, 5)}
@@ -194,50 +203,130 @@ def off_policy(env_id: str, turns: int, steps: int, device: str) -> list[str]:
     return [*lines, "", f"{turns} turns of {steps} steps each.", ""]
 
 
+def new_of(kind: Any, policy: Any, width: int, env_id: str) -> Any:
+    """Return SAC or TD3 in one environment, with one update a step of networks of two layers."""
+    sizes = {"batch_size": SAC_BATCH, "learning_starts": SAC_BATCH, "buffer_size": 100_000}
+    sizes |= {"gradient_steps": 1, "train_freq": 1}
+    return kind(
+        policy, make_vec_env(env_id, 1, seed=0), seed=0, device="cpu", policy_kwargs={"net_arch": [width, width]}, **sizes
+    )
+
+
+def products(env: VecEnv, width: int) -> Callable[[], object]:
+    """A function that computes only the matrix products of SAC's update: each layer, forwards and backwards."""
+    n_observations, n_actions = get_flattened_obs_dim(env.observation_space), get_action_dim(env.action_space)
+    # layers, rows, gradients of weights, gradients of inputs, networks
+    critic = (n_observations + n_actions, width, width, 1)
+    actor = (n_observations, width, width, 2 * n_actions)
+    passes = [(actor, 2, False, False, 1), (actor, 1, True, True, 1), (critic, 1, False, False, 2)]
+    passes += [
+        (critic, 1, False, False, 2),
+        (critic, 1, True, True, 2),
+        (critic, 1, False, False, 2),
+        (critic, 1, False, True, 2),
+    ]
+    tasks: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    for layers, share, of_weights, of_inputs, n_networks in passes:
+        for wide, out in itertools.pairwise(layers):
+            rows, weight = torch.randn(share * SAC_BATCH, wide), torch.randn(wide, out)
+            gradient = torch.randn(share * SAC_BATCH, out)
+            pairs = [(rows, weight)] if not of_weights and not of_inputs else []
+            pairs += [(rows.t(), gradient)] if of_weights else []
+            pairs += [(gradient, weight.t())] if of_inputs and wide == width else []
+            tasks += [(a, b, a.new_empty(len(a), b.shape[1])) for a, b in pairs] * n_networks
+
+    def run() -> None:
+        for first, second, out in tasks:
+            torch.mm(first, second, out=out)
+
+    return run
+
+
 def accelerated(env_id: str, turns: int, steps: int) -> list[str]:
-    """Return the table of whole training steps with one update each: SB3's time relative to ours, and DAC's to FastSAC's."""
-
-    def new(kind: type[OffPolicyAlgorithm], policy: Any, width: int) -> OffPolicyAlgorithm:
-        model: Any = kind
-        sizes: dict[str, Any] = {
-            "batch_size": SAC_BATCH,
-            "learning_starts": SAC_BATCH,
-            "buffer_size": 100_000,
-            "gradient_steps": 1,
-        }
-        sizes |= {"train_freq": 1, "policy_kwargs": {"net_arch": [width, width]}}
-        return model(policy, make_vec_env(env_id, 1, seed=0), seed=0, device="cpu", **sizes)
-
+    """Return the table of whole training steps with one update each: SAC and DAC relative to FastSAC."""
     rows = []
     for width in SAC_WIDTHS:
-        learning: dict[str, Any] = {
-            "SAC": new(SAC, "MlpPolicy", width),
-            "FastSAC": new(FastSAC, "MlpPolicy", width),
-            "SAC, LN": new(SAC, SACLayerNormPolicy, width),
-            "FastSAC, LN": new(FastSAC, SACLayerNormPolicy, width),
-            "TD3, LN": new(TD3, TD3LayerNormPolicy, width),
-            "FastTD3, LN": new(FastTD3, TD3LayerNormPolicy, width),
-            "DAC": DAC(new(FastSAC, "MlpPolicy", width), demonstrations(env_id), n_updates=0.5),
-        }
-        for model in learning.values():
-            model.learn(SAC_BATCH + 16)  # beyond learning_starts, so that every later step trains
-        tasks = {name: partial(model.learn, steps, reset_num_timesteps=False) for name, model in learning.items()}
-        seconds = in_turns(tasks, turns, f"{env_id}, networks of {width}")
-        pairs = [("SAC", "FastSAC"), ("SAC, LN", "FastSAC, LN"), ("TD3, LN", "FastTD3, LN"), ("DAC", "FastSAC")]
-        rates = [f"{steps / statistics.median(seconds[name]):.0f}" for name in ("SAC", "FastSAC", "FastSAC, LN")]
-        cells = [str(width), *(ratio(seconds[slow], seconds[fast]) for slow, fast in pairs), *rates]
-        rows.append(f"| {' | '.join(cells)} |")
+        models = {kind.__name__: new_of(kind, "MlpPolicy", width, env_id) for kind in (SAC, FastSAC)}
+        models["DAC"] = DAC(new_of(FastSAC, "MlpPolicy", width, env_id), demonstrations(env_id), n_updates=0.5)
+        if SBX:
+            models["sbx"] = new_of(SBX, "MlpPolicy", width, env_id)
+        limit = partial(repeated, products(models["SAC"].get_env(), width), steps)
+        seconds = whole_steps(models, turns, steps, f"{env_id}, networks of {width}", limit=limit)
+        pairs = [("SAC", "FastSAC"), ("DAC", "FastSAC"), ("limit", "SAC"), ("limit", "FastSAC"), ("limit", "DAC")]
+        cells = [ratio(seconds[of], seconds[to]) for of, to in pairs]
+        cells.append(ratio(seconds["sbx"], seconds["FastSAC"]) if SBX else "not installed")
+        rows.append(f"| {' | '.join([str(width), *cells])} |")
     return [
         f"## Whole training steps ({env_id}, one update a step, batch {SAC_BATCH}, two layers)",
         "",
-        "LN: critics with layer normalization. DAC: an update of the discriminator every second step. Steps are those of a "
-        "second of processor time.",
+        "DAC: an update of the discriminator every second step. Limit: the share of a step that the matrix products of "
+        "SAC's update alone would take.",
         "",
-        "| width | SAC / FastSAC | the same, LN | TD3 / FastTD3, LN | DAC / FastSAC | SAC, steps | FastSAC | FastSAC, LN |",
-        "|---|---|---|---|---|---|---|---|",
+        "| width | SAC / FastSAC | DAC / FastSAC | limit, SAC | limit, FastSAC | limit, DAC | sbx's SAC / FastSAC |",
+        "|---|---|---|---|---|---|---|",
         *rows,
         "",
         f"{turns} turns of {steps} steps each.",
+        "",
+    ]
+
+
+def normalized(env_id: str, turns: int, steps: int) -> list[str]:
+    """Return the table of SB3's time relative to ours with layer-normalized critics."""
+    policies: dict[Any, Any] = {SAC: SACLayerNormPolicy, FastSAC: SACLayerNormPolicy}
+    policies |= {TD3: TD3LayerNormPolicy, FastTD3: TD3LayerNormPolicy}
+    rows = []
+    for width in SAC_WIDTHS:
+        models = {kind.__name__: new_of(kind, policy, width, env_id) for kind, policy in policies.items()}
+        seconds = whole_steps(models, turns, steps, f"{env_id}, layer-normalized networks of {width}")
+        cells = [ratio(seconds[name], seconds[f"Fast{name}"]) for name in ("SAC", "TD3")]
+        rows.append(f"| {' | '.join([str(width), *cells])} |")
+    return [
+        f"## Whole training steps with layer-normalized critics ({env_id}, otherwise as above)",
+        "",
+        "| width | SAC / FastSAC | TD3 / FastTD3 |",
+        "|---|---|---|",
+        *rows,
+        "",
+        f"{turns} turns of {steps} steps each.",
+        "",
+    ]
+
+
+def whole_steps(
+    models: Mapping[str, Any], turns: int, steps: int, label: str, **others: Callable[[], object]
+) -> dict[str, list[float]]:
+    """Let models that learn at every step, and other tasks, take turns."""
+    for model in models.values():
+        model.learn(SAC_BATCH + 16)  # beyond learning_starts, so that every later step trains
+    learning = {name: partial(model.learn, steps, reset_num_timesteps=False) for name, model in models.items()}
+    return in_turns({**learning, **others}, turns, label)
+
+
+def repeated(task: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        task()
+
+
+def resident_memory() -> float:
+    """Return this process's resident memory in MiB, as Linux counts it."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def memory(env_id: str, marks: Sequence[int]) -> list[str]:
+    """Return a table of this process's resident memory while DAC trains FastSAC with networks of 64."""
+    model = DAC(new_of(FastSAC, "MlpPolicy", 64, env_id), demonstrations(env_id), n_updates=0.5)
+    cells = []
+    for before, mark in itertools.pairwise((0, *marks)):
+        model.learn(mark - before, reset_num_timesteps=False)
+        cells.append(f"{resident_memory():.0f}")
+    return [
+        f"## Resident memory of DAC with FastSAC, MiB ({env_id}, networks of 64, a replay of 100,000)",
+        "",
+        f"| steps | {' | '.join(f'{mark:,}' for mark in marks)} |",
+        f"|{'---|' * (len(marks) + 1)}",
+        f"| MiB | {' | '.join(cells)} |",
         "",
     ]
 
@@ -269,10 +358,12 @@ def main() -> None:
     )
     parser.add_argument("--samples", type=int, default=300, help="samples of a SAC batch, with and without rewards")
     parser.add_argument("--env", action="append", default=None, help="environment of the adversarial part")
+    parser.add_argument("--marks", type=int, nargs="+", default=MEMORY_MARKS, help="steps at which memory is measured")
     parser.add_argument("--shapes", default="AB", help=f"shapes of PPO's update: {'; '.join(SHAPES)}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     parts = arguments.part or PARTS
+    off_policy_env = (arguments.env or ["HalfCheetah-v5"])[0]
 
     lines = ["# Speed", "", "Processor time, but for another device's. Ratios are those within a turn: median (range).", ""]
     for env_id in arguments.env or ["CartPole-v1", "Pendulum-v1"]:
@@ -280,7 +371,11 @@ def main() -> None:
     lines += off_policy("Pendulum-v1", arguments.turns, arguments.steps, arguments.device) if "off-policy" in parts else []
     lines += relabel("Pendulum-v1", arguments.samples) if "relabel" in parts else []
     if "sac" in parts:
-        lines += accelerated((arguments.env or ["HalfCheetah-v5"])[0], arguments.turns, arguments.steps)
+        lines += accelerated(off_policy_env, arguments.turns, arguments.steps)
+    if "layer-norm" in parts:
+        lines += normalized(off_policy_env, arguments.turns, arguments.steps)
+    if "memory" in parts:
+        lines += memory(off_policy_env, arguments.marks)
     write_markdown(arguments.out, [*lines, versions("python benchmarks/speed.py")])
 
 

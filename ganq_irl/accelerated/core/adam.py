@@ -40,11 +40,12 @@ class FlatAdam:
         state: Any = self._optimizer.state
         for parameter, own in zip(self._vector.parameters, self._states, strict=True):
             given = state.get(parameter, {})
+            if given is own:
+                continue
             for name, tensor in own.items():
                 if given.get(name) is not tensor:
                     tensor.copy_(given[name]) if name in given else tensor.zero_()
-            if given is not own:
-                state[parameter] = own
+            state[parameter] = own
 
     def step(self) -> None:
         """Update the parameters with ``vector.gradient``, at the optimizer's current learning rate."""

@@ -96,7 +96,7 @@ class _WrittenOut(OffPolicyAlgorithm):
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         for name in _LOSSES:
             if name in losses:
-                self.logger.record(f"train/{name}", np.mean(losses[name]))
+                self.logger.record(f"train/{name}", sum(losses[name]) / len(losses[name]))
 
     def _check_finite(self, losses: Mapping[str, Sequence[float]]) -> None:
         if not math.isfinite(sum(map(sum, losses.values()))):
