@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
@@ -76,7 +77,9 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
         return super().learn(total_timesteps, callbacks, log_interval, name, reset_num_timesteps, progress_bar)
 
     def _check_settings(self) -> None:
-        check_policy_reads(self.policy_class, self.policy_kwargs, self.observation_space)
+        as_given = not self.policy_kwargs.get("normalize_images", True)
+        if is_image_space(self.observation_space, normalized_image=as_given):  # for others SB3 has an assertion of its own
+            check_policy_reads(self.policy_class, self.policy_kwargs, self.observation_space)
         if self.n_samples < 1:
             raise ConfigurationError(f"n_samples: given {self.n_samples}; expected at least 1")
         if self.td_weight < 0:
