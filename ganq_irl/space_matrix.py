@@ -26,11 +26,13 @@ class Traits:
         acts_in: kinds of action space that it supports.
         replays: whether it learns from a replay buffer; Stable-Baselines3 then scales continuous actions to [-1, 1].
         has_log_prob: whether log π(a|s) is known, which AIRL needs.
+        reads_dicts: whether its networks take Dict observations.
     """
 
     acts_in: tuple[type[spaces.Space], ...] = ACTION_KINDS
     replays: bool = False
     has_log_prob: bool = True
+    reads_dicts: bool = True
 
 
 _ON_POLICY = Traits()
@@ -49,7 +51,7 @@ TRAITS: dict[str, Traits] = {
     "fast-td3": _DETERMINISTIC,
     "ddpg": _DETERMINISTIC,
     "tqc": _SOFT,
-    "crossq": _SOFT,
+    "crossq": Traits((spaces.Box,), replays=True, reads_dicts=False),
     "dqn": _VALUES,
     "qrdqn": _VALUES,
     "gan-q": _VALUES,
@@ -119,7 +121,7 @@ def why_not(
         return never
     name = generator or (default_generator(algo, action_space) if algo in IMITATION else algo)
     traits = traits or TRAITS[name]
-    reason = _why_no_generator(algo, name, traits) or _why_no_actions(name, traits, action_space)
+    reason = _why_no_generator(algo, name, traits) or _why_no_spaces(name, traits, observation_space, action_space)
     return None if reason is None else f"{reason}; {_instead(algo, name, traits, observation_space, action_space)}"
 
 
@@ -182,6 +184,12 @@ def _why_no_generator(algo: str, name: str, traits: Traits) -> str | None:
     return None
 
 
+def _why_no_spaces(name: str, traits: Traits, observations: spaces.Space, actions: spaces.Space) -> str | None:
+    if isinstance(observations, spaces.Dict) and not traits.reads_dicts:
+        return f"{name} reads observations of one array, and these are {_shown(observations)}"
+    return _why_no_actions(name, traits, actions)
+
+
 def _why_no_actions(name: str, traits: Traits, space: spaces.Space) -> str | None:
     if not isinstance(space, traits.acts_in):
         kinds = _one_of([kind.__name__ for kind in traits.acts_in])
@@ -207,7 +215,7 @@ def _instead(algo: str, name: str, traits: Traits, observation_space: spaces.Spa
         return f"use {_one_of(ways)}" if ways else "bc clones demonstrations there, or bound the actions in a wrapper"
     if not ways:
         return f"use {_one_of(trained_by(observation_space, action_space))}"
-    with_it = algo != "gail" and _why_no_actions(name, traits, action_space) is None
+    with_it = algo != "gail" and _why_no_spaces(name, traits, observation_space, action_space) is None
     return f"use {_one_of(ways)} as its generator" + (f", or gail with {name}" if with_it else "")
 
 
@@ -221,7 +229,7 @@ def _ways(algo: str, observation_space: spaces.Space, action_space: spaces.Space
         name
         for name, traits in TRAITS.items()
         if name not in EXACT_TWINS  # named by what they are twins of
-        and _why_no_actions(name, traits, action_space) is None
+        and _why_no_spaces(name, traits, observation_space, action_space) is None
         and _why_no_generator(algo, name, traits) is None
     ]
 

@@ -24,7 +24,13 @@ from ganq_irl.generators.options import check_widths, checked_keywords, type_hin
 from ganq_irl.generators.schedules import parse_schedule
 from ganq_irl.generators.spaces import channels_first
 from ganq_irl.networks.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
-from ganq_irl.networks.extractors import LeavesExtractor, is_cnn_image, needs_leaves_extractor, why_unreadable
+from ganq_irl.networks.extractors import (
+    LeavesExtractor,
+    default_extractor,
+    is_cnn_image,
+    needs_leaves_extractor,
+    why_unreadable,
+)
 from ganq_irl.networks.q_policies import ActionBranchesPolicy, ActionInputPolicy
 from ganq_irl.space_matrix import EXACT_TWINS, TRAITS, Traits, check_trains
 from ganq_irl.spaces import has_scalars
@@ -163,7 +169,7 @@ def build_generator(
     checked = checked_keywords(type_hints_of(algorithm), options)
     parsed = {option: _parse(option, value, env.action_space) for option, value in checked.items()}
     _fit_to_observations(name, env.observation_space, parsed)
-    policy = _policy(name, parsed.pop("policy", default_policy(env.observation_space)))
+    policy = _policy(name, parsed.pop("policy", None) or _usual_policy(name, env.observation_space, parsed))
     check_policy_reads(policy, parsed.get("policy_kwargs"), channels_first(env.observation_space))
     try:
         return algorithm(
@@ -195,6 +201,16 @@ def _fit_to_observations(name: str, space: spaces.Space, options: dict[str, Any]
         kind, settings = replay_buffer_for(space, n_steps, options.get("gamma", 0.99))
         options["replay_buffer_class"] = kind
         options["replay_buffer_kwargs"] = settings | (options.get("replay_buffer_kwargs") or {})
+
+
+def _usual_policy(name: str, space: spaces.Space, options: dict[str, Any]) -> str:
+    """Return the default policy; a generator that has only MlpPolicy gets the features extractor of the missing one."""
+    usual = default_policy(space)
+    if usual in policy_classes(name):
+        return usual
+    extractor = default_extractor(channels_first(space))
+    options["policy_kwargs"] = {_EXTRACTOR: extractor} | (options.get("policy_kwargs") or {})
+    return "MlpPolicy"
 
 
 def _is_buildable(algorithm: type[BaseAlgorithm], env: VecEnv) -> bool:

@@ -55,29 +55,42 @@ def connected_ray() -> Any:
     except ModuleNotFoundError as error:
         raise MissingDependency("Ray is not installed; install it with: pip install 'ganq-irl[ray]'") from error
     if not ray.is_initialized():
+        # Ray puts the current folder first on the path of its workers, where any file could shadow a library's module.
+        working_folder = os.getcwd()
+        os.chdir(sys.prefix)
         try:
-            ray.init(address="auto", log_to_driver=False)
-        except ConnectionError:
-            ray.init(include_dashboard=False, log_to_driver=False)
+            _connect(ray)
+        finally:
+            os.chdir(working_folder)
     return ray
+
+
+def _connect(ray: Any) -> None:
+    try:
+        ray.init(address="auto", log_to_driver=False)
+    except ConnectionError:
+        ray.init(include_dashboard=False, log_to_driver=False)
 
 
 def submitter(ray: Any, gpus_per_run: float) -> Callable[[Callable[[], Any]], Any]:
     """Return a function that starts a task on the cluster and returns Ray's reference to the result."""
-    # Ray puts the working folder first on the path of its workers, where it could shadow modules such as ``queue``
     working_folder = os.getcwd()
     is_ours = working_folder in map(os.path.abspath, sys.path)
     reserved = ray.remote(num_cpus=1, num_gpus=gpus_per_run, max_retries=0)
-    work = reserved(_worker(None if is_ours else working_folder))
+    work = reserved(_worker(working_folder, is_ours))
     return lambda task: work.remote([ray.put(task)])
 
 
-def _worker(unwanted: str | None) -> Callable[[list[Any]], Any]:
+def _worker(working_folder: str, is_ours: bool) -> Callable[[list[Any]], Any]:
     def work(task: list[Any]) -> Any:
         """Run a task. Ray sends this function by value and the task by reference, so nothing is imported before line one."""
+        import os
         import sys
 
-        sys.path[:] = [folder for folder in sys.path if folder != unwanted]
+        others = [folder for folder in sys.path if folder != working_folder]
+        sys.path[:] = [working_folder, *others] if is_ours else others
+        if os.path.isdir(working_folder):  # paths in the settings may be relative to it
+            os.chdir(working_folder)
 
         import ray
         import torch

@@ -51,6 +51,7 @@ REPRESENTATIVE = [
     ("iq-learn", "sac", "observations", "Box scalar"),
     ("sac", "sac", "observations", "Dict"),
     ("gan-q", "gan-q", "observations", "image small"),
+    ("crossq", "crossq", "observations", "image"),
     ("gan-q-continuous", "gan-q-continuous", "observations", "Box scalar"),
 ]
 """What failed once, each with an algorithm that it failed for."""
@@ -64,6 +65,8 @@ def test_every_algorithm_has_its_row():
 
 def expected(algo, name, kind, space):
     if space in (NOBODY_SEES if kind == "observations" else NOBODY_ACTS_IN):
+        return False
+    if kind == "observations" and name == "crossq" and space.startswith("Dict"):
         return False
     if kind == "observations" or algo == "bc":
         return True
