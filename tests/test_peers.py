@@ -29,7 +29,7 @@ SEEN: dict[str, list[str]] = {
     ],
     "off-policy, the discriminator gets one unique transition in a batch of 16, silently": [
         "generators/test_off_policy.py::test_fakes_are_distinct_transitions_that_happened",
-        "generators/test_on_policy.py::test_the_adversary_gets_distinct_transitions_and_the_progress_of_the_run",
+        "generators/test_on_policy.py::test_the_adversary_gets_every_transition_once_and_the_progress_of_the_run",
         "generators/test_generator_checks.py::test_too_few_transitions_for_a_batch_of_distinct_ones",
     ],
     "off-policy rewards in the replay buffer go stale": [

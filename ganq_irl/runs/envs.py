@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections import deque
@@ -17,7 +16,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecNormalize
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, MissingDependency
 from ganq_irl.rewards import RewardFunction, VecRewardWrapper
-from ganq_irl.runs.processes import make_in_worker, safe_path
+from ganq_irl.runs.processes import make_in_worker, may_start_processes, safe_path
 from ganq_irl.spaces import check_supported
 
 _HISTORY = 100
@@ -119,7 +118,7 @@ def make_training_env(
     """
     # given an id instead of a function, SB3 asks for a render mode, and Gymnasium warns if an environment has none
     options: dict[str, Any] = {"seed": seed, "wrapper_class": _with_bounded_history}
-    if vec == "subproc" and not multiprocessing.current_process().daemon:
+    if vec == "subproc" and may_start_processes():
         options |= {"vec_env_cls": SubprocVecEnv, "vec_env_kwargs": {"start_method": "spawn"}}
         with safe_path():
             env: VecEnv = make_vec_env(partial(make_in_worker, env_id, dict(env_kwargs or {})), n_envs, **options)

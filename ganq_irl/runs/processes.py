@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,11 @@ def safe_path() -> Iterator[None]:
             del os.environ["PYTHONSAFEPATH"]
         else:
             os.environ["PYTHONSAFEPATH"] = before
+
+
+def may_start_processes() -> bool:
+    """Return whether this process may start others, which the workers of a study may not."""
+    return not multiprocessing.current_process().daemon
 
 
 def make_in_worker(env_id: str, env_kwargs: Mapping[str, Any]) -> gym.Env:

@@ -46,7 +46,7 @@ def test_settings_of_another_kind_are_answered(algorithm, setting, value):
 @pytest.mark.parametrize(("algorithm", "setting"), [("gail", "inputs"), ("airl", "reward_inputs"), ("dac", "inputs")])
 @pytest.mark.parametrize("value", ["observations", 3, [3], None])
 def test_inputs_are_a_list_of_names(algorithm, setting, value):
-    name = NAMES[algorithm]
+    name = NAMES.get(algorithm, "ppo")
     with pytest.raises(ConfigurationError, match=f"{setting}: given .*; expected a list of names"):
         ALGORITHMS[algorithm](generator(name), demonstrations_for(name), **{setting: value})
 

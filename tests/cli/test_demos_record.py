@@ -181,7 +181,7 @@ def test_a_person_plays_in_a_terminal(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 def test_finished_episodes_outlive_an_environment_that_fails(tmp_path, monkeypatch):
     (tmp_path / "fading.py").write_text(FADING)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.syspath_prepend(tmp_path)
     out = tmp_path / "played.npz"
     code, shown = at_the_keyboard([b"1"] * 5, "--env", "fading:Fading-v0", "--out", str(out))
     assert code == 1, shown

@@ -184,7 +184,7 @@ def saved(kind, tmp_path):
     [
         ("airl", "ppo", {}, "saved with the algorithm 'gail'"),
         ("gail", "a2c", {}, "saved with the generator 'PPO'"),
-        ("gail", "ppo", {"hidden_sizes": (9,)}, "does not fit"),
+        ("gail", "ppo", {"hidden_sizes": (9,)}, "does not match the generator"),
         ("gail", "ppo", {"normalize_values": False}, "normalize_values"),
     ],
 )

@@ -85,7 +85,7 @@ def test_a_run_of_another_kind_is_refused(algorithm, tmp_path):
         with pytest.raises(StorageError, match=message):
             cls.load(tmp_path / "run", small(name), demonstrations_for(name))
     model = generator("sac", ent_coef=0.1, policy_kwargs={"net_arch": [9]})
-    with pytest.raises(StorageError, match="does not fit"):
+    with pytest.raises(StorageError, match="does not match the generator"):
         ALGORITHMS[algorithm].load(tmp_path / "run", model, demonstrations_for("sac"))
     config, tensors = load_folder(tmp_path / "run")
     save_folder(tmp_path / "run", {**config, "schema": 99}, tensors)

@@ -175,7 +175,7 @@ def test_the_adversary_waits_for_a_batch_of_distinct_transitions_and_for_the_gen
 
 def test_a_buffer_too_small_for_a_batch_is_an_error():
     with pytest.raises(
-        UnsupportedGenerator, match=r"the replay buffer holds 32 transitions.*raise buffer_size, or lower batch_size"
+        UnsupportedGenerator, match=r"the replay buffer holds 32 transitions.*raise buffer_size or lower batch_size"
     ):
         imitator("gail", generator("sac", buffer_size=33), batch_size=33)  # two environments halve it
 

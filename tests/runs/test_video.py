@@ -107,7 +107,7 @@ def test_a_recorded_episode_is_drawn_again():
 
 
 def test_what_cannot_be_drawn_is_said():
-    with pytest.raises(ConfigurationError, match=r"Mute-v0 draws no images .*rgb_array"):
+    with pytest.raises(ConfigurationError, match=r"Mute-v0 renders no images .*rgb_array"):
         make_rendered_env("Mute-v0")
     with pytest.raises(ConfigurationError, match=r"cannot be drawn here \(OSError: no display\)"):
         make_rendered_env("Striped-v0", {"broken": True})

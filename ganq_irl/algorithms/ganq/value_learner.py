@@ -78,8 +78,9 @@ class AdversarialValueLearner(OffPolicyAlgorithm):
 
     def _check_settings(self) -> None:
         as_given = not self.policy_kwargs.get("normalize_images", True)
-        if is_image_space(self.observation_space, normalized_image=as_given):  # for others SB3 has an assertion of its own
-            check_policy_reads(self.policy_class, self.policy_kwargs, self.observation_space)
+        observed = getattr(self, "observation_space", None)  # a model that is being loaded has none yet
+        if observed and is_image_space(observed, normalized_image=as_given):  # for others SB3 has an assertion of its own
+            check_policy_reads(self.policy_class, self.policy_kwargs, observed)
         if self.n_samples < 1:
             raise ConfigurationError(f"n_samples: given {self.n_samples}; expected at least 1")
         if self.td_weight < 0:
