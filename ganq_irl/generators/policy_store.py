@@ -249,14 +249,21 @@ def _class_path(policy: BasePolicy) -> str:
         return "ppo:MlpPolicy"
     package = cls.__module__.split(".")[0]
     for name, path in GENERATORS.items():
-        if path.startswith(package) or name in OWN_POLICIES:  # skip others, which may not be installed
-            for alias, known in policy_classes(name).items():
+        if path.startswith(package) or name in OWN_POLICIES:  # others need not be imported
+            for alias, known in _policy_classes_if_there(name).items():
                 if known is cls:
                     return f"{name}:{alias}"
     raise ConfigurationError(
         f"a policy of class {cls.__module__}.{cls.__qualname__} cannot be saved without pickling code; use MlpPolicy, "
         "CnnPolicy or MultiInputPolicy with policy_kwargs, or keep it with Stable-Baselines3's own save()"
     )
+
+
+def _policy_classes_if_there(name: str) -> dict[str, type[BasePolicy]]:
+    try:
+        return policy_classes(name)
+    except MissingDependency:  # a release of the package that is older than this algorithm
+        return {}
 
 
 def _policy_class(path: str) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from torch import nn
 
 from ganq_irl.accelerated.discriminator import FastLearner
@@ -109,6 +110,8 @@ def test_imitation_with_it_is_imitation_with_autograd(name, monkeypatch):
     kind, options = RUNS[name]
     more = {"ent_coef": 0.1} if kind == "fast-sac" else {}
     if "n steps" in name:
+        if "discounts" not in ReplayBufferSamples._fields:
+            pytest.skip("Stable-Baselines3 before 2.7 ignores the discounts of n-step samples")
         more |= {"replay_buffer_class": NStepReplayBuffer, "replay_buffer_kwargs": {"n_steps": 3, "gamma": 0.9}}
 
     def run():
