@@ -1,5 +1,6 @@
 """Tests that the project's files agree with each other."""
 
+import configparser
 import re
 import tomllib
 from pathlib import Path
@@ -58,3 +59,10 @@ def test_every_page_that_code_and_pages_name_is_there():
     named = {page for path in files for page in re.findall(r"\bdocs/[a-z_/]+\.md\b", path.read_text(encoding="utf-8"))}
     assert len(named) > 5
     assert not [page for page in named if not (ROOT / page).exists()]
+
+
+def test_tox_leaves_no_venv_file():
+    """The setting is one of tox itself; in an environment's section tox ignores it."""
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(ROOT / "tox.ini")
+    assert [name for name in settings.sections() if "venv_redirect" in settings[name]] == ["tox"]
