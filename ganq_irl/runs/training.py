@@ -167,6 +167,8 @@ class _Training:
                 callbacks.append(ProgressBar(stack.enter_context(bar)))
             learn = (self.imitator or self.generator).learn
             learn(config.timesteps, callback=CallbackList(callbacks), log_interval=logger.interval(self.generator, learn))
+        if config.vec == "subproc":  # otherwise a notebook keeps their processes
+            self.generator.get_env().close()  # type: ignore[union-attr]
         check_finite(self.generator, self.imitator)
 
     def _checkpointing(

@@ -60,16 +60,6 @@ def assert_same_training(updates, tolerance, **options):
     assert torch.equal(ours.rng.get_state(), theirs.rng.get_state())
 
 
-@pytest.fixture
-def in_double(monkeypatch):
-    """Encoders and networks in float64; the encoder casts to float32 by name."""
-    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
-
-
 @pytest.mark.parametrize("stabilizers", PENALTIES)
 def test_parameters_are_autograds_within_1e_5_after_20_updates_in_float32(stabilizers):
     assert_same_training(20, 1e-5, stabilizers=stabilizers)

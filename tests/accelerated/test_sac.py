@@ -21,16 +21,6 @@ BOTH = pytest.mark.parametrize("algorithm", FAST)
 COLLECTED = 200
 
 
-@pytest.fixture
-def in_double(monkeypatch):
-    """SB3's networks in float64; it casts observations to float32 by name."""
-    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
-
-
 def built(algorithm, policy="MlpPolicy", env=None, net_arch=(32, 32), policy_kwargs=None, **options):
     """A model with experience of random actions, which has not learned yet."""
     small = {"learning_starts": COLLECTED, "batch_size": 32, "buffer_size": 1000, "device": "cpu", "seed": 3}

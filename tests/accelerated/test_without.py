@@ -42,15 +42,18 @@ def trained_gan_q():
     return model.learn(120)
 
 
+def assert_same(ours, theirs):
+    torch.testing.assert_close(flat(ours), flat(theirs), rtol=1e-5, atol=1e-5)
+
+
 def test_gail_and_its_ppo_learn_the_same(deleted):
     before = trained_gail()
     deleted()
     after = trained_gail()
     assert type(before.generator).__name__ == "FastPPO"
     assert type(after.generator) is PPO
-    torch.testing.assert_close(flat(after.generator.policy), flat(before.generator.policy), rtol=1e-5, atol=1e-5)
-    ours, theirs = (flat(each.learner.discriminator) for each in (after, before))
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    assert_same(after.generator.policy, before.generator.policy)
+    assert_same(after.learner.discriminator, before.learner.discriminator)
 
 
 def test_dac_and_its_sac_learn_the_same(deleted):
@@ -60,9 +63,8 @@ def test_dac_and_its_sac_learn_the_same(deleted):
     after = trained_dac()
     assert "not installed" in after.slow_reason
     assert type(after.generator) is SAC
-    torch.testing.assert_close(flat(after.generator.policy), flat(before.generator.policy), rtol=1e-5, atol=1e-5)
-    ours, theirs = (flat(each.learner.discriminator) for each in (after, before))
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    assert_same(after.generator.policy, before.generator.policy)
+    assert_same(after.learner.discriminator, before.learner.discriminator)
 
 
 def test_gan_q_learns_the_same(deleted):
@@ -71,9 +73,8 @@ def test_gan_q_learns_the_same(deleted):
     deleted()
     after = trained_gan_q()
     assert "not installed" in after.slow_reason
-    torch.testing.assert_close(flat(after.policy), flat(before.policy), rtol=1e-5, atol=1e-5)
-    ours, theirs = (flat(each.learner.discriminator) for each in (after, before))
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    assert_same(after.policy, before.policy)
+    assert_same(after.learner.discriminator, before.learner.discriminator)
 
 
 def test_every_accelerated_generator_has_one_that_stands_in(deleted):

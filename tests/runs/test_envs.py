@@ -1,5 +1,6 @@
 """Training environments in this process and in others, and how many updates several of them bring."""
 
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -7,11 +8,16 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from ganq_irl.errors import ConfigurationError
+from ganq_irl.generators.policy_store import load_policy
+from ganq_irl.runs import run_experiment
 from ganq_irl.runs.envs import make_training_env
 from ganq_irl.runs.resolve import resolve_config
+from tests.resume_examples import tiny_config
+from tests.scripted import flat
 
 
 def stepped(env, n_steps=60):
@@ -100,3 +106,13 @@ def test_the_updates_of_a_written_config_are_taken_as_they_are(tmp_path):
 def test_environments_elsewhere_cannot_be_replaced_at_checkpoints():
     with pytest.raises(ConfigurationError, match="exact_checkpoints replaces the environments of its own process"):
         resolve_config(SAC | {"vec": "subproc", "exact_checkpoints": True})
+
+
+def test_a_run_with_checkpoints_is_the_same_and_leaves_no_process(tmp_path):
+    for vec in ("dummy", "subproc"):
+        config = tiny_config("ppo", n_envs=2, vec=vec)
+        run_experiment(config, tmp_path / vec, progress_bar=False)
+    ours, theirs = (load_policy(tmp_path / vec / "policy", device="cpu").policy for vec in ("dummy", "subproc"))
+    assert torch.equal(flat(ours), flat(theirs))
+    assert len(list((tmp_path / "subproc" / "checkpoints").iterdir())) > 1
+    assert not multiprocessing.active_children()
