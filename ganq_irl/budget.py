@@ -200,6 +200,12 @@ def read_limit(limit: int | str | None = None) -> Iterator[Budget]:
 
     Raises:
         ConfigurationError: the limit is not a number of bytes.
+
+    Example:
+        >>> with read_limit("2G") as budget:
+        ...     demos = load_demonstrations("cartpole")
+        >>> budget.limit == 2 * 2**30
+        True
     """
     before = os.environ.get(VARIABLE)
     size = _from_environment() if limit is None else parse_size(limit)

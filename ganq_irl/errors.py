@@ -14,62 +14,155 @@ from pathlib import Path
 
 
 class GanqIrlError(ValueError):
-    """Base class for errors caused by a user's mistake."""
+    """Base class for errors caused by a user's mistake.
+
+    Example:
+        >>> try:
+        ...     load_demonstrations("cartpol")
+        ... except GanqIrlError as error:
+        ...     print(type(error).__name__)
+        ConfigurationError
+    """
 
 
 class IncompatibleSpaces(GanqIrlError):
-    """Demonstrations, environment, policy or discriminator have different observation or action spaces."""
+    """Demonstrations, environment, policy or discriminator have different observation or action spaces.
+
+    Example:
+        >>> GAIL(sac, demos)
+        Traceback (most recent call last):
+        ganq_irl.errors.IncompatibleSpaces: ...
+    """
 
 
 class DemoFormatError(GanqIrlError):
-    """A demonstration file cannot be read: it has another format, or is truncated or altered."""
+    """A demonstration file cannot be read: it has another format, or is truncated or altered.
+
+    Example:
+        >>> _ = open("demos.npz", "w").write("not an archive")
+        >>> load_demonstrations("demos.npz")
+        Traceback (most recent call last):
+        ganq_irl.errors.DemoFormatError: ...
+    """
 
 
 class InvalidDemonstrations(GanqIrlError):
-    """Demonstrations were read, but their content is invalid (NaN, action outside the space, ...)."""
+    """Demonstrations were read, but their content is invalid (NaN, action outside the space, ...).
+
+    Example:
+        >>> table = {"observations": [[0.0] * 4, [float("nan")] * 4], "actions": [0, 1], "dones": [0, 1]}
+        >>> GAIL(ppo, table)
+        Traceback (most recent call last):
+        ganq_irl.errors.InvalidDemonstrations: ...
+    """
 
 
 class ConfigurationError(GanqIrlError):
-    """A setting is unknown or invalid, or settings contradict each other."""
+    """A setting is unknown or invalid, or settings contradict each other.
+
+    Example:
+        >>> load_demonstrations("cartpol")
+        Traceback (most recent call last):
+        ganq_irl.errors.ConfigurationError: ...did you mean 'cartpole'?...
+    """
 
 
 class UnsupportedGenerator(GanqIrlError):
-    """The Stable-Baselines3 algorithm, its buffer or its environment cannot serve as a generator here."""
+    """The Stable-Baselines3 algorithm, its buffer or its environment cannot serve as a generator here.
+
+    Example:
+        >>> from ganq_irl import DAC
+        >>> DAC(ppo, demos)
+        Traceback (most recent call last):
+        ganq_irl.errors.UnsupportedGenerator: ...
+    """
 
 
 class MissingDependency(GanqIrlError):
-    """The request needs an optional package that is not installed."""
+    """The request needs an optional package that is not installed.
+
+    Example:
+        >>> issubclass(MissingDependency, GanqIrlError)  # the message has the command that installs the package
+        True
+    """
 
 
 class RunDirectoryError(GanqIrlError):
-    """A run directory is missing, incomplete, or would be overwritten."""
+    """A run directory is missing, incomplete, or would be overwritten.
+
+    Example:
+        >>> from ganq_irl import load_run
+        >>> load_run("nowhere")
+        Traceback (most recent call last):
+        ganq_irl.errors.RunDirectoryError: ...
+    """
 
 
 class StorageError(GanqIrlError):
-    """A saved artifact (reward, policy, checkpoint) is missing, truncated or altered, or has another schema."""
+    """A saved artifact (reward, policy, checkpoint) is missing, truncated or altered, or has another schema.
+
+    Example:
+        >>> from ganq_irl import RewardModel
+        >>> RewardModel.load("nowhere")
+        Traceback (most recent call last):
+        ganq_irl.errors.StorageError: ...
+    """
 
 
 class ReadLimitExceeded(DemoFormatError, StorageError):
     """Unpacking a file would take more memory than one command may use (``ganq_irl.budget``).
 
     Both demonstrations and saved artifacts can raise it, so it is a subclass of both errors.
+
+    Example:
+        >>> from ganq_irl import save_demonstrations
+        >>> from ganq_irl.budget import read_limit
+        >>> path = save_demonstrations(demos, "demos.npz")
+        >>> with read_limit("10K"):
+        ...     load_demonstrations(path)
+        Traceback (most recent call last):
+        ganq_irl.errors.ReadLimitExceeded: ...
     """
 
 
 class CheckpointFailed(GanqIrlError):
-    """A checkpoint could not be written: the disk is full, or the folder is read-only."""
+    """A checkpoint could not be written: the disk is full, or the folder is read-only.
+
+    Example:
+        >>> issubclass(CheckpointFailed, GanqIrlError)  # raised by a run whose disk is full; earlier checkpoints stay
+        True
+    """
 
 
 class EnvironmentFailed(GanqIrlError):
-    """An environment returned a number that is not finite."""
+    """An environment returned a number that is not finite.
+
+    Example:
+        >>> from ganq_irl import record_episodes
+        >>> broken = gym.wrappers.TransformObservation(env, lambda x: x * np.nan, env.observation_space)
+        >>> record_episodes(ppo, broken, n_episodes=1, seed=0)
+        Traceback (most recent call last):
+        ganq_irl.errors.EnvironmentFailed: ...
+    """
 
 
 class WorkerLost(GanqIrlError):
-    """A worker process died during a task."""
+    """A worker process died during a task.
+
+    Example:
+        >>> issubclass(WorkerLost, GanqIrlError)  # raised by `compare` and `sweep` if a worker is killed
+        True
+    """
 
 
 class TrainingDiverged(GanqIrlError):
-    """A loss, score or parameter is no longer finite."""
+    """A loss, score or parameter is no longer finite.
+
+    Example:
+        >>> GAIL(ppo, demos, learning_rate=1e30).learn(128)
+        Traceback (most recent call last):
+        ganq_irl.errors.TrainingDiverged: ...
+    """
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

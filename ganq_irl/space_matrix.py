@@ -27,6 +27,10 @@ class Traits:
         replays: whether it learns from a replay buffer; Stable-Baselines3 then scales continuous actions to [-1, 1].
         has_log_prob: whether log π(a|s) is known, which AIRL needs.
         reads_dicts: whether its networks take Dict observations.
+
+    Example:
+        >>> Traits(acts_in=(spaces.Discrete,), replays=True).has_log_prob
+        True
     """
 
     acts_in: tuple[type[spaces.Space], ...] = ACTION_KINDS
@@ -72,7 +76,12 @@ _SOFT_LEARNERS = ("sac", "fast-sac", "dqn")
 
 
 def default_generator(algo: str, action_space: spaces.Space) -> str:
-    """Return the default generator of an imitation algorithm."""
+    """Return the default generator of an imitation algorithm.
+
+    Example:
+        >>> default_generator("dac", env.action_space)
+        'dqn'
+    """
     if algo not in REPLAYING:
         return DEFAULT_GENERATOR
     return "dqn" if isinstance(action_space, spaces.Discrete) else "fast-sac"
@@ -90,6 +99,12 @@ def check_trains(
     Raises:
         IncompatibleSpaces: the algorithm cannot train in these spaces.
         UnsupportedGenerator: the algorithm cannot train this generator in any spaces.
+
+    Example:
+        >>> check_trains("gail", env.observation_space, env.action_space)
+        >>> check_trains("dac", env.observation_space, env.action_space, generator="sac")
+        Traceback (most recent call last):
+        ganq_irl.errors.IncompatibleSpaces: ...
     """
     reason = why_not(algo, observation_space, action_space, generator, traits)
     if reason is None:
@@ -115,6 +130,12 @@ def why_not(
         action_space: action space of the environment.
         generator: generator of an imitation algorithm; by default ``default_generator``.
         traits: traits of a generator that is not in ``TRAITS``.
+
+    Example:
+        >>> print(why_not("gail", env.observation_space, env.action_space))
+        None
+        >>> print(why_not("dac", env.observation_space, env.action_space, generator="sac"))
+        sac acts in Box spaces, and the actions are Discrete(2); use dqn, qrdqn or gan-q as its generator
     """
     never = _why_never(observation_space, action_space)
     if never is not None or algo == "bc":
@@ -126,7 +147,12 @@ def why_not(
 
 
 def trained_by(observation_space: spaces.Space, action_space: spaces.Space) -> list[str]:
-    """Return the imitation algorithms that train in these spaces with some generator, in a fixed order."""
+    """Return the imitation algorithms that train in these spaces with some generator, in a fixed order.
+
+    Example:
+        >>> trained_by(env.observation_space, env.action_space)
+        ['gail', 'airl', 'fairl', 'dac', 'wail', 'vail', 'gaifo', 'sqil', 'iq-learn', 'bc']
+    """
     return [algo for algo in IMITATION if _ways(algo, observation_space, action_space)]
 
 

@@ -27,6 +27,12 @@ class Batch:
         log_probs: ``(batch,)`` log π(a|s) of the generator's current policy, for AIRL.
         absorbing: ``(batch,)`` float32, 1 if the row is the transition of the absorbing state to itself, whose other fields
             have no meaning; None if there are no such rows.
+
+    Example:
+        >>> len(batch), batch.observations.shape
+        (64, torch.Size([64, 4]))
+        >>> [len(part) for part in batch.minibatches(40)]
+        [40, 24]
     """
 
     observations: Observations

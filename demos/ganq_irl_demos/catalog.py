@@ -25,6 +25,11 @@ class CatalogEntry:
         requires: the extra of ganq-irl that the environment needs, or "".
         commands: shell commands that train the expert and record the episodes.
         description: one line of text.
+
+    Example:
+        >>> entry = catalog()["cartpole"]
+        >>> entry.n_episodes, entry.env_id
+        (20, 'CartPole-v1')
     """
 
     name: str
@@ -47,12 +52,22 @@ class CatalogEntry:
 
 
 def catalog() -> dict[str, CatalogEntry]:
-    """Return all entries by name. Only the TOML file is read."""
+    """Return all entries by name. Only the TOML file is read.
+
+    Example:
+        >>> "pendulum" in catalog()
+        True
+    """
     return {entry.name: entry for entry in _entries()}
 
 
 def reference_returns(env_id: str) -> tuple[float, float] | None:
-    """Return the mean returns of the random policy and the expert, the 0 and 1 of a normalized score, or None."""
+    """Return the mean returns of the random policy and the expert, the 0 and 1 of a normalized score, or None.
+
+    Example:
+        >>> reference_returns("CartPole-v1")
+        (23.7, 500.0)
+    """
     for entry in _entries():
         if any(same_environment(env_id, known) for known in entry.env_ids):
             return entry.random_return[0], entry.expert_return[0]

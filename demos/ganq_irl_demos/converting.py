@@ -60,6 +60,10 @@ def convert_demonstrations(
     Raises:
         ConfigurationError: ``out`` exists, or is not a valid file name.
         GanqIrlError: as ``load_demonstrations`` and ``save_demonstrations``.
+
+    Example:
+        >>> convert_demonstrations("cartpole", "demos.csv").written_as
+        'csv'
     """
     request = request or Request()
     target = usable_path(out)

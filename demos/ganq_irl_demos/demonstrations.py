@@ -42,6 +42,13 @@ class Demonstrations(Sequence[Trajectory]):
         IncompatibleSpaces: a space is not supported.
         ConfigurationError: the provenance is not JSON, or ``missing`` has an unknown name.
         InvalidDemonstrations: lengths, shapes or keys of the trajectories do not fit together, or values are not numeric.
+
+    Example:
+        >>> demos = load_demonstrations("cartpole")
+        >>> len(demos), demos.n_transitions
+        (20, 10000)
+        >>> demos[:2].arrays["actions"].shape
+        (1000,)
     """
 
     trajectories: Iterable[Trajectory]

@@ -63,6 +63,10 @@ def to_imitation(demonstrations: Demonstrations) -> list[types.Trajectory]:
 
     Raises:
         InvalidDemonstrations: a trajectory has no transitions, which imitation does not allow.
+
+    Example:
+        >>> type(to_imitation(demos)[0]).__name__
+        'TrajectoryWithRew'
     """
     from imitation.data import types
 

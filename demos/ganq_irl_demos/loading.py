@@ -71,6 +71,13 @@ def load_demonstrations(
         MissingDependency: the library for the file format is not installed.
         IncompatibleSpaces: spaces are required, or disagree.
         InvalidDemonstrations: recorded in another environment, lacking a needed field, or not trajectories.
+
+    Example:
+        >>> len(load_demonstrations("cartpole"))
+        20
+        >>> table = {"obs": np.zeros((3, 4)), "actions": [0, 1, 0], "next_obs": np.zeros((3, 4)), "terminated": [0, 0, 1]}
+        >>> load_demonstrations(table, observation_space=env.observation_space, action_space=env.action_space).n_transitions
+        3
     """
     told: dict[str, Any] = {
         "observation_space": observation_space,
@@ -152,6 +159,12 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | os.PathLike[
         DemoFormatError: an unknown format.
         MissingDependency: the library for the format is not installed.
         InvalidDemonstrations: trajectories do not fit together, or the format cannot store them.
+
+    Example:
+        >>> save_demonstrations(demos, "demos.npz").name
+        'demos.npz'
+        >>> load_demonstrations("demos.npz").checksum == demos.checksum
+        True
     """
     path = usable_path(path)
     chosen = suffix_format(path) if format is None else named_format(format)

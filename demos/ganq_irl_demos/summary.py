@@ -23,6 +23,11 @@ def describe(demos: Demonstrations) -> dict[str, Any]:
         ``lengths`` and ``returns`` (``mean std min max``, or None), ``fields`` (for observations and actions ``dtype shape
         min max``, and ``counts`` of discrete actions), the spaces, what is ``missing``, and the provenance. Ranges are over
         finite values, ``counts`` over values that occur.
+
+    Example:
+        >>> summary = describe(demos)
+        >>> summary["episodes"], summary["transitions"], summary["returns"]["mean"]
+        (2, 1000, 500.0)
     """
     arrays = demos.arrays
     lengths = arrays["lengths"]

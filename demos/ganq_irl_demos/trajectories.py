@@ -32,6 +32,11 @@ class Trajectory:
 
     Raises:
         InvalidDemonstrations: a field cannot be converted to an array, such as ragged lists.
+
+    Example:
+        >>> episode = Trajectory(observations=np.zeros((4, 2)), actions=[0, 1, 0], rewards=[1, 1, 1], terminated=True)
+        >>> len(episode), episode.episode_return  # three steps, four observations
+        (3, 3.0)
     """
 
     observations: Observations

@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import tomli_w
 from sphinx.application import Sphinx
 
 from _ext import figures
+from _ext.rooms import ROOMS, SHARED_NAMES, public_names
 from ganq_irl.algorithms import ALGORITHMS, BC
 from ganq_irl.discriminator.losses import LOSSES
 from ganq_irl.discriminator.stabilizers import STABILIZERS
@@ -24,26 +25,6 @@ from ganq_irl.space_matrix import IMITATION
 DOCS = Path(__file__).parents[1]
 RESULTS = DOCS.parent / "benchmarks" / "results"
 GENERATED = DOCS / "_generated"
-ROOMS = {
-    "ganq_irl": "The names that most programs need. They are imported on first use.",
-    "ganq_irl.algorithms": "Imitation algorithms and GAN Q-learning.",
-    "ganq_irl.discriminator": "Inputs, networks, losses, stabilizers, and the one update.",
-    "ganq_irl.rewards": "Reward forms, recovered rewards, and distances between rewards.",
-    "ganq_irl_demos": "Demonstrations: load, check, convert, record, save.",
-    "ganq_irl.evaluation": "Rollouts, statistics, and checks of values and return distributions.",
-    "ganq_irl.runs": "One training run and its folder.",
-    "ganq_irl.environments": "Environments on which scores are informative.",
-    "ganq_irl.errors": "The errors that user mistakes raise.",
-    "ganq_irl.space_matrix": "Which algorithm trains in which spaces.",
-    "ganq_irl.generators.n_step": "A replay buffer with n-step returns.",
-    "ganq_irl.generators.policy_average": "An exponential moving average of a policy.",
-    "ganq_irl.networks.critic_policies": "Policies whose critics have layer normalisation.",
-    "ganq_irl.networks.extractors": "A features extractor for scalars and for any Dict.",
-    "ganq_irl.accelerated.sac": "SAC and TD3, equal to Stable-Baselines3's up to rounding, in less time.",
-    "ganq_irl.accelerated.ppo": "PPO, equal to Stable-Baselines3's up to rounding, in less time.",
-    "ganq_irl.studies.reward_transfer": "Train on a recovered reward in changed dynamics.",
-    "ganq_irl.budget": "The memory that files may take.",
-}
 
 
 def write(name: str, *parts: str) -> None:
@@ -161,20 +142,12 @@ def preset_pages() -> None:
     write("presets.md", *parts)
 
 
-def public_names(module: Any) -> Iterable[str]:
-    """Return the public classes and functions of a module: those in `__all__`, or those that it defines."""
-    named = getattr(module, "__all__", None)
-    if named is None:
-        named = [name for name, of in vars(module).items() if getattr(of, "__module__", "") == module.__name__]
-    return [name for name in named if not name.startswith("_") and callable(getattr(module, name))]
-
-
 def api_pages() -> None:
     """Write a page for each room; a name is described where it is first met and linked from elsewhere."""
     seen: dict[Any, str] = {}
-    for room, what in ROOMS.items():
+    for room, (what, _) in ROOMS.items():
         module, parts, elsewhere = importlib.import_module(room), [f"# {room}", what], []
-        for name in public_names(module):
+        for name in public_names(room):
             of = getattr(module, name)
             if of in seen:
                 elsewhere.append(f"{{py:obj}}`{name} <{seen[of]}>`")
@@ -187,7 +160,16 @@ def api_pages() -> None:
             parts.append(f"Also here: {', '.join(elsewhere)}.")
         write(f"api/{room}.md", *parts)
     toctree = "\n".join(room for room in ROOMS)
-    write("api/index.md", "# Python", "Every public class and function.", f"```{{toctree}}\n:maxdepth: 1\n\n{toctree}\n```")
+    shared = SHARED_NAMES.read_text(encoding="utf-8").partition('"""\n\n')[2]
+    write(
+        "api/index.md",
+        "# Python",
+        "Every public class and function, each with an example. The examples run as tests.",
+        f"```{{toctree}}\n:maxdepth: 1\n\n{toctree}\n```",
+        "## Names in the examples",
+        "An example may use each public name of its package, and these:",
+        f"```python\n{shared}```",
+    )
 
 
 def result_pages() -> None:

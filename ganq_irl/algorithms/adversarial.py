@@ -82,6 +82,12 @@ class AdversarialImitation(GeneratorImitation):
     environment's reward.
 
     Subclasses define the discriminator's input in ``_build_discriminator``.
+
+    Example:
+        >>> issubclass(GAIL, AdversarialImitation)
+        True
+        >>> GAIL(ppo, demos).price(batch).shape  # the rewards of 64 transitions
+        torch.Size([64])
     """
 
     settings: AdversarialSettings

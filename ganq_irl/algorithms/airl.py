@@ -73,6 +73,11 @@ class AIRL(AdversarialImitation):
 
     Raises:
         GanqIrlError: generator, environment, demonstrations or settings do not work together.
+
+    Example:
+        >>> airl = AIRL(ppo, demos, reward_inputs=("observations",)).learn(256)
+        >>> airl.recovered_reward().form.name
+        'g'
     """
 
     name = "airl"

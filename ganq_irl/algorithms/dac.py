@@ -82,7 +82,9 @@ class DAC(AdversarialImitation):
         GanqIrlError: generator, environment, demonstrations or settings do not work together.
 
     Example:
-        >>> DAC(SAC("MlpPolicy", "Pendulum-v1"), "pendulum", expert_share=0.5).learn(20_000)  # doctest: +SKIP
+        >>> dac = DAC(sac, "pendulum", expert_share=0.5).learn(64)
+        >>> dac.recovered_reward().action_space
+        Box(-2.0, 2.0, (1,), float32)
     """
 
     name = "dac"

@@ -31,6 +31,10 @@ class FAIRL(GAIL):
 
     Raises:
         GanqIrlError: generator, environment, demonstrations or settings do not work together.
+
+    Example:
+        >>> FAIRL(ppo, demos).learn(256).recovered_reward().form.name
+        'fairl'
     """
 
     name = "fairl"

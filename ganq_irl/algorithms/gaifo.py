@@ -44,6 +44,11 @@ class GAIfO(GAIL):
 
     Raises:
         GanqIrlError: generator, environment, demonstrations or settings do not work together.
+
+    Example:
+        >>> gaifo = GAIfO(ppo, demos).learn(256)  # compares pairs (s, s'), so actions are not needed
+        >>> gaifo.recovered_reward().form.name
+        'logit'
     """
 
     name = "gaifo"

@@ -67,7 +67,9 @@ class GAIL(AdversarialImitation):
         GanqIrlError: generator, environment, demonstrations or settings do not work together.
 
     Example:
-        >>> GAIL(PPO("MlpPolicy", "CartPole-v1"), "cartpole", reward="gail").learn(100_000)  # doctest: +SKIP
+        >>> gail = GAIL(ppo, demos, reward="gail").learn(256)
+        >>> action, _ = gail.predict(demos[0].observations[0])
+        >>> reward = gail.recovered_reward()
     """
 
     name = "gail"

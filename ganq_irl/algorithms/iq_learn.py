@@ -74,6 +74,11 @@ class IQLearn(OffPolicyImitation):
 
     Raises:
         GanqIrlError: generator, environment, demonstrations or settings do not work together.
+
+    Example:
+        >>> iq = IQLearn(dqn, demos).learn(64)
+        >>> iq.recovered_reward().reward(demos[0].observations[0], 1, demos[0].observations[1]).shape
+        ()
     """
 
     name = "iq-learn"

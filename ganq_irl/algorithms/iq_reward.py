@@ -41,6 +41,13 @@ class SoftQReward:
         gamma: discount factor.
         temperature: τ, above 0; for SAC its entropy coefficient, at least 0.
         provenance: JSON that tells where the reward comes from.
+
+    Example:
+        >>> iq = IQLearn(dqn, demos).learn(64)
+        >>> reward = iq.recovered_reward()
+        >>> reward.save("reward")
+        >>> isinstance(SoftQReward.load("reward"), SoftQReward)
+        True
     """
 
     def __init__(

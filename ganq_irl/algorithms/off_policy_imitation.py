@@ -25,6 +25,10 @@ class OffPolicyImitation(GeneratorImitation):
 
     Attributes:
         expert_reward: reward that is stored with demonstrated transitions.
+
+    Example:
+        >>> issubclass(SQIL, OffPolicyImitation) and issubclass(IQLearn, OffPolicyImitation)
+        True
     """
 
     generator: OffPolicyAlgorithm

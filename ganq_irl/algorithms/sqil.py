@@ -49,6 +49,11 @@ class SQIL(OffPolicyImitation):
 
     Raises:
         GanqIrlError: generator, environment and demonstrations do not work together.
+
+    Example:
+        >>> sqil = SQIL(dqn, demos).learn(64)
+        >>> sqil.expert_reward
+        1.0
     """
 
     name = "sqil"

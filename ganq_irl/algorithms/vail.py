@@ -46,6 +46,11 @@ class VAIL(GAIL):
 
     Raises:
         GanqIrlError: generator, environment, demonstrations or settings do not work together.
+
+    Example:
+        >>> vail = VAIL(ppo, demos, capacity=0.5, code_size=8).learn(256)
+        >>> vail.recovered_reward().discriminator.kind
+        'bottleneck'
     """
 
     name = "vail"

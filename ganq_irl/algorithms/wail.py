@@ -40,6 +40,10 @@ class WAIL(GAIL):
 
     Raises:
         GanqIrlError: generator, environment, demonstrations or settings do not work together.
+
+    Example:
+        >>> WAIL(ppo, demos).learn(256).recovered_reward().form.name
+        'score'
     """
 
     name = "wail"

@@ -43,6 +43,11 @@ class BottleneckDiscriminator(BaseDiscriminator):
 
     Raises:
         ConfigurationError: ``code_size`` is not a positive integer.
+
+    Example:
+        >>> bottleneck = BottleneckDiscriminator(encoder, code_size=8)
+        >>> bottleneck(batch).shape
+        torch.Size([64])
     """
 
     kind = "bottleneck"

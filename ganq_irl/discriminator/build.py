@@ -24,6 +24,11 @@ def build_discriminator(
 
     Raises:
         ConfigurationError: unknown kind of discriminator, or invalid settings.
+
+    Example:
+        >>> same = build_discriminator(env.observation_space, env.action_space, discriminator.config())
+        >>> same.load_state_dict(discriminator.state_dict())
+        <All keys matched successfully>
     """
     discriminator = _build_networks(observation_space, action_space, config)
     for spec in config["architecture"]:
@@ -35,6 +40,11 @@ def fixed_copy(discriminator: BaseDiscriminator) -> BaseDiscriminator:
     """Return a copy whose scores never change: it has no gradients and stays in evaluation mode after ``train()``.
 
     Weights that the original computes in each forward pass, as in spectral normalization, are plain tensors in the copy.
+
+    Example:
+        >>> fixed = fixed_copy(discriminator)
+        >>> any(parameter.requires_grad for parameter in fixed.parameters())
+        False
     """
     config = discriminator.config()
     plain = [spec for spec in config["architecture"] if not STABILIZERS[spec["name"]].reparametrizes]

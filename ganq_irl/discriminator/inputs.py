@@ -45,6 +45,11 @@ class Encoded:
         offset: ``(batch,)``, log π(a|s), which a shaped discriminator subtracts from its score; zeros if unused.
         returns: ``(batch, n_returns)`` return samples x, scored given the features of their row; None if unused.
         noise: ``(batch,)`` standard normal draws for a score that is random during training; None for its mean.
+
+    Example:
+        >>> encoded = encoder(batch)
+        >>> encoded.features.shape, encoded[:2].dones.shape
+        (torch.Size([64, 6]), torch.Size([2]))
     """
 
     features: Tensor
@@ -145,6 +150,12 @@ class InputEncoder(nn.Module):
     Raises:
         ConfigurationError: an unknown or repeated field.
         IncompatibleSpaces: an unsupported space, or a Discrete or MultiDiscrete space that does not start at 0.
+
+    Example:
+        >>> encoder = InputEncoder(env.observation_space, env.action_space, ("observations", "actions"))
+        >>> encoder.fit(batch)
+        >>> encoder(batch).features.shape  # four numbers, and two columns for the two actions
+        torch.Size([64, 6])
     """
 
     mean: Tensor

@@ -36,6 +36,12 @@ class DiscriminatorLearner:
 
     Raises:
         ConfigurationError: unknown loss or stabilizer, or two that cannot be combined.
+
+    Example:
+        >>> learner = DiscriminatorLearner(discriminator, reference=batch, stabilizers=["r1"])
+        >>> metrics = learner.update(real=batch, fake=demos.to_batch()[64:128])
+        >>> metrics["loss"].shape
+        torch.Size([])
     """
 
     def __init__(

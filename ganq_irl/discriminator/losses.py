@@ -32,6 +32,11 @@ class Loss(ABC):
     Attributes:
         name: the name in ``LOSSES``.
         has_log_ratio: whether log p_real / p_fake can be computed from a score.
+
+    Example:
+        >>> loss = build_loss("bce")
+        >>> loss.real(torch.zeros(2))  # log 2 each: a score of 0 is a guess
+        tensor([0.6931, 0.6931])
     """
 
     name: ClassVar[str]
@@ -349,6 +354,10 @@ def build_loss(loss: str | Loss) -> Loss:
 
     Raises:
         ConfigurationError: unknown name.
+
+    Example:
+        >>> build_loss("hinge").name
+        'hinge'
     """
     if isinstance(loss, Loss):
         return loss

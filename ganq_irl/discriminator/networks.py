@@ -85,7 +85,13 @@ class Network(nn.Module):
 
 
 class ScalarNetwork(Network):
-    """Network with one output per row."""
+    """Network with one output per row.
+
+    Example:
+        >>> network = ScalarNetwork(encoder.parts, hidden_sizes=(8,), activation="relu")
+        >>> network(encoder(batch).features).shape
+        torch.Size([64])
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, in_features) -> (batch,)``."""
@@ -101,6 +107,12 @@ class BaseDiscriminator(nn.Module, ABC):
         outputs_log_ratio: whether the score is log p_real / p_fake by construction, whatever the loss.
         architecture: specs of the stabilizers that changed the networks, in order, to rebuild a saved discriminator.
         is_fixed: whether the scores never change; see ``fix``.
+
+    Example:
+        >>> discriminator(batch).shape  # the score of each transition
+        torch.Size([64])
+        >>> BaseDiscriminator in type(discriminator).__mro__
+        True
     """
 
     encoder: InputEncoder
@@ -181,7 +193,12 @@ class BaseDiscriminator(nn.Module, ABC):
 
 
 class Discriminator(BaseDiscriminator):
-    """One network over all fields of the encoder: the discriminator of GAIL (Ho & Ermon, 2016) and its variants."""
+    """One network over all fields of the encoder: the discriminator of GAIL (Ho & Ermon, 2016) and its variants.
+
+    Example:
+        >>> Discriminator(encoder, hidden_sizes=(32, 32))(batch).shape
+        torch.Size([64])
+    """
 
     kind = "plain"
 
@@ -211,6 +228,12 @@ class ShapedDiscriminator(BaseDiscriminator):
         discount: γ of the shaping: the generator's discount.
         hidden_sizes: widths of g and of h.
         activation: a name in ``ACTIVATIONS``.
+
+    Example:
+        >>> encoder = InputEncoder(env.observation_space, env.action_space, STATE_ACTION_STATE)
+        >>> shaped = ShapedDiscriminator(encoder, discount=0.99)
+        >>> shaped.reward(encoder(batch)).shape  # g alone
+        torch.Size([64])
     """
 
     kind = "shaped"

@@ -29,6 +29,12 @@ class ReturnDiscriminator(BaseDiscriminator):
 
     Raises:
         ConfigurationError: the encoder has other inputs, or ``n_basis`` is below 1.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> critic = ReturnDiscriminator(InputEncoder(env.observation_space, env.action_space, STATE_ACTION_RETURN))
+        >>> critic(replace(batch, returns=torch.zeros(64, 3))).shape  # three return samples for each transition
+        torch.Size([64, 3])
     """
 
     kind = "returns"

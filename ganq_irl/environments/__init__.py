@@ -51,7 +51,13 @@ _ENTRY_POINTS: dict[str, tuple[str, int | None]] = {  # id -> entry point, time 
 
 
 def register_envs() -> None:
-    """Register the toolkit's environments; does nothing if they are registered."""
+    """Register the toolkit's environments; does nothing if they are registered.
+
+    Example:
+        >>> register_envs()
+        >>> gym.make("ganq_irl/ContinuingCartPole-v0").spec.max_episode_steps
+        500
+    """
     for name, (entry_point, limit) in _ENTRY_POINTS.items():
         if name not in gym.registry:
             gym.register(name, entry_point=f"ganq_irl.environments.{entry_point}", max_episode_steps=limit)

@@ -26,6 +26,11 @@ class Scores:
     Attributes:
         by_task: task -> one score per run, ``(n_runs,)`` float64; tasks may have different numbers of runs.
         failed: number of runs that ended without a score and are not in ``by_task``.
+
+    Example:
+        >>> scores = Scores({"CartPole-v1": np.array([0.9, 1.0]), "Acrobot-v1": np.array([0.7])}, failed=1)
+        >>> scores.runs
+        3
     """
 
     by_task: Mapping[str, np.ndarray]
@@ -51,6 +56,12 @@ class Estimate:
         interval: confidence interval; None if there are too few runs to estimate their spread.
         runs: number of scores that it is based on.
         failed: number of runs without a score, which it leaves out.
+
+    Example:
+        >>> scores = Scores({"CartPole-v1": np.array([0.9, 1.0, 0.8, 1.0])})
+        >>> estimate = interquartile_mean(scores, np.random.default_rng(0))
+        >>> estimate.value, estimate.runs
+        (0.95, 4)
     """
 
     value: float
@@ -76,6 +87,11 @@ def interquartile_mean(
         rng: random generator of the resampling.
         level: nominal coverage.
         n_resamples: number of bootstrap resamples.
+
+    Example:
+        >>> scores = Scores({"CartPole-v1": np.array([0.0, 0.9, 1.0, 1.0])})  # one run of four failed to learn
+        >>> interquartile_mean(scores, np.random.default_rng(0)).value
+        0.95
     """
     samples = [np.asarray(values, np.float64) for values in scores.by_task.values() if len(values)]
     if not samples:
@@ -123,6 +139,11 @@ def probability_of_improvement(first: Scores, second: Scores, *, level: float = 
 
     Raises:
         ConfigurationError: the methods share no task.
+
+    Example:
+        >>> first, second = Scores({"CartPole-v1": np.array([0.9, 1.0])}), Scores({"CartPole-v1": np.array([0.5, 0.6])})
+        >>> probability_of_improvement(first, second).value
+        1.0
     """
     tasks = [
         task
@@ -177,6 +198,11 @@ class Profile:
         high: upper bound, ``(n,)``.
         runs: number of scores.
         failed: number of runs without a score, which count as below every threshold.
+
+    Example:
+        >>> scores = Scores({"CartPole-v1": np.array([0.2, 0.6, 1.0])})
+        >>> performance_profile(scores, np.array([0.5, 0.9])).shares
+        array([0.66666667, 0.33333333])
     """
 
     thresholds: np.ndarray
@@ -195,6 +221,11 @@ def performance_profile(scores: Scores, thresholds: np.ndarray, *, level: float 
 
     Raises:
         ConfigurationError: there are no runs.
+
+    Example:
+        >>> scores = Scores({"CartPole-v1": np.array([0.2, 0.6, 1.0])})
+        >>> performance_profile(scores, thresholds=np.array([0.5])).shares
+        array([0.66666667])
     """
     total = scores.runs + scores.failed
     if total == 0:
@@ -220,6 +251,10 @@ def area_under_curve(steps: np.ndarray, values: np.ndarray) -> float:
 
     Raises:
         ConfigurationError: there are no points, or ``steps`` is not ascending.
+
+    Example:
+        >>> area_under_curve(np.array([0, 100, 200]), np.array([0.0, 1.0, 1.0]))
+        0.75
     """
     steps, values = np.asarray(steps, np.float64), np.asarray(values, np.float64)
     widths = np.diff(steps)

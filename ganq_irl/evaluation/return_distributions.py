@@ -32,6 +32,11 @@ class ReturnCheck:
             prediction. It is meaningless if returns have no spread.
         calibration_error: mean of |share - level|.
         pairs: number of state-action pairs.
+
+    Example:
+        >>> check = check_return_distribution(np.array([[1.0, 3.0]]), np.array([2.0]))
+        >>> check.bias, check.spread, check.pairs
+        (0.0, 1.0, 1)
     """
 
     wasserstein1: float
@@ -60,6 +65,12 @@ def check_return_distribution(samples: np.ndarray, returns: np.ndarray, levels: 
 
     Raises:
         ConfigurationError: the shapes do not match, or are empty.
+
+    Example:
+        >>> samples = np.random.default_rng(0).normal(size=(50, 1000))
+        >>> check = check_return_distribution(samples, returns=samples[:, 0])
+        >>> check.calibration_error < 0.1
+        True
     """
     per_pair = returns[:, None] if returns.ndim == 1 else returns
     if samples.ndim != 2 or per_pair.ndim != 2 or len(samples) != len(per_pair) or not samples.size or not per_pair.size:

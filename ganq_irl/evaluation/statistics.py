@@ -29,6 +29,12 @@ class Evaluation:
         seed: reset seed of the first episode; the others use consecutive seeds.
         returns: return of every episode, in the order of the seeds.
         references: mean returns (random, expert) behind ``normalized``, or None.
+
+    Example:
+        >>> episodes = evaluate_returns(ppo, "CartPole-v1", 3)
+        >>> evaluation = summarize_episodes(episodes, seed=0, references=(20.0, 500.0))
+        >>> evaluation.episodes, evaluation.normalized == (evaluation.mean_return - 20) / 480
+        (3, True)
     """
 
     mean_return: float
@@ -55,6 +61,12 @@ def summarize_episodes(
         episodes: result of ``evaluate_returns``.
         seed: the seed passed to it.
         references: mean returns of the random policy and of the expert, if known.
+
+    Example:
+        >>> episodes = EpisodeStatistics(returns=np.array([1.0, 3.0]), lengths=np.array([10, 20]))
+        >>> evaluation = summarize_episodes(episodes, seed=0)
+        >>> evaluation.mean_return, evaluation.mean_length
+        (2.0, 15.0)
     """
     mean = float(np.mean(episodes.returns))
     return Evaluation(
@@ -78,6 +90,11 @@ def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float
 
     Returns:
         (low, high), both equal to the mean if all values are equal; None for fewer than two values.
+
+    Example:
+        >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
+        >>> round(low, 2), round(high, 2)
+        (-0.48, 4.48)
     """
     n = len(values)
     if n < 2:
@@ -94,6 +111,10 @@ def normalized_score(mean: float, random: float, expert: float) -> float:
 
     Raises:
         ConfigurationError: the references are equal or not finite.
+
+    Example:
+        >>> normalized_score(260.0, random=20.0, expert=500.0)
+        0.5
     """
     if not math.isfinite(random) or not math.isfinite(expert) or random == expert:
         raise ConfigurationError(f"cannot normalize by a random return of {random} and an expert return of {expert}")
@@ -116,6 +137,10 @@ def early_end_warning(
         demonstrated: lengths of the demonstrations, ``(m,)``.
         normalized: score of the policy, if known: a policy as good as the demonstrations may simply be faster.
         reward_sign: sign that the learned reward can take.
+
+    Example:
+        >>> print(early_end_warning(np.array([20, 25]), np.array([500, 500]), normalized=0.1, reward_sign="negative"))
+        the policy's episodes last 22 steps, the demonstrations' 500. ...
     """
     played, shown = float(np.mean(lengths)), float(np.mean(demonstrated))
     if played > SHORTENED * shown or (normalized is not None and normalized >= AS_GOOD):
@@ -141,6 +166,10 @@ def length_bias_warning(lengths: np.ndarray, reward_sign: RewardSign) -> str | N
     Args:
         lengths: observed episode lengths, of demonstrations and policy together, ``(n,)``.
         reward_sign: sign that the learned reward can take.
+
+    Example:
+        >>> print(length_bias_warning(np.array([20, 500]), reward_sign="positive"))
+        episodes last 20 to 500 steps and the learned reward is always positive: it rewards staying alive ...
     """
     if reward_sign == "both" or len(lengths) == 0 or np.min(lengths) == np.max(lengths):
         return None

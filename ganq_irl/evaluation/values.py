@@ -21,6 +21,11 @@ class ValueCheck:
     Attributes:
         predicted: ``(n,)`` float64.
         returns: ``(n,)`` float64.
+
+    Example:
+        >>> check = ValueCheck(predicted=np.array([1.0, 2.0]), returns=np.array([1.0, 1.0]))
+        >>> check.bias, check.mean_absolute_error
+        (0.5, 0.5)
     """
 
     predicted: np.ndarray
@@ -69,6 +74,11 @@ def check_values(predicted: np.ndarray, visits: Visits) -> ValueCheck:
 
     Raises:
         ConfigurationError: there is not one prediction, or one row of predictions, for each pair.
+
+    Example:
+        >>> visits = monte_carlo_returns(ppo, "CartPole-v1", gamma=0.9, n_episodes=2)
+        >>> check_values(visits.returns + 1, visits).bias
+        1.0
     """
     if predicted.ndim not in (1, 2) or len(predicted) != len(visits):
         raise ConfigurationError(

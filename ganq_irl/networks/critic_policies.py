@@ -53,11 +53,24 @@ class _LayerNormCritics(BasePolicy):
 
 
 class SACLayerNormPolicy(_LayerNormCritics, SACPolicy):
-    """SAC's policy with layer normalization in its critics: ``SAC(SACLayerNormPolicy, env)``."""
+    """SAC's policy with layer normalization in its critics: ``SAC(SACLayerNormPolicy, env)``.
+
+    Example:
+        >>> model = SAC(SACLayerNormPolicy, "Pendulum-v1", policy_kwargs={"net_arch": [64]})
+        >>> any(isinstance(layer, torch.nn.LayerNorm) for layer in model.critic.modules())
+        True
+    """
 
 
 class TD3LayerNormPolicy(_LayerNormCritics, TD3Policy):
-    """TD3's and DDPG's policy with layer normalization in its critics: ``TD3(TD3LayerNormPolicy, env)``."""
+    """TD3's and DDPG's policy with layer normalization in its critics: ``TD3(TD3LayerNormPolicy, env)``.
+
+    Example:
+        >>> from stable_baselines3 import TD3
+        >>> model = TD3(TD3LayerNormPolicy, "Pendulum-v1", policy_kwargs={"net_arch": [64]})
+        >>> any(isinstance(layer, torch.nn.LayerNorm) for layer in model.critic.modules())
+        True
+    """
 
 
 def _normalized(network: nn.Module) -> nn.Sequential:

@@ -26,6 +26,11 @@ class LeavesExtractor(BaseFeaturesExtractor):
         observation_space: a Dict of spaces that Stable-Baselines3 can preprocess, or a single space.
         cnn_output_dim: number of features per image.
         normalized_image: whether every Box with three axes is an image, whatever its dtype and bounds.
+
+    Example:
+        >>> extractor = LeavesExtractor(spaces.Dict({"images.top": spaces.Box(0, 1, (3,)), "type": spaces.Box(0, 1, (2,))}))
+        >>> extractor.features_dim
+        5
     """
 
     def __init__(self, observation_space: spaces.Space, cnn_output_dim: int = 256, normalized_image: bool = False) -> None:
@@ -58,6 +63,10 @@ def default_extractor(observation_space: spaces.Space, normalize_images: bool = 
     Args:
         observation_space: observation space of a policy, with channels-first images.
         normalize_images: setting of the policy; if it is False, every Box with three axes is an image.
+
+    Example:
+        >>> default_extractor(env.observation_space).__name__
+        'FlattenExtractor'
     """
     if needs_leaves_extractor(observation_space):
         return LeavesExtractor

@@ -42,6 +42,12 @@ class RewardForm:
         sign: sign that the reward can take.
         of_log_ratio: transform of l, or None if the form does not use l.
         needs_shaped: whether it uses f or g, which only AIRL's discriminator has.
+
+    Example:
+        >>> from ganq_irl.rewards import build_reward_form
+        >>> form = build_reward_form("gail")
+        >>> form.sign, form.of_log_ratio(torch.zeros(1)).item()  # softplus(0) = log 2
+        ('positive', 0.693...)
     """
 
     name: str
@@ -83,7 +89,13 @@ class RewardForm:
 
 
 def log_ratio(discriminator: BaseDiscriminator, loss: Loss, encoded: Encoded) -> Tensor:
-    """Return log p_real / p_fake, ``(batch,)``: the score of a shaped discriminator, otherwise as the loss computes it."""
+    """Return log p_real / p_fake, ``(batch,)``: the score of a shaped discriminator, otherwise as the loss computes it.
+
+    Example:
+        >>> from ganq_irl.discriminator import build_loss
+        >>> log_ratio(discriminator, build_loss("bce"), encoder(batch)).shape
+        torch.Size([64])
+    """
     scores = discriminator.score(encoded)
     return scores if discriminator.outputs_log_ratio else loss.log_ratio(scores)
 
@@ -111,6 +123,10 @@ def build_reward_form(name: str) -> RewardForm:
 
     Raises:
         ConfigurationError: unknown name.
+
+    Example:
+        >>> build_reward_form("log-d").sign
+        'negative'
     """
     if not isinstance(name, str) or name not in REWARD_FORMS:
         raise ConfigurationError(f"unknown reward {name!r}: {nearest(str(name), REWARD_FORMS)}")

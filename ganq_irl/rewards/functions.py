@@ -19,7 +19,14 @@ Price = Callable[[Any, np.ndarray, Any, np.ndarray], np.ndarray]
 
 
 class RewardFunction(Protocol):
-    """Interface of rewards: ``RewardModel``, ``FunctionReward``, or an imitation reward through ``from_imitation``."""
+    """Interface of rewards: ``RewardModel``, ``FunctionReward``, or an imitation reward through ``from_imitation``.
+
+    Example:
+        >>> def total(reward: RewardFunction) -> float:  # takes a reward of any kind
+        ...     return float(reward.reward(demos[0].observations[:-1], demos[0].actions, demos[0].observations[1:]).sum())
+        >>> type(total(reward)).__name__
+        'float'
+    """
 
     @property
     def observation_space(self) -> spaces.Space:
@@ -100,6 +107,13 @@ class FunctionReward:
         observation_space: observation space.
         action_space: action space.
         function: computes rewards from arrays.
+
+    Example:
+        >>> def upright(observations, actions, next_observations, dones):
+        ...     return np.cos(next_observations[:, 2])
+        >>> upright = FunctionReward(env.observation_space, env.action_space, upright)
+        >>> upright.reward(demos[0].observations[:2], demos[0].actions[:2], demos[0].observations[1:3]).shape
+        (2,)
     """
 
     observation_space: spaces.Space
@@ -121,6 +135,11 @@ def tabular_reward(table: np.ndarray, n_actions: int | None = None) -> FunctionR
 
     Raises:
         ConfigurationError: the table has another shape, or ``n_actions`` is missing.
+
+    Example:
+        >>> right = tabular_reward(np.array([[0.0, 1.0], [0.0, 1.0]]))  # R(s, a) of two states and two actions
+        >>> right.reward(np.array([0, 1]), np.array([1, 0]), np.array([1, 1]))
+        array([1., 0.])
     """
     table = np.asarray(table, float)
     n_actions = table.shape[1] if table.ndim > 1 else n_actions
@@ -139,6 +158,10 @@ def rewards_of(reward: RewardFunction, batch: Batch) -> np.ndarray:
 
     Raises:
         IncompatibleSpaces: the reward does not return one number per transition.
+
+    Example:
+        >>> rewards_of(reward, batch).shape
+        (64,)
     """
     given = (arrays_of(value) for value in (batch.observations, batch.actions, batch.next_observations, batch.dones))
     rewards = np.asarray(reward.reward(*given), np.float64)

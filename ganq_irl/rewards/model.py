@@ -34,6 +34,12 @@ class RewardModel:
 
     Raises:
         ConfigurationError: the form cannot be computed from this discriminator, or depends on the policy.
+
+    Example:
+        >>> reward.save("reward")
+        >>> loaded = RewardModel.load("reward")
+        >>> loaded.reward(demos[0].observations[:2], demos[0].actions[:2], demos[0].observations[1:3]).shape
+        (2,)
     """
 
     def __init__(

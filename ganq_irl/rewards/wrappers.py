@@ -32,6 +32,12 @@ class RewardWrapper(gym.Wrapper):
 
     Raises:
         IncompatibleSpaces: the reward has other observation or action spaces.
+
+    Example:
+        >>> wrapped = RewardWrapper(env, reward)
+        >>> observation, info = wrapped.reset(seed=0)
+        >>> wrapped.step(1)[4]["original_reward"]  # the reward that the step returns is the recovered one
+        1.0
     """
 
     def __init__(self, env: gym.Env, reward_model: RewardFunction) -> None:
@@ -66,6 +72,11 @@ class VecRewardWrapper(VecEnvWrapper):
     Raises:
         ConfigurationError: a VecNormalize inside normalizes the observations.
         IncompatibleSpaces: the reward has other observation or action spaces.
+
+    Example:
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> venv = VecRewardWrapper(make_vec_env("CartPole-v1", 2), reward)
+        >>> model = PPO("MlpPolicy", venv, n_steps=32, batch_size=64, device="cpu").learn(64)
     """
 
     def __init__(self, venv: VecEnv, reward_model: RewardFunction) -> None:

@@ -28,6 +28,10 @@ class EvaluationConfig:
         keep_best: save the policy of the best evaluation during training as ``policy_best/``; needs ``every``. The true
             return selects it, so this uses information that an imitation learner is not supposed to have.
         video: write a video of one episode to TensorBoard at each evaluation during training.
+
+    Example:
+        >>> EvaluationConfig(episodes=10, every=5000).seed
+        10000
     """
 
     episodes: int = 20
@@ -73,6 +77,11 @@ class ExperimentConfig:
         imitation: keyword arguments of SQIL or IQ-Learn.
         bc: keyword arguments of BC.
         evaluation: how to measure the true return.
+
+    Example:
+        >>> config = ExperimentConfig("gail", "CartPole-v1", demos="cartpole", timesteps=1000, seed=3)
+        >>> config.evaluation.episodes
+        20
     """
 
     algo: str

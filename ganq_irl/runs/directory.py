@@ -38,6 +38,13 @@ class Run:
         folder: the run directory.
         config: the resolved settings.
         info: content of ``run.json``: status, versions, seeds, device, timings.
+
+    Example:
+        >>> config = ExperimentConfig("bc", "CartPole-v1", demos="cartpole", bc={"n_updates": 10})
+        >>> result = run_experiment(config, "run", progress_bar=False)
+        >>> run = load_run("run")
+        >>> run.info["status"], run.config.algo
+        ('finished', 'bc')
     """
 
     folder: Path
@@ -65,6 +72,11 @@ def load_run(folder: Path | str) -> Run:
         RunDirectoryError: the folder is not a run directory, or its ``run.json`` is damaged.
         StorageError: it holds something other than regular files and folders.
         ConfigurationError: its ``config.toml`` is damaged, or the name is not a valid path.
+
+    Example:
+        >>> load_run("nowhere")
+        Traceback (most recent call last):
+        ganq_irl.errors.RunDirectoryError: ...
     """
     folder = usable_path(folder)
     for name in (CONFIG, INFO):

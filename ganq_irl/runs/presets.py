@@ -18,7 +18,12 @@ _NOT_SETTINGS = ("algo", "env", "generator", "expert")
 
 @cache
 def load_presets() -> dict[str, dict[str, Any]]:
-    """Return all presets by name, with the settings of their bases, and the algo, env family and generator they are for."""
+    """Return all presets by name, with the settings of their bases, and the algo, env family and generator they are for.
+
+    Example:
+        >>> load_presets()["gail-pendulum"]["env"]
+        'Pendulum'
+    """
     written = tomllib.loads((files("ganq_irl.runs") / "presets.toml").read_text(encoding="utf-8"))
     return {name: _with_base(name, written) for name in written}
 

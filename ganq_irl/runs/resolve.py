@@ -31,6 +31,11 @@ def resolve_config(
     Raises:
         ConfigurationError: a setting is unknown, missing, of the wrong type, or contradicts another.
         IncompatibleSpaces: the algorithm cannot act in the environment.
+
+    Example:
+        >>> config = resolve_config({"algo": "gail", "env": "CartPole-v1", "demos": "cartpole"}, assignments=["seed=3"])
+        >>> config.seed, config.generator
+        (3, 'fast-ppo')
     """
     given = gather_settings(flags, assignments, file)
     for name in ("algo", "env", "demos", "generator", "preset"):  # these choose the defaults of the others

@@ -51,6 +51,12 @@ class RunResult:
         evaluation: the true return of the final policy.
         warning: what could explain the score other than imitation, or None.
         yardstick: return and length of the demonstrations and of random actions; None without demonstrations.
+
+    Example:
+        >>> config = ExperimentConfig("bc", "CartPole-v1", demos="cartpole", bc={"n_updates": 10})
+        >>> result = run_experiment(config, "run", progress_bar=False)
+        >>> result.folder.name, result.evaluation.episodes
+        ('run', 20)
     """
 
     folder: Path
@@ -82,6 +88,12 @@ def run_experiment(
         RunDirectoryError: ``out`` is not empty, or another process is training in it.
         CheckpointFailed: the disk is full.
         GanqIrlError: the settings, demonstrations or environment do not fit together.
+
+    Example:
+        >>> config = ExperimentConfig("bc", "CartPole-v1", demos="cartpole", bc={"n_updates": 10})
+        >>> result = run_experiment(config, "run", progress_bar=False)
+        >>> sorted(path.name for path in result.folder.iterdir() if path.suffix == ".toml")
+        ['config.toml']
     """
     config = check_config(config)
     folder = Path(out) if out is not None else default_folder(config)
@@ -118,6 +130,11 @@ def resume_experiment(
             is training in it.
         ConfigurationError: the run has already done ``timesteps`` steps, or counts updates.
         GanqIrlError: settings, demonstrations or environment have changed.
+
+    Example:
+        >>> resume_experiment("nowhere")
+        Traceback (most recent call last):
+        ganq_irl.errors.RunDirectoryError: ...
     """
     run = load_run(folder)
     is_finished = run.info.get("status") == "finished"

@@ -40,6 +40,13 @@ class Transfer:
         evaluations: true returns in the changed environment: of a new policy trained on the ``recovered`` reward, of one
             trained on the ``true`` reward, of the run's own policy ``moved`` without training, and of ``random`` actions.
             Normalized to 0 for random and 1 for the true reward, unless the latter is no better.
+
+    Example:
+        >>> from ganq_irl.evaluation import EpisodeStatistics, summarize_episodes
+        >>> moved = summarize_episodes(EpisodeStatistics(np.array([-300.0]), np.array([200])), seed=0)
+        >>> to = "ganq_irl/ChangedPendulum-v0"
+        >>> Transfer("runs/airl", "Pendulum-v1", to, "fast-ppo", 100_000, 0, {"moved": moved}).to_json()["tested_in"]
+        'ganq_irl/ChangedPendulum-v0'
     """
 
     run: str
@@ -93,6 +100,11 @@ def transfer_reward(
         RunDirectoryError: the run holds no reward, or ``out`` holds something else.
         IncompatibleSpaces: the environment's spaces differ from the reward's.
         ConfigurationError: the environment or generator is unknown.
+
+    Example:
+        >>> transfer_reward("nowhere", to="ganq_irl/ChangedPendulum-v0")
+        Traceback (most recent call last):
+        ganq_irl.errors.RunDirectoryError: ...
     """
     stored = read_reward(run)
     configs = transfer_configs(

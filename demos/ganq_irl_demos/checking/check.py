@@ -53,6 +53,10 @@ def check_demonstrations(
 
     Returns:
         Errors, then warnings, each ordered by trajectory.
+
+    Example:
+        >>> [finding for finding in check_demonstrations(demos) if finding.severity == "error"]
+        []
     """
     observation_space, different = _expected(demos.observation_space, observation_space, "observations")
     action_space, also_different = _expected(demos.action_space, action_space, "actions")
@@ -76,6 +80,10 @@ def examine_demonstrations(demos: Demonstrations, *, env: gym.Env | None = None,
 
     Returns:
         Errors, then warnings, each ordered by trajectory.
+
+    Example:
+        >>> [finding for finding in examine_demonstrations(demos, env=env, replayed=1) if finding.severity == "error"]
+        []
     """
     expected: dict[str, Any] = {}
     if env is not None:
@@ -101,6 +109,9 @@ def require_valid(
 
     Raises:
         InvalidDemonstrations: the message names source, trajectory, step and field of the first errors.
+
+    Example:
+        >>> require_valid(demos, observation_space=env.observation_space)
     """
     findings = check_demonstrations(
         demos,

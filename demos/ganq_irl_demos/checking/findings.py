@@ -19,6 +19,12 @@ class Finding:
         field: ``observations``, ``observations.<key>``, ``actions``, ``rewards``, ``lengths``, ``env_id``, ...
         rule: short name of the rule, such as ``non-finite``.
         message: what was found, what was expected, and what to do.
+
+    Example:
+        >>> broken = Demonstrations([Trajectory([[0.0] * 4, [np.nan] * 4], [0])], env.observation_space, env.action_space)
+        >>> finding = check_demonstrations(broken)[0]
+        >>> finding.severity, finding.trajectory, finding.step, finding.rule
+        ('error', 0, 1, 'non-finite')
     """
 
     severity: Severity

@@ -42,6 +42,10 @@ def plot_sets(sets: Sequence[Demonstrations], path: str | os.PathLike[str]) -> P
         ConfigurationError: none or too many sources, or an unknown file extension.
         IncompatibleSpaces: the spaces differ.
         InvalidDemonstrations: demonstrations without transitions.
+
+    Example:
+        >>> plot_sets([demos[:1], demos[1:]], "demos.png").name
+        'demos.png'
     """
     from ganq_irl.files import replace_file
 

@@ -51,7 +51,13 @@ class RandomPolicy:
 
 
 def random_policy(action_space: spaces.Space, rng: np.random.Generator) -> RandomPolicy:
-    """Return the random policy, the 0 of a normalized score."""
+    """Return the random policy, the 0 of a normalized score.
+
+    Example:
+        >>> policy = random_policy(env.action_space, np.random.default_rng(0))
+        >>> len(record_episodes(policy, env, n_episodes=2, seed=0))
+        2
+    """
     return RandomPolicy(action_space, rng)
 
 

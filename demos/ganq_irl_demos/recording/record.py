@@ -53,6 +53,11 @@ def record_episodes(
         EnvironmentFailed: an observation is not finite.
         IncompatibleSpaces: demonstrations do not support the spaces.
         InvalidDemonstrations: too few of 20 attempts per requested episode reached ``min_return``.
+
+    Example:
+        >>> recorded = record_episodes(ppo, env, n_episodes=2, seed=0)
+        >>> len(recorded), recorded.env_id
+        (2, 'CartPole-v1')
     """
     _check_request(env, n_episodes)
     env = bounded(env)

@@ -49,6 +49,11 @@ class FastPPO(PPO):
 
     Raises:
         TrainingDiverged: parameters or log-probabilities are no longer finite.
+
+    Example:
+        >>> model = FastPPO("MlpPolicy", "CartPole-v1", n_steps=64, device="cpu").learn(64)
+        >>> model.slow_reason is None
+        True
     """
 
     slow_reason: str | None = None

@@ -126,6 +126,11 @@ class FastSAC(_WrittenOut, SAC):
 
     Attributes:
         slow_reason: why SB3's own code runs, or None if it does not; changes are logged.
+
+    Example:
+        >>> model = FastSAC("MlpPolicy", "Pendulum-v1", policy_kwargs={"net_arch": [16]}, device="cpu").learn(110)
+        >>> model.slow_reason is None
+        True
     """
 
     def _make_update(self) -> Update:
@@ -146,6 +151,11 @@ class FastTD3(_WrittenOut, TD3):
 
     Attributes:
         slow_reason: why SB3's own code runs, or None if it does not; changes are logged.
+
+    Example:
+        >>> model = FastTD3("MlpPolicy", "Pendulum-v1", policy_kwargs={"net_arch": [16]}, device="cpu").learn(110)
+        >>> model.slow_reason is None
+        True
     """
 
     def _make_update(self) -> Update:

@@ -80,6 +80,12 @@ class ContinuousGANQ(AdversarialValueLearner, TD3):
     Raises:
         ConfigurationError: a setting is invalid.
         IncompatibleSpaces: the environment's actions are not continuous.
+
+    Example:
+        >>> model = ContinuousGANQ("MlpPolicy", "Pendulum-v1", learning_starts=32, device="cpu").learn(40)
+        >>> observation = np.zeros(3, dtype=np.float32)
+        >>> model.predict(observation, deterministic=True)[0].shape
+        (1,)
     """
 
     matrix_name = "gan-q-continuous"

@@ -97,6 +97,11 @@ class GANQ(AdversarialValueLearner, DQN):  # type: ignore[misc]  # SB3's DQN kno
 
     Raises:
         ConfigurationError: a setting is invalid.
+
+    Example:
+        >>> model = GANQ("MlpPolicy", "CartPole-v1", learning_starts=32, device="cpu").learn(64)
+        >>> model.return_distribution(demos[0].observations[0]).shape  # (n_actions, n_samples)
+        (2, 32)
     """
 
     matrix_name = "gan-q"

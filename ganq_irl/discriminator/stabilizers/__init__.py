@@ -87,6 +87,10 @@ def build_stabilizer(spec: StabilizerSpec) -> Stabilizer:
 
     Raises:
         ConfigurationError: unknown name or setting, or a wrong type.
+
+    Example:
+        >>> build_stabilizer({"name": "r1", "weight": 5.0}).weight
+        5.0
     """
     if isinstance(spec, Stabilizer):
         return spec

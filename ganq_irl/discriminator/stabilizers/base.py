@@ -43,6 +43,10 @@ class Stabilizer(nn.Module):
         penalizes_gradient: whether it uses the gradient of a row's score with respect to that row alone.
         freezes: whether no step is ever taken; layers then keep their statistics as well.
         attach_rank: lower ranks are attached first: 0 inserts layers, 1 reparametrizes weights, 2 does not edit networks.
+
+    Example:
+        >>> isinstance(build_stabilizer("r1"), Stabilizer) and "r1" in STABILIZERS
+        True
     """
 
     name: ClassVar[str]
