@@ -16,6 +16,13 @@ from pathlib import Path
 class GanqIrlError(ValueError):
     """Base class for errors caused by a user's mistake.
 
+    Args:
+        message: what was given, what was expected, and what to do next.
+        page: page of the documentation that explains more, such as ``how_to/compare``; by default that of the class.
+
+    Attributes:
+        page: the page, or None. Commands name it below the message.
+
     Example:
         >>> try:
         ...     load_demonstrations("cartpol")
@@ -23,6 +30,12 @@ class GanqIrlError(ValueError):
         ...     print(type(error).__name__)
         ConfigurationError
     """
+
+    page: str | None = None
+
+    def __init__(self, message: str = "", *, page: str | None = None) -> None:
+        super().__init__(message)
+        self.page = page or type(self).page
 
 
 class IncompatibleSpaces(GanqIrlError):
@@ -33,6 +46,8 @@ class IncompatibleSpaces(GanqIrlError):
         Traceback (most recent call last):
         ganq_irl.errors.IncompatibleSpaces: ...
     """
+
+    page = "reference/spaces"
 
 
 class DemoFormatError(GanqIrlError):
@@ -45,6 +60,8 @@ class DemoFormatError(GanqIrlError):
         ganq_irl.errors.DemoFormatError: ...
     """
 
+    page = "reference/formats"
+
 
 class InvalidDemonstrations(GanqIrlError):
     """Demonstrations were read, but their content is invalid (NaN, action outside the space, ...).
@@ -55,6 +72,8 @@ class InvalidDemonstrations(GanqIrlError):
         Traceback (most recent call last):
         ganq_irl.errors.InvalidDemonstrations: ...
     """
+
+    page = "how_to/demonstrations"
 
 
 class ConfigurationError(GanqIrlError):
@@ -77,6 +96,8 @@ class UnsupportedGenerator(GanqIrlError):
         ganq_irl.errors.UnsupportedGenerator: ...
     """
 
+    page = "how_to/generators"
+
 
 class MissingDependency(GanqIrlError):
     """The request needs an optional package that is not installed.
@@ -85,6 +106,8 @@ class MissingDependency(GanqIrlError):
         >>> issubclass(MissingDependency, GanqIrlError)  # the message has the command that installs the package
         True
     """
+
+    page = "get_started/install"
 
 
 class RunDirectoryError(GanqIrlError):
@@ -97,6 +120,8 @@ class RunDirectoryError(GanqIrlError):
         ganq_irl.errors.RunDirectoryError: ...
     """
 
+    page = "reference/files"
+
 
 class StorageError(GanqIrlError):
     """A saved artifact (reward, policy, checkpoint) is missing, truncated or altered, or has another schema.
@@ -107,6 +132,8 @@ class StorageError(GanqIrlError):
         Traceback (most recent call last):
         ganq_irl.errors.StorageError: ...
     """
+
+    page = "reference/files"
 
 
 class ReadLimitExceeded(DemoFormatError, StorageError):
@@ -124,6 +151,8 @@ class ReadLimitExceeded(DemoFormatError, StorageError):
         ganq_irl.errors.ReadLimitExceeded: ...
     """
 
+    page = "project/memory"
+
 
 class CheckpointFailed(GanqIrlError):
     """A checkpoint could not be written: the disk is full, or the folder is read-only.
@@ -132,6 +161,8 @@ class CheckpointFailed(GanqIrlError):
         >>> issubclass(CheckpointFailed, GanqIrlError)  # raised by a run whose disk is full; earlier checkpoints stay
         True
     """
+
+    page = "how_to/resume"
 
 
 class EnvironmentFailed(GanqIrlError):
@@ -145,6 +176,8 @@ class EnvironmentFailed(GanqIrlError):
         ganq_irl.errors.EnvironmentFailed: ...
     """
 
+    page = "how_to/diverged"
+
 
 class WorkerLost(GanqIrlError):
     """A worker process died during a task.
@@ -153,6 +186,8 @@ class WorkerLost(GanqIrlError):
         >>> issubclass(WorkerLost, GanqIrlError)  # raised by `compare` and `sweep` if a worker is killed
         True
     """
+
+    page = "how_to/compare"
 
 
 class TrainingDiverged(GanqIrlError):
@@ -163,6 +198,8 @@ class TrainingDiverged(GanqIrlError):
         Traceback (most recent call last):
         ganq_irl.errors.TrainingDiverged: ...
     """
+
+    page = "how_to/diverged"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

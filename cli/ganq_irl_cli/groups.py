@@ -91,10 +91,10 @@ def _escaped(error: click.ClickException) -> click.ClickException:
 
 
 def _failure(error: Exception) -> click.ClickException:
-    if isinstance(error, TrainingDiverged | CheckpointFailed | EnvironmentFailed):
-        return _Failed(str(error))
     if isinstance(error, GanqIrlError):
-        return _WrongRequest(str(error))
+        message = f"{error}\nSee docs/{error.page}.md." if error.page else str(error)
+        has_failed = isinstance(error, TrainingDiverged | CheckpointFailed | EnvironmentFailed)
+        return _Failed(message) if has_failed else _WrongRequest(message)
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
         return _Failed(
             f"cannot write {error.filename or 'a file'}: {error.strerror}; free some space, or choose another folder"

@@ -153,7 +153,7 @@ def early_end_warning(
     )
     return (
         f"the policy's episodes last {played:.0f} steps, the demonstrations' {shown:.0f}. Unless faster is better here, it "
-        f"ends them early; {remedy}"
+        f"ends them early; {remedy}. See docs/concepts/control.md"
     )
 
 
@@ -176,5 +176,6 @@ def length_bias_warning(lengths: np.ndarray, reward_sign: RewardSign) -> str | N
     effect = "staying alive" if reward_sign == "positive" else "ending the episode early"
     return (
         f"episodes last {np.min(lengths)} to {np.max(lengths)} steps and the learned reward is always {reward_sign}: it "
-        f"rewards {effect} regardless of imitation. Compare with the control: --control frozen"
+        f"rewards {effect} regardless of imitation. Compare with the control: --control frozen. "
+        "See docs/concepts/control.md"
     )

@@ -78,13 +78,15 @@ class RewardForm:
         shaped = isinstance(discriminator, ShapedDiscriminator)
         if self.needs_shaped and not shaped:
             raise ConfigurationError(
-                f"the reward {self.name!r} needs AIRL's shaped discriminator; use AIRL, or the reward 'logit'"
+                f"the reward {self.name!r} needs AIRL's shaped discriminator; use AIRL, or the reward 'logit'",
+                page="algorithms/airl",
             )
         if self.of_log_ratio is not None and not loss.has_log_ratio:
             use = "'f' or 'g'" if shaped else "'score'"
             raise ConfigurationError(
                 f"the reward {self.name!r} needs a log-ratio, and the loss {loss.name!r} has none; "
-                f"use the reward {use}, or a loss such as 'bce'"
+                f"use the reward {use}, or a loss such as 'bce'",
+                page="concepts/discriminator",
             )
 
 

@@ -76,7 +76,7 @@ class DiscriminatorMonitor(BaseCallback):
     def _report(self, verdict: str) -> None:
         if verdict and verdict != self._reported:
             _log.warning(
-                "step %d: the discriminator has %s (accuracy %.3f): %s",
+                "step %d: the discriminator has %s (accuracy %.3f): %s. See docs/how_to/diverged.md.",
                 self.num_timesteps,
                 verdict,
                 self._accuracy,
@@ -148,7 +148,7 @@ class EarlyTerminationMonitor(BaseCallback):
         _log.warning(
             "step %d: episodes last %.0f steps, up to %.0f before and %.0f in the demonstrations, and rewards are %.2f on "
             "average: a negative reward teaches to end episodes; try adversary.reward=gail, which is positive, or dac with "
-            "adversary.absorbing=true, which learns what an end is worth",
+            "adversary.absorbing=true, which learns what an end is worth. See docs/concepts/control.md.",
             self.num_timesteps,
             length,
             self._longest,

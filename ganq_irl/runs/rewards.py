@@ -64,7 +64,8 @@ def reward_folder(path: Path | str) -> Path:
     what = "holds no recovered reward; only imitation by a discriminator or by IQ-Learn recovers one"
     if not require_plain(path).is_dir():
         what = "does not exist"
-    raise RunDirectoryError(f"{path} {what}; give a run directory that `ganq-irl train airl` wrote, or its folder reward")
+    advice = "give a run directory that `ganq-irl train airl` wrote, or its folder reward"
+    raise RunDirectoryError(f"{path} {what}; {advice}", page="how_to/rewards")
 
 
 def load_reward(path: Path | str, device: torch.device | str = "cpu") -> RewardModel | SoftQReward:

@@ -86,7 +86,9 @@ def load_grid(folder: Path | str) -> GridConfig:
     """
     path = stored_request(folder)
     if path is None:
-        raise RunDirectoryError(f"{folder} holds no {GRID_FILE}; give a folder that `ganq-irl compare` wrote")
+        raise RunDirectoryError(
+            f"{folder} holds no {GRID_FILE}; give a folder that `ganq-irl compare` wrote", page="how_to/compare"
+        )
     return parse_grid(read_toml(path))
 
 

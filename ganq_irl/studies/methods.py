@@ -75,7 +75,8 @@ def parse_method(text: str) -> Method:
     if match is None:
         raise ConfigurationError(
             f"method {text!r}: expected ALGO, ALGO+GENERATOR, ALGO:frozen or ALGO@SOURCE, such as gail, gail+gan-q, "
-            "gail:frozen, or gan-q@airl for GAN-Q on the reward that AIRL recovered"
+            "gail:frozen, or gan-q@airl for GAN-Q on the reward that AIRL recovered",
+            page="how_to/compare",
         )
     method = Method(**match.groupdict())
     known_algorithm(method.algo)

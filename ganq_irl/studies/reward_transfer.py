@@ -168,7 +168,8 @@ def transfer_configs(
 def _source(stored: StoredReward) -> Run:
     if stored.run is None:
         raise RunDirectoryError(
-            f"{stored.folder} is a reward without its run; give the run that recovered it, whose policy is transferred too"
+            f"{stored.folder} is a reward without its run; give the run that recovered it, whose policy is transferred too",
+            page="how_to/transfer",
         )
     return stored.run
 

@@ -110,7 +110,9 @@ def parse_variation(text: str) -> dict[str, list[Any]]:
     """
     key, separator, values = text.partition("=")
     if not separator or not key.strip() or not values.strip():
-        raise ConfigurationError(f"--vary {text!r}: expected key=value,value, such as stabilizer=none,all")
+        raise ConfigurationError(
+            f"--vary {text!r}: expected key=value,value, such as stabilizer=none,all", page="how_to/compare"
+        )
     if values.strip().startswith("["):
         return {key.strip(): list(toml_value(values.strip()))}
     return {key.strip(): [toml_value(value.strip()) for value in values.split(",")]}

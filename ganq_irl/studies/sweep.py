@@ -55,7 +55,8 @@ def resolve_sweep(
     if not isinstance(search, Mapping) or not search:
         raise ConfigurationError(
             'search: nothing to search; give a table such as [search] "generator_kwargs.learning_rate" = '
-            "{ low = 1e-4, high = 1e-2, log = true }"
+            "{ low = 1e-4, high = 1e-2, log = true }",
+            page="how_to/compare",
         )
     grid = parse_grid(given)
     if len(grid.algos) != 1 or grid.vary or "@" in grid.algos[0]:

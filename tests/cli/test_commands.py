@@ -294,11 +294,11 @@ def test_help_imports_nothing_heavy():
     assert result.returncode == 0, result.stderr
 
 
-def test_a_refusal_is_one_line(run):
+def test_a_refusal_is_one_line_and_a_page(run):
     result = run(*GAIL, "--demos", "none.npz")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("Error: ")
-    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stderr.splitlines()[1:] == ["See docs/reference/formats.md."]
 
 
 def test_as_a_process(tmp_path):

@@ -47,7 +47,7 @@ def test_check_names_what_trains_and_says_why_the_others_do_not(run, levers):
 @pytest.mark.parametrize("algo", REPLAYING)
 def test_train_says_the_same(algo, run, levers):
     result = run("train", algo, "--env", "Levers-v0", "--demos", levers, "--out", "run")
-    assert (result.exit_code, result.stderr.strip()) == (2, f"Error: {why_not(algo, SEEN, ACTS)}")
+    assert (result.exit_code, result.stderr) == (2, f"Error: {why_not(algo, SEEN, ACTS)}\nSee docs/reference/spaces.md.\n")
 
 
 def test_a_package_that_was_not_imported_is_not_asked_for_again(tmp_path, monkeypatch):
