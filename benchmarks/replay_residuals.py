@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from ganq_irl.algorithms import GANQ
 from ganq_irl.evaluation import monte_carlo_returns
-from ganq_irl.generators.n_step import windows
+from ganq_irl.generators.off_policy.n_step import windows
 
 ENV, STEPS, AGE = "CartPole-v1", 50_000, 10_000
 PAIRS, NEIGHBORS = 500, 50

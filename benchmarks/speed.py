@@ -42,7 +42,7 @@ from ganq_irl.accelerated.ppo import FastPPO
 from ganq_irl.accelerated.sac import FastSAC, FastTD3
 from ganq_irl.algorithms import AIRL, DAC, GAIL
 from ganq_irl.algorithms.adversarial import AdversarialImitation
-from ganq_irl.generators.off_policy import relabeled
+from ganq_irl.generators.off_policy.pricing import relabeled
 from ganq_irl.networks.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
 from ganq_irl_demos import Demonstrations, random_policy, record_episodes, to_imitation
 

@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 from ganq_irl.algorithms import BC
 from ganq_irl.errors import InvalidDemonstrations
-from ganq_irl.generators.policy_store import save_policy
+from ganq_irl.generators.policies.store import save_policy
 from ganq_irl_demos import Demonstrations, Trajectory
 from tests.scripted import BOX, SpacesEnv, WalkEnv, demonstrations, generator, imitator, vec_env
 
@@ -82,7 +82,7 @@ import pickle, sys
 import numpy as np
 def refuse(*args, **kwargs):
     raise AssertionError("unpickled")
-import ganq_irl.rewards, ganq_irl.generators.policy_store as store
+import ganq_irl.rewards, ganq_irl.generators.policies.store as store
 import torch
 pickle.load = pickle.loads = torch.load = refuse
 reward = ganq_irl.rewards.RewardModel.load({str(tmp_path / "reward")!r})

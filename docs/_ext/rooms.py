@@ -25,7 +25,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...] | None]] = {
         "Which algorithm trains in which spaces.",
         ("check_trains", "why_not", "trained_by", "default_generator", "Traits"),
     ),
-    "ganq_irl.generators.n_step": (
+    "ganq_irl.generators.off_policy.n_step": (
         "Replay buffers with n-step returns.",
         ("NStepReplayBuffer", "NStepDictReplayBuffer", "replay_buffer_for"),
     ),

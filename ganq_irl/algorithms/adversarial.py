@@ -26,18 +26,17 @@ from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.stabilizers import StabilizerSpec, build_stabilizers
 from ganq_irl.errors import TrainingDiverged
 from ganq_irl.generators.acceleration import imported, why_slow
+from ganq_irl.generators.callbacks import substituting
 from ganq_irl.generators.checks import check_generator
-from ganq_irl.generators.internals import last_observations
-from ganq_irl.generators.log_probs import log_probs
-from ganq_irl.generators.off_policy import OffPolicyCallback, relabeled
-from ganq_irl.generators.on_policy import OnPolicyCallback
-from ganq_irl.generators.recorder import TransitionRecorder
-from ganq_irl.generators.replay_views import ReplayView, replaying
-from ganq_irl.generators.spaces import in_layout_of
-from ganq_irl.generators.state import generator_state, load_generator_state
-from ganq_irl.generators.substitution import substituting
-from ganq_irl.generators.values import ValueNormalizer
+from ganq_irl.generators.internals import generator_state, last_observations, load_generator_state
+from ganq_irl.generators.off_policy.pricing import OffPolicyCallback, relabeled
+from ganq_irl.generators.off_policy.replay import ReplayView, replaying
+from ganq_irl.generators.on_policy.popart import ValueNormalizer
+from ganq_irl.generators.on_policy.pricing import OnPolicyCallback
+from ganq_irl.generators.on_policy.recorder import TransitionRecorder
+from ganq_irl.generators.policies.outputs import log_probs
 from ganq_irl.rewards import RewardModel, build_reward_form
+from ganq_irl.spaces import in_layout_of
 from ganq_irl.types import Batch
 from ganq_irl_demos import OPTIONAL_FIELDS
 

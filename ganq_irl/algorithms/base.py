@@ -18,9 +18,9 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 
 from ganq_irl.algorithms.settings import Settings, as_callbacks
 from ganq_irl.errors import ConfigurationError, StorageError, nearest
+from ganq_irl.generators.callbacks import FiniteObservations
 from ganq_irl.generators.checks import check_is_generator
-from ganq_irl.generators.finite import FiniteObservations
-from ganq_irl.generators.spaces import demonstrated_spaces
+from ganq_irl.generators.observations import demonstrated_spaces
 from ganq_irl.storage import flatten_state, load_folder, save_folder, unflatten_state
 from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid
 

@@ -19,11 +19,12 @@ from stable_baselines3.common.torch_layers import NatureCNN
 from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.checks import check_is_generator
+from ganq_irl.generators.observations import channels_first, demonstrated_spaces
 from ganq_irl.generators.options import checked_keywords, type_hints_of
-from ganq_irl.generators.spaces import channels_first, demonstrated_spaces, in_layout_of
 from ganq_irl.networks.extractors import default_extractor
 from ganq_irl.progress import make_progress_bar
 from ganq_irl.space_matrix import check_trains
+from ganq_irl.spaces import in_layout_of
 from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid, to_imitation
 
 

@@ -22,9 +22,8 @@ from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import InvalidDemonstrations
-from ganq_irl.generators.off_policy import relabeled
-from ganq_irl.generators.replay_rows import keep_on_device
-from ganq_irl.generators.replay_views import ReplayView
+from ganq_irl.generators.off_policy.pricing import relabeled
+from ganq_irl.generators.off_policy.replay import ReplayView, keep_on_device
 from ganq_irl.types import Batch
 from ganq_irl_demos import OPTIONAL_FIELDS
 

@@ -12,10 +12,9 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.algorithms.sampling import EpochSampler
-from ganq_irl.generators.n_step import replay_buffer_for
-from ganq_irl.generators.replay_rows import samples_at
-from ganq_irl.generators.replay_views import ReplayView, stored_in
-from ganq_irl.generators.spaces import in_layout_of
+from ganq_irl.generators.off_policy.n_step import replay_buffer_for
+from ganq_irl.generators.off_policy.replay import ReplayView, samples_at, stored_in
+from ganq_irl.spaces import in_layout_of
 from ganq_irl.types import cat
 from ganq_irl_demos import Demonstrations, Trajectory
 

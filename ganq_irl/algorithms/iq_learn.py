@@ -22,8 +22,8 @@ from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
 from ganq_irl.algorithms.settings import Schedule, Settings, takes_settings
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.acceleration import original_method
-from ganq_irl.generators.policy_store import acting_policy
-from ganq_irl.generators.substitution import substituting
+from ganq_irl.generators.callbacks import substituting
+from ganq_irl.generators.policies.store import acting_policy
 
 TEMPERATURE = 0.01
 """Default temperature of the soft values over discrete actions, as in the authors' code."""

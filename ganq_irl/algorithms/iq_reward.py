@@ -16,7 +16,7 @@ from torch.nn.functional import softplus
 
 from ganq_irl.algorithms.iq_objective import chosen_values, smallest, soft_maximum
 from ganq_irl.errors import StorageError
-from ganq_irl.generators.policy_store import StoredPolicy, copy_policy, describe_policy, load_policy
+from ganq_irl.generators.policies.store import StoredPolicy, copy_policy, describe_policy, load_policy
 from ganq_irl.rewards.functions import batched, is_tensor
 from ganq_irl.storage import load_folder, save_folder
 from ganq_irl.types import Batch, Observations, mapped, to_float32

@@ -11,7 +11,7 @@ from ganq_irl.algorithms.base import GeneratorImitation, demonstrations_for
 from ganq_irl.algorithms.expert_replay import ExpertReplay
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.generators.checks import check_generator
-from ganq_irl.generators.state import generator_state, load_generator_state
+from ganq_irl.generators.internals import generator_state, load_generator_state
 from ganq_irl_demos import OPTIONAL_FIELDS
 
 

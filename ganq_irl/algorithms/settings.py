@@ -14,8 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.generators.options import checked_keywords, is_schedule, meanings_of, type_hints_of
-from ganq_irl.generators.schedules import parse_schedule
+from ganq_irl.generators.options import checked_keywords, is_schedule, meanings_of, parse_schedule, type_hints_of
 
 Schedule = float | Callable[[float], float]
 """A number, or a function of the remaining progress, which falls from 1 to 0 over a run."""

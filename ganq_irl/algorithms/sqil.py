@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from ganq_irl.algorithms.expert_replay import MixedReplay
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
 from ganq_irl.algorithms.settings import Settings, takes_settings
-from ganq_irl.generators.replay_views import replaying
+from ganq_irl.generators.off_policy.replay import replaying
 
 EXPERT_REWARD, EXPERT_SHARE = 1.0, 0.5
 

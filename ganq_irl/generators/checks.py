@@ -13,8 +13,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize, VecTransposeI
 
 from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.factory import GENERATORS
-from ganq_irl.generators.log_probs import has_log_prob
-from ganq_irl.generators.off_policy import check_can_relabel
+from ganq_irl.generators.off_policy.pricing import check_can_relabel
+from ganq_irl.generators.policies.outputs import has_log_prob
 from ganq_irl.rewards.wrappers import layers_of
 from ganq_irl.space_matrix import TRAITS, Traits, check_trains
 

@@ -19,10 +19,9 @@ from torch import nn
 
 from ganq_irl.errors import ConfigurationError, MissingDependency, nearest
 from ganq_irl.generators.acceleration import imported, is_installed
-from ganq_irl.generators.n_step import replay_buffer_for
-from ganq_irl.generators.options import check_widths, checked_keywords, type_hints_of
-from ganq_irl.generators.schedules import parse_schedule
-from ganq_irl.generators.spaces import channels_first
+from ganq_irl.generators.observations import channels_first
+from ganq_irl.generators.off_policy.n_step import replay_buffer_for
+from ganq_irl.generators.options import check_widths, checked_keywords, parse_schedule, type_hints_of
 from ganq_irl.networks.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
 from ganq_irl.networks.extractors import (
     LeavesExtractor,

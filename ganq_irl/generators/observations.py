@@ -1,4 +1,4 @@
-"""Normalize observations for a trained policy with the frozen statistics of VecNormalize."""
+"""Convert observations between the layouts of an environment, an SB3 policy, and VecNormalize's statistics."""
 
 from __future__ import annotations
 
@@ -6,10 +6,41 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecNormalize
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize, VecTransposeImage
 from torch import Tensor
 
+from ganq_irl.rewards.wrappers import layers_of
+from ganq_irl.types import Observations
+
 Observation = np.ndarray | dict[str, np.ndarray]
+
+
+def channels_first(space: spaces.Space) -> spaces.Space:
+    """Return the space that SB3 passes to a policy, with transposed images."""
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict({key: channels_first(value) for key, value in space.spaces.items()})
+    if isinstance(space, spaces.Box) and is_image_space(space) and not is_image_space_channels_first(space):
+        return VecTransposeImage.transpose_space(space)
+    return space
+
+
+def demonstrated_spaces(env: VecEnv) -> tuple[spaces.Space, spaces.Space]:
+    """Return the spaces of demonstrations: those of the environment before SB3 transposed its images."""
+    innermost = [layer.venv for layer in layers_of(env) if isinstance(layer, VecTransposeImage)][-1:]
+    return (innermost or [env])[0].observation_space, env.action_space
+
+
+def normalized(env: Any, observations: Observations) -> Observations:
+    """Normalize observations with the current statistics of a ``VecNormalize``; do nothing if ``env`` is None."""
+    if env is None:
+        return observations
+    if isinstance(observations, dict):
+        arrays = env.normalize_obs({key: value.cpu().numpy() for key, value in observations.items()})
+        return {key: torch.as_tensor(value, device=observations[key].device) for key, value in arrays.items()}
+    return torch.as_tensor(env.normalize_obs(observations.cpu().numpy()), device=observations.device)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Check keywords against type hints and ranges, and find their descriptions in docstrings.
+"""Options as plain values: check keywords against type hints and ranges, parse schedules, find descriptions in docstrings.
 
 SB3 checks few of its keywords: a negative ``gamma`` is accepted, and ``gamma="x"`` fails far from its cause.
 """
@@ -12,13 +12,57 @@ import math
 import re
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.generators.schedules import parse_schedule
+
+
+@dataclass(frozen=True)
+class LinearSchedule:
+    """Linear schedule from ``initial`` at the first step to ``final`` at the last one.
+
+    It is called with SB3's remaining progress, which falls from 1 to 0 over the run.
+
+    >>> LinearSchedule(1e-3, 0.0)(0.5)
+    0.0005
+    """
+
+    initial: float
+    final: float = 0.0
+
+    def __call__(self, progress_remaining: float) -> float:
+        """Return the value at ``progress_remaining`` in [0, 1]; it is negative if the last rollout overshoots the total."""
+        return self.final + max(progress_remaining, 0.0) * (self.initial - self.final)
+
+    def to_json(self) -> dict[str, float]:
+        """Return ``{"initial": ..., "final": ...}``, which ``parse_schedule`` accepts."""
+        return asdict(self)
+
+
+def parse_schedule(value: Any, name: str) -> Any:
+    """Convert a number, a table ``{initial = .., final = ..}``, or a callable to a number or schedule for SB3.
+
+    Raises:
+        ConfigurationError: an invalid value; the message names the setting ``name``.
+    """
+    if callable(value):
+        return value
+    if isinstance(value, dict):
+        if "initial" in value and value.keys() <= {"initial", "final"} and all(map(_is_number, value.values())):
+            return LinearSchedule(**{key: float(number) for key, number in value.items()})
+    elif _is_number(value):
+        return float(value)
+    raise ConfigurationError(
+        f"{name}: given {value!r}; expected a number, or a table {{ initial = 1e-3, final = 0.0 }} for a linear decay"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
 
 _WIDTHS = ("hidden_sizes", "critic_hidden_sizes")
 _WIDEST = 2**16

@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
 from ganq_irl.evaluation import evaluate_returns
-from ganq_irl.generators.policy_store import StoredPolicy, save_policy
+from ganq_irl.generators.policies.store import StoredPolicy, save_policy
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.tensorboard import record_histogram, write_video
 from ganq_irl.runs.video import make_rendered_env, record_policy_video

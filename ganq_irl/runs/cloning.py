@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from ganq_irl.algorithms import BC
 from ganq_irl.errors import StorageError, TrainingDiverged
 from ganq_irl.evaluation.statistics import RewardSign
-from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
+from ganq_irl.generators.policies.store import StoredPolicy, acting_policy, describe_policy, save_policy
 from ganq_irl.runs.checkpoints import Checkpoint, CheckpointStore
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.directory import CHECKPOINTS, POLICY

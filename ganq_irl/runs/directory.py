@@ -21,7 +21,7 @@ import torch
 
 from ganq_irl.errors import RunDirectoryError, StorageError, usable_path
 from ganq_irl.files import made_folder, read_json, read_toml, replace_file, require_plain
-from ganq_irl.generators.policy_store import StoredPolicy, load_policy
+from ganq_irl.generators.policies.store import StoredPolicy, load_policy
 from ganq_irl.runs.config import ExperimentConfig, parse_config
 from ganq_irl.runs.presets import env_family
 

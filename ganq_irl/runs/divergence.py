@@ -17,7 +17,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ganq_irl.errors import EnvironmentFailed, GanqIrlError, TrainingDiverged
-from ganq_irl.generators.finite import FiniteObservations
+from ganq_irl.generators.callbacks import FiniteObservations
 
 PARAMETERS_EVERY = 1000
 """Environment steps between checks of all parameters and gradients."""

@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from ganq_irl.evaluation.statistics import SHORTENED
-from ganq_irl.generators.off_policy import latest_rewards
+from ganq_irl.generators.off_policy.pricing import latest_rewards
 from ganq_irl.runs.tensorboard import NEWEST
 
 _log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from pathlib import Path
 from ganq_irl.evaluation import ValueCheck, check_values, monte_carlo_returns
 from ganq_irl.evaluation.pictures import plot_loss, plot_score, plot_values, save_figure
 from ganq_irl.generators.factory import generator_class
-from ganq_irl.generators.policy_store import StoredPolicy
-from ganq_irl.generators.q_values import has_action_values
+from ganq_irl.generators.policies.outputs import has_action_values
+from ganq_irl.generators.policies.store import StoredPolicy
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.directory import PROGRESS, Run
 from ganq_irl.space_matrix import IMITATION

@@ -20,7 +20,7 @@ from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, RunDirectoryError
 from ganq_irl.evaluation import Evaluation, early_end_warning, evaluate_returns, length_bias_warning, summarize_episodes
 from ganq_irl.files import locked, require_vacant
-from ganq_irl.generators.policy_store import StoredPolicy
+from ganq_irl.generators.policies.store import StoredPolicy
 from ganq_irl.runs.checkpoints import Checkpoint, CheckpointStore
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.directory import (

@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HParam, Logger, TensorBoardOutputFormat
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from ganq_irl.generators.off_policy import latest_indices, latest_rewards
+from ganq_irl.generators.off_policy.pricing import latest_indices, latest_rewards
 from ganq_irl.runs.config import ExperimentConfig, flatten
 from ganq_irl.runs.video import Video
 

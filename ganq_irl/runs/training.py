@@ -15,8 +15,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation
 from ganq_irl.evaluation.statistics import RewardSign
 from ganq_irl.generators.factory import build_generator
-from ganq_irl.generators.policy_average import PolicyAverage
-from ganq_irl.generators.policy_store import StoredPolicy, acting_policy, describe_policy, save_policy
+from ganq_irl.generators.policies.average import PolicyAverage
+from ganq_irl.generators.policies.store import StoredPolicy, acting_policy, describe_policy, save_policy
 from ganq_irl.progress import make_progress_bar
 from ganq_irl.runs.callbacks import PeriodicEvaluation, ProgressBar
 from ganq_irl.runs.checkpoints import Checkpoint, Checkpointing, CheckpointStore, RunParts, open_log

@@ -13,7 +13,7 @@ from ganq_irl.accelerated.discriminator import FastLearner
 from ganq_irl.algorithms import DAC, GAIL
 from ganq_irl.algorithms.absorbing import with_absorbing
 from ganq_irl.discriminator import Discriminator, DiscriminatorLearner, InputEncoder
-from ganq_irl.generators.n_step import NStepReplayBuffer
+from ganq_irl.generators.off_policy.n_step import NStepReplayBuffer
 from ganq_irl.types import Batch
 from tests.scripted import demonstrations, flat, generator, imitator, walk
 

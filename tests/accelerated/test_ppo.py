@@ -14,7 +14,7 @@ from torch import nn
 from ganq_irl.accelerated.ppo import FastPPO
 from ganq_irl.accelerated.ppo.networks import ActorCritic, actor_modules
 from ganq_irl.accelerated.ppo.update import Epoch, Minibatch, PPOLoss, Updater
-from ganq_irl.generators.schedules import LinearSchedule
+from ganq_irl.generators.options import LinearSchedule
 from tests.scripted import SpacesEnv, WalkEnv, flat, vec_env
 
 BOX, DISCRETE = spaces.Box(-2.0, 2.0, (1,), np.float32), spaces.Discrete(3)

@@ -19,7 +19,7 @@ from torch.nn.utils import parametrizations
 from ganq_irl.accelerated.ppo import FastPPO
 from ganq_irl.algorithms import ALGORITHMS
 from ganq_irl.errors import TrainingDiverged
-from ganq_irl.generators.policy_store import load_policy, save_policy
+from ganq_irl.generators.policies.store import load_policy, save_policy
 from tests.scripted import SpacesEnv, WalkEnv, demonstrations, flat, generator, imitator, vec_env, walk
 
 BOX = spaces.Box(-1.0, 1.0, (3,), np.float32)

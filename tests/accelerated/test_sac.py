@@ -10,9 +10,9 @@ from torch import nn
 
 from ganq_irl.accelerated.sac import FastSAC, FastTD3
 from ganq_irl.algorithms import ALGORITHMS
-from ganq_irl.generators.n_step import NStepReplayBuffer
+from ganq_irl.generators.off_policy.n_step import NStepReplayBuffer
 from ganq_irl.networks.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
-from tests.generators.n_step_examples import SB3S
+from tests.generators.off_policy.n_step_examples import SB3S
 from tests.scripted import demonstrations, flat, generator, imitator, walk
 
 FAST = {SAC: FastSAC, TD3: FastTD3}

@@ -14,9 +14,8 @@ from torch import nn
 
 from ganq_irl.accelerated.sac import FastSAC, FastTD3, support
 from ganq_irl.errors import TrainingDiverged
-from ganq_irl.generators.acceleration import original_method
-from ganq_irl.generators.policy_store import load_policy, save_policy
-from ganq_irl.generators.sb3_source import copied
+from ganq_irl.generators.acceleration import copied, original_method
+from ganq_irl.generators.policies.store import load_policy, save_policy
 from ganq_irl.networks.critic_policies import SACLayerNormPolicy
 from tests.scripted import BOX, SpacesEnv, flat, generator, vec_env, walk
 

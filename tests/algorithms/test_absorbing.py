@@ -12,7 +12,7 @@ from ganq_irl.algorithms import DAC
 from ganq_irl.algorithms.absorbing import AbsorbingValue, absorbing_transitions, with_absorbing
 from ganq_irl.discriminator import STATE_TRANSITION, Discriminator, DiscriminatorLearner, InputEncoder
 from ganq_irl.errors import UnsupportedGenerator
-from ganq_irl.generators.off_policy import relabeled
+from ganq_irl.generators.off_policy.pricing import relabeled
 from ganq_irl.rewards import RewardModel
 from ganq_irl.types import Batch
 from tests.algorithms.absorbing_examples import counting, dac

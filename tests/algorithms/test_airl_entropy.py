@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
-from ganq_irl.generators.log_probs import log_probs
+from ganq_irl.generators.policies.outputs import log_probs
 from tests.scripted import BOX, demonstrations_for, generator, imitator
 
 

@@ -8,7 +8,7 @@ from stable_baselines3.common.callbacks import CheckpointCallback
 from stable_baselines3.common.save_util import load_from_pkl
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.generators.off_policy import executed_actions
+from ganq_irl.generators.off_policy.pricing import executed_actions
 from ganq_irl.types import Batch
 from tests.algorithms.absorbing_examples import counting, dac
 from tests.scripted import OFF_POLICY, CountingEnv, demonstrations, flat

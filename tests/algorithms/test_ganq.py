@@ -22,8 +22,8 @@ from torch.nn.utils import parameters_to_vector
 from ganq_irl.algorithms import GANQ
 from ganq_irl.discriminator import LOSSES, STABILIZERS
 from ganq_irl.errors import ConfigurationError, GanqIrlError, IncompatibleSpaces, TrainingDiverged
-from ganq_irl.generators.n_step import NStepReplayBuffer
-from ganq_irl.generators.schedules import LinearSchedule
+from ganq_irl.generators.off_policy.n_step import NStepReplayBuffer
+from ganq_irl.generators.options import LinearSchedule
 from ganq_irl.networks.return_models import ConcatenatedModel, LocationShapeModel
 from tests.algorithms.ganq_examples import MODES, SMALL, VECTOR, collected, same_state, small, spaces_env, walk_env
 

@@ -20,8 +20,8 @@ from ganq_irl.algorithms.ganq.risk import Risk
 from ganq_irl.environments.laws import ReturnLaw
 from ganq_irl.environments.tabular import TabularEnv
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.generators.policy_store import acting_policy, load_policy, save_policy
-from ganq_irl.generators.q_values import action_values, predict_action_values
+from ganq_irl.generators.policies.outputs import action_values, predict_action_values
+from ganq_irl.generators.policies.store import acting_policy, load_policy, save_policy
 from tests.algorithms.ganq_examples import VECTOR, small, spaces_env, walk_env
 
 STATES = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)

@@ -7,8 +7,8 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.algorithms import GANQ
-from ganq_irl.generators.schedules import LinearSchedule
-from ganq_irl.generators.state import generator_state, load_generator_state
+from ganq_irl.generators.internals import generator_state, load_generator_state
+from ganq_irl.generators.options import LinearSchedule
 from tests.algorithms.ganq_examples import MODES, VECTOR, counting_env, same_state, small, spaces_env, state_of, walk_env
 
 STATES = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)

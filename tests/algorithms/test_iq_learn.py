@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from ganq_irl.algorithms import IQLearn
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.errors import ConfigurationError, StorageError, TrainingDiverged, UnsupportedGenerator
-from ganq_irl.generators.policy_store import save_policy
+from ganq_irl.generators.policies.store import save_policy
 from tests.scripted import (
     DISCRETE,
     ON_POLICY,
@@ -319,7 +319,7 @@ def test_generators_whose_critic_it_cannot_teach_are_refused(name):
 
 
 def test_n_step_returns_are_refused():
-    from ganq_irl.generators.n_step import NStepReplayBuffer
+    from ganq_irl.generators.off_policy.n_step import NStepReplayBuffer
 
     kind = {"replay_buffer_class": NStepReplayBuffer, "replay_buffer_kwargs": {"n_steps": 3, "gamma": 0.99}}
     with pytest.raises(UnsupportedGenerator, match=r"3-step returns.*use n_steps=1|upgrade stable-baselines3"):

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 from ganq_irl.algorithms import GAIL, adversarial
 from ganq_irl.discriminator import Encoded
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
-from ganq_irl.generators.log_probs import log_probs
+from ganq_irl.generators.policies.outputs import log_probs
 from ganq_irl_demos import random_policy, record_episodes, to_imitation
 from tests.scripted import (
     BOX,

@@ -13,8 +13,8 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.algorithms import SQIL
 from ganq_irl.errors import IncompatibleSpaces, InvalidDemonstrations, UnsupportedGenerator
-from ganq_irl.generators.n_step import NStepReplayBuffer
-from ganq_irl.generators.schedules import LinearSchedule
+from ganq_irl.generators.off_policy.n_step import NStepReplayBuffer
+from ganq_irl.generators.options import LinearSchedule
 from ganq_irl_demos import Demonstrations, Trajectory, to_imitation
 from tests.scripted import (
     BOX,

@@ -7,7 +7,7 @@ from gymnasium import spaces
 
 from ganq_irl.algorithms import ALGORITHMS, BC
 from ganq_irl.generators.factory import GENERATORS
-from ganq_irl.generators.policy_store import load_policy, save_policy
+from ganq_irl.generators.policies.store import load_policy, save_policy
 from ganq_irl.space_matrix import DEFAULT_GENERATOR, REPLAYING, TRAITS, Traits
 from ganq_irl_demos import random_policy, record_episodes
 from tests.scripted import ON_POLICY, SpacesEnv, generator, vec_env

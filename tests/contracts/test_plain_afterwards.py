@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper, VecNormalize
 from torch import nn
 
 from ganq_irl.algorithms import ALGORITHMS, OffPolicyImitation
-from ganq_irl.generators.policy_average import PolicyAverage
+from ganq_irl.generators.policies.average import PolicyAverage
 from tests.scripted import HAVE_NO_LOG_PROB, OFF_POLICY, ON_POLICY, demonstrations_for, generator, imitator, walk
 
 REPLAYED = ("sqil", "iq-learn")

@@ -153,7 +153,7 @@ def _write_policies(folder: Path) -> None:
     from stable_baselines3 import DQN, PPO, SAC
 
     from ganq_irl.algorithms import GANQ
-    from ganq_irl.generators.policy_store import save_policy
+    from ganq_irl.generators.policies.store import save_policy
 
     def small() -> dict[str, Any]:  # SB3 writes into the keywords of a policy
         return {"policy_kwargs": {"net_arch": [4]}, "device": "cpu"}
@@ -165,7 +165,7 @@ def _write_policies(folder: Path) -> None:
 
 
 def _read_policy(path: Path) -> None:
-    from ganq_irl.generators.policy_store import load_policy
+    from ganq_irl.generators.policies.store import load_policy
 
     policy = load_policy(path, "cpu")
     policy.predict(policy.observation_space.sample())

@@ -15,7 +15,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, MissingDependency
 from ganq_irl.generators import factory
 from ganq_irl.generators.factory import GENERATORS, build_generator, default_policy, generator_options
-from ganq_irl.generators.schedules import LinearSchedule, parse_schedule
+from ganq_irl.generators.options import LinearSchedule, parse_schedule
 from ganq_irl.space_matrix import TRAITS, Traits, why_not
 
 CONTINUOUS = {name for name, traits in TRAITS.items() if traits.acts_in == (spaces.Box,)}

@@ -11,7 +11,7 @@ from torch import nn
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.factory import build_generator
-from ganq_irl.generators.policy_store import load_policy, save_policy
+from ganq_irl.generators.policies.store import load_policy, save_policy
 from ganq_irl.networks.critic_policies import SACLayerNormPolicy, TD3LayerNormPolicy
 from tests.scripted import SpacesEnv, random_rows
 

@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.factory import build_generator
-from ganq_irl.generators.policy_store import acting_policy, load_policy, save_policy
+from ganq_irl.generators.policies.store import acting_policy, load_policy, save_policy
 from ganq_irl.networks.q_policies import ActionBranchesPolicy, ActionInputPolicy
 from tests.scripted import random_rows
 

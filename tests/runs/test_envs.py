@@ -12,7 +12,7 @@ import torch
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.generators.policy_store import load_policy
+from ganq_irl.generators.policies.store import load_policy
 from ganq_irl.runs import run_experiment
 from ganq_irl.runs.envs import make_training_env
 from ganq_irl.runs.resolve import resolve_config

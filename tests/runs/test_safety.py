@@ -16,7 +16,7 @@ from ganq_irl.budget import read_limit
 from ganq_irl.discriminator import Discriminator, InputEncoder
 from ganq_irl.errors import ConfigurationError, GanqIrlError, ReadLimitExceeded, RunDirectoryError, StorageError
 from ganq_irl.files import LARGEST_TOML
-from ganq_irl.generators.policy_store import load_policy
+from ganq_irl.generators.policies.store import load_policy
 from ganq_irl.rewards import RewardModel
 from ganq_irl.runs import load_run, resume_experiment
 from ganq_irl.runs.checkpoints import CheckpointStore, files, read_checkpoint

@@ -16,7 +16,7 @@ from ganq_irl.accelerated.core import reasons_of_layers, reasons_of_optimizer, r
 from ganq_irl.discriminator import DiscriminatorLearner, ReturnDiscriminator
 from ganq_irl.discriminator.losses import Wasserstein
 from ganq_irl.discriminator.stabilizers.penalty import ZeroCenteredGradientPenalty
-from ganq_irl.generators.sb3_source import FLAT_OBSERVATIONS, why_changed
+from ganq_irl.generators.acceleration import FLAT_OBSERVATIONS, why_changed
 from ganq_irl.networks.q_networks import ActionOutputs
 from ganq_irl.networks.return_models import LocationShapeModel
 

@@ -17,7 +17,7 @@ from stable_baselines3.ppo import PPO
 
 from ganq_irl.accelerated.core import reasons_of_layers, reasons_of_parameters
 from ganq_irl.accelerated.ppo.networks import actor_modules, critic_modules
-from ganq_irl.generators.sb3_source import FLAT_OBSERVATIONS, copied, why_changed
+from ganq_irl.generators.acceleration import FLAT_OBSERVATIONS, copied, why_changed
 
 _COPIED = (
     *FLAT_OBSERVATIONS,

@@ -19,7 +19,7 @@ from stable_baselines3.td3.policies import TD3Policy
 from torch import Tensor, nn
 
 from ganq_irl.accelerated.core import reasons_of_layers, reasons_of_optimizer, reasons_of_parameters
-from ganq_irl.generators.sb3_source import Copied, copied, why_changed
+from ganq_irl.generators.acceleration import Copied, copied, why_changed
 
 # Functions of SB3 that are reimplemented here, with the digests of releases 2.2.1 to 2.9.2.
 _PREDICT = copied(

@@ -26,7 +26,7 @@ from ganq_irl.algorithms.ganq.value_learner import AdversarialValueLearner, Metr
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.acceleration import imported, why_slow
-from ganq_irl.generators.schedules import LinearSchedule
+from ganq_irl.generators.options import LinearSchedule
 from ganq_irl.networks.return_models import LocationShapeModel, ReturnModel
 from ganq_irl.networks.return_noise import NOISE
 from ganq_irl.types import Observations

@@ -21,10 +21,10 @@ from ganq_irl.algorithms.settings import as_callbacks
 from ganq_irl.discriminator import DiscriminatorLearner
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
+from ganq_irl.generators.callbacks import FiniteObservations
 from ganq_irl.generators.factory import check_policy_reads
-from ganq_irl.generators.finite import FiniteObservations
-from ganq_irl.generators.n_step import NStepReplayBuffer, replay_buffer_for
-from ganq_irl.generators.replay_views import stored_in
+from ganq_irl.generators.off_policy.n_step import NStepReplayBuffer, replay_buffer_for
+from ganq_irl.generators.off_policy.replay import stored_in
 from ganq_irl.space_matrix import check_trains
 from ganq_irl.types import Batch
 

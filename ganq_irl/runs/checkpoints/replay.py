@@ -9,7 +9,7 @@ import numpy as np
 from stable_baselines3.common.buffers import ReplayBuffer
 
 from ganq_irl.errors import StorageError
-from ganq_irl.generators.replay_views import stored_in
+from ganq_irl.generators.off_policy.replay import stored_in
 from ganq_irl.runs.checkpoints.plain import from_plain, to_plain
 
 CHUNK_BYTES = 64 * 2**20

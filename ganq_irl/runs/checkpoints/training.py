@@ -18,7 +18,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import VectorizedActionNoise
 from torch import Tensor
 
-from ganq_irl.generators.state import collection_state, generator_state, load_collection_state, load_generator_state
+from ganq_irl.generators.internals import collection_state, generator_state, load_collection_state, load_generator_state
 from ganq_irl.runs.checkpoints.environments import (
     load_space_generators,
     load_wrapper_states,

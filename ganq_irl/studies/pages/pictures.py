@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from ganq_irl.errors import GanqIrlError
 from ganq_irl.evaluation import Visits, check_values, monte_carlo_returns
 from ganq_irl.evaluation.pictures import plot_return_histograms, plot_values
-from ganq_irl.generators.policy_store import StoredPolicy
-from ganq_irl.generators.q_values import has_action_values
+from ganq_irl.generators.policies.outputs import has_action_values
+from ganq_irl.generators.policies.store import StoredPolicy
 from ganq_irl.runs.directory import REWARD, load_run
 from ganq_irl.runs.plots import discount_of
 from ganq_irl.runs.rewards import read_reward

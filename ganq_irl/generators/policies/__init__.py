@@ -1,0 +1,1 @@
+"""Trained policies: log π and Q, averages, and storage without pickling."""
