@@ -1,6 +1,9 @@
 """The names that the examples in docstrings use without defining them. A test runs this file, then an example."""
 
 import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
 from stable_baselines3 import DQN, PPO, SAC
 
 from ganq_irl import GAIL, load_demonstrations

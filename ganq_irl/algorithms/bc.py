@@ -49,6 +49,12 @@ class BC:
     Raises:
         IncompatibleSpaces: the spaces are not supported.
         GanqIrlError: the demonstrations do not match the spaces.
+
+    Example:
+        >>> bc = BC(env.observation_space, env.action_space, demos).train(n_updates=10)
+        >>> action, _ = bc.predict(demos[0].observations[0])
+        >>> bc.n_updates_done
+        10
     """
 
     def __init__(
@@ -165,6 +171,10 @@ def warm_start(generator: BaseAlgorithm, demonstrations: Any, n_updates: int, *,
 
     Raises:
         UnsupportedGenerator: the generator has no actor-critic policy with a likelihood to maximize.
+
+    Example:
+        >>> warm_start(ppo, demos, n_updates=10)
+        >>> gail = GAIL(ppo, demos).learn(256)
     """
     check_is_generator(generator)
     if not isinstance(generator.policy, ActorCriticPolicy):

@@ -32,7 +32,9 @@ class ReturnDiscriminator(BaseDiscriminator):
 
     Example:
         >>> from dataclasses import replace
-        >>> critic = ReturnDiscriminator(InputEncoder(env.observation_space, env.action_space, STATE_ACTION_RETURN))
+        >>> fields = STATE_ACTION_RETURN
+        >>> encoder = InputEncoder(env.observation_space, env.action_space, fields, n_returns=3)
+        >>> critic = ReturnDiscriminator(encoder)
         >>> critic(replace(batch, returns=torch.zeros(64, 3))).shape  # three return samples for each transition
         torch.Size([64, 3])
     """

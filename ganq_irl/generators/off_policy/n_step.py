@@ -104,6 +104,13 @@ class NStepReplayBuffer(_SB3):
 
     Raises:
         ConfigurationError: a setting does not support n-step returns.
+
+    Example:
+        >>> kwargs = {"n_steps": 3, "gamma": 0.98}
+        >>> buffer = {"replay_buffer_class": NStepReplayBuffer, "replay_buffer_kwargs": kwargs}
+        >>> model = SAC("MlpPolicy", "Pendulum-v1", gamma=0.98, policy_kwargs={"net_arch": [16]}, **buffer)
+        >>> model.learn(50).replay_buffer.sample(4).rewards.shape
+        torch.Size([4, 1])
     """
 
     def __init__(
@@ -145,7 +152,14 @@ class NStepReplayBuffer(_SB3):
 
 
 class NStepDictReplayBuffer(NStepReplayBuffer, DictReplayBuffer):
-    """An n-step replay buffer for Dict observations."""
+    """An n-step replay buffer for Dict observations.
+
+    Example:
+        >>> space = spaces.Dict({"position": spaces.Box(-1, 1, (2,))})
+        >>> buffer = NStepDictReplayBuffer(100, space, spaces.Discrete(2), n_steps=3, gamma=0.98)
+        >>> buffer.size()
+        0
+    """
 
 
 def n_step_samples(
@@ -204,6 +218,11 @@ def replay_buffer_for(
 
     Raises:
         ConfigurationError: ``n_steps`` is below 1, or ``gamma`` outside [0, 1].
+
+    Example:
+        >>> buffer_class, kwargs = replay_buffer_for(env.observation_space, n_steps=3, gamma=0.98)
+        >>> buffer_class.__name__, kwargs
+        ('NStepReplayBuffer', {'n_steps': 3, 'gamma': 0.98})
     """
     _check_settings(n_steps, gamma)
     is_dict = isinstance(observation_space, spaces.Dict)

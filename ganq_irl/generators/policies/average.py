@@ -30,6 +30,11 @@ class PolicyAverage(BaseCallback):
 
     Raises:
         ConfigurationError: the rate is out of range.
+
+    Example:
+        >>> average = PolicyAverage(0.01)
+        >>> model = ppo.learn(64, callback=average)
+        >>> action, _ = average.acting_policy().predict(demos[0].observations[0])
     """
 
     def __init__(self, rate: float) -> None:

@@ -43,6 +43,13 @@ class StoredPolicy:
         policy: the SB3 policy.
         algorithm: name of the generator class that trained it, such as "PPO", or of the policy class.
         normalizer: normalizes observations first, if training did; otherwise None.
+
+    Example:
+        >>> from ganq_irl import load_policy, save_policy
+        >>> save_policy(ppo, "policy")
+        >>> policy = load_policy("policy", device="cpu")
+        >>> policy.algorithm, policy.predict(demos[0].observations[:2])[0].shape
+        ('PPO', (2,))
     """
 
     policy: BasePolicy
@@ -129,6 +136,10 @@ def save_policy(model: BaseAlgorithm | BasePolicy | StoredPolicy, folder: Path |
 
     Raises:
         ConfigurationError: a part of the policy cannot be described by plain data, such as a class of your own.
+
+    Example:
+        >>> save_policy(ppo, "policy")  # JSON and safetensors: loading runs no code of the file
+        >>> same = load_policy("policy", device="cpu")
     """
     storage.save_folder(Path(folder), *describe_policy(model))
 
@@ -187,6 +198,11 @@ def load_policy(folder: Path | str, device: torch.device | str = "auto") -> Stor
     Raises:
         StorageError: the folder is missing, incomplete, altered, or of a newer schema.
         MissingDependency: the policy class is in sb3-contrib, which is not installed.
+
+    Example:
+        >>> save_policy(ppo, "policy")
+        >>> load_policy("policy", device="cpu").observation_space.shape
+        (4,)
     """
     config, tensors = storage.load_folder(Path(folder))
     if config.get("kind") != "policy" or not isinstance(config.get("schema"), int):
