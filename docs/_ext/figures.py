@@ -1,7 +1,8 @@
-"""Draw the figures of the algorithms' pages from the committed comparison."""
+"""Draw figures from committed result files: the comparison, and DAC on Hopper."""
 
 import csv
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -11,7 +12,8 @@ from scipy.stats import trim_mean
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-COMPARISON = Path(__file__).parents[2] / "benchmarks" / "results" / "comparison" / "results.csv"
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+COMPARISON, HOPPER = RESULTS / "comparison" / "results.csv", RESULTS / "hopper-pairs.csv"
 COLOURS = dict(
     zip(("gan-q", "dqn", "qrdqn", "gail", "airl", "gail:frozen", "bc"), plt.get_cmap("tab10").colors, strict=False)
 )
@@ -49,11 +51,29 @@ def draw(path: Path, methods: tuple[str, ...]) -> None:
     plt.close(figure)
 
 
+def draw_hopper(path: Path) -> None:
+    """Draw each run's score, and the value that the critics give the absorbing state."""
+    with HOPPER.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    figure, axes = plt.subplots(1, 2, figsize=(8, 2.9), layout="constrained")
+    labels = {"normalized": "normalized score", "absorbing_value": "value of an end"}
+    for axis, (column, label) in zip(axes, labels.items(), strict=True):
+        for seed in sorted({row["seed"] for row in rows}, key=int):
+            run = [row for row in rows if row["seed"] == seed]
+            axis.plot([int(row["timesteps"]) for row in run], [float(row[column]) for row in run], label=f"seed {seed}")
+        axis.set(xlabel="environment steps", ylabel=label)
+        axis.ticklabel_format(axis="x", style="sci", scilimits=(3, 3))
+    axes[0].axhline(1, color="grey", linestyle=":")
+    axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def draw_all(folder: Path) -> None:
     """Draw each figure whose data or code is newer."""
     folder.mkdir(parents=True, exist_ok=True)
-    newest = max(path.stat().st_mtime for path in (COMPARISON, Path(__file__)))
-    for name, methods in FIGURES.items():
+    drawn = {name: (COMPARISON, partial(draw, methods=methods)) for name, methods in FIGURES.items()}
+    for name, (data, function) in (drawn | {"dac-hopper": (HOPPER, draw_hopper)}).items():
         path = folder / f"{name}.png"
-        if not path.exists() or path.stat().st_mtime < newest:
-            draw(path, methods)
+        if not path.exists() or path.stat().st_mtime < max(each.stat().st_mtime for each in (data, Path(__file__))):
+            function(path)

@@ -38,3 +38,39 @@ def commands_of(path):
             if "ganq-irl" in words and not any(word.startswith("<") or word == "..." for word in words):
                 found.append(words[words.index("ganq-irl") + 1 :])
     return found
+
+
+EVERYDAY = {"score", "run", "real", "fake", "round", "control", "demonstration", "extra", "AIRL, GAIL, DAC"}
+MARKUP = re.compile(
+    r"\A---\n.*?\n---\n|^ *(?P<fence>```+|~~~).*?^ *(?P=fence)$|^:::.*?$|^#.*?$|\$\$.*?\$\$|\$[^$\n]+\$"
+    r"|(?P<explained>\{term\}`[^`]+`|!?\[[^\]]*\]\([^)]*\)|(?<!\w)\*{1,2}(?! )[^*]+\*{1,2})|\{\w+\}`[^`]+`|`[^`]+`",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def glossary():
+    """The glossary's terms, without everyday words."""
+    text = (DOCS / "concepts" / "glossary.md").read_text(encoding="utf-8")
+    return sorted(set(re.findall(r"^(\w.*)$", text.partition("{glossary}\n")[2], re.MULTILINE)) - EVERYDAY)
+
+
+def pattern_of(term):
+    """A regular expression for a term and its plural."""
+    forms = rf"{re.escape(term[:-1])}(?:y|ies)" if term.endswith("y") else rf"{re.escape(term)}(?:s|es)?"
+    return re.compile(rf"(?<![\w/-]){forms}(?![\w/-])".replace(r"\ ", r"\s+"), re.IGNORECASE)
+
+
+def unexplained(text):
+    """The terms of the glossary whose first use in a page is neither a link nor a definition, with the place."""
+    found = {}
+    for term in glossary():
+        pattern, start = pattern_of(term), 0
+        for markup in [*MARKUP.finditer(text), None]:
+            end = len(text) if markup is None else markup.start()
+            if used := pattern.search(text, start, end):
+                found[term] = used
+                break
+            if markup is not None and markup["explained"] and pattern.search(markup["explained"]):
+                break
+            start = end if markup is None else markup.end()
+    return found

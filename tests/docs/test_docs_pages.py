@@ -10,7 +10,7 @@ import pytest
 from ganq_irl.space_matrix import IMITATION
 from ganq_irl_cli import main
 from tests.command_line import call
-from tests.docs.pages import DOCS, GUIDES, PAGES, ROOT, commands_of, name_of, python_of
+from tests.docs.pages import DOCS, GUIDES, PAGES, ROOT, commands_of, name_of, python_of, unexplained
 
 COMMANDS = [(name_of(page), arguments) for page in PAGES for arguments in commands_of(page)]
 
@@ -82,8 +82,25 @@ def test_no_page_is_long(page):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name in GUIDES], ids=name_of)
 def test_guides_have_no_seed_numbers(page):
-    prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert re.findall(r"(?<!-)\bseeds? \d+", prose) == []
+    """Neither "seed 210" nor rows of scores, one for each seed; a command's ``--seed 0`` is code."""
+    prose = re.sub(r"```.*?```|`[^`\n]+`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert re.findall(r"\bseeds?[ :=]*\d+", prose, re.IGNORECASE) == []
+    assert re.findall(r"-?\d\.\d+(?: -?\d\.\d+){2,}", prose) == []
+
+
+EXPLAINING = [page for page in PAGES if page.parent.name in GUIDES[:-1] and page.stem != "glossary"]
+
+
+@pytest.mark.parametrize("page", EXPLAINING, ids=name_of)
+def test_terms_are_linked_or_defined_where_they_are_first_used(page):
+    assert {term: used[0] for term, used in unexplained(page.read_text(encoding="utf-8")).items()} == {}
+
+
+def test_a_plain_first_use_is_found():
+    """The check itself: code, headings and links do not count as uses, and a link or a definition explains."""
+    assert unexplained("# Critics\n\n`critic` and the replay\nbuffers of a {term}`critic`").keys() == {"replay buffer"}
+    assert unexplained("A *rollout* is short. A rollout ends. [The logit](x.md) and the logit.") == {}
+    assert unexplained("A critic, then a {term}`critic`.").keys() == {"critic"}
 
 
 def test_every_algorithm_has_a_page():
@@ -103,3 +120,32 @@ def test_links_between_sources_lead_to_files():
 
 def test_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) < 800
+
+
+def test_the_readme_has_a_moving_picture_with_a_text_and_below_a_megabyte():
+    text, path = re.search(
+        r"!\[([^\]]+)\]\((docs/images/\w+\.gif)\)", (ROOT / "README.md").read_text(encoding="utf-8")
+    ).groups()
+    picture = (ROOT / path).read_bytes()
+    assert len(text) > 40
+    assert len(picture) < 1_000_000
+    assert picture.count(b"\x21\xf9\x04") > 20  # one graphic control block for each frame
+
+
+def typed_tables(text):
+    """The tables of a page in which more than a quarter of the cells hold numbers."""
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        cells = [cell for line in table.splitlines()[2:] for cell in line.strip().strip("|").split("|")]
+        if sum(bool(re.search(r"\d", cell)) for cell in cells) > len(cells) / 4:
+            yield table
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "benchmarks").glob("*.md")), ids=name_of)
+def test_tables_of_figures_come_from_committed_files(page):
+    text = page.read_text(encoding="utf-8")
+    if page.stem != "index":  # its table lists the accounts
+        assert list(typed_tables(text)) == []
+    for name in re.findall(r"\{result-table\} (\S+)", text):
+        source = ROOT / "benchmarks" / "results" / name
+        assert source.is_file()
+        assert source.suffix == ".md" or source.read_text(encoding="utf-8").startswith("# "), "a first line with its origin"
