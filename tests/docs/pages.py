@@ -42,7 +42,7 @@ def commands_of(path):
 
 EVERYDAY = {"score", "run", "real", "fake", "round", "control", "demonstration", "extra", "AIRL, GAIL, DAC"}
 MARKUP = re.compile(
-    r"\A---\n.*?\n---\n|^ *(?P<fence>```+|~~~).*?^ *(?P=fence)$|^:::.*?$|^#.*?$|\$\$.*?\$\$|\$[^$\n]+\$"
+    r"\A---\n.*?\n---\n|^ *(?P<fence>```+|~~~).*?^ *(?P=fence)$|^:::.*?$|^:\w+:.*?$|^#.*?$|\$\$.*?\$\$|\$[^$\n]+\$"
     r"|(?P<explained>\{term\}`[^`]+`|!?\[[^\]]*\]\([^)]*\)|(?<!\w)\*{1,2}(?! )[^*]+\*{1,2})|\{\w+\}`[^`]+`|`[^`]+`",
     re.MULTILINE | re.DOTALL,
 )
