@@ -87,7 +87,8 @@ max_episode_steps = click.option(
     "--max-episode-steps",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Truncate episodes after N steps.  [default: the environment's limit; without one, 1000 except in training]",
+    help="Truncate episodes after N steps.  [default: the environment's limit; if it has none, evaluations end episodes "
+    "after 1000 steps]",
 )
 episodes = click.option(
     "--episodes", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Episodes to play."

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     "file",
     type=options.UsablePath(),
     metavar="FILE.toml",
-    help="All of these options as a file.  [default: the file in DIR, if there is one]",
+    help="File with these settings, as docs/how_to/compare.md shows.  [default: the one in DIR, if any]",
 )
 @click.option(
     "--out",

@@ -25,7 +25,7 @@ def command(run: Path, timesteps: int | None, as_json: bool) -> None:
     exact_checkpoints=true for that. Checkpoints come from `train --checkpoint-every N`, and from an interruption: Ctrl-C,
     SIGTERM, or a closed terminal.
 
-    With --timesteps N, schedules are those of a run of N steps, so a learning rate that had decayed rises again.
+    With --timesteps N, schedules are stretched to N steps, so a learning rate that had decayed rises again.
     """
     with session.working():
         from ganq_irl.runs import resume_experiment

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 @click.option(
     "--generator",
     metavar="NAME",
-    help="Algorithm that imitation trains: fast-ppo, sac, gan-q, ...  [default: fast-ppo; for dac, sqil and iq-learn "
-    "fast-sac or dqn]",
+    help="RL algorithm that the imitation algorithm trains: fast-ppo, sac, gan-q, ...  [default: fast-ppo; for dac, sqil "
+    "and iq-learn fast-sac, or dqn for discrete actions]",
 )
 @click.option(
     "--reward", metavar="RUN-or-REWARD", help="Train ppo, sac, ... on this recovered reward instead of the environment's."
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 @click.option(
     "--control",
     metavar="frozen",
-    help="frozen: keep the discriminator at its random weights, to show what its training adds.",
+    help="frozen: the discriminator never learns. What this run reaches as well needed no imitation.",
 )
 @click.option(
     "--checkpoint-every",
@@ -104,7 +104,7 @@ def command(
     Reinforcement learning:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac fast-sac td3 fast-td3 ddpg tqc
                               crossq dqn qrdqn
 
-    Options override --set, which overrides --config, then the preset, then the defaults. To repeat a run, pass its
+    Options win over --set, then come --config, the preset, and the defaults. To repeat a run, pass its
     config.toml to --config.
     """  # noqa: D301  # click needs the character
     _check_paths(flags["demos"], None if show_settings else out)

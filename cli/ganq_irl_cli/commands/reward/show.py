@@ -20,7 +20,7 @@ _SHOWN_SEPARATELY = ("provenance", "correlations", "pictures", "left_out")
     "--out",
     type=options.UsablePath(file_okay=False),
     metavar="DIR",
-    help="Folder for map.png, episode.png and calibration.png, as far as they can be drawn.",
+    help="Folder for the pictures: map.png, episode.png and, for GAIL, calibration.png.",
 )
 @click.option(
     "--dimensions",
