@@ -12,14 +12,16 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "ganq_irl.algorithms": (
-        *("AIRL", "BC", "DAC", "FAIRL", "GAIL", "GAIfO", "GANQ", "IQLearn", "SQIL", "VAIL", "WAIL"),
+        *("AIRL", "BC", "DAC", "FAIRL", "GAIL", "GAIfO", "GANQ", "IQLearn", "LSIQ", "SQIL", "VAIL", "WAIL"),
         *("AdversarialImitation", "ContinuousGANQ", "OffPolicyImitation", "SoftQReward", "warm_start"),
     ),
     "ganq_irl.rewards": (
         *("Coverage", "FunctionReward", "RewardForm", "RewardFunction", "RewardModel"),
         *("RewardWrapper", "VecRewardWrapper"),
     ),
+    "ganq_irl.generators.policies.acting": ("HoldPolicy",),
     "ganq_irl.generators.policies.average": ("PolicyAverage",),
+    "ganq_irl.generators.policies.starting": ("start_from",),
     "ganq_irl.generators.policies.store": ("StoredPolicy", "load_policy", "save_policy"),
     "ganq_irl.environments": ("register_envs",),
     "ganq_irl.errors": ("GanqIrlError",),

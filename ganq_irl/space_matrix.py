@@ -66,13 +66,15 @@ TRAITS: dict[str, Traits] = {
 EXACT_TWINS = {"fast-ppo": "ppo", "fast-sac": "sac", "fast-td3": "td3"}
 """Accelerated generator -> the one that computes the same, which runs where the package ``accelerated`` is missing."""
 
-IMITATION = ("gail", "airl", "fairl", "dac", "wail", "vail", "gaifo", "sqil", "iq-learn", "bc")
-REPLAYING = ("dac", "sqil", "iq-learn")
+IMITATION = ("gail", "airl", "fairl", "dac", "wail", "vail", "gaifo", "sqil", "iq-learn", "ls-iq", "bc")
+REPLAYING = ("dac", "sqil", "iq-learn", "ls-iq")
 """Imitation algorithms that need a generator with a replay buffer."""
+INVERSE_SOFT_Q = ("iq-learn", "ls-iq")
+"""Imitation algorithms that replace the critic update of their generator."""
 DEFAULT_GENERATOR = "fast-ppo"
 """Default on-policy generator: equals Stable-Baselines3's PPO up to rounding, in half the time or less."""
 _SOFT_LEARNERS = ("sac", "fast-sac", "dqn")
-"""Generators whose critic update IQ-Learn can replace."""
+"""Generators whose critic update IQ-Learn and LS-IQ can replace."""
 
 
 def default_generator(algo: str, action_space: spaces.Space) -> str:
@@ -201,8 +203,8 @@ def _of_any_actions(space: spaces.Space, wrapper: str) -> Iterator[str]:
 
 
 def _why_no_generator(algo: str, name: str, traits: Traits) -> str | None:
-    if algo == "iq-learn" and name not in _SOFT_LEARNERS:
-        return f"iq-learn replaces the critic update of sac or dqn, and {name} has another"
+    if algo in INVERSE_SOFT_Q and name not in _SOFT_LEARNERS:
+        return f"{algo} replaces the critic update of sac or dqn, and {name} has another"
     if algo in REPLAYING and not traits.replays:
         return f"{algo} learns from a replay buffer, and {name} has none"
     if algo == "airl" and not traits.has_log_prob:

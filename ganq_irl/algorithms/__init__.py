@@ -12,13 +12,14 @@ from ganq_irl.algorithms.gail import GAIL
 from ganq_irl.algorithms.ganq import GANQ, ContinuousGANQ
 from ganq_irl.algorithms.iq_learn import IQLearn
 from ganq_irl.algorithms.iq_reward import SoftQReward
+from ganq_irl.algorithms.ls_iq import LSIQ
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
 from ganq_irl.algorithms.sqil import SQIL
 from ganq_irl.algorithms.vail import VAIL
 from ganq_irl.algorithms.wail import WAIL
 
 ALGORITHMS: dict[str, type[AdversarialImitation | OffPolicyImitation]] = {
-    algorithm.name: algorithm for algorithm in (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, SQIL, IQLearn)
+    algorithm.name: algorithm for algorithm in (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, SQIL, IQLearn, LSIQ)
 }
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "FAIRL",
     "GAIL",
     "GANQ",
+    "LSIQ",
     "SQIL",
     "VAIL",
     "WAIL",

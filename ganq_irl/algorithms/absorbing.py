@@ -48,6 +48,10 @@ def with_absorbing(batch: Batch) -> Batch:
     )
 
 
+_RATE = 0.005
+"""Rate of the running means of ends, that of SAC's target networks."""
+
+
 class AbsorbingValue:
     """Value of the absorbing state, V(s_a), which is updated together with the generator's target networks.
 
@@ -105,3 +109,41 @@ class AbsorbingValue:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the result of ``state_dict``."""
         self.value, self._counted, self._n_pending = state["value"], state["counted"], state["n_pending"]
+
+
+class BoundedAbsorbingValue(AbsorbingValue):
+    """Value of the absorbing state under LS-IQ's rewards, between -max_reward / (1 - γ) and max_reward / (1 - γ).
+
+    Each terminal row adds one transition of the absorbing state to itself. Its reward minimizes the same squared error: the
+    share of demonstrated ends times max_reward, minus the share of the policy's. Shares are those of recent batches. If only
+    the policy's episodes end, an end is worth the least possible value; if both sides end equally often, it is worth 0.
+
+    Args:
+        generator: SAC or DQN.
+        max_reward: bound of the reward.
+    """
+
+    def __init__(self, generator: OffPolicyAlgorithm, max_reward: float) -> None:
+        super().__init__(generator)
+        self.max_reward = max_reward
+        self._ends = {"expert": 0.0, "policy": 0.0}  # running means of the ends in a batch
+
+    @property
+    def reward(self) -> float:
+        """Reward of the absorbing state; 0 before any episode has ended."""
+        expert, policy = self._ends["expert"], self._ends["policy"]
+        return self.max_reward * (expert - policy) / (expert + policy) if expert + policy else 0.0
+
+    def observe(self, dones: Tensor, n_expert: int) -> None:
+        """Count the ends of a batch, ``(batch,)``, whose first ``n_expert`` rows are demonstrated."""
+        for side, rows in (("expert", dones[:n_expert]), ("policy", dones[n_expert:])):
+            self._ends[side] += _RATE * (float(rows.sum()) - self._ends[side])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the value, the shares of ends, and how many updates of the targets were counted."""
+        return {**super().state_dict(), "ends": dict(self._ends)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the result of ``state_dict``."""
+        super().load_state_dict(state)
+        self._ends = dict(state["ends"])

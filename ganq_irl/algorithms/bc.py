@@ -13,14 +13,21 @@ from imitation.algorithms import bc as imitation_bc
 from imitation.util.logger import HierarchicalLogger
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy, MultiInputActorCriticPolicy
+from stable_baselines3.common.policies import (
+    ActorCriticCnnPolicy,
+    ActorCriticPolicy,
+    BasePolicy,
+    MultiInputActorCriticPolicy,
+)
 from stable_baselines3.common.torch_layers import NatureCNN
 
+from ganq_irl.algorithms.bc_losses import ActionLoss, check_clonable
 from ganq_irl.algorithms.sampling import seeded_torch
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.checks import check_is_generator
 from ganq_irl.generators.observations import channels_first, demonstrated_spaces
 from ganq_irl.generators.options import checked_keywords, type_hints_of
+from ganq_irl.generators.policies.acting import copy_to_targets
 from ganq_irl.networks.extractors import default_extractor
 from ganq_irl.progress import make_progress_bar
 from ganq_irl.space_matrix import check_trains
@@ -31,15 +38,18 @@ from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid, t
 class BC:
     """Behavioral cloning: maximize the likelihood of the demonstrated actions, with imitation's implementation.
 
+    Policies without a likelihood of their own, such as SAC's, TD3's and DQN's, are trained with ``ActionLoss``. Critics are
+    not trained.
+
     Args:
         observation_space: observation space of the environment.
         action_space: action space of the environment.
         demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
-        policy: an SB3 actor-critic policy to train in place; by default one with two hidden layers of 64.
+        policy: an SB3 policy to train in place; by default an actor-critic policy with two hidden layers of 64.
         batch_size: transitions per update; at most the number of transitions.
         learning_rate: learning rate of Adam.
         l2_weight: weight of the parameters' squared norm.
-        entropy_weight: weight of the policy's entropy.
+        entropy_weight: weight of the policy's entropy; only for actor-critic policies.
         device: device of the default policy.
         seed: seed of the default policy and of the batches.
 
@@ -48,6 +58,7 @@ class BC:
 
     Raises:
         IncompatibleSpaces: the spaces are not supported.
+        UnsupportedGenerator: the policy is of a kind that cannot be cloned into.
         GanqIrlError: the demonstrations do not match the spaces.
 
     Example:
@@ -63,7 +74,7 @@ class BC:
         action_space: spaces.Space,
         demonstrations: Any,
         *,
-        policy: ActorCriticPolicy | None = None,
+        policy: BasePolicy | None = None,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         l2_weight: float = 0.0,
@@ -72,6 +83,8 @@ class BC:
         seed: int = 0,
     ) -> None:
         check_trains("bc", observation_space, action_space)
+        if policy is not None:
+            check_clonable(policy)
         given = {"batch_size": batch_size, "learning_rate": learning_rate, "l2_weight": l2_weight, "seed": seed}
         checked_keywords(type_hints_of(BC), {**given, "entropy_weight": entropy_weight})
         demos = load_demonstrations(
@@ -86,7 +99,7 @@ class BC:
                 observation_space=channels_first(observation_space),
                 action_space=action_space,
                 rng=np.random.default_rng(seed),
-                policy=policy or _default_policy(channels_first(observation_space), action_space),
+                policy=policy or _default_policy(channels_first(observation_space), action_space),  # type: ignore[arg-type]
                 demonstrations=_as_policies_take_them(demos),
                 batch_size=min(batch_size, demos.n_transitions),
                 optimizer_kwargs={"lr": learning_rate},
@@ -95,6 +108,8 @@ class BC:
                 device=device if policy is None else policy.device,
                 custom_logger=HierarchicalLogger(Logger(folder=None, output_formats=[])),
             )
+        if not isinstance(self.policy, ActorCriticPolicy):
+            self._trainer.loss_calculator = ActionLoss(l2_weight)  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         """Show the policy and the number of updates."""
@@ -132,6 +147,7 @@ class BC:
                     on_batch_end=advance,
                     on_epoch_end=on_epoch_end,
                 )
+        copy_to_targets(self.policy)
         return self
 
     def state_dict(self) -> dict[str, Any]:
@@ -151,7 +167,7 @@ class BC:
         self._random_state = state["random_state"].clone()
 
     @property
-    def policy(self) -> ActorCriticPolicy:
+    def policy(self) -> BasePolicy:
         """The policy being trained."""
         return self._trainer.policy
 
@@ -167,21 +183,20 @@ class BC:
 
 
 def warm_start(generator: BaseAlgorithm, demonstrations: Any, n_updates: int, *, seed: int = 0, **options: Any) -> None:
-    """Clone the demonstrations into a generator's policy before adversarial training; ``options`` are ``BC``'s.
+    """Clone the demonstrations into a generator's policy before it imitates or learns; ``options`` are ``BC``'s.
+
+    The critics stay untrained: hold the policy for some steps with ``HoldPolicy``, so that it is not unlearned at once.
 
     Raises:
-        UnsupportedGenerator: the generator has no actor-critic policy with a likelihood to maximize.
+        UnsupportedGenerator: the generator's policy is of a kind that cannot be cloned into.
+        ConfigurationError: the generator has no environment.
 
     Example:
         >>> warm_start(ppo, demos, n_updates=10)
         >>> gail = GAIL(ppo, demos).learn(256)
     """
     check_is_generator(generator)
-    if not isinstance(generator.policy, ActorCriticPolicy):
-        raise UnsupportedGenerator(
-            f"{type(generator).__name__} cannot be warm-started: behavioral cloning maximizes a likelihood, which only "
-            "actor-critic policies (ppo, a2c, trpo) have"
-        )
+    check_clonable(generator.policy)
     env = generator.get_env()
     if env is None:
         raise ConfigurationError("the generator has no environment; call its set_env before the warm start")

@@ -17,7 +17,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from ganq_irl.algorithms.iq_objective import IQObjective
 from ganq_irl.algorithms.iq_reward import SoftQReward
-from ganq_irl.algorithms.iq_updates import IQUpdate, SoftActorCriticUpdate, SoftQUpdate
+from ganq_irl.algorithms.iq_updates import IQUpdate, Objective, SoftActorCriticUpdate, SoftQUpdate
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
 from ganq_irl.algorithms.settings import Schedule, Settings, takes_settings
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
@@ -89,16 +89,12 @@ class IQLearn(OffPolicyImitation):
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, settings: IQLearnSettings) -> None:
         self._build(generator, demonstrations, settings)
 
-    def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: IQLearnSettings) -> None:
+    def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: Any) -> None:
         super()._build(generator, demonstrations, settings)
         self._rng = torch.Generator(generator.device).manual_seed(settings.seed)
-        discrete = isinstance(generator, DQN)
-        regularize = ("expert" if discrete else "both") if settings.regularize is None else settings.regularize
-        objective = IQObjective(settings.loss, regularize, settings.chi2_alpha, self.generator.gamma)
-        use_target = not discrete if settings.use_target is None else settings.use_target
-        arguments = (generator, self.expert, objective, use_target)
+        arguments = (generator, self.expert, *self._objective())
         self.update: IQUpdate
-        if discrete:
+        if isinstance(generator, DQN):
             _refuse("actor_learning_rate", settings.actor_learning_rate, "DQN has no actor; remove it")
             temperature = TEMPERATURE if settings.temperature is None else settings.temperature
             self.update = SoftQUpdate(*arguments, temperature=temperature, rng=self._rng)
@@ -107,16 +103,23 @@ class IQLearn(OffPolicyImitation):
             _warn_of_automatic_entropy(generator)
             self.update = SoftActorCriticUpdate(*arguments, actor_learning_rate=settings.actor_learning_rate)
 
+    def _objective(self) -> tuple[Objective, bool]:
+        """Return the critic's objective, and whether V(s') comes from the target networks."""
+        settings, discrete = self.settings, isinstance(self.generator, DQN)
+        regularize = ("expert" if discrete else "both") if settings.regularize is None else settings.regularize
+        objective = IQObjective(settings.loss, regularize, settings.chi2_alpha, self.generator.gamma)
+        return objective, not discrete if settings.use_target is None else settings.use_target
+
     def _checked(self, generator: BaseAlgorithm) -> OffPolicyAlgorithm:
         checked = super()._checked(generator)
         if original_method(type(checked), "train") not in (SAC.train, DQN.train):
             raise UnsupportedGenerator(
-                f"iq-learn replaces the critic's update of SAC or DQN, and does not support {type(checked).__name__}; use "
-                "sac for continuous actions or dqn for discrete ones"
+                f"{self.name} replaces the critic's update of SAC or DQN, and does not support {type(checked).__name__}; "
+                "use sac for continuous actions or dqn for discrete ones"
             )
         if getattr(checked.replay_buffer, "n_steps", 1) != 1:
             raise UnsupportedGenerator(
-                f"{type(checked).__name__} replays {checked.replay_buffer.n_steps}-step returns, but iq-learn derives "  # type: ignore[union-attr]
+                f"{type(checked).__name__} replays {checked.replay_buffer.n_steps}-step returns, but {self.name} derives "  # type: ignore[union-attr]
                 "one-step rewards from Q; use n_steps=1"
             )
         return checked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -60,6 +61,11 @@ class IQObjective:
                 raise ConfigurationError(f"{what}: unknown {given!r}; {nearest(str(given), known)}")
         if not (isinstance(self.chi2_alpha, int | float) and self.chi2_alpha > 0):
             raise ConfigurationError(f"chi2_alpha: given {self.chi2_alpha!r}; expected a number above 0")
+
+    @property
+    def bound(self) -> float:
+        """Bound of V(s'): none."""
+        return math.inf
 
     def __call__(self, q_values: Tensor, values: Tensor, continuations: Tensor, n_expert: int) -> Tensor:
         """Return the loss, a scalar.

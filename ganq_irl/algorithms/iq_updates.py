@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,13 +11,27 @@ from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.utils import polyak_update, update_learning_rate
 from torch import Tensor
 
+from ganq_irl.algorithms.absorbing import BoundedAbsorbingValue
 from ganq_irl.algorithms.expert_replay import ExpertReplay, joined
-from ganq_irl.algorithms.iq_objective import IQObjective, chosen_values, smallest, soft_maximum
+from ganq_irl.algorithms.iq_objective import chosen_values, smallest, soft_maximum
 from ganq_irl.algorithms.settings import Schedule, rate_at
 from ganq_irl.errors import TrainingDiverged
 from ganq_irl.generators.internals import count_update, n_updates, progress_remaining, update_learning_rates
 
 Metrics = dict[str, Tensor]
+
+
+class Objective(Protocol):
+    """Loss of a critic, ``(q_values, values, continuations, n_expert) -> scalar``; see ``IQObjective``."""
+
+    @property
+    def bound(self) -> float:
+        """V(s') is clipped to ±bound."""
+        ...
+
+    def __call__(self, q_values: Tensor, values: Tensor, continuations: Tensor, n_expert: int) -> Tensor:
+        """Return the loss."""
+        ...
 
 
 class IQUpdate(ABC):
@@ -28,10 +42,14 @@ class IQUpdate(ABC):
         expert: the demonstrations.
         objective: objective of the critic.
         use_target: whether V(s') comes from the target network, without gradient, or from the critic, with gradient.
+
+    Attributes:
+        absorbing: value of the state after an end; None means that an end is worth 0.
     """
 
-    def __init__(self, model: Any, expert: ExpertReplay, objective: IQObjective, use_target: bool) -> None:
+    def __init__(self, model: Any, expert: ExpertReplay, objective: Objective, use_target: bool) -> None:
         self.model, self.expert, self.objective, self.use_target = model, expert, objective, use_target
+        self.absorbing: BoundedAbsorbingValue | None = None
 
     def train(self, gradient_steps: int, batch_size: int) -> None:
         """Take ``gradient_steps`` steps, each on ``batch_size`` demonstrated and as many replayed transitions."""
@@ -41,12 +59,18 @@ class IQUpdate(ABC):
         env = model.get_vec_normalize_env()
         for step in range(gradient_steps):
             replayed = model.replay_buffer.sample(batch_size, env=env)
-            metrics = self._step(joined(self.expert.draw(batch_size, env), replayed), batch_size, step)
+            data = joined(self.expert.draw(batch_size, env), replayed)
+            metrics = self._step(data, batch_size, step)
             count_update(model)
             self._require_finite(metrics)
+            if self.absorbing is not None:
+                self.absorbing.observe(data.dones, batch_size)
+                self.absorbing.follow(self.absorbing.reward)
         model.logger.record("train/n_updates", n_updates(model), exclude="tensorboard")
         for key, value in metrics.items():
             model.logger.record(f"train/{key}", float(value))
+        if self.absorbing is not None:
+            model.logger.record("train/absorbing_value", self.absorbing.value)
 
     @abstractmethod
     def _update_learning_rates(self) -> None:
@@ -57,15 +81,17 @@ class IQUpdate(ABC):
         """Take one step of all networks and return the metrics from before it."""
 
     def _continuations(self, data: Any, next_values: Tensor) -> Tensor:
-        return self.model.gamma * (1 - data.dones.reshape(-1)) * next_values
+        dones, bound = data.dones.reshape(-1), self.objective.bound
+        continuations = self.model.gamma * (1 - dones) * next_values.clamp(-bound, bound)
+        return continuations if self.absorbing is None else continuations + self.absorbing.terminal_bonus(dones)
 
     def _require_finite(self, metrics: Metrics) -> None:
         """Raise if a metric is not finite, since SB3 would fail later with an unclear message."""
         values = {key: float(value) for key, value in metrics.items()}
         if not np.isfinite(list(values.values())).all():
             raise TrainingDiverged(
-                f"IQ-Learn's losses are no longer finite after {n_updates(self.model)} updates: {values}; lower the "
-                "generator's learning_rate, or regularize='both'"
+                f"the critic's losses are no longer finite after {n_updates(self.model)} updates: {values}; lower the "
+                "generator's learning_rate, or for iq-learn use regularize='both'"
             )
 
     @staticmethod

@@ -106,7 +106,7 @@ def generator_state(model: BaseAlgorithm) -> dict[str, Any]:
         "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
         "observation_statistics": {
             key: {"mean": torch.as_tensor(rms.mean), "var": torch.as_tensor(rms.var), "count": float(rms.count)}
-            for key, rms in _observation_statistics(model).items()
+            for key, rms in observation_statistics(model).items()
         },
     }
 
@@ -126,7 +126,7 @@ def load_generator_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
         if not hasattr(model, name):
             raise ValueError(f"the state counts {name}, which {type(model).__name__} does not")
         setattr(model, name, value)
-    for key, rms in _observation_statistics(model).items():
+    for key, rms in observation_statistics(model).items():
         saved = state["observation_statistics"][key]
         rms.mean, rms.var, rms.count = saved["mean"].cpu().numpy(), saved["var"].cpu().numpy(), saved["count"]
 
@@ -153,7 +153,7 @@ def _variables(model: BaseAlgorithm) -> list[str]:
     return model._get_torch_save_params()[1]
 
 
-def _observation_statistics(model: BaseAlgorithm) -> dict[str, RunningMeanStd]:
+def observation_statistics(model: BaseAlgorithm) -> dict[str, RunningMeanStd]:
     """Return VecNormalize's statistics for each key of a Dict space, or under the key "" for other spaces."""
     normalizer = model.get_vec_normalize_env()
     if normalizer is None or not normalizer.norm_obs:

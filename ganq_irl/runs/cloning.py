@@ -6,17 +6,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import BasePolicy
 
 from ganq_irl.algorithms import BC
 from ganq_irl.errors import StorageError, TrainingDiverged
 from ganq_irl.evaluation.statistics import RewardSign
+from ganq_irl.generators.factory import build_generator
+from ganq_irl.generators.policies.starting import Started
 from ganq_irl.generators.policies.store import StoredPolicy, acting_policy, describe_policy, save_policy
 from ganq_irl.runs.checkpoints import Checkpoint, CheckpointStore
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.directory import CHECKPOINTS, POLICY
 from ganq_irl.runs.divergence import check_finite
+from ganq_irl.runs.envs import make_training_env
 from ganq_irl.runs.interrupts import Interrupted, Interrupts
 from ganq_irl.runs.validation import DEFAULT_UPDATES
+from ganq_irl.space_matrix import TRAITS
 
 if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
@@ -28,8 +33,11 @@ class Cloning:
     def __init__(self, config: ExperimentConfig, demonstrations: Demonstrations | None) -> None:
         assert demonstrations is not None
         self.config = config
+        self.started: Started | None = None
         self.demonstrations: Demonstrations | None = demonstrations
         options = dict(config.bc)
+        if config.generator is not None:
+            options["policy"] = _policy_of_generator(config, config.generator)
         self.n_updates = options.pop("n_updates", DEFAULT_UPDATES)
         self.bc = BC(
             demonstrations.observation_space,
@@ -74,6 +82,15 @@ class Cloning:
     def steps_done(self) -> int:
         """Return the number of updates so far."""
         return self.bc.n_updates_done
+
+
+def _policy_of_generator(config: ExperimentConfig, name: str) -> BasePolicy:
+    """Return the untrained policy of a generator, which gets no room for experience."""
+    env = make_training_env(config.env, 1, seed=config.seed, env_kwargs=config.env_kwargs)
+    room = {"buffer_size": 1} if TRAITS[name].replays else {}
+    generator = build_generator(name, env, seed=config.seed, device=config.device, **(config.generator_kwargs | room))
+    env.close()
+    return generator.policy
 
 
 class _Epochs:

@@ -51,9 +51,12 @@ class ExperimentConfig:
         demos: name of shipped demonstrations, or a file.
         columns: for a table of demonstrations: field -> its column, or a list of columns.
         n_trajectories: number of trajectories to draw with ``seed``; all by default.
-        generator: SB3 algorithm that an imitation algorithm trains. Default: fast-ppo; for dac, sqil and iq-learn
-            fast-sac, or dqn if actions are discrete.
+        generator: SB3 algorithm that an imitation algorithm trains. Default: fast-ppo; for dac, sqil, iq-learn and ls-iq
+            fast-sac, or dqn if actions are discrete. For bc, the algorithm whose policy it clones into.
         reward: a run or a folder with a recovered reward, which replaces the environment's reward.
+        start_from: a run, or the folder of a policy, whose policy this run starts from.
+        hold_policy: environment steps during which the policy stays as it is, while its critics learn; 0 by default, and
+            2000 with ``start_from``.
         timesteps: environment steps; bc counts updates instead, see ``bc.n_updates``.
         seed: seed of environments, networks, the draw of trajectories, and everything else in the run.
         device: auto, cpu or cuda.
@@ -74,7 +77,7 @@ class ExperimentConfig:
         env_kwargs: keyword arguments of the environment.
         generator_kwargs: keyword arguments of the SB3 algorithm.
         adversary: keyword arguments of GAIL, AIRL or another adversarial algorithm.
-        imitation: keyword arguments of SQIL or IQ-Learn.
+        imitation: keyword arguments of SQIL, IQ-Learn or LS-IQ.
         bc: keyword arguments of BC.
         evaluation: how to measure the true return.
 
@@ -90,6 +93,8 @@ class ExperimentConfig:
     n_trajectories: int | None = None
     generator: str | None = None
     reward: str | None = None
+    start_from: str | None = None
+    hold_policy: int = 0
     timesteps: int | None = None
     seed: int = 0
     device: str = "auto"

@@ -107,7 +107,11 @@ def unused_folder(name: str) -> Path:
 
 @contextmanager
 def recording_run(
-    folder: Path, config: ExperimentConfig, device: str, resumed: Mapping[str, Any] | None = None
+    folder: Path,
+    config: ExperimentConfig,
+    device: str,
+    resumed: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Write ``config.toml``, and keep the status in ``run.json`` up to date while the block runs.
 
@@ -116,19 +120,20 @@ def recording_run(
         config: the settings.
         device: the device that the run computes on.
         resumed: ``run.json`` of the run that is resumed.
+        start: JSON that says where the run started, and what it learns from.
 
     Yields:
         A dict that is merged into ``run.json`` at the end; its ``seconds`` takes timings.
     """
     found: dict[str, Any] = {"seconds": {}}
     info = {"status": "running", "started": _now(), "preset": config.preset, "seed": config.seed, "device": device}
-    info |= {"threads": torch.get_num_threads(), "versions": versions()}
+    info |= {"threads": torch.get_num_threads(), "versions": versions()} | ({} if start is None else {"start": start})
     made_folder(folder)
     if resumed is None or load_run(folder).config != config:  # a resumed run may have a new number of steps
         replace_file(folder / CONFIG, config.to_toml().encode())
     if resumed is not None:
         before = resumed.get("resumed", [])
-        info |= {key: resumed[key] for key in ("started", "preset") if key in resumed}
+        info |= {key: resumed[key] for key in ("started", "preset", "start") if key in resumed}
         info["resumed"] = [*(before if isinstance(before, list) else []), _now()]
     write_json(folder / INFO, info)
     try:

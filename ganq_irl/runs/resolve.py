@@ -13,6 +13,7 @@ from ganq_irl.generators.factory import default_option
 from ganq_irl.parsing import parse_toml
 from ganq_irl.runs.config import ExperimentConfig, merged, nested, parse_config
 from ganq_irl.runs.presets import choose_preset
+from ganq_irl.runs.starting import starting_defaults
 from ganq_irl.runs.validation import ADVERSARIAL, check_config, defaults_for, known_algorithm, replays, shipped_env
 
 
@@ -38,13 +39,15 @@ def resolve_config(
         (3, 'fast-ppo')
     """
     given = gather_settings(flags, assignments, file)
-    for name in ("algo", "env", "demos", "generator", "preset"):  # these choose the defaults of the others
+    for name in ("algo", "env", "demos", "generator", "preset", "start_from"):  # these choose the defaults of the others
         if not isinstance(given.get(name), str | None):
             raise ConfigurationError(f"{name}: given {given[name]!r}; expected a string")
     algo = known_algorithm(given.get("algo"))
     env = given.get("env") or shipped_env(given.get("demos"))
     preset, settings = choose_preset(given.get("preset"), algo, env, given.get("generator"))
     settings = merged(defaults_for(algo, given.get("generator")), settings)
+    if given.get("start_from") is not None and algo != "bc":
+        settings = merged(settings, starting_defaults(given["start_from"], algo, settings | given))
     config = parse_config(ExperimentConfig, merged(settings, given) | {"env": env, "preset": preset})
     return check_config(_with_updates_for_all_envs(config, given))
 

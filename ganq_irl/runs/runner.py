@@ -20,6 +20,7 @@ from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, RunDirectoryError
 from ganq_irl.evaluation import Evaluation, early_end_warning, evaluate_returns, length_bias_warning, summarize_episodes
 from ganq_irl.files import locked, require_vacant
+from ganq_irl.generators.policies.starting import Started
 from ganq_irl.generators.policies.store import StoredPolicy
 from ganq_irl.runs.checkpoints import Checkpoint, CheckpointStore
 from ganq_irl.runs.config import ExperimentConfig
@@ -150,7 +151,7 @@ def resume_experiment(
             raise ConfigurationError(f"--timesteps {timesteps}: {run.folder} has gone {done} steps already; give more")
         if run.info.get("versions", {}) != versions():
             _log.warning("%s was started with other package versions: it continues, but not bit for bit", run.folder)
-        trainable = build_trainable(check_config(config))
+        trainable = build_trainable(check_config(config), resuming=True)
         return _trained(run.folder, config, trainable, warnings, progress_bar, callback, (run.info, checkpoint))
 
 
@@ -182,7 +183,8 @@ def _trained(
 ) -> RunResult:
     info, checkpoint = resumed or (None, None)
     warnings.step = trainable.steps_done
-    with recording_run(folder, config, str(get_device(config.device)), info) as found:
+    start = None if trainable.started is None else _provenance(config, trainable.started)
+    with recording_run(folder, config, str(get_device(config.device)), info, start) as found:
         seconds = found["seconds"]
         warnings.entries[:0] = _earlier_warnings(info)
         found["warnings"] = warnings.entries
@@ -242,6 +244,12 @@ def _warning(trainable: Trainable, evaluation: Evaluation, lengths: np.ndarray) 
         early_end_warning(lengths, shown, evaluation.normalized, sign),
     ]
     return " ".join(filter(None, sentences)) or None
+
+
+def _provenance(config: ExperimentConfig, started: Started) -> dict[str, Any]:
+    """Return JSON that says where a run started, and what it learns from since then."""
+    learns_from = "demonstrations" if config.demos is not None else config.reward or "the environment's reward"
+    return {"from": config.start_from, **dataclasses.asdict(started), "learns_from": learns_from}
 
 
 def _earlier_warnings(info: Mapping[str, Any] | None) -> list[dict[str, Any]]:

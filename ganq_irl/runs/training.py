@@ -15,7 +15,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation
 from ganq_irl.evaluation.statistics import RewardSign
 from ganq_irl.generators.factory import build_generator
+from ganq_irl.generators.policies.acting import HoldPolicy
 from ganq_irl.generators.policies.average import PolicyAverage
+from ganq_irl.generators.policies.starting import Started, start_from
 from ganq_irl.generators.policies.store import StoredPolicy, acting_policy, describe_policy, save_policy
 from ganq_irl.progress import make_progress_bar
 from ganq_irl.runs.callbacks import PeriodicEvaluation, ProgressBar
@@ -40,9 +42,11 @@ class Trainable(Protocol):
 
     Attributes:
         demonstrations: the demonstrations that it learns from, or None.
+        started: what was loaded from ``start_from``, or None.
     """
 
     demonstrations: Demonstrations | None
+    started: Started | None
 
     def learn(
         self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
@@ -65,8 +69,12 @@ class Trainable(Protocol):
         ...
 
 
-def build_trainable(config: ExperimentConfig) -> Trainable:
+def build_trainable(config: ExperimentConfig, *, resuming: bool = False) -> Trainable:
     """Build everything that a run trains, without writing any file.
+
+    Args:
+        config: the settings.
+        resuming: whether a checkpoint will replace the state, so that ``start_from`` is not read again.
 
     Raises:
         GanqIrlError: the settings, the demonstrations and the environment do not fit together.
@@ -86,8 +94,9 @@ def build_trainable(config: ExperimentConfig) -> Trainable:
         vec=config.vec,
     )
     generator = build_generator(name, env, seed=config.seed, device=config.device, **config.generator_kwargs)
+    started = None if config.start_from is None or resuming else start_from(generator, config.start_from)
     describe_policy(generator)  # refuse a policy that cannot be saved now instead of after training
-    return _Training(config, generator, _imitator(config, generator, demonstrations), demonstrations)
+    return _Training(config, generator, _imitator(config, generator, demonstrations), demonstrations, started)
 
 
 def demonstrations_of(config: ExperimentConfig) -> Demonstrations:
@@ -127,6 +136,7 @@ class _Training:
     generator: BaseAlgorithm
     imitator: Any | None
     demonstrations: Demonstrations | None
+    started: Started | None
     average: PolicyAverage | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,7 +151,8 @@ class _Training:
         histograms = Histograms(
             config.timesteps, has_rewards=self.imitator is None or isinstance(self.imitator, AdversarialImitation)
         )
-        given = [FiniteGuard(self.imitator), self.average, callback, histograms]
+        hold = HoldPolicy(config.hold_policy) if config.hold_policy else None
+        given = [FiniteGuard(self.imitator), hold, self.average, callback, histograms]
         callbacks: list[BaseCallback] = [each for each in given if each is not None]
         if isinstance(self.imitator, AdversarialImitation) and config.control != "frozen":
             callbacks += [

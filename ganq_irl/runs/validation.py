@@ -92,13 +92,15 @@ def check_config(config: ExperimentConfig) -> ExperimentConfig:
         config = dataclasses.replace(config, generator=default_generator(config.algo, action_space))
     config = _check_keywords(config)
     check_trains(config.algo, observation_space, action_space, config.generator)
+    if config.algo == "bc" and config.generator is not None:
+        check_trains(config.generator, observation_space, action_space)
     object.__setattr__(config, "is_checked", True)  # the dataclass is frozen
     return config
 
 
 def acting_generator(config: ExperimentConfig) -> str | None:
-    """Return the name of the SB3 algorithm that a run trains, or None for BC."""
-    return config.generator if config.algo in ALGORITHMS else None if config.algo == "bc" else config.algo
+    """Return the name of the SB3 algorithm whose policy a run trains, or None for BC with its own policy."""
+    return config.generator if config.algo in IMITATION else config.algo
 
 
 def _check_numbers(config: ExperimentConfig) -> None:
@@ -120,6 +122,7 @@ def _check_numbers(config: ExperimentConfig) -> None:
         "evaluation.every": config.evaluation.every,
         "evaluation.seed": config.evaluation.seed,
         "checkpoint_every": config.checkpoint_every,
+        "hold_policy": config.hold_policy,
     }
     for name, value in at_least_zero.items():
         if value < 0:
@@ -150,9 +153,10 @@ def _check_roles(config: ExperimentConfig) -> None:
             f"{algo} learns from demonstrations and would ignore the reward {config.reward!r}; leave it out, or train a "
             "generator on it, such as ppo"
         )
-    if algo not in ALGORITHMS and config.generator is not None:
-        what = "bc fits the demonstrations and has no generator" if algo == "bc" else f"{algo} is its own generator"
-        raise ConfigurationError(f"{what}; leave out generator={config.generator!r}, or train gail or airl with it")
+    if not imitation and config.generator is not None:
+        raise ConfigurationError(
+            f"{algo} is its own generator; leave out generator={config.generator!r}, or train gail or airl with it"
+        )
     unused = {
         "columns": not imitation and bool(config.columns),
         "n_trajectories": not imitation and config.n_trajectories is not None,
@@ -160,7 +164,9 @@ def _check_roles(config: ExperimentConfig) -> None:
         "control": not adversarial and config.control != "none",
         "imitation": (algo not in ALGORITHMS or adversarial) and bool(config.imitation),
         "bc": algo != "bc" and bool(config.bc),
-        "generator_kwargs": algo == "bc" and bool(config.generator_kwargs),
+        "generator_kwargs": algo == "bc" and config.generator is None and bool(config.generator_kwargs),
+        "start_from": algo == "bc" and config.start_from is not None,
+        "hold_policy": algo == "bc" and config.hold_policy > 0,
         "average_rate": algo == "bc" and config.average_rate != 1,
         "normalize_observations": algo == "bc" and config.normalize_observations,
         "evaluation.every": algo == "bc" and config.evaluation.every > 0,

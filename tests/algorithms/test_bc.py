@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,10 +8,12 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.algorithms import BC, warm_start
+from ganq_irl.algorithms.bc_losses import STANDARD_DEVIATION
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces, InvalidDemonstrations, UnsupportedGenerator
 from ganq_irl_demos import Demonstrations, Trajectory, record_episodes, to_imitation
 from tests.scripted import (
     BOX,
+    DISCRETE,
     OFF_POLICY,
     ON_POLICY,
     SpacesEnv,
@@ -92,13 +96,54 @@ def test_demonstrations_of_another_environment_or_with_holes_are_refused(expert)
         BC(*SPACES, Demonstrations((broken,), *SPACES))
 
 
-@pytest.mark.parametrize("name", ON_POLICY)
+def of(name, expert):
+    """The expert for a generator: discrete actions push by the sign."""
+    if name not in DISCRETE:
+        return generator(name, policy_kwargs={"net_arch": [64]}), expert
+    signs = [replace(each, actions=(each.actions[:, 0] > 0).astype(np.int64)) for each in expert]
+    env = vec_env(SpacesEnv, observation_space=expert.observation_space, action_space=spaces.Discrete(2))
+    cloned = Demonstrations(tuple(signs), expert.observation_space, spaces.Discrete(2))
+    return generator(name, env, policy_kwargs={"net_arch": [64]}), cloned
+
+
+def error_of(name, model):
+    if name not in DISCRETE:
+        return error(model)
+    actions = model.predict(OBSERVATIONS, deterministic=True)[0]
+    return float((actions != (OBSERVATIONS[:, 0] < 0)).mean())
+
+
+@pytest.mark.parametrize("name", [*ON_POLICY, *OFF_POLICY])
 def test_a_warm_start_clones_into_the_generators_own_policy(name, expert):
-    model = generator(name, policy_kwargs={"net_arch": [64]})
-    before, policy = error(model), model.policy
-    assert warm_start(model, expert, 600) is None
+    model, shown = of(name, expert)
+    before, policy = error_of(name, model), model.policy
+    assert warm_start(model, shown, 600) is None
     assert model.policy is policy
-    assert error(model) < 0.25 < before
+    assert error_of(name, model) < 0.25 < before
+
+
+@pytest.mark.parametrize("name", OFF_POLICY)
+def test_targets_follow_the_clone_and_critics_are_left_alone(name, expert):
+    model, shown = of(name, expert)
+    before = {key: value.clone() for key, value in model.policy.state_dict().items()}
+    warm_start(model, shown, 3)
+    after = model.policy.state_dict()
+    changed = {key for key in after if not torch.equal(before[key], after[key])}
+    names = ("q_net", "quantile_net") if name in DISCRETE else ("actor",)
+    assert changed
+    assert all(key.split(".")[0].removesuffix("_target").removesuffix("_average") in names for key in changed)
+    for key in changed:
+        head, _, rest = key.partition(".")
+        for copy in ("_target", "_average"):
+            assert head + copy + "." + rest not in after or torch.equal(after[head + copy + "." + rest], after[key])
+
+
+def test_a_cloned_sac_acts_with_little_noise(expert):
+    model, shown = of("sac", expert)
+    warm_start(model, shown, 600)
+    tensor, _ = model.policy.obs_to_tensor(OBSERVATIONS)
+    deviations = model.actor.get_action_dist_params(tensor)[1].exp()
+    assert ((deviations > STANDARD_DEVIATION / 3) & (deviations < STANDARD_DEVIATION * 3)).all()
 
 
 def test_a_warm_start_is_repeated_by_its_seed(expert):
@@ -117,10 +162,11 @@ def test_a_warm_start_on_images():
     assert not torch.equal(flat(model.policy), before)
 
 
-@pytest.mark.parametrize("name", OFF_POLICY)
-def test_policies_without_a_likelihood_are_refused(name, expert):
-    with pytest.raises(UnsupportedGenerator, match=r"cannot be warm-started.*ppo, a2c, trpo"):
-        warm_start(generator(name), expert, 1)
+def test_a_policy_of_another_kind_is_refused(expert):
+    model = generator("sac")
+    model.policy.actor = None
+    with pytest.raises(UnsupportedGenerator, match=r"cannot train a SACPolicy.*use ppo, sac"):
+        warm_start(model, expert, 1)
 
 
 def test_no_environment_or_no_statistics_yet(expert, tmp_path):

@@ -41,7 +41,7 @@ class Handed:
     """An objective that keeps what it was handed."""
 
     def __init__(self, objective):
-        self.objective, self.calls = objective, []
+        self.objective, self.calls, self.bound = objective, [], objective.bound
 
     def __call__(self, q_values, values, continuations, n_expert):
         self.calls.append([tensor.detach().clone() for tensor in (q_values, values, continuations)] + [n_expert])

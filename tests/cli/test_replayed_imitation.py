@@ -16,7 +16,7 @@ QUICK = ["--device", "cpu", "--set", "evaluation.episodes=2", "--set", "generato
 QUICK += ["--set", "generator_kwargs.learning_starts=64", "--set", "generator_kwargs.batch_size=16"]
 
 
-@pytest.mark.parametrize("algo", ["sqil", "iq-learn"])
+@pytest.mark.parametrize("algo", ["sqil", "iq-learn", "ls-iq"])
 @pytest.mark.parametrize(
     ("demos", "generator", "algorithm"), [("pendulum", "fast-sac", "FastSAC"), ("cartpole", "dqn", "DQN")]
 )
@@ -29,7 +29,7 @@ def test_train_and_evaluate(succeed, algo, demos, generator, algorithm):
     assert run.config.generator == generator  # by the action space, since none was named
     assert run.policy("cpu").algorithm == algorithm
     assert json.loads(succeed("evaluate", "run", "--device", "cpu", "--json").stdout)["episodes"] == 2
-    assert os.path.isdir("run/reward") == (algo == "iq-learn")  # SQIL learns none
+    assert os.path.isdir("run/reward") == (algo != "sqil")  # SQIL learns none
     if algo == "iq-learn":
         reward = SoftQReward.load("run/reward")
         observations = np.zeros((3, *reward.observation_space.shape), np.float32)

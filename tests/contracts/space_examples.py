@@ -55,7 +55,7 @@ ACTIONS = LEAVES | {"Box one-sided": spaces.Box(0, np.inf, (2,), F), "Box too wi
 
 ROWS = (
     *((name, "dqn" if name in REPLAYING else DEFAULT_GENERATOR) for name in ALGORITHMS),
-    *((name, "sac") for name in ("gail", "airl", "dac", "sqil", "iq-learn")),
+    *((name, "sac") for name in ("gail", "airl", "dac", "sqil", "iq-learn", "ls-iq")),
     ("gail", "dqn"),
     ("dac", "td3"),
     ("dac", "gan-q"),
@@ -93,7 +93,7 @@ def train(algo, observation_space, action_space, folder, name):
         small = {"n_steps": 8} if name in ON_POLICY else {"buffer_size": 64, "learning_starts": 10}
         small |= {"batch_size": 8} if name in ON_POLICY and name != "a2c" else {}
         model = generator(name, venv, **small)
-        options = {} if algo in ("sqil", "iq-learn") else {"batch_size": 8, "hidden_sizes": (8,), "n_updates": 1}
+        options = {} if algo in ("sqil", "iq-learn", "ls-iq") else {"batch_size": 8, "hidden_sizes": (8,), "n_updates": 1}
         imitator = ALGORITHMS[algo](model, demos, **options) if algo in ALGORITHMS else None
         (imitator or model).learn(32)
         save_policy(model, folder)

@@ -11,13 +11,14 @@ from torch import nn
 
 from ganq_irl.algorithms import ALGORITHMS, OffPolicyImitation
 from ganq_irl.generators.policies.average import PolicyAverage
+from ganq_irl.space_matrix import INVERSE_SOFT_Q
 from tests.scripted import HAVE_NO_LOG_PROB, OFF_POLICY, ON_POLICY, demonstrations_for, generator, imitator, walk
 
-REPLAYED = ("sqil", "iq-learn")
+REPLAYED = ("sqil", *INVERSE_SOFT_Q)
 REFUSED = {
     *(("airl", name) for name in HAVE_NO_LOG_PROB),
     *((algorithm, name) for algorithm in ("dac", *REPLAYED) for name in ON_POLICY),
-    *(("iq-learn", name) for name in OFF_POLICY if name not in ("sac", "dqn")),
+    *((algorithm, name) for algorithm in INVERSE_SOFT_Q for name in OFF_POLICY if name not in ("sac", "dqn")),
 }
 ALIKE = ("fairl", "wail", "vail", "gaifo")
 ALLOWED = [

@@ -6,6 +6,7 @@ import torch
 
 from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation, OffPolicyImitation
 from ganq_irl.errors import StorageError, UnsupportedGenerator
+from ganq_irl.space_matrix import INVERSE_SOFT_Q
 from ganq_irl.storage import CONFIG_FILE, TENSORS_FILE, load_folder, save_folder
 from tests.scripted import OFF_POLICY, ON_POLICY, demonstrations_for, flat, generator
 
@@ -15,7 +16,7 @@ EVERY = [(algorithm, name) for algorithm in REPLAYED for name in (*ON_POLICY, *O
 REFUSED = [
     (algorithm, name)
     for algorithm, name in EVERY
-    if name in ON_POLICY or (algorithm == "iq-learn" and name not in TAUGHT_BY_IQ_LEARN)
+    if name in ON_POLICY or (algorithm in INVERSE_SOFT_Q and name not in TAUGHT_BY_IQ_LEARN)
 ]
 ALLOWED = [pair for pair in EVERY if pair not in REFUSED]
 
@@ -36,7 +37,7 @@ def trained(algorithm, name, n_steps=66, seed=0):
 
 
 def test_every_algorithm_is_held_by_one_contract_or_the_other():
-    assert REPLAYED == ["sqil", "iq-learn"]
+    assert ["sqil", *INVERSE_SOFT_Q] == REPLAYED
     assert all(issubclass(algorithm, AdversarialImitation | OffPolicyImitation) for algorithm in ALGORITHMS.values())
 
 

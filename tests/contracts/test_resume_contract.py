@@ -7,6 +7,7 @@ from ganq_irl.errors import UnsupportedGenerator
 from ganq_irl.generators.factory import GENERATORS
 from ganq_irl.runs import resume_experiment, run_experiment
 from ganq_irl.runs.checkpoints import read_checkpoint
+from ganq_irl.space_matrix import REPLAYING
 from tests.resume_examples import ON_POLICY, CopyAt, record_demos, rows, tiny_config, written
 
 pytestmark = [
@@ -50,7 +51,7 @@ def test_reinforcement_goes_on_exactly(generator, tmp_path):
 
 @pytest.mark.parametrize(("algo", "generator"), OTHERS)
 def test_every_other_algorithm_goes_on_exactly(algo, generator, demos, tmp_path):
-    generator = "sac" if algo in ("sqil", "iq-learn") else "fast-ppo"
+    generator = "sac" if algo in REPLAYING else "fast-ppo"
     hold(tiny_config(algo, generator, demos), tmp_path)
 
 

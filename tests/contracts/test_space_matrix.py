@@ -49,6 +49,7 @@ REPRESENTATIVE = [
     ("dac", "dqn", "observations", "Dict with a scalar"),
     ("sqil", "dqn", "observations", "Dict with torch's names"),
     ("iq-learn", "sac", "observations", "Box scalar"),
+    ("ls-iq", "sac", "observations", "Box scalar"),
     ("sac", "sac", "observations", "Dict"),
     ("gan-q", "gan-q", "observations", "image small"),
     ("crossq", "crossq", "observations", "image"),
@@ -92,7 +93,7 @@ def test_each_cell_is_training_or_a_sentence(algo, name):
 def hold_advice(algo, reason, observation_space, action_space):
     """Whatever name the last half sentence gives as a way out is one."""
     advice = reason.rpartition("; ")[2]
-    named = re.findall(r"\b(?:gan-q-continuous|gan-q|fast-ppo|fast-sac|fast-td3|iq-learn|[a-z0-9]+)\b", advice)
+    named = re.findall(r"\b(?:gan-q-continuous|gan-q|fast-ppo|fast-sac|fast-td3|iq-learn|ls-iq|[a-z0-9]+)\b", advice)
     as_generator = "as its generator" in advice
     with_it = re.search(r"gail with ([\w-]+)", advice)
     for other in set(named) & {*IMITATION, *GENERATORS} - {with_it and with_it[1]}:

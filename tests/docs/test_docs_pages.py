@@ -5,8 +5,11 @@ import importlib
 import re
 
 import click
+import gymnasium as gym
 import pytest
+from stable_baselines3 import SAC
 
+from ganq_irl.generators.policies.store import save_policy
 from ganq_irl.space_matrix import IMITATION
 from ganq_irl_cli import main
 from tests.command_line import call
@@ -60,6 +63,9 @@ def test_every_training_command_has_settings_that_fit(page, tmp_path, monkeypatc
     for arguments in trainings(page):
         if any(word.startswith(("Hopper", "HalfCheetah", "Walker2d", "Ant")) for word in arguments):
             pytest.importorskip("mujoco")
+        if "--start-from" in arguments:  # the run of an earlier command
+            trained = SAC("MlpPolicy", gym.make(arguments[arguments.index("--env") + 1]), buffer_size=1, device="cpu")
+            save_policy(trained, tmp_path / arguments[arguments.index("--start-from") + 1] / "policy")
         result = call(*[word for word in arguments if word != "--show-settings"], "--show-settings")
         assert result.exit_code == 0, (arguments, result.stderr)
 

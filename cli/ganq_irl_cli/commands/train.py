@@ -29,11 +29,16 @@ if TYPE_CHECKING:
 @click.option(
     "--generator",
     metavar="NAME",
-    help="RL algorithm that the imitation algorithm trains: fast-ppo, sac, gan-q, ...  [default: fast-ppo; for dac, sqil "
-    "and iq-learn fast-sac, or dqn for discrete actions]",
+    help="RL algorithm that the imitation algorithm trains, or whose policy bc clones into: fast-ppo, sac, ...  [default: "
+    "fast-ppo; for dac, sqil, iq-learn and ls-iq fast-sac, or dqn for discrete actions]",
 )
 @click.option(
     "--reward", metavar="RUN-or-REWARD", help="Train ppo, sac, ... on this recovered reward instead of the environment's."
+)
+@click.option(
+    "--start-from",
+    metavar="RUN",
+    help="Start from the policy of this run: of bc --generator NAME, of imitation, or of reinforcement learning.",
 )
 @click.option(
     "--timesteps", type=int, metavar="N", help="Environment steps; for bc use --set bc.n_updates=N.  [default: 100000]"
@@ -100,7 +105,7 @@ def command(
     """Train ALGO and write a run directory: settings, versions, progress, policy, reward and evaluation.
 
     \b
-    Imitation:                gail airl dac fairl wail vail gaifo sqil iq-learn bc
+    Imitation:                gail airl dac fairl wail vail gaifo sqil iq-learn ls-iq bc
     Reinforcement learning:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac fast-sac td3 fast-td3 ddpg tqc
                               crossq dqn qrdqn
 
