@@ -86,7 +86,7 @@ def _matches(preset: dict[str, Any], algo: str, family: str, generator: str | No
 
 
 def _fits(of_preset: str | None, asked: str | None) -> bool:
-    return asked is None or alike(asked, of_preset)
+    return asked is None or of_preset is None or alike(asked, of_preset)
 
 
 def _is_only_alike(preset: dict[str, Any], algo: str, generator: str | None) -> bool:

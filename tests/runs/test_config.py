@@ -221,6 +221,7 @@ ENVS = {
     "ContinuingAcrobot": CONTINUING_ACROBOT,
     "ContinuingCartPole": CONTINUING_CARTPOLE,
     "PointMaze": POINT_MAZE,
+    "any": "Pendulum-v1",
 }
 
 
@@ -232,9 +233,17 @@ def test_every_preset_is_a_valid_run(name):
     demos = {"demos": "some.npz"} if preset["algo"] in IMITATION else {}
     config = parse_config(ExperimentConfig, settings | {"env": env} | demos)
     checked = check_config(config)
-    generator = preset.get("generator", preset["algo"])
+    generator = checked.generator or checked.algo
     assert checked.generator_kwargs.keys() <= generator_options(generator)
     assert generator in GENERATORS
+
+
+def test_a_preset_for_any_environment_is_used_by_its_name_only():
+    given = {"algo": "dac", "env": "Pendulum-v1", "demos": "pendulum"}
+    assert resolve_config(given).preset == "dac-pendulum"
+    for generator in (None, "td3"):
+        config = resolve_config(given | {"preset": "hype", "generator": generator})
+        assert (config.generator, config.adversary) == (generator or "fast-sac", {"expert_share": 0.5})
 
 
 def test_every_error_is_the_users_to_mend():
