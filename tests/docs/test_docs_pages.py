@@ -155,3 +155,13 @@ def test_tables_of_figures_come_from_committed_files(page):
         source = ROOT / "benchmarks" / "results" / name
         assert source.is_file()
         assert source.suffix == ".md" or source.read_text(encoding="utf-8").startswith("# "), "a first line with its origin"
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in sorted((DOCS / "tutorials").glob("*.md")) if page.stem != "index"], ids=name_of
+)
+def test_every_tutorial_is_a_notebook(page):
+    """The header that MyST-NB executes and that Jupytext converts."""
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("---\nfile_format: mystnb\nkernelspec:\n  display_name: Python 3\n  name: python3\n---\n")
+    assert "```{code-cell} ipython3\n" in text
