@@ -39,7 +39,7 @@ myst_links_external_new_tab = False
 
 nb_execution_mode = os.environ.get("DOCS_NOTEBOOKS", "cache")  # "off" for a quick look at the text
 suppress_warnings = ["myst-nb.lexer"] if nb_execution_mode == "off" else []
-nb_execution_timeout = 300
+nb_execution_timeout = 900  # seconds a cell; a machine may be busy
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_merge_streams = True
