@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+from pathlib import Path
 
 import click
 import gymnasium as gym
@@ -13,7 +14,7 @@ from ganq_irl.generators.policies.store import save_policy
 from ganq_irl.space_matrix import IMITATION
 from ganq_irl_cli import main
 from tests.command_line import call
-from tests.docs.pages import DOCS, GUIDES, PAGES, ROOT, commands_of, name_of, python_of, unexplained
+from tests.docs.pages import DOCS, GUIDES, PAGES, ROOT, commands_of, fences, name_of, python_of, unexplained
 
 COMMANDS = [(name_of(page), arguments) for page in PAGES for arguments in commands_of(page)]
 
@@ -165,3 +166,14 @@ def test_every_tutorial_is_a_notebook(page):
     text = page.read_text(encoding="utf-8")
     assert text.startswith("---\nfile_format: mystnb\nkernelspec:\n  display_name: Python 3\n  name: python3\n---\n")
     assert "```{code-cell} ipython3\n" in text
+
+
+def test_the_table_in_the_reference_loads(tmp_path, monkeypatch):
+    page = DOCS / "reference" / "formats.md"
+    monkeypatch.chdir(tmp_path)
+    (table,) = (text for language, text in fences(page) if language == "csv")
+    Path("rows.csv").write_text(table)
+    (arguments,) = (words for words in commands_of(page) if "rows.csv" in words)
+    result = call(*arguments)
+    assert result.exit_code == 0, result.stderr
+    assert "2 (1 terminated, 1 truncated)" in result.stdout
