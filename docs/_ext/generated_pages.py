@@ -13,13 +13,13 @@ from sphinx.application import Sphinx
 
 from _ext import figures
 from _ext.rooms import ROOMS, SHARED_NAMES, public_names
-from ganq_irl.algorithms import ALGORITHMS, BC
+from ganq_irl.algorithms import BC
 from ganq_irl.discriminator.losses import LOSSES
 from ganq_irl.discriminator.stabilizers import STABILIZERS
 from ganq_irl.generators.options import meanings_of
+from ganq_irl.runs import validation
 from ganq_irl.runs.config import EvaluationConfig, ExperimentConfig
 from ganq_irl.runs.presets import load_presets
-from ganq_irl.runs.validation import table_hints, table_of
 from ganq_irl.space_matrix import IMITATION
 
 DOCS = Path(__file__).parents[1]
@@ -67,14 +67,10 @@ def defaults_of(cls: Any) -> dict[str, Any]:
 
 def settings_of(algo: str) -> str:
     """Return the table of an imitation algorithm's own settings."""
-    hints = table_hints(algo)
-    if algo == "bc":
-        parameters = {**inspect.signature(BC).parameters, **inspect.signature(BC.train).parameters}
-        defaults, meanings = {name: parameters[name].default for name in hints}, meanings_of(BC) | meanings_of(BC.train)
-    else:
-        cls = ALGORITHMS[algo].modes["default"]
-        defaults, meanings = {name: defaults_of(cls)[name] for name in hints}, meanings_of(cls)
-    return table(f"{table_of(algo)}.", defaults, meanings)
+    cls = type(validation.settings_of(algo, {}))
+    values, meanings = {"n_updates": validation.DEFAULT_UPDATES} | defaults_of(cls), meanings_of(BC.train) | meanings_of(cls)
+    defaults = {name: values[name] for name in validation.table_hints(algo)}
+    return table(f"{validation.table_of(algo)}.", defaults, meanings)
 
 
 def own_keywords(cls: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -23,16 +23,38 @@ from stable_baselines3.common.torch_layers import NatureCNN
 
 from ganq_irl.algorithms.bc_losses import ActionLoss, check_clonable
 from ganq_irl.algorithms.sampling import seeded_torch
+from ganq_irl.algorithms.settings import Settings, takes_settings
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.checks import check_is_generator
 from ganq_irl.generators.observations import channels_first, demonstrated_spaces
-from ganq_irl.generators.options import checked_keywords, type_hints_of
 from ganq_irl.generators.policies.acting import copy_to_targets
 from ganq_irl.networks.extractors import default_extractor
 from ganq_irl.progress import make_progress_bar
 from ganq_irl.space_matrix import check_trains
 from ganq_irl.spaces import in_layout_of
 from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid, to_imitation
+
+
+@dataclass(frozen=True, kw_only=True)
+class BCSettings(Settings):
+    """Settings of BC.
+
+    Attributes:
+        seed: seed of the default policy and of the batches.
+        policy: an SB3 policy to train in place; by default an actor-critic policy with two hidden layers of 64.
+        device: device of the default policy.
+        batch_size: transitions per update; at most the number of transitions.
+        learning_rate: learning rate of Adam.
+        l2_weight: weight of the parameters' squared norm.
+        entropy_weight: weight of the policy's entropy; only for actor-critic policies.
+    """
+
+    policy: BasePolicy | None = None
+    device: torch.device | str = "auto"
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    l2_weight: float = 0.0
+    entropy_weight: float = 1e-3
 
 
 class BC:
@@ -45,13 +67,7 @@ class BC:
         observation_space: observation space of the environment.
         action_space: action space of the environment.
         demonstrations: a catalog name, a file, ``Demonstrations``, or imitation's trajectories or transitions.
-        policy: an SB3 policy to train in place; by default an actor-critic policy with two hidden layers of 64.
-        batch_size: transitions per update; at most the number of transitions.
-        learning_rate: learning rate of Adam.
-        l2_weight: weight of the parameters' squared norm.
-        entropy_weight: weight of the policy's entropy; only for actor-critic policies.
-        device: device of the default policy.
-        seed: seed of the default policy and of the batches.
+        **settings: the fields of ``BCSettings``.
 
     Attributes:
         n_updates_done: number of optimizer steps so far.
@@ -68,48 +84,45 @@ class BC:
         10
     """
 
+    @takes_settings(BCSettings)
     def __init__(
-        self,
-        observation_space: spaces.Space,
-        action_space: spaces.Space,
-        demonstrations: Any,
-        *,
-        policy: BasePolicy | None = None,
-        batch_size: int = 64,
-        learning_rate: float = 1e-3,
-        l2_weight: float = 0.0,
-        entropy_weight: float = 1e-3,
-        device: torch.device | str = "auto",
-        seed: int = 0,
+        self, observation_space: spaces.Space, action_space: spaces.Space, demonstrations: Any, settings: BCSettings
     ) -> None:
         check_trains("bc", observation_space, action_space)
-        if policy is not None:
-            check_clonable(policy)
-        given = {"batch_size": batch_size, "learning_rate": learning_rate, "l2_weight": l2_weight, "seed": seed}
-        checked_keywords(type_hints_of(BC), {**given, "entropy_weight": entropy_weight})
+        if settings.policy is not None:
+            check_clonable(settings.policy)
         demos = load_demonstrations(
             demonstrations, observation_space=observation_space, action_space=action_space, needs=["actions"]
         )
         require_valid(demos, observation_space=observation_space, action_space=action_space)
-        self.seed = seed
+        self.settings = settings
         self.n_updates_done = 0
         self._random_state: torch.Tensor | None = None
-        with seeded_torch(seed):
+        with seeded_torch(settings.seed):
             self._trainer = imitation_bc.BC(
                 observation_space=channels_first(observation_space),
                 action_space=action_space,
-                rng=np.random.default_rng(seed),
-                policy=policy or _default_policy(channels_first(observation_space), action_space),  # type: ignore[arg-type]
+                rng=np.random.default_rng(settings.seed),
+                policy=settings.policy or _default_policy(channels_first(observation_space), action_space),  # type: ignore[arg-type]
                 demonstrations=_as_policies_take_them(demos),
-                batch_size=min(batch_size, demos.n_transitions),
-                optimizer_kwargs={"lr": learning_rate},
-                ent_weight=entropy_weight,
-                l2_weight=l2_weight,
-                device=device if policy is None else policy.device,
+                batch_size=min(settings.batch_size, demos.n_transitions),
+                optimizer_kwargs={"lr": settings.learning_rate},
+                ent_weight=settings.entropy_weight,
+                l2_weight=settings.l2_weight,
+                device=settings.device if settings.policy is None else settings.policy.device,
                 custom_logger=HierarchicalLogger(Logger(folder=None, output_formats=[])),
             )
         if not isinstance(self.policy, ActorCriticPolicy):
-            self._trainer.loss_calculator = ActionLoss(l2_weight)  # type: ignore[assignment]
+            self._trainer.loss_calculator = ActionLoss(settings.l2_weight)  # type: ignore[assignment]
+
+    @classmethod
+    def settings_from(cls, keywords: Mapping[str, Any]) -> BCSettings:
+        """Return the settings for these keywords.
+
+        Raises:
+            ConfigurationError: a value has the wrong type or is out of range.
+        """
+        return BCSettings(**keywords)
 
     def __repr__(self) -> str:
         """Show the policy and the number of updates."""
@@ -130,7 +143,7 @@ class BC:
         """
         done, total = self.n_updates_done, self.n_updates_done + n_updates
         bar = make_progress_bar(initial=done, total=total, desc="bc", unit="update", disable=not progress_bar)
-        with seeded_torch(self.seed), bar:
+        with seeded_torch(self.settings.seed), bar:
             if self._random_state is not None:
                 torch.set_rng_state(self._random_state)
                 self._random_state = None

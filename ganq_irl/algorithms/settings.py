@@ -7,8 +7,9 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
+from gymnasium import Space
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
@@ -20,7 +21,7 @@ Schedule = float | Callable[[float], float]
 """A number, or a function of the remaining progress, which falls from 1 to 0 over a run."""
 
 Keywords = ParamSpec("Keywords")
-GivenSettings = TypeVar("GivenSettings", bound="Settings")
+GivenSettings = TypeVar("GivenSettings", bound="Settings", covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,32 +49,40 @@ class Settings:
             object.__setattr__(self, name, _frozen(value, name, hints[name]))
 
 
-def takes_settings(
-    settings: Callable[Keywords, GivenSettings],
-) -> Callable[
-    [Callable[[Any, BaseAlgorithm, Any, GivenSettings], None]],
-    Callable[Concatenate[Any, BaseAlgorithm, Any, Keywords], None],
-]:
-    """Decorate a constructor that takes settings, so that the fields of the settings class become its keywords.
+class _TakesSettings(Protocol[Keywords, GivenSettings]):
+    """Type of the decorator: constructors of algorithms with a generator, and of those that only need spaces."""
+
+    @overload
+    def __call__(
+        self, constructor: Callable[[Any, BaseAlgorithm, Any, GivenSettings], None]
+    ) -> Callable[Concatenate[Any, BaseAlgorithm, Any, Keywords], None]: ...
+    @overload
+    def __call__(
+        self, constructor: Callable[[Any, Space, Space, Any, GivenSettings], None]
+    ) -> Callable[Concatenate[Any, Space, Space, Any, Keywords], None]: ...
+
+
+def takes_settings(settings: Callable[Keywords, GivenSettings]) -> _TakesSettings[Keywords, GivenSettings]:
+    """Decorate a constructor whose last argument is ``settings``, so that the fields of the settings become its keywords.
 
     Type checkers, editors and ``help`` show these keywords.
     """
 
-    def decorate(constructor: Callable[[Any, BaseAlgorithm, Any, GivenSettings], None]) -> Any:
-        @functools.wraps(constructor)
-        def __init__(  # noqa: N807  # replaces the constructor
-            self: Any, generator: BaseAlgorithm, demonstrations: Any, **keywords: Any
-        ) -> None:
-            constructor(self, generator, demonstrations, type(self).settings_from(keywords))
+    def decorate(constructor: Callable[..., None]) -> Any:
+        own = list(inspect.signature(constructor).parameters.values())[:-1]
 
-        return _documented(__init__, settings)
+        @functools.wraps(constructor)
+        def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:  # noqa: N807  # replaces the constructor
+            named = {parameter.name: keywords.pop(parameter.name) for parameter in own if parameter.name in keywords}
+            constructor(self, *arguments, **named, settings=type(self).settings_from(keywords))
+
+        return _documented(__init__, own, settings)
 
     return decorate
 
 
-def _documented(constructor: Any, settings: Any) -> Any:
+def _documented(constructor: Any, own: list[inspect.Parameter], settings: Any) -> Any:
     """Give a constructor the signature and documentation of its settings, for ``help``."""
-    own = list(inspect.signature(constructor).parameters.values())[:3]
     constructor.__signature__ = inspect.Signature([*own, *inspect.signature(settings).parameters.values()])
     meanings = meanings_of(settings)
     lines = [f"    {name}: {meanings.get(name, '')}." for name in type_hints_of(settings)]

@@ -8,10 +8,10 @@ from typing import Any
 
 import tomli_w
 
-from ganq_irl.algorithms import ALGORITHMS, BC
+from ganq_irl.algorithms import BC
 from ganq_irl.generators.options import meanings_of
 from ganq_irl.runs.config import EvaluationConfig, ExperimentConfig
-from ganq_irl.runs.validation import table_hints, table_of
+from ganq_irl.runs.validation import DEFAULT_UPDATES, settings_of, table_hints, table_of
 from ganq_irl.space_matrix import IMITATION
 
 
@@ -35,11 +35,10 @@ def explained_settings(config: ExperimentConfig) -> str:
 
 def _of_algorithm(algo: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Return values and descriptions of an imitation algorithm's settings."""
-    if algo == "bc":
-        return dict(given), meanings_of(BC) | meanings_of(BC.train)
-    settings = ALGORITHMS[algo].settings_from(given)
-    values = {name: given.get(name, getattr(settings, name)) for name in table_hints(algo)}
-    return values, meanings_of(type(settings))
+    settings = settings_of(algo, given)
+    defaults = {"n_updates": DEFAULT_UPDATES} | vars(settings)
+    values = {name: given.get(name, defaults[name]) for name in table_hints(algo)}
+    return values, meanings_of(BC.train) | meanings_of(type(settings))
 
 
 def _lines(values: Mapping[str, Any], meanings: Mapping[str, str]) -> list[str]:

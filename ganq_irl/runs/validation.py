@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
+from ganq_irl.algorithms.settings import Settings
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.factory import GENERATORS, generator_options
@@ -201,8 +202,7 @@ def _check_table(config: ExperimentConfig) -> ExperimentConfig:
     _require_known(table, given, hints, config.algo)
     try:
         checked = checked_keywords(hints, given)
-        if config.algo != "bc":
-            ALGORITHMS[config.algo].settings_from(checked)
+        settings_of(config.algo, checked)
     except ConfigurationError as error:
         raise ConfigurationError(f"{table}.{error}") from error
     return dataclasses.replace(config, **{table: checked})  # type: ignore[arg-type]  # by a name that is known here only
@@ -210,12 +210,19 @@ def _check_table(config: ExperimentConfig) -> ExperimentConfig:
 
 def table_hints(algo: str) -> dict[str, Any]:
     """Return the type hints of an imitation algorithm's table: its settings, without those that the run provides."""
-    if algo == "bc":
-        hints = {**type_hints_of(BC), "n_updates": type_hints_of(BC.train)["n_updates"]}
-        given = {"self", "observation_space", "action_space", "demonstrations", "policy", "seed", "device"}
-    else:
-        hints, given = type_hints_of(ALGORITHMS[algo].modes["default"]), {"seed", "frozen"}
-    return {name: hint for name, hint in hints.items() if name not in given}
+    length = {"n_updates": type_hints_of(BC.train)["n_updates"]} if algo == "bc" else {}
+    hints = length | type_hints_of(type(settings_of(algo, {})))
+    return {name: hint for name, hint in hints.items() if name not in ("seed", "frozen", "policy", "device")}
+
+
+def settings_of(algo: str, table: Mapping[str, Any]) -> Settings:
+    """Return the settings of an imitation algorithm for its table.
+
+    Raises:
+        ConfigurationError: a value has the wrong type or is out of range.
+    """
+    algorithm = BC if algo == "bc" else ALGORITHMS[algo]
+    return algorithm.settings_from({name: value for name, value in table.items() if name != "n_updates" or algo != "bc"})
 
 
 def table_of(algo: str) -> str:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from stable_baselines3.common.logger import KVWriter, Logger
 
-from ganq_irl.algorithms import ALGORITHMS
+from ganq_irl.algorithms import ALGORITHMS, BC
+from ganq_irl.algorithms.bc import BCSettings
 from ganq_irl.algorithms.gail import GAILSettings
 from ganq_irl.discriminator import BottleneckDiscriminator
 from ganq_irl.errors import ConfigurationError
@@ -100,6 +101,8 @@ def test_signatures_name_the_settings_of_each_algorithm():
     for name, algorithm in ALGORITHMS.items():
         fields = {field.name for field in dataclasses.fields(algorithm.modes["default"])}
         assert signatures[name] == fields | {"generator", "demonstrations"}
+    fields = {field.name for field in dataclasses.fields(BCSettings)}
+    assert set(inspect.signature(BC).parameters) == fields | {"observation_space", "action_space", "demonstrations"}
 
 
 def test_settings_are_checked_alike_however_they_are_made():
