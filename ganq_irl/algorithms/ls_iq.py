@@ -27,8 +27,8 @@ class LSIQSettings(Settings):
     Attributes:
         max_reward: bound of the recovered reward, above 0: demonstrated transitions are regressed to it, the policy's to its
             negative. It is 1/c for the paper's weight c of the regularizer, whose runs use c = 0.5.
-        expert_target: target of demonstrated transitions. ``fixed`` is the largest possible value, max_reward / (1 - γ);
-            ``bootstrapped`` is max_reward + γ V(s').
+        expert_target: target of demonstrated transitions. ``bootstrapped`` is max_reward + γ V(s'); ``fixed`` is the largest
+            possible value, max_reward / (1 - γ), as in the authors' runs.
         absorbing: learn the value of ending an episode. Without it, an end is worth 0.
         temperature: τ over discrete actions, 0.01 by default. SAC uses its own ``ent_coef``.
         actor_learning_rate: learning rate of SAC's actor, a number or a function of the remaining progress. By default the
@@ -37,7 +37,7 @@ class LSIQSettings(Settings):
     """
 
     max_reward: float = 2.0
-    expert_target: str = "fixed"
+    expert_target: str = "bootstrapped"
     absorbing: bool = True
     temperature: float | None = None
     actor_learning_rate: Schedule | None = None
@@ -106,8 +106,7 @@ class LSIQ(IQLearn):
     V(s') comes from the target networks and is clipped to the values that bounded rewards allow. The end of an episode
     leads to an absorbing state, whose value is learned (``BoundedAbsorbingValue``); IQ-Learn takes an end to be worth 0.
 
-    As in the authors' code, demonstrated transitions have a fixed target by default. The paper's separate critic for the
-    entropy, and its variant for demonstrations without actions, are left out.
+    The paper's separate critic for the entropy, and its variant for demonstrations without actions, are left out.
 
     Args:
         generator: SB3's SAC or DQN with its environment.
