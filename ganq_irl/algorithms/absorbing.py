@@ -1,4 +1,4 @@
-"""Absorbing states at the end of episodes (Kostrikov et al., 2019, section 4.2).
+"""Absorbing states whose reward is learned, at the end of episodes (Kostrikov et al., 2019, section 4.2).
 
 In the paper, an episode that terminates (not by a time limit) continues in an absorbing state s_a, from which every step
 leads back to it: r(s_T, a_T) is followed by γ V(s_a), with V(s_a) = r(s_a) + γ V(s_a), instead of 0. The discriminator
@@ -65,9 +65,9 @@ class AbsorbingValue:
     def __init__(self, generator: OffPolicyAlgorithm) -> None:
         if not has_target_networks(generator):
             raise UnsupportedGenerator(
-                f"absorbing: the value of an episode's end follows the generator's target networks, and "
+                f"learns_absorbing: the value of an episode's end follows the generator's target networks, and "
                 f"{type(generator).__module__.split('.')[0]}'s {type(generator).__name__} has no such torch networks; "
-                "use sac, td3 or tqc, or absorbing=false"
+                "use sac, td3 or tqc, or learns_absorbing=false, which counts what an end is worth"
             )
         self.generator = generator
         self.value = 0.0

@@ -19,6 +19,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
 from ganq_irl.algorithms.base import GeneratorImitation, demonstrations_for
+from ganq_irl.algorithms.cloning import CloningUpdates
+from ganq_irl.algorithms.ends import EpisodeEnds
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
 from ganq_irl.algorithms.settings import Schedule, Settings, rate_at, updates_due
 from ganq_irl.discriminator import BaseDiscriminator, DiscriminatorLearner
@@ -38,9 +40,11 @@ from ganq_irl.generators.policies.outputs import log_probs
 from ganq_irl.rewards import RewardModel, build_reward_form
 from ganq_irl.spaces import in_layout_of
 from ganq_irl.types import Batch
-from ganq_irl_demos import OPTIONAL_FIELDS
+from ganq_irl_demos import OPTIONAL_FIELDS, Demonstrations
 
 FAST_LEARNER = "ganq_irl.accelerated.discriminator:FastLearner"
+ON_POLICY_MEMORY = 0.8
+"""Weight of earlier rollouts in the share of absorbed steps; the share of a single rollout is that of a few episodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,11 @@ class AdversarialSettings(Settings):
             where it is a collection of experience. 0.5 is one update every two rounds.
         batch_size: transitions of each side per update.
         learning_rate: learning rate of the discriminator, a number or a function of the remaining progress.
+        absorbing: whether a terminated episode continues in an absorbing state, whose reward is the log-ratio of the counted
+            shares of steps that the expert and the policy spend there; see ``ganq_irl.algorithms.ends``. Without it, an end
+            is worth 0. The reward ``score`` has no log-ratio, and ignores this.
+        bc_updates: updates of behavioral cloning on the demonstrations before each rollout (Jena et al., 2020), for an
+            on-policy generator.
         frozen: never train the discriminator. This control shows the effect of a random, fixed reward.
         seed: seed of the discriminator, its batches and its noise; the generator has a seed of its own.
     """
@@ -69,6 +78,8 @@ class AdversarialSettings(Settings):
     n_updates: float | None = None
     batch_size: int = 256
     learning_rate: Schedule = 1e-3
+    absorbing: bool = True
+    bc_updates: int = 0
     frozen: bool = False
 
 
@@ -99,7 +110,8 @@ class AdversarialImitation(GeneratorImitation):
         self.n_updates = settings.n_updates or (8 if on_policy else 1)
         with seeded_torch(settings.seed):
             discriminator = self._build_discriminator().to(generator.device)
-            self._demonstrations, self.demonstrations_checksum = self._load(demonstrations, discriminator)
+            loaded = self._load(demonstrations, discriminator)
+            self._demonstrations, self.demonstrations_checksum = self._as_batch(loaded), loaded.checksum
             self.learner = DiscriminatorLearner(
                 discriminator,
                 self._demonstrations,
@@ -110,6 +122,12 @@ class AdversarialImitation(GeneratorImitation):
             )
         self.reward_form = build_reward_form(settings.reward)
         self.reward_form.check(discriminator, self.learner.loss)
+        n_clonings = settings.bc_updates
+        self._cloning = CloningUpdates(generator, self._demonstrations, n_clonings, settings.seed) if n_clonings else None
+        counts = settings.absorbing and self.reward_form.counts_ends
+        self.ends = (
+            EpisodeEnds(loaded, generator, self.reward_form, ON_POLICY_MEMORY if on_policy else 1.0) if counts else None
+        )
 
         self._rng = torch.Generator(generator.device).manual_seed(settings.seed)
         self._numpy_rng = np.random.default_rng(settings.seed)
@@ -131,17 +149,19 @@ class AdversarialImitation(GeneratorImitation):
     def _needs_log_probs(self) -> bool:
         return self.learner.discriminator.outputs_log_ratio
 
-    def _load(self, demonstrations: Any, discriminator: BaseDiscriminator) -> tuple[Batch, str]:
-        seen = {*discriminator.encoder.fields, *(["actions"] if discriminator.outputs_log_ratio else [])}
-        loaded = demonstrations_for(self.generator, demonstrations, [name for name in OPTIONAL_FIELDS if name in seen])
-        batch = loaded.to_batch(self.generator.device)
+    def _load(self, demonstrations: Any, discriminator: BaseDiscriminator) -> Demonstrations:
+        needs_actions = discriminator.outputs_log_ratio or self.settings.bc_updates
+        seen = {*discriminator.encoder.fields, *(["actions"] if needs_actions else [])}
+        return demonstrations_for(self.generator, demonstrations, [name for name in OPTIONAL_FIELDS if name in seen])
+
+    def _as_batch(self, demonstrations: Demonstrations) -> Batch:
+        batch = demonstrations.to_batch(self.generator.device)
         space = self.generator.observation_space
-        batch = replace(
+        return replace(
             batch,
             observations=in_layout_of(space, batch.observations),
             next_observations=in_layout_of(space, batch.next_observations),
         )
-        return batch, loaded.checksum
 
     @contextmanager
     def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:
@@ -156,6 +176,7 @@ class AdversarialImitation(GeneratorImitation):
     @contextmanager
     def _calling(self, callbacks: Sequence[BaseCallback]) -> Iterator[BaseCallback]:
         generator: Any = self.generator
+        callbacks = [*(each for each in (self.ends, self._cloning) if each is not None), *callbacks]
         if isinstance(generator, OffPolicyAlgorithm):
             assert generator.replay_buffer is not None
             with replaying(generator, self._view(relabeled(generator.replay_buffer, self.price))):
@@ -170,6 +191,11 @@ class AdversarialImitation(GeneratorImitation):
             finally:
                 if self._values is not None:
                     self._values.end_update()
+
+    @property
+    def values_ends(self) -> bool:
+        """Whether a terminal transition is paid what the end of an episode is worth, counted or learned."""
+        return self.ends is not None
 
     @property
     def slow_reason(self) -> str | None:
@@ -201,6 +227,10 @@ class AdversarialImitation(GeneratorImitation):
         """
         n_updates = updates_due(self.n_updates, self._n_rounds)
         self._n_rounds += 1
+        if self.ends is not None:
+            self.ends.update()
+            for key, value in self.ends.metrics().items():
+                self.generator.logger.record(f"discriminator/{key}", value)
         if n_updates:
             self.learner.set_learning_rate(rate_at(self.settings.learning_rate, progress_remaining))
             self._update(n_updates, fakes)
@@ -233,7 +263,7 @@ class AdversarialImitation(GeneratorImitation):
     def price(self, batch: Batch) -> Tensor:
         """Return the current discriminator's reward of each transition, ``(batch,)``."""
         with torch.no_grad():
-            rewards = self._reward_of(batch)
+            rewards = self._reward_of(batch) + self._end_bonus(batch.dones)
         if not math.isfinite(rewards.sum()):  # a single check, since this runs at every gradient step
             raise TrainingDiverged(
                 f"the reward {self.reward_form.name!r} is no longer finite after {self.learner.n_updates} updates of the "
@@ -245,7 +275,13 @@ class AdversarialImitation(GeneratorImitation):
         scorer = self._fast or self.learner.scorer
         if self.reward_form.needs_log_prob(scorer):
             batch = self._with_log_probs(batch)
-        return self.reward_form(scorer, self.learner.loss, scorer.encode(batch))
+        return self.reward_form(
+            scorer, self.learner.loss, scorer.encode(batch), 0.0 if self.ends is None else self.ends.alive
+        )
+
+    def _end_bonus(self, dones: Tensor) -> Tensor | float:
+        """Return what a terminal row earns beyond its own reward."""
+        return 0.0 if self.ends is None else self.ends.bonus(dones)
 
     def _as_learned(self, batch: Batch) -> Batch:
         """Prepare the rows of either side for an update."""
@@ -290,6 +326,8 @@ class AdversarialImitation(GeneratorImitation):
             "generator": generator_state(self.generator),
             "learner": self.learner.state_dict(),
             "values": self._values.state_dict() if self._values else None,
+            "ends": self.ends.state_dict() if self.ends else None,
+            "cloning": self._cloning.state_dict() if self._cloning else None,
             "sampler": self._sampler.state_dict(),
             "n_rounds": self._n_rounds,
             "rng": self._rng.get_state(),
@@ -299,10 +337,18 @@ class AdversarialImitation(GeneratorImitation):
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         if (state["values"] is None) != (self._values is None):
             raise ValueError("only one of them has a normalized value head; use the same normalize_values as when saving")
+        if (state["ends"] is None) != (self.ends is None):
+            raise ValueError("only one of them counts ends; use the same absorbing as when saving")
+        if (state["cloning"] is None) != (self._cloning is None):
+            raise ValueError("only one of them clones as well; use the same bc_updates as when saving")
         load_generator_state(self.generator, state["generator"])
         self.learner.load_state_dict(state["learner"])
         if self._values is not None:
             self._values.load_state_dict(state["values"])
+        if self.ends is not None:
+            self.ends.load_state_dict(state["ends"])
+        if self._cloning is not None:
+            self._cloning.load_state_dict(state["cloning"])
         self._sampler.load_state_dict(state["sampler"])
         self._n_rounds = state["n_rounds"]
         self._rng.set_state(state["rng"].cpu())

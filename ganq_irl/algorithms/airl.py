@@ -50,6 +50,7 @@ class PaperAIRLSettings(AIRLSettings):
     mode: str = "paper"
     reward: str = "logit"
     stabilizers: Sequence[StabilizerSpec] | None = ()
+    absorbing: bool = False
     normalize_values: bool = False
 
 

@@ -22,6 +22,7 @@ from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
 from ganq_irl.errors import InvalidDemonstrations
+from ganq_irl.generators.internals import has_target_networks
 from ganq_irl.generators.off_policy.pricing import relabeled
 from ganq_irl.generators.off_policy.replay import ReplayView, keep_on_device
 from ganq_irl.types import Batch
@@ -40,10 +41,11 @@ class DACSettings(AdversarialSettings):
         inputs: inputs of the discriminator, names of transition fields. Without ``actions``, it learns from observations
             only.
         stabilizers: list of names in ``STABILIZERS``, or of tables ``{"name": ..., setting: value}``. The default is R1 with
-            weight 10. With ``absorbing``, it is the paper's gradient penalty with weight 10: if no demonstration ends, only
-            fakes contain the absorbing state, where R1 does not constrain the score.
+            weight 10. With ``learns_absorbing``, it is the paper's gradient penalty with weight 10: if no demonstration
+            ends, only fakes contain the absorbing state, where R1 does not constrain the score.
         n_updates: discriminator updates after each collection of experience. 0.5 is one update after every second one.
-        absorbing: learn the reward of ending an episode.
+        learns_absorbing: learn the reward of the absorbing state with the discriminator, as in the paper, instead of
+            counting it (``absorbing``).
         expert_share: share of each of the generator's batches that is sampled from the demonstrations, in [0, 1). They get
             rewards like its own transitions, and show the critics good actions from the first update on, whether or not
             ``inputs`` includes actions. Ball et al. (2023) mix in one half of prior data. 0 is the paper's DAC.
@@ -55,7 +57,7 @@ class DACSettings(AdversarialSettings):
     stabilizers: Sequence[StabilizerSpec] | None = None
     n_updates: float | None = 1
     batch_size: int = 64
-    absorbing: bool = False
+    learns_absorbing: bool = False
     expert_share: float = 0.0
     replay_on_device: bool = False
 
@@ -64,12 +66,12 @@ class DAC(AdversarialImitation):
     """Discriminator-actor-critic (Kostrikov et al., 2019), adversarial imitation with an off-policy generator.
 
     The current discriminator computes the rewards of each batch of the generator when it is sampled. The discriminator's
-    fakes are sampled from the same replay buffer, without importance weights. With ``absorbing`` and TD3, this is the
+    fakes are sampled from the same replay buffer, without importance weights. With ``learns_absorbing`` and TD3, this is the
     paper's algorithm 1.
 
-    If episodes can end early, a reward with a constant sign favors short or long episodes, and all rewards treat an end as
-    worth nothing. With ``absorbing``, an end is a step into a state that never ends, whose reward is learned like any other
-    (section 4.2 of the paper); see ``ganq_irl.algorithms.absorbing``.
+    An end is a step into a state that never ends (section 4.2 of the paper). Its reward is counted by default
+    (``absorbing``, see ``ganq_irl.algorithms.ends``), or learned like any other (``learns_absorbing``, see
+    ``ganq_irl.algorithms.absorbing``). Its value follows the generator's target networks.
 
     Args:
         generator: an off-policy SB3 algorithm with its environment: SAC, TD3, DDPG, DQN, QR-DQN or GANQ.
@@ -97,13 +99,16 @@ class DAC(AdversarialImitation):
     def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: DACSettings) -> None:  # type: ignore[override]
         super()._build(generator, demonstrations, settings)
         assert isinstance(generator, OffPolicyAlgorithm)
-        self.absorbing = AbsorbingValue(generator) if settings.absorbing else None
+        if settings.learns_absorbing:
+            self.ends = None
+        follows = settings.learns_absorbing or (self.ends is not None and has_target_networks(generator))
+        self.absorbing = AbsorbingValue(generator) if follows else None
         self._loop = absorbing_transitions(self._demonstrations[:1])
         self.expert = self._expert_replay(generator, demonstrations) if settings.expert_share else None
 
     def _stabilizers(self) -> Sequence[StabilizerSpec]:
         if self.settings.stabilizers is None:
-            return (GRADIENT_PENALTY,) if self.settings.absorbing else (R1,)
+            return (GRADIENT_PENALTY,) if self.settings.learns_absorbing else (R1,)
         return self.settings.stabilizers
 
     def _expert_replay(self, generator: OffPolicyAlgorithm, demonstrations: Any) -> ExpertReplay:
@@ -137,9 +142,14 @@ class DAC(AdversarialImitation):
             yield callback
 
     def _build_discriminator(self) -> Discriminator:
-        inputs = (*self.settings.inputs, *(["absorbing"] if self.settings.absorbing else []))
+        inputs = (*self.settings.inputs, *(["absorbing"] if self.settings.learns_absorbing else []))
         encoder = InputEncoder(self.generator.observation_space, self.generator.action_space, inputs)
         return Discriminator(encoder, self.settings.hidden_sizes, self.settings.activation)
+
+    @property
+    def values_ends(self) -> bool:
+        """Whether a terminal transition is paid what the end of an episode is worth, counted or learned."""
+        return self.ends is not None or self.absorbing is not None
 
     # Absorbing states: the three places where an episode's end needs special treatment.
 
@@ -148,17 +158,16 @@ class DAC(AdversarialImitation):
         return batch
 
     def _as_learned(self, batch: Batch) -> Batch:
-        return batch if self.absorbing is None else with_absorbing(batch)
+        return with_absorbing(batch) if self.settings.learns_absorbing else batch
 
-    def _reward_of(self, batch: Batch) -> Tensor:
-        rewards = super()._reward_of(batch)
-        return rewards if self.absorbing is None else rewards + self.absorbing.terminal_bonus(batch.dones)
+    def _end_bonus(self, dones: Tensor) -> Tensor | float:
+        return super()._end_bonus(dones) if self.absorbing is None else self.absorbing.terminal_bonus(dones)
 
     def train(self, fakes: Iterator[Batch | Encoded], progress_remaining: float) -> None:
         """Run a round of discriminator updates, then update the absorbing state's value with the generator's targets."""
         super().train(fakes, progress_remaining)
         if self.absorbing is not None:
-            reward = float(super()._reward_of(self._loop))
+            reward = float(self._reward_of(self._loop)) if self.ends is None else self.ends.reward
             self.absorbing.follow(reward)
             self.generator.logger.record("discriminator/absorbing_reward", reward)
             self.generator.logger.record("discriminator/absorbing_value", self.absorbing.value)

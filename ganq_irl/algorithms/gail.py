@@ -45,6 +45,7 @@ class PaperGAILSettings(GAILSettings):
     activation: str = "tanh"
     stabilizers: Sequence[StabilizerSpec] | None = ()
     n_updates: float | None = 1
+    absorbing: bool = False
     normalize_values: bool = False
 
 

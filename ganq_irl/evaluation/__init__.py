@@ -18,6 +18,7 @@ from ganq_irl.evaluation.statistics import (
     length_bias_warning,
     mean_interval,
     normalized_score,
+    shortfall_warning,
     summarize_episodes,
 )
 from ganq_irl.evaluation.values import ValueCheck, check_values
@@ -45,5 +46,6 @@ __all__ = [
     "performance_profile",
     "probability_of_improvement",
     "random_returns",
+    "shortfall_warning",
     "summarize_episodes",
 ]

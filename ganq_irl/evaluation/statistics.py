@@ -12,7 +12,8 @@ from scipy import special
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.evaluation.rollouts import EpisodeStatistics
 
-RewardSign = Literal["positive", "negative", "both"]
+RewardSign = Literal["positive", "negative", "both", "counted"]
+"""Sign that a learned reward can take; "counted" if it includes what an end is worth, so that its sign does not matter."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,9 @@ def normalized_score(mean: float, random: float, expert: float) -> float:
 SHORTENED = 0.8
 """Episodes shorter than this share of the demonstrations' length count as ended early."""
 AS_GOOD = 0.9
-"""Normalized score from which short episodes are not a problem."""
+"""Normalized score from which a policy counts as good as the demonstrations."""
+TOLD_APART = 0.6
+"""Accuracy above which a discriminator still tells the policy from the demonstrations."""
 
 
 def early_end_warning(
@@ -147,9 +150,8 @@ def early_end_warning(
         return None
     remedy = (
         "train longer, or with more demonstrations"
-        if reward_sign == "positive"
-        else "a reward that can be negative encourages this: try adversary.reward=gail, which is positive, or dac with "
-        "adversary.absorbing=true, which learns the value of ending an episode"
+        if reward_sign in ("positive", "counted")
+        else "a reward that can be negative encourages this: set adversary.absorbing=true, which counts what an end is worth"
     )
     return (
         f"the policy's episodes last {played:.0f} steps, the demonstrations' {shown:.0f}. Unless faster is better here, it "
@@ -171,7 +173,7 @@ def length_bias_warning(lengths: np.ndarray, reward_sign: RewardSign) -> str | N
         >>> print(length_bias_warning(np.array([20, 500]), reward_sign="positive"))
         episodes last 20 to 500 steps and the learned reward is always positive: it rewards staying alive ...
     """
-    if reward_sign == "both" or len(lengths) == 0 or np.min(lengths) == np.max(lengths):
+    if reward_sign in ("both", "counted") or len(lengths) == 0 or np.min(lengths) == np.max(lengths):
         return None
     effect = "staying alive" if reward_sign == "positive" else "ending the episode early"
     return (
@@ -179,3 +181,32 @@ def length_bias_warning(lengths: np.ndarray, reward_sign: RewardSign) -> str | N
         f"rewards {effect} regardless of imitation. Compare with the control: --control frozen. "
         "See docs/concepts/control.md"
     )
+
+
+def shortfall_warning(normalized: float | None, accuracy: float | None = None) -> str | None:
+    """Return a warning if a policy is clearly worse than its demonstrations, with what to try; otherwise None.
+
+    Args:
+        normalized: score of the policy, with 1 for the demonstrations; None if it is unknown.
+        accuracy: accuracy of the discriminator at the end of training, or None if there is none.
+
+    Example:
+        >>> print(shortfall_warning(0.4, accuracy=0.95))
+        the policy reaches 0.40 of the demonstrations' return (0 is that of random actions). The discriminator still ...
+    """
+    if normalized is None or normalized >= AS_GOOD:
+        return None
+    if accuracy is None:
+        reason = "Train longer, or compare with behavioral cloning (ganq-irl train bc)"
+    elif accuracy > TOLD_APART:
+        reason = (
+            f"The discriminator still tells its transitions from the demonstrated ones (accuracy {accuracy:.2f}), so "
+            "training has not converged: train longer, or compare with behavioral cloning (ganq-irl train bc)"
+        )
+    else:
+        reason = (
+            f"The discriminator no longer tells its transitions from the demonstrated ones (accuracy {accuracy:.2f}): "
+            "the difference is too fine for it, or not in its inputs; give more demonstrations, or compare with behavioral "
+            "cloning (ganq-irl train bc)"
+        )
+    return f"the policy reaches {normalized:.2f} of the demonstrations' return (0 is that of random actions). {reason}"

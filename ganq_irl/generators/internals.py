@@ -34,6 +34,17 @@ def last_observations(model: BaseAlgorithm) -> Any:
     return getattr(model, "_last_obs", None)
 
 
+def time_limit(model: BaseAlgorithm) -> int | None:
+    """Return the steps after which the model's environment truncates an episode, or None if it does not tell."""
+    env = model.get_env()
+    assert env is not None, "checked when the algorithm was built"
+    try:
+        spec = env.get_attr("spec", indices=0)[0]
+    except (AttributeError, NotImplementedError):  # vectorized environments of other packages
+        return None
+    return getattr(spec, "max_episode_steps", None)
+
+
 def restart_episodes(model: BaseAlgorithm) -> None:
     """Reset the environments. Unfinished episodes count as truncated."""
     sb3: Any = model

@@ -56,14 +56,23 @@ class RewardForm:
     needs_shaped: bool = False
 
     @torch.no_grad()
-    def __call__(self, discriminator: BaseDiscriminator, loss: Loss, encoded: Encoded) -> Tensor:
-        """Return the reward of each row, ``(batch,)``."""
+    def __call__(self, discriminator: BaseDiscriminator, loss: Loss, encoded: Encoded, alive: float = 0.0) -> Tensor:
+        """Return the reward of each row, ``(batch,)``. ``alive`` is added to every log-ratio, or to f or g."""
         if self.of_log_ratio is not None:
-            return self.of_log_ratio(log_ratio(discriminator, loss, encoded))
+            return self.of_log_ratio(log_ratio(discriminator, loss, encoded) + alive)
         if self.needs_shaped:
             assert isinstance(discriminator, ShapedDiscriminator)
-            return discriminator.reward(encoded) if self.name == "g" else discriminator.shaped_reward(encoded)
+            return (discriminator.reward(encoded) if self.name == "g" else discriminator.shaped_reward(encoded)) + alive
         return discriminator.score(encoded)
+
+    def of(self, log_ratio: float) -> float:
+        """Return the reward of a state whose log-ratio is known, such as the absorbing state."""
+        return log_ratio if self.of_log_ratio is None else float(self.of_log_ratio(torch.tensor(log_ratio)))
+
+    @property
+    def counts_ends(self) -> bool:
+        """Return whether the reward is on the scale of a log-ratio, so that the log-ratio of ends can be added."""
+        return self.of_log_ratio is not None or self.needs_shaped
 
     def needs_log_prob(self, discriminator: BaseDiscriminator) -> bool:
         """Return whether the reward depends on log π, which changes with the policy."""

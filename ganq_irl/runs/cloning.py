@@ -79,6 +79,9 @@ class Cloning:
         """Return None: no reward is learned."""
         return None
 
+    def accuracy(self) -> None:
+        """Return None: there is no discriminator."""
+
     def steps_done(self) -> int:
         """Return the number of updates so far."""
         return self.bc.n_updates_done

@@ -44,6 +44,11 @@ class DiscriminatorMonitor(BaseCallback):
         super().__init__()
         self._accuracy, self._entropy, self._rounds, self._reported = 0.75, 0.0, 0, ""
 
+    @property
+    def accuracy(self) -> float | None:
+        """Mean accuracy over both sides and recent rounds; None before the first round."""
+        return self._accuracy if self._rounds else None
+
     def _on_step(self) -> bool:
         return True
 
@@ -147,8 +152,8 @@ class EarlyTerminationMonitor(BaseCallback):
         self._reported = True
         _log.warning(
             "step %d: episodes last %.0f steps, up to %.0f before and %.0f in the demonstrations, and rewards are %.2f on "
-            "average: a negative reward teaches to end episodes; try adversary.reward=gail, which is positive, or dac with "
-            "adversary.absorbing=true, which learns what an end is worth. See docs/concepts/control.md.",
+            "average: a negative reward teaches to end episodes; set adversary.absorbing=true, which counts "
+            "what an end is worth. See docs/concepts/control.md.",
             self.num_timesteps,
             length,
             self._longest,

@@ -18,7 +18,14 @@ from stable_baselines3.common.utils import get_device
 from ganq_irl import budget
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, RunDirectoryError
-from ganq_irl.evaluation import Evaluation, early_end_warning, evaluate_returns, length_bias_warning, summarize_episodes
+from ganq_irl.evaluation import (
+    Evaluation,
+    early_end_warning,
+    evaluate_returns,
+    length_bias_warning,
+    shortfall_warning,
+    summarize_episodes,
+)
 from ganq_irl.files import locked, require_vacant
 from ganq_irl.generators.policies.starting import Started
 from ganq_irl.generators.policies.store import StoredPolicy
@@ -201,7 +208,7 @@ def _trained(
             evaluation, lengths = evaluate_run_policy(config, trainable.policy(), yardstick=yardstick)
         warning = _warning(trainable, evaluation, lengths)
         if warning is not None:
-            warnings.add(warning, "episode lengths")
+            warnings.add(warning, "evaluation")
         found |= {"yardstick": None if yardstick is None else yardstick.to_json(), "normalized": evaluation.normalized}
         write_json(folder / EVALUATION, evaluation.to_json() | {"warning": warning})
     return RunResult(folder, config, evaluation, warning, yardstick)
@@ -236,12 +243,13 @@ def evaluate_run_policy(
 
 def _warning(trainable: Trainable, evaluation: Evaluation, lengths: np.ndarray) -> str | None:
     sign, demonstrations = trainable.reward_sign(), trainable.demonstrations
-    if sign is None or demonstrations is None:
+    if demonstrations is None:
         return None
     shown = np.array([len(trajectory) for trajectory in demonstrations])
+    of_ends = None if sign is None else early_end_warning(lengths, shown, evaluation.normalized, sign)
     sentences = [
-        length_bias_warning(np.append(lengths, shown), sign),
-        early_end_warning(lengths, shown, evaluation.normalized, sign),
+        None if sign is None else length_bias_warning(np.append(lengths, shown), sign),
+        of_ends or shortfall_warning(evaluation.normalized, trainable.accuracy()),
     ]
     return " ".join(filter(None, sentences)) or None
 

@@ -64,6 +64,10 @@ class Trainable(Protocol):
         """Return the sign that the learned reward can take; None if no reward is learned."""
         ...
 
+    def accuracy(self) -> float | None:
+        """Return the discriminator's recent accuracy; None if none was trained."""
+        ...
+
     def steps_done(self) -> int:
         """Return the environment steps (or updates of behavioral cloning) so far."""
         ...
@@ -138,6 +142,7 @@ class _Training:
     demonstrations: Demonstrations | None
     started: Started | None
     average: PolicyAverage | None = field(init=False)
+    monitor: DiscriminatorMonitor | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         rate = self.config.average_rate
@@ -155,10 +160,10 @@ class _Training:
         given = [FiniteGuard(self.imitator), hold, self.average, callback, histograms]
         callbacks: list[BaseCallback] = [each for each in given if each is not None]
         if isinstance(self.imitator, AdversarialImitation) and config.control != "frozen":
-            callbacks += [
-                DiscriminatorMonitor(),
-                EarlyTerminationMonitor(list(map(len, self.demonstrations or ())), config.timesteps),
-            ]
+            self.monitor = DiscriminatorMonitor()
+            callbacks.append(self.monitor)
+            if not self.imitator.values_ends:
+                callbacks.append(EarlyTerminationMonitor(list(map(len, self.demonstrations or ())), config.timesteps))
         if config.evaluation.every:
             callbacks.append(
                 PeriodicEvaluation(config, self.policy, folder / BEST_POLICY if config.evaluation.keep_best else None)
@@ -205,7 +210,12 @@ class _Training:
         return acting_policy(self.generator) if self.average is None else self.average.acting_policy(self.generator)
 
     def reward_sign(self) -> RewardSign | None:
-        return self.imitator.reward_form.sign if isinstance(self.imitator, AdversarialImitation) else None
+        if not isinstance(self.imitator, AdversarialImitation):
+            return None
+        return "counted" if self.imitator.values_ends else self.imitator.reward_form.sign
+
+    def accuracy(self) -> float | None:
+        return None if self.monitor is None else self.monitor.accuracy
 
     def steps_done(self) -> int:
         return self.generator.num_timesteps

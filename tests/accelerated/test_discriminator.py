@@ -86,7 +86,7 @@ def test_other_networks_and_settings_train_as_by_autograd(options, stabilizers):
 
 RUNS = {
     "dac": ("fast-sac", {}),
-    "dac with absorbing states": ("fast-sac", {"absorbing": True}),
+    "dac with absorbing states": ("fast-sac", {"learns_absorbing": True}),
     "dac with demonstrations in the replay": ("fast-td3", {"expert_share": 0.5}),
     "dac with n steps": ("dqn", {}),
     "dac with Discrete actions": ("dqn", {"stabilizers": (PENALTY,)}),

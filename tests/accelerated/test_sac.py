@@ -150,7 +150,7 @@ def test_whole_runs_are_sb3s(algorithm, name):
 IMITATION = {
     "dac": ("dac", "sac", {}),
     "dac with demonstrations in the replay": ("dac", "sac", {"expert_share": 0.5}),
-    "dac with absorbing states": ("dac", "td3", {"absorbing": True}),
+    "dac with absorbing states": ("dac", "td3", {"learns_absorbing": True}),
     "gail": ("gail", "td3", {}),
     "sqil": ("sqil", "sac", None),
     "iq-learn": ("iq-learn", "sac", None),

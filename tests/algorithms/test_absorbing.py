@@ -73,7 +73,7 @@ def test_loops_of_dict_observations_and_discrete_actions():
 
 
 def test_an_epoch_of_demonstrations_has_one_loop_for_each_terminated_episode():
-    run = dac(absorbing=True)
+    run = dac(learns_absorbing=True)
     terminated = [trajectory.terminated for trajectory in demonstrations(CountingEnv())]
     assert 0 < sum(terminated) < len(terminated)
     assert with_absorbing(run._demonstrations).absorbing.sum() == sum(terminated)
@@ -88,7 +88,7 @@ def watched(run):
 
 @pytest.mark.parametrize("name", ["sac", "dqn", "gan-q"])
 def test_the_discriminator_sees_loops_on_both_sides_and_the_replay_holds_none(name):
-    run = dac(name, absorbing=True)
+    run = dac(name, learns_absorbing=True)
     seen = watched(run)
     run.learn(70)
     buffer = run.generator.replay_buffer
@@ -109,7 +109,7 @@ def test_the_discriminator_sees_loops_on_both_sides_and_the_replay_holds_none(na
 
 
 def test_the_encoder_sees_the_bit_alone():
-    run = dac(absorbing=True, inputs=STATE_TRANSITION)
+    run = dac(learns_absorbing=True, inputs=STATE_TRANSITION)
     encoder = run.learner.discriminator.encoder
     features = encoder(with_absorbing(some_batch([0, 1]))).features
     assert encoder.dim == 7
@@ -124,7 +124,7 @@ def test_the_encoder_sees_the_bit_alone():
 
 def test_the_gradient_penalty_bounds_a_state_that_the_fakes_alone_show():
     """Where no demonstration ends, only the penalty's own points keep the absorbing state's score from running away."""
-    run = dac(absorbing=True)
+    run = dac(learns_absorbing=True)
     points = []
     gradient_norms = run.learner.discriminator.gradient_norms
     run.learner.discriminator.gradient_norms = lambda rows: points.append(rows) or gradient_norms(rows)
@@ -227,7 +227,7 @@ def test_moves_of_the_targets_are_counted_as_the_generator_makes_them(
     model = generator(
         name, env, tau=tau, gamma=gamma, train_freq=train_freq, gradient_steps=gradient_steps, learning_starts=20, **options
     )
-    run = dac(model=model, absorbing=True)
+    run = dac(model=model, learns_absorbing=True)
     run.learn(44)
     end_of_first = len(moves)
     model.learn(12, reset_num_timesteps=False)  # as plain SB3, which does not count
@@ -242,12 +242,12 @@ def test_moves_of_the_targets_are_counted_as_the_generator_makes_them(
 @pytest.mark.skipif(not HAS_CROSSQ, reason="sb3-contrib before 2.4")
 def test_a_generator_without_targets_is_refused():
     with pytest.raises(UnsupportedGenerator, match="sb3_contrib's CrossQ has no such torch networks; use sac"):
-        dac(model=counting("crossq"), absorbing=True)
+        dac(model=counting("crossq"), learns_absorbing=True)
 
 
 @pytest.mark.parametrize("name", ["sac", "dqn"])
 def test_terminal_transitions_are_paid_what_lies_beyond(name):
-    run = dac(name, absorbing=True).learn(70)
+    run = dac(name, learns_absorbing=True).learn(70)
     run.absorbing.value = -5.0
     model = run.generator
     samples = relabeled(model.replay_buffer, run.price).sample(200)
@@ -268,7 +268,7 @@ def test_terminal_transitions_are_paid_what_lies_beyond(name):
 
 
 def test_n_step_returns_reach_beyond_their_end():
-    run = dac(model=counting("gan-q", n_steps=5), absorbing=True).learn(70)
+    run = dac(model=counting("gan-q", n_steps=5), learns_absorbing=True).learn(70)
     run.absorbing.value = 10.0
     model = run.generator
     with torch.no_grad():
@@ -282,7 +282,7 @@ def test_n_step_returns_reach_beyond_their_end():
 
 
 def test_the_value_moves_while_learning_by_the_reward_of_the_loop():
-    run = dac(absorbing=True, frozen=True)  # a reward that does not change
+    run = dac(learns_absorbing=True, frozen=True)  # a reward that does not change
     assert run.absorbing.value == 0
     run.learn(120)
     loop = absorbing_transitions(run._demonstrations[:1])
@@ -300,19 +300,19 @@ def test_an_end_that_the_expert_never_shows_is_worth_less_than_nothing():
         scripts = ({"script": ((4, ended),)} for ended in (expert, policy))
         shown = demonstrations(CountingEnv(**next(scripts)))
         model = generator("sac", vec_env(CountingEnv, 1, **next(scripts)))
-        run = imitator("dac", model, shown, inputs=("observations",), absorbing=True, learning_rate=0.01).learn(300)
+        run = imitator("dac", model, shown, inputs=("observations",), learns_absorbing=True, learning_rate=0.01).learn(300)
         worth[expert] = run.absorbing.value
     assert worth[False] < 0 < worth[True]
 
 
 def test_absorbing_runs_are_repeated_saved_and_loaded(tmp_path):
-    first, second = (dac(absorbing=True).learn(90) for _ in range(2))
+    first, second = (dac(learns_absorbing=True).learn(90) for _ in range(2))
     assert first.absorbing.state_dict() == second.absorbing.state_dict()
     assert torch.equal(flat(first.policy), flat(second.policy))
     assert not torch.equal(flat(first.policy), flat(dac().learn(90).policy))
     first.save(tmp_path / "run")
     options = {"batch_size": 16, "hidden_sizes": (8,), "n_updates": 2}
-    loaded = DAC.load(tmp_path / "run", counting("sac"), demonstrations(CountingEnv()), absorbing=True, **options)
+    loaded = DAC.load(tmp_path / "run", counting("sac"), demonstrations(CountingEnv()), learns_absorbing=True, **options)
     assert loaded.absorbing.state_dict() == first.absorbing.state_dict()
     rows = first._demonstrations
     assert torch.equal(loaded.price(rows), first.price(rows))

@@ -9,7 +9,7 @@ from tests.scripted import BOX, demonstrations_for, generator, imitator
 
 
 def airl(name="ppo", **options):
-    return imitator("airl", generator(name), demonstrations_for(name), **options)
+    return imitator("airl", generator(name), demonstrations_for(name), absorbing=False, **options)
 
 
 def parts(run, rows=None):
@@ -83,7 +83,7 @@ def test_the_recovered_reward_knows_no_policy():
 def test_a_run_with_it_is_saved_and_loaded(tmp_path):
     run = airl(entropy_weight=0.2).learn(64)
     run.save(tmp_path / "run")
-    options = {"batch_size": 16, "hidden_sizes": (8,), "n_updates": 2, "entropy_weight": 0.2}
+    options = {"batch_size": 16, "hidden_sizes": (8,), "n_updates": 2, "entropy_weight": 0.2, "absorbing": False}
     loaded = type(run).load(tmp_path / "run", generator("ppo"), demonstrations_for("ppo"), **options)
     assert torch.equal(loaded.price(run._demonstrations), run.price(run._demonstrations))
 

@@ -22,7 +22,7 @@ def logit(run, rows):
 
 def trained(algorithm, **options):
     """With scores that are not all near 0."""
-    run = imitator(algorithm, generator("ppo"), learning_rate=0.01, **options).learn(128)
+    run = imitator(algorithm, generator("ppo"), learning_rate=0.01, absorbing=False, **options).learn(128)
     rows = run._demonstrations
     with torch.no_grad():
         score = logit(run, rows)

@@ -30,9 +30,9 @@ def test_the_defaults_are_those_that_learned_pendulum_from_one_demonstration():
 
 def test_absorbing_states_may_be_fakes_alone_so_that_not_only_demonstrations_are_penalized():
     """In Hopper, R1 left them some -20 a step and the policy falling."""
-    names = [stabilizer.name for stabilizer in dac(absorbing=True).learner.stabilizers]
+    names = [stabilizer.name for stabilizer in dac(learns_absorbing=True).learner.stabilizers]
     assert names == ["gradient-penalty"]
-    assert not dac(absorbing=True, stabilizers=()).learner.stabilizers
+    assert not dac(learns_absorbing=True, stabilizers=()).learner.stabilizers
 
 
 def test_the_reward_is_the_discriminators_logit():

@@ -57,7 +57,7 @@ def test_the_discriminator_sees_only_the_generators_own_as_fake():
 
 
 def test_an_end_of_a_demonstration_is_worth_what_absorbing_states_are():
-    run = dac("sac", expert_share=0.5, absorbing=True).learn(60)
+    run = dac("sac", expert_share=0.5, learns_absorbing=True).learn(60)
     run.absorbing.value = 1000.0
     samples = run.expert.draw(len(run.expert), None)
     is_end = samples.dones.flatten() != 0

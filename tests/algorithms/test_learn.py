@@ -219,7 +219,7 @@ def test_learning_goes_on_where_it_stopped(name):
 
 @pytest.mark.parametrize("name", ["ppo", "sac"])
 def test_a_frozen_discriminator_never_moves_and_still_pays(name):
-    gail = imitator("gail", generator(name), frozen=True)
+    gail = imitator("gail", generator(name), frozen=True, absorbing=False)
     before, reward = flat(gail.learner.discriminator), gail.recovered_reward()
     policy = flat(gail.policy)
     gail.learn(130)

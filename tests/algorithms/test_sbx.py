@@ -39,6 +39,6 @@ def test_sqil_trains_it():
 
 def test_what_needs_torch_is_refused_in_a_sentence():
     with pytest.raises(UnsupportedGenerator, match="sbx's SAC has no such torch networks"):
-        DAC(jax_generator("SAC"), demonstrations(), absorbing=True, batch_size=16)
+        DAC(jax_generator("SAC"), demonstrations(), learns_absorbing=True, batch_size=16)
     with pytest.raises(UnsupportedGenerator, match="log π"):
         AIRL(jax_generator("SAC"), demonstrations(), batch_size=16)

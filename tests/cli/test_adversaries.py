@@ -40,7 +40,7 @@ def call(tmp_path, monkeypatch):
     ],
 )
 def test_dac_with_absorbing_states_and_half_the_updates(demos, generator, algorithm, call):
-    options = "--set adversary.absorbing=true --set adversary.n_updates=0.5 --json"
+    options = "--set adversary.learns_absorbing=true --set adversary.n_updates=0.5 --json"
     result = json.loads(call(f"train dac --demos {demos} {generator} --out run {options} {QUICK} {REPLAY}").stdout)
     assert json.loads(call("evaluate run --device cpu --json").stdout)["mean_return"] == result["mean_return"]
     assert load_run("run").policy("cpu").algorithm == algorithm
@@ -76,7 +76,7 @@ def test_settings_of_its_own_and_of_the_algorithm_behind(call):
         ("dac --demos pendulum --set adversary.absorb=true", "did you mean 'absorbing'"),
         ("vail --demos pendulum --set adversary.capcity=1", "did you mean 'capacity'"),
         ("fairl --demos pendulum --set adversary.learning_rat=1", "did you mean 'learning_rate'"),
-        ("gail --demos pendulum --set adversary.absorbing=true", "unknown setting 'adversary.absorbing' for gail"),
+        ("gail --demos pendulum --set adversary.learns_absorbing=true", "unknown setting 'adversary.learns_absorbing' for"),
         ("gaifo --demos pendulum --set adversary.inputs=['actions']", "remove 'actions', or use GAIL"),
         ("airl --demos pendulum --set adversary.entropy_weight=-1", "entropy_weight: given -1"),
         ("dac --env Pendulum-v1", "dac needs demonstrations"),

@@ -174,7 +174,7 @@ def test_a_failure_inside_an_update_leaves_the_value_head_in_reward_units():
     torch.testing.assert_close(model.policy.predict_values(OBSERVATIONS), before)
 
 
-@pytest.mark.parametrize("options", [{"expert_share": 0.5}, {"replay_on_device": True}, {"absorbing": True}])
+@pytest.mark.parametrize("options", [{"expert_share": 0.5}, {"replay_on_device": True}, {"learns_absorbing": True}])
 @pytest.mark.parametrize("name", ["sac", "gan-q"])
 def test_dacs_options_leave_nothing_behind(name, options):
     model = small(name)

@@ -126,7 +126,7 @@ def test_action_noise_goes_on(kind, tmp_path):
     "stabilizers", [["fake-replay", "averaged-discriminator"], ["historical-averaging", "instance-noise"]]
 )
 def test_stabilizers_and_absorbing_states_go_on(stabilizers, demos, tmp_path):
-    adversary = {"stabilizers": stabilizers, "absorbing": True, "n_updates": 0.5, "expert_share": 0.5}
+    adversary = {"stabilizers": stabilizers, "learns_absorbing": True, "n_updates": 0.5, "expert_share": 0.5}
     adversary |= {"replay_on_device": True}
     config = tiny_config("dac", "dqn", demos, adversary=adversary)
     hold(config, tmp_path, 46)

@@ -296,7 +296,7 @@ def ends_watched(caplog, rounds, shown=(1000, 1000)):
 def test_episodes_that_negative_rewards_cut_short_are_reported_once(caplog):
     _, (message,) = ends_watched(caplog, [(20, -1.5), (12, -3.0), (9, -3.0), (6, -9.0)])
     assert "episodes last 9 steps, up to 20 before and 1000 in the demonstrations, and rewards are -3.00" in message
-    assert "try adversary.reward=gail, which is positive, or dac with adversary.absorbing=true" in message
+    assert "set adversary.absorbing=true, which counts what an end is worth" in message
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from torch import Tensor, nn
 
@@ -75,6 +76,14 @@ def log_probs(model: BaseAlgorithm, batch: Batch, temperature: float = 1.0) -> T
     """
     with _as_it_acts(model.policy):
         return _log_probs(model, batch, temperature)
+
+
+def policy_log_probs(model: OnPolicyAlgorithm, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return log π(a|s) of an actor-critic policy with its gradient, ``(batch,)``, and the mean entropy."""
+    policy: Any = model.policy
+    observations = mapped(to_float32, normalized(model.get_vec_normalize_env(), batch.observations))
+    _, log_prob, entropy = policy.evaluate_actions(observations, _flat(batch.actions, policy.action_space))
+    return log_prob, (-log_prob if entropy is None else entropy).mean()  # as SB3 estimates an entropy without a formula
 
 
 def _log_probs(model: BaseAlgorithm, batch: Batch, temperature: float) -> Tensor:

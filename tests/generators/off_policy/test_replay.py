@@ -159,7 +159,7 @@ def test_dac_learns_the_same_parameters(name):
 
 
 def test_with_demonstrations_in_replay_and_in_a_second_run_as_well():
-    options = {"expert_share": 0.5, "absorbing": True}
+    options = {"expert_share": 0.5, "learns_absorbing": True}
     host, device = (
         imitator("dac", generator("sac"), **options, replay_on_device=chosen).learn(60).learn(60) for chosen in (False, True)
     )
