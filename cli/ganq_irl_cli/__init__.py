@@ -10,6 +10,7 @@ from ganq_irl_cli.groups import RootGroup
 COMMANDS = {
     "quickstart": "Imitate an expert and recover its reward, in three minutes.",
     "demos": "List, record, convert, inspect and check demonstrations.",
+    "advise": "Say which algorithm to run on your demonstrations, and why.",
     "train": "Train a policy by imitation or reinforcement learning.",
     "reward": "Show, compare and export recovered rewards, and train on them.",
     "presets": "List and show tuned settings.",

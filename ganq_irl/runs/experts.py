@@ -13,7 +13,7 @@ from ganq_irl.errors import ConfigurationError
 from ganq_irl.runs.config import ExperimentConfig, without_none
 from ganq_irl.runs.directory import Run
 from ganq_irl.runs.envs import probe_env
-from ganq_irl.runs.presets import env_family, load_presets
+from ganq_irl.runs.presets import load_presets, tuned_family
 from ganq_irl.runs.resolve import resolve_config
 from ganq_irl.spaces import check_same_space
 
@@ -32,7 +32,7 @@ def expert_config(env: str, *, seed: int, device: str = "auto") -> ExperimentCon
     """
     env = _TRAINED_ON.get(env, env)
     for name, preset in load_presets().items():
-        if preset["env"] == env_family(env) and preset.get("expert", False):
+        if preset["env"] == tuned_family(env) and preset.get("expert", False):
             return resolve_config({"algo": preset["algo"], "env": env, "preset": name, "seed": seed, "device": device})
     raise ConfigurationError(
         f"no preset trains an expert for {env}; train one with `ganq-irl train ALGO --env {env}` and give its run with --run"

@@ -12,7 +12,8 @@ from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.runs.config import merged
 from ganq_irl.space_matrix import EXACT_TWINS
 
-NONE = "none"
+NONE, AUTOMATIC = "none", "auto"
+"""No preset, and the settings of ``ganq_irl.runs.automatic``."""
 _NOT_SETTINGS = ("algo", "env", "generator", "expert")
 
 
@@ -35,7 +36,7 @@ def preset_named(name: str) -> dict[str, Any]:
         ConfigurationError: the name is unknown.
     """
     if name not in load_presets():
-        raise ConfigurationError(f"unknown preset {name!r}; {nearest(name, [*load_presets(), NONE])}")
+        raise ConfigurationError(f"unknown preset {name!r}; {nearest(name, [*load_presets(), NONE, AUTOMATIC])}")
     return load_presets()[name]
 
 
@@ -54,25 +55,38 @@ def env_family(env_id: str) -> str:
     return re.sub(r"-v\d+$", "", re.split("[:/]", env_id)[-1])
 
 
+def tuned_family(env_id: str) -> str | None:
+    """Return the family that presets for an environment name, or None for those of other packages.
+
+    They may share the name of one of Gymnasium's and be another task: an episode of seals' CartPole does not end when the
+    pole falls.
+
+    >>> tuned_family("CartPole-v1"), tuned_family("ganq_irl/ContinuingAcrobot-v0"), tuned_family("seals/CartPole-v0")
+    ('CartPole', 'ContinuingAcrobot', None)
+    """
+    namespace, slash, _ = env_id.split(":")[-1].rpartition("/")
+    return env_family(env_id) if not slash or namespace == "ganq_irl" else None
+
+
 def choose_preset(name: str | None, algo: str, env: str, generator: str | None) -> tuple[str, dict[str, Any]]:
     """Return the name and settings of the given preset, or of the one that fits algorithm, environment and generator.
 
     Args:
-        name: a preset, "none", or None to look for one that fits.
+        name: a preset, "none", "auto", or None to look for one that fits.
         algo: algorithm of the run.
         env: environment id of the run.
         generator: the generator, or None if it was not given.
 
     Returns:
-        (name, settings), or ("none", {}).
+        (name, settings); no settings for "none", also if none fits, and for "auto".
 
     Raises:
         ConfigurationError: the name is unknown, or the preset is for another algorithm or generator.
     """
-    if name == NONE:
-        return NONE, {}
+    if name in (NONE, AUTOMATIC):
+        return name, {}
     if name is None:
-        matching = [key for key, preset in load_presets().items() if _matches(preset, algo, env_family(env), generator)]
+        matching = [key for key, preset in load_presets().items() if _matches(preset, algo, tuned_family(env), generator)]
         name = min(matching, key=lambda key: _is_only_alike(load_presets()[key], algo, generator), default=NONE)
     else:
         _require_fitting(name, algo, generator)
@@ -81,7 +95,7 @@ def choose_preset(name: str | None, algo: str, env: str, generator: str | None) 
     return name, settings | ({"generator": preset["generator"]} if "generator" in preset else {})
 
 
-def _matches(preset: dict[str, Any], algo: str, family: str, generator: str | None) -> bool:
+def _matches(preset: dict[str, Any], algo: str, family: str | None, generator: str | None) -> bool:
     return _fits(preset["algo"], algo) and preset["env"] == family and _fits(preset.get("generator"), generator)
 
 

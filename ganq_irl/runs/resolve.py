@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ganq_irl.algorithms import ALGORITHMS
+from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.files import read_toml
 from ganq_irl.generators.factory import default_option
 from ganq_irl.parsing import parse_toml
+from ganq_irl.runs.automatic import automatic_settings, problem_of
 from ganq_irl.runs.config import ExperimentConfig, merged, nested, parse_config
-from ganq_irl.runs.presets import choose_preset
+from ganq_irl.runs.presets import AUTOMATIC, NONE, choose_preset
 from ganq_irl.runs.starting import starting_defaults
 from ganq_irl.runs.validation import ADVERSARIAL, check_config, defaults_for, known_algorithm, replays, shipped_env
 
@@ -22,7 +25,8 @@ def resolve_config(
 ) -> ExperimentConfig:
     """Combine the sources of settings: flags over ``--set`` over file over preset over defaults.
 
-    Tables are merged key by key. If no preset is named, one that fits the algorithm, environment and generator is used.
+    Tables are merged key by key. If no preset is named, one that fits the algorithm, environment and generator is used; for
+    imitation in an environment without one, the settings of ``ganq_irl.runs.automatic``.
 
     Args:
         flags: nested settings; None means not given.
@@ -45,10 +49,17 @@ def resolve_config(
     algo = known_algorithm(given.get("algo"))
     env = given.get("env") or shipped_env(given.get("demos"))
     preset, settings = choose_preset(given.get("preset"), algo, env, given.get("generator"))
+    if preset == NONE and given.get("preset") is None and algo in ALGORITHMS:
+        preset = AUTOMATIC
+    asked = given | {"env": env, "preset": preset}
     settings = merged(defaults_for(algo, given.get("generator")), settings)
+    if preset == AUTOMATIC:
+        config = parse_config(ExperimentConfig, asked)
+        check_env(config.env)
+        settings = merged(settings, automatic_settings(problem_of(config)))
     if given.get("start_from") is not None and algo != "bc":
         settings = merged(settings, starting_defaults(given["start_from"], algo, settings | given))
-    config = parse_config(ExperimentConfig, merged(settings, given) | {"env": env, "preset": preset})
+    config = parse_config(ExperimentConfig, merged(settings, asked))
     return check_config(_with_updates_for_all_envs(config, given))
 
 

@@ -192,6 +192,12 @@ def test_env_family(env, family):
     assert env_family(env) == family
 
 
+@pytest.mark.parametrize("env", ["seals/CartPole-v0", "seals/MountainCar-v0", "seals/HalfCheetah-v1"])
+def test_environments_of_other_packages_have_no_preset(env):
+    """They share a name with one of Gymnasium's, and are other tasks."""
+    assert choose_preset(None, "gail", env, None) == ("none", {})
+
+
 def test_a_preset_is_found_by_what_is_trained_where():
     assert choose_preset(None, "gail", "Pendulum-v1", None)[0] == "gail-pendulum"
     assert choose_preset(None, "gail", "Pendulum-v1", "sac")[0] == "gail-sac-pendulum"
