@@ -28,13 +28,13 @@ SEEN: dict[str, list[str]] = {
         "algorithms/test_learn.py::test_exploration_follows_its_schedule",
     ],
     "off-policy, the discriminator gets one unique transition in a batch of 16, silently": [
-        "generators/test_off_policy.py::test_fakes_are_distinct_transitions_that_happened",
-        "generators/test_on_policy.py::test_the_adversary_gets_every_transition_once_and_the_progress_of_the_run",
+        "generators/off_policy/test_off_policy_pricing.py::test_fakes_are_distinct_transitions_that_happened",
+        "generators/on_policy/test_on_policy_pricing.py::test_the_adversary_gets_every_transition_once_and_the_progress_of_the_run",
         "generators/test_generator_checks.py::test_too_few_transitions_for_a_batch_of_distinct_ones",
     ],
     "off-policy rewards in the replay buffer go stale": [
-        "generators/test_off_policy.py::test_sampled_rewards_are_todays_and_stored_ones_the_environments",
-        "generators/test_off_policy.py::test_a_discriminator_that_learned_more_pays_differently",
+        "generators/off_policy/test_off_policy_pricing.py::test_sampled_rewards_are_todays_and_stored_ones_the_environments",
+        "generators/off_policy/test_off_policy_pricing.py::test_a_discriminator_that_learned_more_pays_differently",
     ],
     "loading a reward or a BC policy fails on current torch": [
         "test_peers.py::test_a_reward_and_a_bc_policy_load_in_a_fresh_process_without_unpickling",
@@ -58,8 +58,8 @@ SEEN: dict[str, list[str]] = {
     ],
     "a time limit's done zeroes the shaping potential": [
         "test_peers.py::test_truncation_does_not_zero_the_shaping_potential",
-        "generators/test_recorder.py::test_rows_are_what_the_environments_did",
-        "generators/test_off_policy.py::test_a_time_limit_is_not_a_termination",
+        "generators/on_policy/test_recorder.py::test_rows_are_what_the_environments_did",
+        "generators/off_policy/test_off_policy_pricing.py::test_a_time_limit_is_not_a_termination",
     ],
 }
 

@@ -261,7 +261,8 @@ def test_a_preset_has_its_bases_settings_but_for_its_own():
     presets = load_presets()
     base, heir = presets["gail-hopper"], presets["airl-hopper"]
     assert heir == base | {"algo": "airl", "adversary": base["adversary"] | heir["adversary"]}
-    assert heir["adversary"] == {"reward": "gail", "stabilizers": [{"name": "spectral-norm", "scale": 3.0}]}
+    stabilizers = [{"name": "spectral-norm", "scale": 3.0}]
+    assert heir["adversary"] == {"absorbing": False, "reward": "gail", "stabilizers": stabilizers}
     narrow = presets["airl-halfcheetah"]["generator_kwargs"]  # through two more bases
     assert narrow == base["generator_kwargs"] | {"policy_kwargs": {"log_std_init": -1.0}}
     assert not any("base" in preset for preset in presets.values())

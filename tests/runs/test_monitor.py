@@ -351,9 +351,10 @@ def test_a_run_watches_its_ends(demos, tmp_path, caplog, monkeypatch):
     for name in ("FALLEN", "SHORTENED"):
         monkeypatch.setattr(f"ganq_irl.runs.monitor.{name}", np.inf)
     monkeypatch.setattr("ganq_irl.runs.monitor.latest_rewards", lambda *_: np.full(3, -1.0))
-    for control, n_reports in (("frozen", 0), ("none", 1)):
-        kept = {"stats_window_size": 2}  # episodes that lengths are averaged over
-        config = tiny_config("gail", "fast-ppo", demos, control=control, timesteps=192, generator_kwargs=kept)
+    kept = {"stats_window_size": 2}  # episodes that lengths are averaged over
+    for control, absorbing, n_reports in (("frozen", False, 0), ("none", True, 0), ("none", False, 1)):
+        settings = {"control": control, "adversary": {"absorbing": absorbing}, "generator_kwargs": kept}
+        config = tiny_config("gail", "fast-ppo", demos, timesteps=192, **settings)
         with caplog.at_level(logging.WARNING):
-            run_experiment(config, tmp_path / control, progress_bar=False)
+            run_experiment(config, tmp_path / f"{control}-{absorbing}", progress_bar=False)
         assert caplog.text.count("a negative reward teaches to end episodes") == n_reports
