@@ -42,8 +42,8 @@ def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]
 
     from ganq_irl.evaluation.rollouts import evaluate_returns
     from ganq_irl.generators.factory import build_generator
+    from ganq_irl.runs.heldout import split_demonstrations
     from ganq_irl.runs.runner import evaluate_run_policy
-    from ganq_irl.runs.training import demonstrations_of
     from ganq_irl.runs.validation import acting_generator
     from ganq_irl_demos import to_imitation
 
@@ -54,7 +54,7 @@ def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]
     options = without_schedule(config.generator_kwargs)
     generator: Any = build_generator(name, env, seed=config.seed, device=config.device, **options)
     trainer = GAIL(
-        demonstrations=to_imitation(demonstrations_of(config)),
+        demonstrations=to_imitation(split_demonstrations(config)[0]),
         demo_batch_size=64,
         venv=env,
         gen_algo=generator,

@@ -40,7 +40,7 @@ def config_of(algo: str, generator: str, every: int, **settings: Any) -> Experim
         timesteps=10**9,
         device="cpu",
         checkpoint_every=every,
-        evaluation=EvaluationConfig(episodes=3, every=every, keep_best=True),
+        evaluation=EvaluationConfig(episodes=3, every=every, keep_best="return"),
         **settings,
     )
 

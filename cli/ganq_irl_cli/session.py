@@ -87,6 +87,9 @@ def describe(evaluation: Evaluation) -> str:
     if evaluation.normalized is not None and evaluation.references is not None:
         random, expert = evaluation.references
         text += f", normalized score {evaluation.normalized:.2f} (random {random:.4g} is 0, expert {expert:.4g} is 1)"
+    if evaluation.heldout_distance is not None and evaluation.heldout_interval is not None:
+        low, high = evaluation.heldout_interval
+        text += f", distance from held-out demonstrations {evaluation.heldout_distance:.3f} ({low:.3f} to {high:.3f})"
     return f"{text}; {evaluation.episodes} episodes"
 
 

@@ -9,6 +9,7 @@ from ganq_irl.evaluation.aggregate import (
     performance_profile,
     probability_of_improvement,
 )
+from ganq_irl.evaluation.heldout import HeldoutDistance, heldout_distance
 from ganq_irl.evaluation.monte_carlo import Visits, monte_carlo_returns
 from ganq_irl.evaluation.return_distributions import ReturnCheck, check_return_distribution
 from ganq_irl.evaluation.rollouts import EpisodeStatistics, RandomPolicy, evaluate_returns, random_returns
@@ -27,6 +28,7 @@ __all__ = [
     "EpisodeStatistics",
     "Estimate",
     "Evaluation",
+    "HeldoutDistance",
     "Profile",
     "RandomPolicy",
     "ReturnCheck",
@@ -38,6 +40,7 @@ __all__ = [
     "check_values",
     "early_end_warning",
     "evaluate_returns",
+    "heldout_distance",
     "interquartile_mean",
     "length_bias_warning",
     "mean_interval",

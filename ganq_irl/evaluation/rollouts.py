@@ -17,8 +17,9 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from ganq_irl.episodes import bounded, env_name, require_finite
+from ganq_irl.episodes import bounded, copied, env_name, require_finite, stacked
 from ganq_irl.errors import ConfigurationError, EnvironmentFailed
+from ganq_irl_demos import Trajectory
 
 
 class Predictor(Protocol):
@@ -38,6 +39,7 @@ class EpisodeStatistics:
     Attributes:
         returns: undiscounted return of each episode, ``(n_episodes,)`` float64.
         lengths: number of steps of each episode, ``(n_episodes,)`` int64.
+        trajectories: the episodes themselves, if they were recorded.
 
     Example:
         >>> episodes = evaluate_returns(ppo, "CartPole-v1", 3)
@@ -47,6 +49,7 @@ class EpisodeStatistics:
 
     returns: np.ndarray
     lengths: np.ndarray
+    trajectories: tuple[Trajectory, ...] = ()
 
     def __len__(self) -> int:
         """Number of episodes."""
@@ -62,6 +65,7 @@ def evaluate_returns(
     n_envs: int = 8,
     deterministic: bool = True,
     env_kwargs: Mapping[str, Any] | None = None,
+    records: bool = False,
 ) -> EpisodeStatistics:
     """Play episodes with SB3's ``evaluate_policy``; episode ``i`` starts from ``reset(seed=seed + i)``.
 
@@ -78,6 +82,7 @@ def evaluate_returns(
         n_envs: number of environments that are stepped together.
         deterministic: whether to use the deterministic actions of the policy, as in SB3.
         env_kwargs: keyword arguments of the environment.
+        records: whether to keep the trajectories.
 
     Raises:
         ConfigurationError: ``n_episodes`` or ``n_envs`` is below 1.
@@ -90,13 +95,13 @@ def evaluate_returns(
     if n_episodes < 1 or n_envs < 1:
         raise ConfigurationError(f"given {n_episodes} episodes in {n_envs} environments; expected at least 1 of each")
     n_envs = min(n_envs, n_episodes)
-    vec_env = _seeded_vec_env(_maker(env, env_kwargs), n_episodes, seed, n_envs)
-    finished: dict[int, tuple[float, int]] = {}
+    vec_env = _seeded_vec_env(_maker(env, env_kwargs), n_episodes, seed, n_envs, records)
+    finished: dict[int, tuple[float, int, Trajectory | None]] = {}
 
     def collect(locals_: dict[str, Any], _globals: dict[str, Any]) -> None:
         if locals_["done"] and "episode" in locals_["info"]:
-            episode = locals_["info"]["episode"]
-            finished[locals_["info"]["reset_seed"]] = (episode["r"], episode["l"])
+            info = locals_["info"]
+            finished[info["reset_seed"]] = (info["episode"]["r"], info["episode"]["l"], info.get("trajectory"))
 
     try:
         # SB3's stochastic policies use torch's global random state: seed a copy and restore the caller's.
@@ -105,8 +110,8 @@ def evaluate_returns(
             evaluate_policy(policy, vec_env, n_episodes, deterministic=deterministic, callback=collect)
     finally:
         vec_env.close()
-    returns, lengths = zip(*(finished[key] for key in sorted(finished)), strict=True)
-    return EpisodeStatistics(np.array(returns, np.float64), np.array(lengths, np.int64))
+    returns, lengths, trajectories = zip(*(finished[key] for key in sorted(finished)), strict=True)
+    return EpisodeStatistics(np.array(returns, np.float64), np.array(lengths, np.int64), trajectories if records else ())
 
 
 def random_returns(
@@ -149,6 +154,25 @@ class RandomPolicy:
         return np.stack([self.action_space.sample() for _ in range(len(first))]), state
 
 
+class _Recorded(gym.Wrapper):
+    """Add the trajectory of each episode to the ``info`` of its last step."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._observations, self._actions, self._rewards = [copied(observation)], list[np.ndarray](), list[float]()
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._observations.append(copied(observation))
+        self._actions.append(np.array(action))
+        self._rewards.append(float(reward))
+        if terminated or truncated:
+            rows = stacked(self._observations), np.stack(self._actions), np.array(self._rewards)
+            info = {**info, "trajectory": Trajectory(*rows, terminated=bool(terminated), truncated=bool(truncated))}
+        return observation, reward, terminated, truncated, info
+
+
 class _SeededEpisodes(gym.Wrapper):
     """Start episodes from given seeds in order, add the seed to ``info``, and raise an error on NaN."""
 
@@ -176,13 +200,14 @@ class _SeededEpisodes(gym.Wrapper):
         return f"at step {self._steps} of the episode from seed {self._seed}"
 
 
-def _seeded_vec_env(make: Callable[[], gym.Env], n_episodes: int, seed: int, n_envs: int) -> DummyVecEnv:
+def _seeded_vec_env(make: Callable[[], gym.Env], n_episodes: int, seed: int, n_envs: int, records: bool) -> DummyVecEnv:
     """Make monitored environments, each with as many consecutive seeds as ``evaluate_policy`` plays episodes on it."""
     counts = [(n_episodes + i) // n_envs for i in range(n_envs)]
     bounds = np.cumsum([seed, *counts]).tolist()
+    recorded: Callable[[gym.Env], gym.Env] = _Recorded if records else lambda env: env
 
     def member(seeds: range) -> Callable[[], gym.Env]:
-        return lambda: _SeededEpisodes(Monitor(bounded(make())), seeds)
+        return lambda: _SeededEpisodes(recorded(Monitor(bounded(make()))), seeds)
 
     return DummyVecEnv([member(range(first, end)) for first, end in pairwise(bounds)])
 

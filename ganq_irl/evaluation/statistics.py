@@ -30,6 +30,9 @@ class Evaluation:
         seed: reset seed of the first episode; the others use consecutive seeds.
         returns: return of every episode, in the order of the seeds.
         references: mean returns (random, expert) behind ``normalized``, or None.
+        heldout_distance: distance from demonstrations that were kept from training, see ``evaluation.heldout_distance``;
+            None if there are none.
+        heldout_interval: its 95 % confidence interval.
 
     Example:
         >>> episodes = evaluate_returns(ppo, "CartPole-v1", 3)
@@ -47,6 +50,8 @@ class Evaluation:
     seed: int
     returns: tuple[float, ...]
     references: tuple[float, float] | None
+    heldout_distance: float | None = None
+    heldout_interval: tuple[float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

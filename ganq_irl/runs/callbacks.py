@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ganq_irl.evaluation import evaluate_returns
 from ganq_irl.generators.policies.store import StoredPolicy, save_policy
 from ganq_irl.runs.config import ExperimentConfig
+from ganq_irl.runs.heldout import Heldout
 from ganq_irl.runs.tensorboard import record_histogram, write_video
 from ganq_irl.runs.video import make_rendered_env, record_policy_video
 
@@ -44,14 +45,19 @@ class PeriodicEvaluation(BaseCallback):
     Args:
         config: the run's settings.
         policy: returns the current policy.
-        best_folder: where to save the best policy; None saves none.
+        best_folder: where to save the best policy, if the settings ask for it.
+        heldout: demonstrations that the run does not learn from, or None.
     """
 
     def __init__(
-        self, config: ExperimentConfig, policy: Callable[[], StoredPolicy], best_folder: Path | None = None
+        self,
+        config: ExperimentConfig,
+        policy: Callable[[], StoredPolicy],
+        best_folder: Path,
+        heldout: Heldout | None = None,
     ) -> None:
         super().__init__()
-        self.config, self.policy, self.best_folder = config, policy, best_folder
+        self.config, self.policy, self.best_folder, self.heldout = config, policy, best_folder, heldout
         self.best, self._next = -np.inf, config.evaluation.every
         self.last: float | None = None
 
@@ -69,18 +75,25 @@ class PeriodicEvaluation(BaseCallback):
             config.evaluation.episodes,
             seed=config.evaluation.seed,
             env_kwargs=config.env_kwargs,
+            records=self.heldout is not None,
         )
         mean = float(np.mean(episodes.returns))
         self.logger.record("eval/mean_reward", mean)
         record_histogram(self.logger, "eval/returns", episodes.returns)
         self.logger.record("eval/mean_ep_length", float(np.mean(episodes.lengths)))
+        distance = None if self.heldout is None else self.heldout.distance(episodes.trajectories)
+        if distance is not None:
+            self.logger.record("imitation/heldout_distance", distance.distance)
+            self.logger.record("imitation/heldout_low", distance.interval[0])
+            self.logger.record("imitation/heldout_high", distance.interval[1])
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.dump(self.num_timesteps)
         if config.evaluation.video:
             self._record_video(policy)
-        if self.best_folder is not None and mean > self.best:
+        score = -distance.distance if distance is not None and config.evaluation.keep_best == "heldout" else mean
+        if config.evaluation.keep_best != "none" and score > self.best:
             save_policy(policy, self.best_folder)
-        self.best, self.last = max(self.best, mean), mean
+        self.best, self.last = max(self.best, score), mean
 
     def _record_video(self, policy: StoredPolicy) -> None:
         env = make_rendered_env(self.config.env, self.config.env_kwargs)
@@ -89,7 +102,7 @@ class PeriodicEvaluation(BaseCallback):
         write_video(self.logger, "eval/episode", video, self.num_timesteps)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the step of the next evaluation, and the last and the best result."""
+        """Return the step of the next evaluation, the last mean return, and the best score."""
         return {"best": self.best, "last": self.last, "next": self._next}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

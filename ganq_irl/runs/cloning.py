@@ -19,6 +19,7 @@ from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.directory import CHECKPOINTS, POLICY
 from ganq_irl.runs.divergence import check_finite
 from ganq_irl.runs.envs import make_training_env
+from ganq_irl.runs.heldout import Heldout
 from ganq_irl.runs.interrupts import Interrupted, Interrupts
 from ganq_irl.runs.validation import DEFAULT_UPDATES
 from ganq_irl.space_matrix import TRAITS
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 class Cloning:
     """Behavioral cloning, as the run's ``Trainable``."""
 
-    def __init__(self, config: ExperimentConfig, demonstrations: Demonstrations | None) -> None:
+    def __init__(
+        self, config: ExperimentConfig, demonstrations: Demonstrations | None, heldout: Heldout | None = None
+    ) -> None:
         assert demonstrations is not None
-        self.config = config
+        self.config, self.heldout = config, heldout
         self.started: Started | None = None
         self.demonstrations: Demonstrations | None = demonstrations
         options = dict(config.bc)

@@ -25,8 +25,9 @@ class EvaluationConfig:
         episodes: episodes per evaluation.
         every: environment steps between evaluations during training; 0 evaluates only at the end.
         seed: reset seed of the first episode; the same for all runs, so that all start from the same states.
-        keep_best: save the policy of the best evaluation during training as ``policy_best/``; needs ``every``. The true
-            return selects it, so this uses information that an imitation learner is not supposed to have.
+        keep_best: ``return`` or ``heldout`` saves the policy of the best evaluation during training as ``policy_best/``;
+            needs ``every``. The true return is information that an imitation learner is not supposed to have; the distance
+            from held-out demonstrations is not, see ``heldout``.
         video: write a video of one episode to TensorBoard at each evaluation during training.
 
     Example:
@@ -37,7 +38,7 @@ class EvaluationConfig:
     episodes: int = 20
     every: int = 0
     seed: int = 10_000
-    keep_best: bool = False
+    keep_best: Literal["none", "return", "heldout"] = "none"
     video: bool = False
 
 
@@ -50,7 +51,9 @@ class ExperimentConfig:
         env: Gymnasium id.
         demos: name of shipped demonstrations, or a file.
         columns: for a table of demonstrations: field -> its column, or a list of columns.
-        n_trajectories: number of trajectories to draw with ``seed``; all by default.
+        n_trajectories: number of trajectories to draw with ``seed``; all by default. If at least two are left out,
+            evaluations report the policy's distance from them.
+        heldout: share of the trajectories to keep from training for that, at least two if it is above 0.
         generator: SB3 algorithm that an imitation algorithm trains. Default: fast-ppo; for dac, sqil, iq-learn and ls-iq
             fast-sac, or dqn if actions are discrete. For bc, the algorithm whose policy it clones into.
         reward: a run or a folder with a recovered reward, which replaces the environment's reward.
@@ -91,6 +94,7 @@ class ExperimentConfig:
     env: str
     demos: str | None = None
     n_trajectories: int | None = None
+    heldout: float = 0.0
     generator: str | None = None
     reward: str | None = None
     start_from: str | None = None

@@ -41,6 +41,7 @@ from ganq_irl.runs.directory import (
     versions,
     write_json,
 )
+from ganq_irl.runs.heldout import Heldout
 from ganq_irl.runs.training import Trainable, build_trainable
 from ganq_irl.runs.validation import check_config
 from ganq_irl.runs.warning_log import WarningLog, logging_warnings
@@ -205,7 +206,9 @@ def _trained(
         with _timed(seconds, "evaluate"):
             shown = trainable.demonstrations
             yardstick = None if shown is None else measure_yardstick(config, shown)
-            evaluation, lengths = evaluate_run_policy(config, trainable.policy(), yardstick=yardstick)
+            evaluation, lengths = evaluate_run_policy(
+                config, trainable.policy(), yardstick=yardstick, heldout=trainable.heldout
+            )
         warning = _warning(trainable, evaluation, lengths)
         if warning is not None:
             warnings.add(warning, "evaluation")
@@ -221,6 +224,7 @@ def evaluate_run_policy(
     episodes: int | None = None,
     seed: int | None = None,
     yardstick: Yardstick | None = None,
+    heldout: Heldout | None = None,
 ) -> tuple[Evaluation, np.ndarray]:
     """Evaluate a policy in a run's environment, normalized if the catalog or the yardstick has reference returns.
 
@@ -230,6 +234,7 @@ def evaluate_run_policy(
         episodes: overrides ``config.evaluation.episodes``.
         seed: overrides ``config.evaluation.seed``.
         yardstick: the run's returns of demonstrations and random actions.
+        heldout: demonstrations that the run did not learn from, to report the policy's distance from them.
 
     Returns:
         The evaluation, and the episodes' lengths.
@@ -237,8 +242,14 @@ def evaluate_run_policy(
     check_env(config.env)  # only registered ids: for "module:Id" Gymnasium would import any module that the settings name
     episodes = config.evaluation.episodes if episodes is None else episodes
     seed = config.evaluation.seed if seed is None else seed
-    statistics = evaluate_returns(policy, config.env, episodes, seed=seed, env_kwargs=config.env_kwargs)
-    return summarize_episodes(statistics, seed=seed, references=references_for(config, yardstick)), statistics.lengths
+    statistics = evaluate_returns(
+        policy, config.env, episodes, seed=seed, env_kwargs=config.env_kwargs, records=heldout is not None
+    )
+    evaluation = summarize_episodes(statistics, seed=seed, references=references_for(config, yardstick))
+    distance = None if heldout is None else heldout.distance(statistics.trajectories)
+    if distance is not None:
+        evaluation = dataclasses.replace(evaluation, heldout_distance=distance.distance, heldout_interval=distance.interval)
+    return evaluation, statistics.lengths
 
 
 def _warning(trainable: Trainable, evaluation: Evaluation, lengths: np.ndarray) -> str | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.vec_env import VecEnv
@@ -26,7 +25,8 @@ from ganq_irl.runs.cloning import Cloning
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
 from ganq_irl.runs.divergence import FiniteGuard, check_finite, explaining_divergence
-from ganq_irl.runs.envs import make_training_env, probe_env, time_limit
+from ganq_irl.runs.envs import make_training_env
+from ganq_irl.runs.heldout import Heldout, split_demonstrations
 from ganq_irl.runs.interrupts import Interrupts
 from ganq_irl.runs.monitor import DiscriminatorMonitor, EarlyTerminationMonitor
 from ganq_irl.runs.rewards import load_reward
@@ -42,10 +42,12 @@ class Trainable(Protocol):
 
     Attributes:
         demonstrations: the demonstrations that it learns from, or None.
+        heldout: those that it does not learn from, or None.
         started: what was loaded from ``start_from``, or None.
     """
 
     demonstrations: Demonstrations | None
+    heldout: Heldout | None
     started: Started | None
 
     def learn(
@@ -83,9 +85,9 @@ def build_trainable(config: ExperimentConfig, *, resuming: bool = False) -> Trai
     Raises:
         GanqIrlError: the settings, the demonstrations and the environment do not fit together.
     """
-    demonstrations = demonstrations_of(config) if config.demos is not None else None
+    demonstrations, heldout = (None, None) if config.demos is None else split_demonstrations(config)
     if config.algo == "bc":
-        return Cloning(config, demonstrations)
+        return Cloning(config, demonstrations, heldout)
     name = acting_generator(config)
     assert name is not None
     env = make_training_env(
@@ -100,27 +102,8 @@ def build_trainable(config: ExperimentConfig, *, resuming: bool = False) -> Trai
     generator = build_generator(name, env, seed=config.seed, device=config.device, **config.generator_kwargs)
     started = None if config.start_from is None or resuming else start_from(generator, config.start_from)
     describe_policy(generator)  # refuse a policy that cannot be saved now instead of after training
-    return _Training(config, generator, _imitator(config, generator, demonstrations), demonstrations, started)
-
-
-def demonstrations_of(config: ExperimentConfig) -> Demonstrations:
-    """Load the demonstrations of a run, check them against its environment, and draw trajectories by its seed."""
-    from ganq_irl_demos import load_demonstrations, require_valid
-
-    env = probe_env(config.env, config.env_kwargs)
-    expected: dict[str, Any] = {
-        "observation_space": env.observation_space,
-        "action_space": env.action_space,
-        "env_id": config.env,
-    }
-    horizon = time_limit(env)
-    env.close()
-    # the algorithm knows what it needs
-    demonstrations = load_demonstrations(config.demos, **expected, columns=config.columns, needs=())
-    require_valid(demonstrations, **expected, max_episode_steps=horizon)
-    if config.n_trajectories is None:
-        return demonstrations
-    return demonstrations.select(config.n_trajectories, np.random.default_rng(config.seed))
+    imitator = _imitator(config, generator, demonstrations)
+    return _Training(config, generator, imitator, demonstrations, heldout, started)
 
 
 def _imitator(config: ExperimentConfig, generator: BaseAlgorithm, demonstrations: Demonstrations | None) -> Any | None:
@@ -140,6 +123,7 @@ class _Training:
     generator: BaseAlgorithm
     imitator: Any | None
     demonstrations: Demonstrations | None
+    heldout: Heldout | None
     started: Started | None
     average: PolicyAverage | None = field(init=False)
     monitor: DiscriminatorMonitor | None = field(init=False, default=None)
@@ -165,9 +149,7 @@ class _Training:
             if not self.imitator.values_ends:
                 callbacks.append(EarlyTerminationMonitor(list(map(len, self.demonstrations or ())), config.timesteps))
         if config.evaluation.every:
-            callbacks.append(
-                PeriodicEvaluation(config, self.policy, folder / BEST_POLICY if config.evaluation.keep_best else None)
-            )
+            callbacks.append(PeriodicEvaluation(config, self.policy, folder / BEST_POLICY, self.heldout))
         logger = open_log(folder, checkpoint)
         self.generator.set_logger(logger)
         if checkpoint is None:

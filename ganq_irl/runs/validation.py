@@ -10,6 +10,7 @@ from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
 from ganq_irl.algorithms.settings import Settings
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.evaluation.heldout import FEWEST
 from ganq_irl.generators.factory import GENERATORS, generator_options
 from ganq_irl.generators.options import checked_keywords, type_hints_of
 from ganq_irl.runs.config import ExperimentConfig
@@ -135,6 +136,10 @@ def _check_numbers(config: ExperimentConfig) -> None:
         raise ConfigurationError(
             "exact_checkpoints replaces the environments of its own process at each checkpoint; leave it out, or vec=subproc"
         )
+    if not 0 <= config.heldout < 1:
+        raise ConfigurationError(f"heldout: given {config.heldout}; expected a share of the demonstrations, in [0, 1)")
+    if config.evaluation.keep_best == "heldout" and config.evaluation.episodes < FEWEST:
+        raise ConfigurationError(f"evaluation.keep_best=heldout needs evaluation.episodes of at least {FEWEST}")
     if not 0 < config.average_rate <= 1:
         raise ConfigurationError(f"average_rate: given {config.average_rate}; expected a number in (0, 1]")
 
@@ -161,6 +166,8 @@ def _check_roles(config: ExperimentConfig) -> None:
     unused = {
         "columns": not imitation and bool(config.columns),
         "n_trajectories": not imitation and config.n_trajectories is not None,
+        "heldout": not imitation and config.heldout > 0,
+        "evaluation.keep_best=heldout": not imitation and config.evaluation.keep_best == "heldout",
         "adversary": not adversarial and bool(config.adversary),
         "control": not adversarial and config.control != "none",
         "imitation": (algo not in ALGORITHMS or adversarial) and bool(config.imitation),
@@ -177,7 +184,7 @@ def _check_roles(config: ExperimentConfig) -> None:
             raise ConfigurationError(f"{algo} has no use for the setting {name!r}; leave it out")
     if algo == "bc" and config.timesteps is not None:
         raise ConfigurationError("bc counts updates, not environment steps; use --set bc.n_updates=N")
-    if config.evaluation.keep_best and config.evaluation.every == 0:
+    if config.evaluation.keep_best != "none" and config.evaluation.every == 0:
         raise ConfigurationError(
             "evaluation.keep_best chooses among evaluations during training; set evaluation.every as well"
         )

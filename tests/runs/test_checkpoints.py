@@ -90,7 +90,7 @@ SETTINGS = {
     "several environments, normalized, with evaluations and a schedule": {
         "normalize_observations": True,
         "n_envs": 2,
-        "evaluation": {"episodes": 1, "every": 20, "keep_best": True},
+        "evaluation": {"episodes": 1, "every": 20, "keep_best": "return"},
         "generator_kwargs": {"learning_rate": {"initial": 1e-2, "final": 0.0}},
     },
     "state-dependent exploration": {"generator_kwargs": {"use_sde": True, "sde_sample_freq": 4}},

@@ -150,7 +150,7 @@ def test_malformed_assignments_are_refused(text):
         (PPO | {"adversary": {"loss": "bce"}}, "no use for the setting 'adversary'"),
         (PPO | {"n_trajectories": 3}, "no use for the setting 'n_trajectories'"),
         (BC | {"normalize_observations": True}, "no use for the setting 'normalize_observations'"),
-        (PPO | {"evaluation": {"keep_best": True}}, "set evaluation.every"),
+        (PPO | {"evaluation": {"keep_best": "return"}}, "set evaluation.every"),
     ],
 )
 def test_mistakes_are_answered_with_a_sentence(settings, message):

@@ -97,7 +97,7 @@ def test_a_policys_average_is_what_is_evaluated_and_kept(tmp_path):
 
 
 def test_what_a_run_directory_holds(tmp_path):
-    config = config_of("ppo", evaluation={"episodes": 2, "every": 100, "keep_best": True}, normalize_observations=True)
+    config = config_of("ppo", evaluation={"episodes": 2, "every": 100, "keep_best": "return"}, normalize_observations=True)
     result = run_experiment(config, tmp_path / "run", progress_bar=False)
     names = {path.name.split(".")[0] if "tfevents" in path.name else path.name for path in (tmp_path / "run").iterdir()}
     written = {"config.toml", "run.json", "progress.csv", "events", "policy", "policy_best", "evaluation.json"}

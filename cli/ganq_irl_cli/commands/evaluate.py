@@ -41,6 +41,7 @@ def command(
     """Play episodes with the policy of the run directory RUN and measure its true return."""
     with session.working():
         from ganq_irl.runs import load_run
+        from ganq_irl.runs.heldout import heldout_of
         from ganq_irl.runs.runner import evaluate_run_policy
         from ganq_irl.runs.yardstick import yardstick_of
 
@@ -49,7 +50,12 @@ def command(
         loaded = replace(loaded, config=replace(loaded.config, env_kwargs=keywords))
         policy = loaded.policy(device or "auto")
         evaluation, _ = evaluate_run_policy(
-            loaded.config, policy, episodes=episodes, seed=seed, yardstick=yardstick_of(loaded.info)
+            loaded.config,
+            policy,
+            episodes=episodes,
+            seed=seed,
+            yardstick=yardstick_of(loaded.info),
+            heldout=heldout_of(loaded.config),
         )
         content, lines = {"run": str(run), **evaluation.to_json()}, [session.describe(evaluation)]
         if pictures is not None:
