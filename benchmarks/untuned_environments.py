@@ -114,6 +114,8 @@ class FallingBalls(gym.Env):
 def register() -> None:
     """Register the toys, and seals' environments if they are installed."""
     for name, kind, limit in (("Dict", DictToy, 50), ("Asymmetric", AsymmetricToy, 50), ("Balls", FallingBalls, None)):
+        if f"untuned/{name}-v0" in gym.registry:  # a worker registers them for each of its runs
+            continue
         gym.register(f"untuned/{name}-v0", entry_point=f"{__name__}:{kind.__name__}", max_episode_steps=limit)
     try:
         import seals  # noqa: F401
