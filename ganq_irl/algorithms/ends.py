@@ -17,7 +17,8 @@ counted: a network needs no extra input for s_a, and no penalty blurs what an en
 early is paid for every step that it stays alive, and pays for the end; one that never reaches the expert's goal is paid for
 ending; and where both end alike, both numbers are 0.
 
-The value of s_a is r(s_a) / (1 - γ). A terminal transition gets γ times this value on top of its own reward.
+The value of s_a is r(s_a) / (1 - γ), or T r(s_a) if the horizon is shorter. A terminal transition gets γ times this value on
+top of its own reward. DAC's value of s_a starts at 0 and follows the generator's target networks instead.
 """
 
 from __future__ import annotations

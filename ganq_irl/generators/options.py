@@ -103,7 +103,7 @@ RANGES: dict[str, Range] = {
     **dict.fromkeys(("learning_starts", "ent_coef", "vf_coef", "target_policy_noise", "target_noise_clip"), _NOT_NEGATIVE),
     **dict.fromkeys(("learning_rate", "critic_learning_rate", "actor_learning_rate", "max_grad_norm"), _NOT_NEGATIVE),
     **dict.fromkeys(("clip_range", "clip_range_vf", "target_kl"), _POSITIVE),
-    **dict.fromkeys(("l2_weight", "entropy_weight", "capacity", "beta_rate", "seed"), _NOT_NEGATIVE),
+    **dict.fromkeys(("l2_weight", "entropy_weight", "capacity", "beta_rate", "seed", "bc_updates"), _NOT_NEGATIVE),
     **dict.fromkeys(("n_updates", "temperature", "boltzmann_temperature", "chi2_alpha"), _POSITIVE),
     "expert_share": Range(0, 1, open_high=True),
     "sde_sample_freq": Range(-1),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
 
 MANY_DIMENSIONS = 8
-"""Numbers in an observation from which continuous control takes an on-policy generator a million steps."""
+"""Observations of at least so many numbers count as high-dimensional. A rule of thumb, not a measured limit."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ def advise(demonstrations: Demonstrations, env: str, *, source: str | None = Non
     source = source or demonstrations.source
     config = resolve_config({"algo": algo, "env": env, "demos": source})
     chosen = automatic_choices(problem_of(config)) if config.preset == AUTOMATIC else []
-    beside = ["bc"] if "actions" not in demonstrations.missing and algo != "bc" else []
-    commands = [_command(other, env, source) for other in beside]
+    command, beside = _command(algo, env, source), list[str]()
     if algo != "bc":
-        commands.append(f"{_command(algo, env, source)} --control frozen")
+        beside += [] if "actions" in demonstrations.missing else [_command("bc", env, source)]
+        beside += [f"{command} --control frozen"]
     facts = tuple(_facts(demonstrations, observations, actions, limit))
-    return Advice(algo, reason, _command(algo, env, source), tuple(commands), facts, config.preset, tuple(chosen))
+    return Advice(algo, reason, command, tuple(beside), facts, config.preset, tuple(chosen))
 
 
 def _choose(demonstrations: Demonstrations, observations: spaces.Space, actions: spaces.Space) -> tuple[str, str]:

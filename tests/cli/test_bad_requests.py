@@ -26,6 +26,7 @@ IMITATION = [
     ("bc", "bc.learning_rate=-1", "bc.learning_rate: given -1; expected at least 0"),
     ("gail", "adversary.hidden_sizes=[-1]", "adversary.hidden_sizes: given [-1]; expected a list of layer widths"),
     ("gail", 'adversary.stabilizers="r1"', "adversary.stabilizers: given 'r1'; expected a list"),
+    ("gail", "adversary.bc_updates=-1", "adversary.bc_updates: given -1; expected at least 0"),
     ("dac", "adversary.absorbing=3", "adversary.absorbing: given 3; expected true or false"),
 ]
 
