@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,13 +46,20 @@ class Advice:
     choices: tuple[Choice, ...]
 
 
-def advise(demonstrations: Demonstrations, env: str, *, source: str | None = None) -> Advice:
+def advise(
+    demonstrations: Demonstrations,
+    env: str,
+    *,
+    source: str | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
+) -> Advice:
     """Recommend an algorithm for demonstrations in an environment.
 
     Args:
         demonstrations: the demonstrations, which fit the environment's spaces.
         env: Gymnasium ID.
         source: file or catalog name of the demonstrations, for the commands; by default where they came from.
+        columns: for a table, the columns of each field, for the commands.
 
     Raises:
         ConfigurationError: the environment cannot be created.
@@ -68,11 +76,13 @@ def advise(demonstrations: Demonstrations, env: str, *, source: str | None = Non
     made.close()
     algo, reason = _choose(demonstrations, observations, actions)
     source = source or demonstrations.source
-    config = resolve_config({"algo": algo, "env": env, "demos": source})
+    told = [f"--demos {shlex.quote(source)}"]
+    told += ["--columns " + shlex.quote(f"{field}={','.join(names)}") for field, names in (columns or {}).items()]
+    config = resolve_config({"algo": algo, "env": env, "demos": source, "columns": columns})
     chosen = automatic_choices(problem_of(config)) if config.preset == AUTOMATIC else []
-    command, beside = _command(algo, env, source), list[str]()
+    command, beside = _command(algo, env, told), list[str]()
     if algo != "bc":
-        beside += [] if "actions" in demonstrations.missing else [_command("bc", env, source)]
+        beside += [] if "actions" in demonstrations.missing else [_command("bc", env, told)]
         beside += [f"{command} --control frozen"]
     facts = tuple(_facts(demonstrations, observations, actions, limit))
     return Advice(algo, reason, command, tuple(beside), facts, config.preset, tuple(chosen))
@@ -105,5 +115,5 @@ def _facts(demonstrations: Demonstrations, observations: Any, actions: Any, limi
     return facts
 
 
-def _command(algo: str, env: str, source: str) -> str:
-    return f"ganq-irl train {algo} --env {shlex.quote(env)} --demos {shlex.quote(source)}"
+def _command(algo: str, env: str, told: list[str]) -> str:
+    return " ".join(["ganq-irl train", algo, "--env", shlex.quote(env), *told])

@@ -43,18 +43,20 @@ def _of_algorithm(algo: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
 
 def _lines(values: Mapping[str, Any], meanings: Mapping[str, str]) -> list[str]:
     """Return one line per setting, with aligned descriptions."""
-    texts = {name: f"# {name} =" if value is None else f"{_key(name)} = {_inline(value)}" for name, value in values.items()}
+    texts = {
+        name: f"# {name} =" if value is None else f"{_key(name)} = {inline_toml(value)}" for name, value in values.items()
+    }
     width = min(40, max(map(len, texts.values()), default=0))
     told = {name: meanings.get(name, "").replace("``", "") for name in texts}
     return [f"{text:{width}}  # {told[name]}" if told[name] else text for name, text in texts.items()]
 
 
-def _inline(value: Any) -> str:
+def inline_toml(value: Any) -> str:
     """Format a value as TOML on one line."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(name)} = {_inline(entry)}" for name, entry in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(name)} = {inline_toml(entry)}" for name, entry in value.items()) + " }"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_inline, value))}]"
+        return f"[{', '.join(map(inline_toml, value))}]"
     return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()
 
 

@@ -37,6 +37,12 @@ def test_what_the_command_trains_is_what_advise_names():
     assert named["n_envs"] == config.n_envs
 
 
+def test_the_commands_name_the_columns_of_a_table():
+    named = {"observations": ["x", "v"], "actions": ["a"]}
+    advice = advise(load_demonstrations("maze"), "MountainCarContinuous-v0", source="my rows.csv", columns=named)
+    assert all("--demos 'my rows.csv' --columns observations=x,v --columns actions=a" in line for line in advice.beside)
+
+
 def test_demonstrations_decide():
     space, two = spaces.Box(-1, 1, (3,), np.float32), spaces.Discrete(2)
 

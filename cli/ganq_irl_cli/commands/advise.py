@@ -22,12 +22,13 @@ def command(env: str | None, demos: str, columns: dict[str, list[str]], as_json:
     """
     with session.working(torch_threads=False):
         from ganq_irl.runs.advice import advise
+        from ganq_irl.runs.explained import inline_toml
 
         loaded = load(demos, make_request(env, columns=columns))
         env = env or loaded.env_id
         if env is None:
             raise click.UsageError(f"{demos} does not say where it was recorded; give --env ID")
-        advice = advise(loaded, env, source=demos)
+        advice = advise(loaded, env, source=demos, columns=columns)
     if as_json:
         session.print_json(dataclasses.asdict(advice))
         return
@@ -37,7 +38,7 @@ def command(env: str | None, demos: str, columns: dict[str, list[str]], as_json:
     if advice.choices:
         session.say("It has no preset here. These settings are chosen from the problem:\n")
         for choice in advice.choices:
-            session.say(f"    {choice.key} = {choice.value}  ({choice.reason})")
+            session.say(f"    {choice.key} = {inline_toml(choice.value)}  ({choice.reason})")
         session.say("")
     else:
         session.say(f"It uses the preset {advice.preset}.\n")
