@@ -160,7 +160,7 @@ def update_otherwise(model):
         ("is frozen", {}, freeze),
         ("the networks have hooks", {}, hook),
         ("another optimizer", {}, replace_optimizer),
-        ("updates in another way", {}, update_otherwise),
+        ("overrides update", {}, update_otherwise),
     ],
 )
 def test_everything_else_is_left_to_autograd_with_a_reason(reason, options, change):

@@ -182,7 +182,7 @@ def test_what_was_changed_by_hand_is_noticed():
     assert "hooks" in model.slow_reason
     handle.remove()
     model.learner.update = model.learner.update
-    assert "learner" in model.slow_reason
+    assert "overrides update" in model.slow_reason
     del model.learner.update
     model.q_net.shape.requires_grad_(False)
     assert "frozen" in model.slow_reason

@@ -28,7 +28,17 @@ takes ``(batch, in)``, several take ``(n_networks, batch, in)``.
 from ganq_irl.accelerated.core.activations import ACTIVATIONS
 from ganq_irl.accelerated.core.adam import FlatAdam
 from ganq_irl.accelerated.core.dense import Dense, Layer, layers_of, stacks_of
-from ganq_irl.accelerated.core.support import has_hooks, reasons_of_layers, reasons_of_optimizer, reasons_of_parameters
+from ganq_irl.accelerated.core.support import (
+    has_hooks,
+    reasons_beside,
+    reasons_of_extractor,
+    reasons_of_layers,
+    reasons_of_methods,
+    reasons_of_observations,
+    reasons_of_optimizer,
+    reasons_of_parameters,
+)
+from ganq_irl.accelerated.core.twin import Twin
 from ganq_irl.accelerated.core.vectors import ParameterVector, clip_norm
 
 __all__ = [
@@ -37,10 +47,15 @@ __all__ = [
     "FlatAdam",
     "Layer",
     "ParameterVector",
+    "Twin",
     "clip_norm",
     "has_hooks",
     "layers_of",
+    "reasons_beside",
+    "reasons_of_extractor",
     "reasons_of_layers",
+    "reasons_of_methods",
+    "reasons_of_observations",
     "reasons_of_optimizer",
     "reasons_of_parameters",
     "stacks_of",

@@ -21,7 +21,7 @@ class FlatAdam:
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, vector: ParameterVector) -> None:
-        self._optimizer, self._vector = optimizer, vector
+        self.optimizer, self._vector = optimizer, vector
         self._mean, self._square = torch.zeros_like(vector.data), torch.zeros_like(vector.data)
         self._steps = torch.zeros(len(vector.parameters), dtype=torch.float32, device=vector.data.device)
         # One parameter at a time instead of whole vectors: torch's kernel rounds the last few entries of a tensor
@@ -37,7 +37,7 @@ class FlatAdam:
     def adopt(self) -> None:
         """Adopt parameters and state that were replaced, for example by loading."""
         self._vector.adopt()
-        state: Any = self._optimizer.state
+        state: Any = self.optimizer.state
         for parameter, own in zip(self._vector.parameters, self._states, strict=True):
             given = state.get(parameter, {})
             if given is own:
@@ -49,7 +49,7 @@ class FlatAdam:
 
     def step(self) -> None:
         """Update the parameters with ``vector.gradient``, at the optimizer's current learning rate."""
-        (group,) = self._optimizer.param_groups
+        (group,) = self.optimizer.param_groups
         beta1, beta2 = group["betas"]
         self._steps.add_(1)
         parameters, gradients, means, squares = self._pieces

@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
 from ganq_irl.accelerated.core.activations import ACTIVATIONS
 
 _ADAM_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable", "decoupled_weight_decay")
+
+
+def reasons_of_observations(space: spaces.Space, normalize_images: bool = True) -> Iterator[str]:
+    """Yield why observations are not plain vectors: another space than Box, or images."""
+    if not isinstance(space, spaces.Box):
+        yield f"observations of a {type(space).__name__} space"
+    elif normalize_images and is_image_space(space):
+        yield "observations are images"
+
+
+def reasons_of_extractor(extractor: nn.Module) -> Iterator[str]:
+    """Yield the class of a features extractor that does more than flatten observations."""
+    if type(extractor) is not FlattenExtractor:
+        yield f"a features extractor of class {type(extractor).__name__}"
+
+
+def reasons_of_methods(part: object, kind: type, names: Iterable[str]) -> Iterator[str]:
+    """Yield the methods that an object of a subclass of ``kind`` overrides, in its class or on the instance itself."""
+    for name in names:
+        if inspect.getattr_static(part, name, None) is not inspect.getattr_static(kind, name, None):
+            yield f"{type(part).__name__} overrides {name}"
+
+
+def reasons_beside(module: nn.Module, networks: Iterable[Iterable[nn.Module]], *others: Tensor) -> Iterator[str]:
+    """Yield parameters of a module that belong neither to its ``networks`` nor to ``others``."""
+    known = {parameter for layers in networks for layer in layers for parameter in layer.parameters()} | {*others}
+    for name, parameter in module.named_parameters():
+        if parameter not in known:
+            yield f"a parameter {name} beside those of SB3's networks"
 
 
 def reasons_of_layers(modules: Sequence[nn.Module]) -> Iterator[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 
 from torch import nn
 
-from ganq_irl.accelerated.core import reasons_of_layers, reasons_of_optimizer, reasons_of_parameters
+from ganq_irl.accelerated.core import reasons_of_layers, reasons_of_methods, reasons_of_optimizer, reasons_of_parameters
 from ganq_irl.discriminator import BaseDiscriminator, Discriminator, DiscriminatorLearner
 from ganq_irl.discriminator.losses import BinaryCrossEntropy
 from ganq_irl.discriminator.stabilizers.penalty import (
@@ -30,9 +29,7 @@ def _reasons(learner: DiscriminatorLearner) -> Iterator[str]:
     discriminator = learner.discriminator
     if discriminator.encoder.mean.device.type != "cpu":
         yield f"the device {discriminator.encoder.mean.device}"
-    # static: a method of the class, or one that was put on this instance
-    if inspect.getattr_static(learner, "update") is not inspect.getattr_static(DiscriminatorLearner, "update"):
-        yield "a learner that updates in another way"
+    yield from reasons_of_methods(learner, DiscriminatorLearner, ["update"])
     if type(learner.loss) is not BinaryCrossEntropy:
         yield f"the loss {learner.loss.name!r}"
     stabilizers = list(learner.stabilizers)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
-from ganq_irl.accelerated.core import reasons_of_layers, reasons_of_optimizer, reasons_of_parameters
+from ganq_irl.accelerated.core import (
+    reasons_of_extractor,
+    reasons_of_layers,
+    reasons_of_methods,
+    reasons_of_observations,
+    reasons_of_optimizer,
+    reasons_of_parameters,
+)
 from ganq_irl.discriminator import DiscriminatorLearner, ReturnDiscriminator
 from ganq_irl.discriminator.losses import Wasserstein
 from ganq_irl.discriminator.stabilizers.penalty import ZeroCenteredGradientPenalty
@@ -66,10 +70,8 @@ def _reasons(model: ReturnLearner) -> Iterator[str]:
         yield f"the loss {learner.loss.name!r}"
     if [type(stabilizer) for stabilizer in learner.stabilizers] != [ZeroCenteredGradientPenalty]:
         yield "other stabilizers than the zero-centered gradient penalty"
-    # static: overridden in the class or on this instance
-    if inspect.getattr_static(learner, "update") is not inspect.getattr_static(DiscriminatorLearner, "update"):
-        yield "a learner with another update"
-    yield from _reasons_of_observations(model)
+    yield from reasons_of_methods(learner, DiscriminatorLearner, ["update"])
+    yield from reasons_of_observations(model.observation_space)
     yield from _reasons_of_return_models(model)
     yield from _reasons_of_critic(learner.discriminator)
     for owner, network in ((model.policy, model.q_net), (learner, learner.discriminator)):
@@ -79,23 +81,14 @@ def _reasons(model: ReturnLearner) -> Iterator[str]:
             yield "parameters that are not float32"
 
 
-def _reasons_of_observations(model: ReturnLearner) -> Iterator[str]:
-    space = model.observation_space
-    if not isinstance(space, spaces.Box):
-        yield f"observations of a {type(space).__name__} space"
-    elif is_image_space(space):
-        yield "observations are images"
-
-
 def _reasons_of_return_models(model: ReturnLearner) -> Iterator[str]:
     for network in (model.q_net, model.q_net_target, model.q_net_average):
         if type(network) is not LocationShapeModel:
             yield f"a return model of class {type(network).__name__}"
             return
         hidden = network.q_net[0]
-        if type(network.features_extractor) is not FlattenExtractor:
-            yield f"a features extractor of class {type(network.features_extractor).__name__}"
-        elif type(hidden) is not ActionOutputs:
+        yield from reasons_of_extractor(network.features_extractor)
+        if type(hidden) is not ActionOutputs:
             yield f"actions by {type(hidden).__name__}"
         elif not len(hidden.base):
             yield "no hidden layers"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -14,15 +13,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 
+from ganq_irl.accelerated.core import Twin
 from ganq_irl.accelerated.ppo.rollout import FrozenPolicy, Timeout, store_step
 from ganq_irl.accelerated.ppo.support import why_slow
 from ganq_irl.accelerated.ppo.update import Epoch, Metrics, PPOLoss, Updater, approx_kl
-from ganq_irl.errors import TrainingDiverged
-
-_log = logging.getLogger(__name__)
 
 
-class FastPPO(PPO):
+class FastPPO(Twin, PPO):
     """PPO (Schulman et al., 2017), with Stable-Baselines3's constructor, results and log keys in a fraction of its time.
 
     The same seed gives SB3's actions bit for bit, as long as the parameters agree, and its parameters after an update within
@@ -56,22 +53,11 @@ class FastPPO(PPO):
         True
     """
 
-    slow_reason: str | None = None
     _last_obs: Any  # arrays, if the fast path is taken
     _last_episode_starts: Any
 
-    def _setup_model(self) -> None:
-        super()._setup_model()
-        self._choose_path()
-
-    def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
-        self._choose_path()
-        return super()._setup_learn(*args, **kwargs)
-
-    def _choose_path(self) -> None:
-        before, self.slow_reason = self.slow_reason, why_slow(self)
-        if self.slow_reason not in (None, before):
-            _log.warning("FastPPO runs Stable-Baselines3's own code here: %s", self.slow_reason)
+    def _why_slow(self) -> str | None:
+        return why_slow(self)
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
@@ -127,7 +113,7 @@ class FastPPO(PPO):
         )
         with torch.no_grad():
             epochs = self._run_epochs(loss)
-        self._check_finite()
+        self._require_finite("the policy's parameters", all(bool(p.isfinite().all()) for p in self.policy.parameters()))
         self._record(loss, epochs)
 
     def _run_epochs(self, loss: PPOLoss) -> list[Metrics]:
@@ -154,13 +140,6 @@ class FastPPO(PPO):
         if divergence > 1.5 * self.target_kl and self.verbose >= 1:
             print(f"Early stopping at step {epoch} due to reaching max kl: {divergence:.2f}")
         return divergence > 1.5 * self.target_kl
-
-    def _check_finite(self) -> None:
-        if not all(bool(parameter.isfinite().all()) for parameter in self.policy.parameters()):
-            raise TrainingDiverged(
-                f"the policy's parameters are no longer finite after {self.num_timesteps} steps; lower the learning rate, "
-                "or check for rewards or observations that are too large or not finite"
-            )
 
     def _record(self, loss: PPOLoss, epochs: list[Metrics]) -> None:
         """Log with SB3's keys in SB3's order."""

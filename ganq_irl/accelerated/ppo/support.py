@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 
 import torch
-from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.distributions import CategoricalDistribution, DiagGaussianDistribution
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import FlattenExtractor, MlpExtractor
+from stable_baselines3.common.torch_layers import MlpExtractor
 from stable_baselines3.ppo import PPO
 
-from ganq_irl.accelerated.core import reasons_of_layers, reasons_of_parameters
+from ganq_irl.accelerated.core import (
+    reasons_beside,
+    reasons_of_extractor,
+    reasons_of_layers,
+    reasons_of_methods,
+    reasons_of_observations,
+    reasons_of_parameters,
+)
 from ganq_irl.accelerated.ppo.networks import actor_modules, critic_modules
 from ganq_irl.generators.acceleration import FLAT_OBSERVATIONS, copied, why_changed
 
@@ -62,14 +66,11 @@ def _reasons(model: PPO) -> Iterator[str]:
     changed = why_changed(_COPIED)
     if changed is not None:
         yield changed
-    policy, space = model.policy, model.observation_space
+    policy = model.policy
     if not isinstance(policy, ActorCriticPolicy):
         yield f"a policy of class {type(policy).__name__}"
         return
-    if not isinstance(space, spaces.Box):
-        yield f"observations of a {type(space).__name__} space"
-    elif policy.normalize_images and is_image_space(space):
-        yield "observations are images"
+    yield from reasons_of_observations(model.observation_space, policy.normalize_images)
     if model.use_sde:
         yield "state-dependent exploration"
     elif type(policy.action_dist) not in (CategoricalDistribution, DiagGaussianDistribution):
@@ -80,14 +81,9 @@ def _reasons(model: PPO) -> Iterator[str]:
 
 
 def _reasons_of_class(policy: ActorCriticPolicy) -> Iterator[str]:
-    for name in _METHODS:
-        # static: overridden in the class or on this instance
-        if inspect.getattr_static(policy, name) is not inspect.getattr_static(ActorCriticPolicy, name):
-            yield f"{type(policy).__name__} overrides {name}"
+    yield from reasons_of_methods(policy, ActorCriticPolicy, _METHODS)
     for extractor in (policy.pi_features_extractor, policy.vf_features_extractor):
-        if type(extractor) is not FlattenExtractor:
-            yield f"a features extractor of class {type(extractor).__name__}"
-            return
+        yield from reasons_of_extractor(extractor)
     if type(policy.mlp_extractor) is not MlpExtractor:
         yield f"networks of class {type(policy.mlp_extractor).__name__}"
         return
@@ -99,12 +95,10 @@ def _reasons_of_networks(policy: ActorCriticPolicy) -> Iterator[str]:
     for modules in networks:
         yield from reasons_of_layers(modules)
     yield from reasons_of_parameters(policy)
-    known = {parameter for modules in networks for module in modules for parameter in module.parameters()}
-    if len(known) < sum(len(list(module.parameters())) for modules in networks for module in modules):
+    parameters = [parameter for modules in networks for module in modules for parameter in module.parameters()]
+    if len({*parameters}) < len(parameters):
         yield "actor and critic share parameters"
-    known |= {policy.log_std} if hasattr(policy, "log_std") else set()
+    yield from reasons_beside(policy, networks, *([policy.log_std] if hasattr(policy, "log_std") else []))
     for name, parameter in policy.named_parameters():
-        if parameter not in known:
-            yield f"a parameter {name} beside those of SB3's networks"
         if parameter.dtype != torch.float32:
             yield f"the parameter {name} is {parameter.dtype}"

@@ -2,63 +2,42 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from ganq_irl.accelerated.core import Twin
 from ganq_irl.accelerated.sac.support import why_slow
 from ganq_irl.accelerated.sac.updates import DelayedUpdate, SoftUpdate, Update
-from ganq_irl.errors import TrainingDiverged
 
-_log = logging.getLogger(__name__)
 _LOSSES = ("ent_coef", "actor_loss", "critic_loss", "ent_coef_loss")  # SB3's keys in SB3's order
 
 
-class _WrittenOut(OffPolicyAlgorithm):
-    """Base class, before SB3's own, for algorithms that train without autograd where that is exact.
+class _WrittenOut(Twin, OffPolicyAlgorithm):
+    """Base class for SAC and TD3 without autograd.
 
     Attributes:
         computes_as_its_base: True, since ``train`` has the same results as SB3's.
-        slow_reason: why SB3's own code runs, or None if it does not; changes are logged.
+        update_class: the update that replaces SB3's.
     """
 
     computes_as_its_base = True
-    slow_reason: str | None = None
+    update_class: ClassVar[type[Update]]
     _update: Update | None = None
     _update_of: Any = None  # the policy
 
-    def _setup_model(self) -> None:
-        super()._setup_model()
-        self._choose_path()
-
-    def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
-        self._choose_path()
-        return super()._setup_learn(*args, **kwargs)
+    def _why_slow(self) -> str | None:
+        return why_slow(self)
 
     def _choose_path(self) -> None:
-        before, self.slow_reason = self.slow_reason, why_slow(self)
-        if self.slow_reason not in (None, before):
-            _log.warning("%s runs Stable-Baselines3's own code here: %s", type(self).__name__, self.slow_reason)
-        self._update = None if self.slow_reason else self._make_update()
+        super()._choose_path()
+        self._update = None if self.slow_reason else self.update_class(self)
         self._update_of = self.policy
-
-    def _make_update(self) -> Update:
-        raise NotImplementedError
-
-    def _optimizers(self) -> list[torch.optim.Optimizer]:
-        """Return the optimizers whose learning rates follow the schedule, in SB3's order."""
-        raise NotImplementedError
-
-    def _moves_targets(self, number: int) -> bool:
-        """Return whether SB3 updates targets at a gradient step, counted from 0 in each call of ``train``."""
-        raise NotImplementedError
 
     def predict(
         self,
@@ -83,27 +62,20 @@ class _WrittenOut(OffPolicyAlgorithm):
             self._choose_path()
         if self._update is None:
             return super().train(gradient_steps, batch_size)
-        self._update_learning_rate(self._optimizers())
+        self._update_learning_rate([adam.optimizer for adam in self._update.adams])
         losses = defaultdict[str, list[float]](list)
         with torch.no_grad():
             self._update.adopt()
             for number in range(gradient_steps):
                 data = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)  # type: ignore[union-attr]
-                for name, value in self._update.step(data, moves_targets=self._moves_targets(number)).items():
+                for name, value in self._update.step(data, number).items():
                     losses[name].append(value)
-        self._check_finite(losses)
+        self._require_finite("the losses", math.isfinite(sum(map(sum, losses.values()))))
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         for name in _LOSSES:
             if name in losses:
                 self.logger.record(f"train/{name}", sum(losses[name]) / len(losses[name]))
-
-    def _check_finite(self, losses: Mapping[str, Sequence[float]]) -> None:
-        if not math.isfinite(sum(map(sum, losses.values()))):
-            raise TrainingDiverged(
-                f"the losses are no longer finite after {self.num_timesteps} steps; lower the learning rate, "
-                "or check for rewards or observations that are too large or not finite"
-            )
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_update", "_update_of", "slow_reason"]
@@ -133,15 +105,7 @@ class FastSAC(_WrittenOut, SAC):
         True
     """
 
-    def _make_update(self) -> Update:
-        return SoftUpdate(self)
-
-    def _optimizers(self) -> list[torch.optim.Optimizer]:
-        of_entropy = [] if self.ent_coef_optimizer is None else [self.ent_coef_optimizer]
-        return [self.actor.optimizer, self.critic.optimizer, *of_entropy]
-
-    def _moves_targets(self, number: int) -> bool:
-        return number % self.target_update_interval == 0
+    update_class = SoftUpdate
 
 
 class FastTD3(_WrittenOut, TD3):
@@ -158,11 +122,4 @@ class FastTD3(_WrittenOut, TD3):
         True
     """
 
-    def _make_update(self) -> Update:
-        return DelayedUpdate(self)
-
-    def _optimizers(self) -> list[torch.optim.Optimizer]:
-        return [self.actor.optimizer, self.critic.optimizer]
-
-    def _moves_targets(self, number: int) -> bool:
-        return (self._n_updates + number + 1) % self.policy_delay == 0
+    update_class = DelayedUpdate

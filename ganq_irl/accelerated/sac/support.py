@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from gymnasium import spaces
 from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.distributions import DiagGaussianDistribution, SquashedDiagGaussianDistribution
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy, ContinuousCritic
-from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.sac.policies import Actor, SACPolicy
 from stable_baselines3.td3.policies import Actor as TD3Actor
 from stable_baselines3.td3.policies import TD3Policy
 from torch import Tensor, nn
 
-from ganq_irl.accelerated.core import reasons_of_layers, reasons_of_optimizer, reasons_of_parameters
+from ganq_irl.accelerated.core import (
+    reasons_beside,
+    reasons_of_extractor,
+    reasons_of_layers,
+    reasons_of_methods,
+    reasons_of_observations,
+    reasons_of_optimizer,
+    reasons_of_parameters,
+)
 from ganq_irl.generators.acceleration import Copied, copied, why_changed
 
 # Functions of SB3 that are reimplemented here, with the digests of releases 2.2.1 to 2.9.2.
@@ -85,11 +89,8 @@ def _reasons(model: Any) -> Iterator[str]:
         yield f"the device {model.device}"
     if is_soft and model.use_sde:
         yield "state-dependent exploration"
-    space, policy = model.observation_space, model.policy
-    if not isinstance(space, spaces.Box):
-        yield f"observations of a {type(space).__name__} space"
-    elif policy.normalize_images and is_image_space(space):
-        yield "observations are images"
+    policy = model.policy
+    yield from reasons_of_observations(model.observation_space, policy.normalize_images)
     policy_class, actor_class = (SACPolicy, Actor) if is_soft else (TD3Policy, TD3Actor)
     actors = [policy.actor] if is_soft else [policy.actor, policy.actor_target]
     critics = [policy.critic, policy.critic_target]
@@ -117,10 +118,7 @@ def _reasons_of_part(part: nn.Module, kind: type[nn.Module]) -> Iterator[str]:
     if not isinstance(part, kind):
         yield f"a {kind.__name__.lower()} of class {type(part).__name__}"
         return
-    for name in _METHODS:
-        # static: overridden in the class or on this instance
-        if inspect.getattr_static(part, name, None) is not inspect.getattr_static(kind, name, None):
-            yield f"{type(part).__name__} overrides {name}"
+    yield from reasons_of_methods(part, kind, _METHODS)
 
 
 def _actor_networks(actor: Any, is_soft: bool) -> list[list[nn.Module]]:
@@ -128,15 +126,11 @@ def _actor_networks(actor: Any, is_soft: bool) -> list[list[nn.Module]]:
 
 
 def _reasons_of_networks(part: Any, networks: Iterable[Iterable[nn.Module]]) -> Iterator[str]:
-    if type(part.features_extractor) is not FlattenExtractor:
-        yield f"a features extractor of class {type(part.features_extractor).__name__}"
+    yield from reasons_of_extractor(part.features_extractor)
     layers = [list(network) for network in networks]
     for network in layers:
         yield from reasons_of_layers(network)
-    known = {parameter for network in layers for module in network for parameter in module.parameters()}
-    for name, parameter in part.named_parameters():
-        if parameter not in known:
-            yield f"a parameter {name} beside those of SB3's networks"
+    yield from reasons_beside(part, layers)
     shapes = [[tuple(p.shape) for module in network for p in module.parameters()] for network in layers]
     if any(shape != shapes[0] for shape in shapes):
         yield "networks of different shapes"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from stable_baselines3 import SAC, TD3
@@ -10,30 +11,45 @@ from torch import Tensor
 
 from ganq_irl.accelerated.core import FlatAdam, ParameterVector, stacks_of
 from ganq_irl.accelerated.sac.networks import Critics, DeterministicActor, GaussianActor
+from ganq_irl.generators.internals import n_updates
 
 Losses = dict[str, float]
 
 
-class Update(Protocol):
-    """Interface of the updates that ``FastSAC`` and ``FastTD3`` run instead of SB3's ``train``."""
+class Update(ABC):
+    """Base class for the updates that ``FastSAC`` and ``FastTD3`` run instead of SB3's ``train``.
 
-    @property
-    def actor(self) -> GaussianActor | DeterministicActor:
-        """The policy that collects experience."""
+    Attributes:
+        actor: the policy that collects experience.
+        adams: the optimizers whose learning rates follow the schedule, in SB3's order.
+        followers: parameters of the target networks.
+    """
+
+    actor: Any  # GaussianActor or DeterministicActor
+    adams: list[FlatAdam]
+    followers: list[ParameterVector]
+
+    @abstractmethod
+    def __init__(self, model: Any) -> None: ...
 
     def adopt(self) -> None:
         """Adopt parameters and optimizers that were replaced, for example by loading."""
+        for parameters in self.followers:
+            parameters.adopt()
+        for adam in self.adams:
+            adam.adopt()
 
-    def step(self, data: Any, *, moves_targets: bool) -> Losses:
+    @abstractmethod
+    def step(self, data: Any, number: int) -> Losses:
         """Take a gradient step on a sample of the replay buffer; return its losses by SB3's names.
 
         Args:
             data: result of ``ReplayBuffer.sample``.
-            moves_targets: whether to update the target networks, and with them TD3's actor.
+            number: number of the step in its call of ``train``, from 0.
         """
 
 
-class SoftUpdate:
+class SoftUpdate(Update):
     """SAC's update: entropy coefficient, critics, actor, targets (Haarnoja et al., 2018).
 
     Args:
@@ -48,18 +64,13 @@ class SoftUpdate:
         self._of_critics = FlatAdam(model.critic.optimizer, self._vector)
         self._of_actor = FlatAdam(model.actor.optimizer, self.actor.vector)
         self._of_entropy: FlatAdam | None = None
+        self.adams, self.followers = [self._of_actor, self._of_critics], [self._target_vector]
         if model.ent_coef_optimizer is not None and model.log_ent_coef is not None:
             self._entropy = ParameterVector([(model.log_ent_coef,)])
             self._of_entropy = FlatAdam(model.ent_coef_optimizer, self._entropy)
+            self.adams.append(self._of_entropy)
 
-    def adopt(self) -> None:
-        """Adopt parameters and optimizers that were replaced, for example by loading."""
-        self._target_vector.adopt()
-        for adam in (self._of_critics, self._of_actor, self._of_entropy):
-            if adam is not None:
-                adam.adopt()
-
-    def step(self, data: Any, *, moves_targets: bool) -> Losses:
+    def step(self, data: Any, number: int) -> Losses:
         """Take a gradient step."""
         model, n_rows = self._model, len(data.rewards)
         observations, next_observations = data.observations.flatten(1), data.next_observations.flatten(1)
@@ -79,7 +90,7 @@ class SoftUpdate:
         self.actor.backward(draw, self._critics.action_gradient(of_values), ent_coef / n_rows)
         self._of_actor.step()
 
-        if moves_targets:
+        if number % model.target_update_interval == 0:
             self._target_vector.data.lerp_(self._vector.data, model.tau)
         return losses
 
@@ -96,7 +107,7 @@ class SoftUpdate:
         return ent_coef, losses
 
 
-class DelayedUpdate:
+class DelayedUpdate(Update):
     """TD3's update: critics, and every ``policy_delay`` steps actor and targets (Fujimoto et al., 2018, algorithm 1).
 
     Args:
@@ -111,13 +122,10 @@ class DelayedUpdate:
         self.actor, self._target_actor = DeterministicActor(model.actor), DeterministicActor(model.actor_target)
         self._of_critics = FlatAdam(model.critic.optimizer, self._vector)
         self._of_actor = FlatAdam(model.actor.optimizer, self.actor.vector)
+        self.adams = [self._of_actor, self._of_critics]
+        self.followers = [self._target_vector, self._target_actor.vector]
 
-    def adopt(self) -> None:
-        """Adopt parameters and optimizers that were replaced, for example by loading."""
-        for each in (self._target_vector, self._target_actor.vector, self._of_critics, self._of_actor):
-            each.adopt()
-
-    def step(self, data: Any, *, moves_targets: bool) -> Losses:
+    def step(self, data: Any, number: int) -> Losses:
         """Take a gradient step."""
         model, n_rows = self._model, len(data.rewards)
         observations, next_observations = data.observations.flatten(1), data.next_observations.flatten(1)
@@ -129,7 +137,7 @@ class DelayedUpdate:
         losses = {"critic_loss": float(errors.square().mean(1).sum())}
         self._critics.backward(errors.mul_(2 / n_rows))
         self._of_critics.step()
-        if moves_targets:
+        if (n_updates(model) + number + 1) % model.policy_delay == 0:
             losses["actor_loss"] = self._step_actor(observations)
         return losses
 
