@@ -227,6 +227,22 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         os.fsync(file.fileno())
 
 
+def append_line(path: Path, line: str) -> None:
+    """Append a line to a file, alone among all processes, and flush it to disk.
+
+    What follows the last line end was cut off when a process was killed, and is removed first.
+    """
+    from filelock import FileLock
+
+    flags = os.O_RDWR | os.O_CREAT | _NO_LINK | getattr(os, "O_BINARY", 0)
+    with FileLock(path.with_name(LOCK), timeout=60), os.fdopen(os.open(path, flags, 0o666), "r+b") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.seek(0, os.SEEK_END)
+        file.write(line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def cut_file(path: Path, size: int) -> None:
     """Truncate a file to its first ``size`` bytes, without following links."""
     descriptor = os.open(path, os.O_RDWR | _NO_LINK)

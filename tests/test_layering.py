@@ -30,7 +30,17 @@ LEFT_OF |= {
     "ganq_irl_demos": ("types", "errors", "budget", "parsing", "spaces", "files", "storage", "episodes"),
     "rewards": (*LEFTMOST, "discriminator"),
 }
-for room in ("networks", "generators", "accelerated", "algorithms", "evaluation", "runs", "studies", "ganq_irl_cli"):
+for room in (
+    "feedback",
+    "networks",
+    "generators",
+    "accelerated",
+    "algorithms",
+    "evaluation",
+    "runs",
+    "studies",
+    "ganq_irl_cli",
+):
     LEFT_OF[room] = tuple(LEFT_OF)
 LEFT_OF["evaluation"] = tuple(room for room in LEFT_OF["evaluation"] if room != "algorithms")
 """For each room, the rooms that it may import from besides itself. ``rewards`` and ``ganq_irl_demos`` stand side by side.

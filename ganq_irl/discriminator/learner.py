@@ -136,7 +136,7 @@ class DiscriminatorLearner:
         # Both sides and all penalties share spectrally normalized weights and D's output at (s, a): compute these once.
         with parametrize.cached(), discriminator.reading_once():
             real_scores, fake_scores = self._score_sides(real_rows, fake_rows)
-            losses = self.loss.real(real_scores), self.loss.fake(fake_scores)
+            losses = self.loss.of_sides(real_scores, fake_scores)
             for stabilizer in self._attached():
                 losses = stabilizer.on_losses(self.loss, real_scores, fake_scores, losses)
             loss = losses[0].mean() + losses[1].mean()

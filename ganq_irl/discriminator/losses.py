@@ -54,6 +54,10 @@ class Loss(ABC):
     def generator(self, fake_scores: Tensor) -> Tensor:
         """Return the generator's loss on the scores of its attached samples, in its non-saturating form."""
 
+    def of_sides(self, real_scores: Tensor, fake_scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the discriminator's losses on the rows of both sides."""
+        return self.real(real_scores), self.fake(fake_scores)
+
     def log_ratio(self, scores: Tensor) -> Tensor:
         """Return log p_real / p_fake, given the score of an optimal discriminator."""
         raise ConfigurationError(
@@ -133,16 +137,28 @@ class LeastSquares(Loss):
         return torch.full((), 0.5, device=real_scores.device)
 
 
+class OfDifferences(Loss):
+    """Base class for losses in which only differences of scores count, so that there is no log-ratio."""
+
+    has_log_ratio: ClassVar[bool] = False
+
+    def generator(self, fake_scores: Tensor) -> Tensor:
+        """-score."""
+        return -fake_scores
+
+    def midpoint(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+        """Return the mean of the two sides' mean scores: the zero of the score is arbitrary."""
+        return (real_scores.mean() + fake_scores.mean()) / 2
+
+
 @dataclass(frozen=True)
-class Wasserstein(Loss):
+class Wasserstein(OfDifferences):
     """Wasserstein loss (Arjovsky et al., 2017, equation 2).
 
-    The score is defined only up to a constant, so there is no log-ratio. The discriminator needs a Lipschitz bound: add
-    ``spectral-norm``, ``gradient-penalty`` or ``weight-clipping``.
+    The discriminator needs a Lipschitz bound: add ``spectral-norm``, ``gradient-penalty`` or ``weight-clipping``.
     """
 
     name: ClassVar[str] = "wasserstein"
-    has_log_ratio: ClassVar[bool] = False
 
     def real(self, scores: Tensor) -> Tensor:
         """-score."""
@@ -151,14 +167,6 @@ class Wasserstein(Loss):
     def fake(self, scores: Tensor) -> Tensor:
         """+score."""
         return scores
-
-    def generator(self, fake_scores: Tensor) -> Tensor:
-        """-score."""
-        return -fake_scores
-
-    def midpoint(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        """Return the mean of the two sides' mean scores: the zero of the critic is arbitrary."""
-        return (real_scores.mean() + fake_scores.mean()) / 2
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,40 @@ class Hinge(Loss):
     def generator(self, fake_scores: Tensor) -> Tensor:
         """-score."""
         return -fake_scores
+
+
+@dataclass(frozen=True)
+class BradleyTerry(OfDifferences):
+    """Loss of comparisons: row i of real was preferred to row i of fake (Christiano et al., 2017, equation 1).
+
+    The loss of a pair is -log((1 - ε) sigmoid(real - fake) + ε / 2): with probability ε, an answer is a coin flip (section
+    2.2.3 of the paper, ε = 0.1). With ε = 0, it is that of a relativistic GAN (Jolicoeur-Martineau, 2018, RSGAN).
+    """
+
+    name: ClassVar[str] = "bradley-terry"
+    mistake_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the rate."""
+        if not 0 <= self.mistake_rate <= 1:
+            raise ConfigurationError(f"mistake_rate: given {self.mistake_rate}; expected a probability, from 0 to 1")
+
+    def real(self, scores: Tensor) -> Tensor:
+        """-log((1 - ε) sigmoid(score) + ε / 2), the loss of a pair whose other score is 0."""
+        true, chance = scores.new_tensor([1 - self.mistake_rate, self.mistake_rate / 2]).log()
+        return -torch.logaddexp(true + logsigmoid(scores), chance)
+
+    def fake(self, scores: Tensor) -> Tensor:
+        """-log((1 - ε) sigmoid(-score) + ε / 2)."""
+        return self.real(-scores)
+
+    def of_sides(self, real_scores: Tensor, fake_scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Return half of each pair's loss for each of its rows."""
+        if real_scores.shape != fake_scores.shape:
+            counts = f"given {len(real_scores)} real and {len(fake_scores)} fake ones"
+            raise ConfigurationError(f"the loss {self.name!r} compares rows in pairs: {counts}; use another, such as 'bce'")
+        halves = self.real(real_scores - fake_scores) / 2
+        return halves, halves
 
 
 class FDivergence(Loss):
@@ -331,15 +373,8 @@ class SquaredHellinger(FDivergence):
 LOSSES: dict[str, type[Loss]] = {
     loss.name: loss
     for loss in (
-        BinaryCrossEntropy,
-        LeastSquares,
-        Wasserstein,
-        Hinge,
-        KullbackLeibler,
-        ReverseKullbackLeibler,
-        JensenShannon,
-        PearsonChiSquared,
-        SquaredHellinger,
+        *(BinaryCrossEntropy, LeastSquares, Wasserstein, Hinge, BradleyTerry),
+        *(KullbackLeibler, ReverseKullbackLeibler, JensenShannon, PearsonChiSquared, SquaredHellinger),
     )
 }
 

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
-from ganq_irl.discriminator.losses import LOSSES, FDivergence, Hinge, Loss, build_loss, with_log_ratio
+from ganq_irl.discriminator.losses import LOSSES, BradleyTerry, FDivergence, Hinge, Loss, build_loss, with_log_ratio
 from ganq_irl.errors import ConfigurationError
 
 RATIO_LOSSES = with_log_ratio()
@@ -29,6 +29,7 @@ CLOSED_FORMS = {
     "least-squares": lambda v: ((v - 1) ** 2 / 2, v**2 / 2, (v - 1) ** 2 / 2, math.log(v / (1 - v))),
     "wasserstein": lambda v: (-v, v, -v, None),
     "hinge": lambda v: (max(0, 1 - v), max(0, 1 + v), -v, None),
+    "bradley-terry": lambda v: (-math.log(0.9 * sigmoid(v) + 0.05), -math.log(0.9 * sigmoid(-v) + 0.05), -v, None),
     "kl": lambda v: (-v, math.exp(v - 1), -v, v - 1),
     "reverse-kl": lambda v: (math.exp(-v), -1 - math.log(math.exp(-v)), math.exp(-v), v),
     "js": lambda v: (
@@ -125,7 +126,7 @@ def test_midpoint_is_where_both_sides_are_as_likely(name):
     real, fake = column(2.0, 4.0), column(-1.0, 0.0)
     middle = loss.midpoint(real, fake)
     assert middle.shape == ()
-    if name == "wasserstein":
+    if name in ("wasserstein", "bradley-terry"):
         assert middle.item() == pytest.approx((3.0 - 0.5) / 2)
     elif name == "hinge":
         assert middle.item() == 0
@@ -133,9 +134,9 @@ def test_midpoint_is_where_both_sides_are_as_likely(name):
         assert loss.log_ratio(middle.double()).item() == pytest.approx(0, abs=1e-12)
 
 
-def test_wasserstein_midpoint_moves_with_the_scores():
-    """The critic's zero means nothing: shifting all scores shifts the midpoint."""
-    loss, real, fake = build_loss("wasserstein"), column(2.0, 4.0), column(-1.0, 0.0)
+@pytest.mark.parametrize("name", ["wasserstein", "bradley-terry"])
+def test_a_midpoint_moves_with_scores_whose_zero_means_nothing(name):
+    loss, real, fake = build_loss(name), column(2.0, 4.0), column(-1.0, 0.0)
     assert loss.midpoint(real + 7, fake + 7) == loss.midpoint(real, fake) + 7
 
 
@@ -196,7 +197,7 @@ def test_log_ratio_stays_finite_outside_the_range_of_an_optimum(name):
     assert torch.isfinite(build_loss(name).log_ratio(torch.tensor([-50.0, -2.0, -0.1, 0.0, 1.0, 1.1, 50.0]))).all()
 
 
-@pytest.mark.parametrize("name", ["bce", "js", "least-squares", "hinge", "wasserstein", "chi-squared"])
+@pytest.mark.parametrize("name", ["bce", "js", "least-squares", "hinge", "wasserstein", "bradley-terry", "chi-squared"])
 def test_large_scores_do_not_overflow(name):
     loss, scores = build_loss(name), torch.tensor([-200.0, 200.0], requires_grad=True)
     total = (loss.real(scores) + loss.fake(scores) + loss.generator(scores)).sum()
@@ -211,6 +212,53 @@ def test_a_loss_without_log_ratio_refuses_and_names_those_that_have_one(name):
     with pytest.raises(ConfigurationError, match=rf"'{name}'.*'score'.*bce.*least-squares"):
         loss.log_ratio(column(0.0))
     assert torch.equal(loss.score_of(column(0.4)), column(0.4))
+
+
+# Bradley-Terry: the only loss of pairs.
+
+pairs = st.tuples(st.floats(-20.0, 20.0), st.floats(-20.0, 20.0))
+rates = st.floats(0.0, 1.0)
+
+
+def pair_loss(preferred, other, rate):
+    return torch.stack(BradleyTerry(rate).of_sides(column(preferred), column(other))).sum().item()
+
+
+@given(scores=pairs, rate=rates)
+def test_the_loss_of_a_pair_is_that_of_the_paper(scores, rate):
+    preferred, other = scores
+    expected = -math.log((1 - rate) * sigmoid(preferred - other) + rate / 2)
+    assert pair_loss(preferred, other, rate) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@given(scores=pairs, rate=rates)
+def test_the_probabilities_of_both_answers_add_up_to_one(scores, rate):
+    both = math.exp(-pair_loss(*scores, rate)) + math.exp(-pair_loss(*scores[::-1], rate))
+    assert both == pytest.approx(1, abs=1e-6)
+
+
+@given(scores=pairs)
+def test_answers_that_are_all_chance_teach_nothing(scores):
+    real, fake = (column(score).requires_grad_(True) for score in scores)
+    loss = torch.stack(BradleyTerry(1.0).of_sides(real, fake)).sum()
+    assert loss.item() == pytest.approx(math.log(2))
+    assert torch.autograd.grad(loss, (real, fake)) == (column(0.0), column(0.0))
+
+
+@given(scores=pairs, rate=st.floats(0.0, 0.9), shift=st.floats(-5.0, 5.0))
+def test_the_gradient_of_a_pair_is_opposite_on_both_rows_and_ignores_a_shift(scores, rate, shift):
+    real, fake = (column(score + shift).requires_grad_(True) for score in scores)
+    slopes = torch.autograd.grad(torch.stack(BradleyTerry(rate).of_sides(real, fake)).sum(), (real, fake))
+    right = sigmoid(scores[0] - scores[1])
+    expected = -(1 - rate) * right * (1 - right) / ((1 - rate) * right + rate / 2)
+    assert [slope.item() for slope in slopes] == pytest.approx([expected, -expected], rel=1e-6, abs=1e-9)
+
+
+def test_pairs_need_as_many_rows_on_both_sides_and_a_rate_is_a_probability():
+    with pytest.raises(ConfigurationError, match="in pairs: given 2 real and 1 fake ones"):
+        build_loss("bradley-terry").of_sides(column(0.0, 1.0), column(0.0))
+    with pytest.raises(ConfigurationError, match=r"mistake_rate: given 1\.5; expected a probability"):
+        BradleyTerry(1.5)
 
 
 def test_losses_are_built_by_name_and_unknown_names_meet_the_nearest():
