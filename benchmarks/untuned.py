@@ -11,7 +11,6 @@ that are not finished are left out of the table.
 from __future__ import annotations
 
 import csv
-import dataclasses
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -50,7 +49,7 @@ class Run:
         torch.set_num_threads(1)
         register()
         from ganq_irl.runs import run_experiment
-        from ganq_irl.runs.resolve import parse_assignment, resolve_config
+        from ganq_irl.runs.resolve import on_true_reward, parse_assignment, resolve_config
 
         settings: dict[str, Any] = {"env": self.task.env, "demos": str(recorded(self.task)), "seed": self.seed}
         for assignment in overrides:
@@ -74,14 +73,6 @@ class Run:
             "length": result.evaluation.mean_length,
             "warning": result.warning or "",
         }
-
-
-def on_true_reward(config: Any) -> Any:
-    """Return the configuration of the generator alone, with the settings that imitation gave it."""
-    from ganq_irl.runs.validation import check_config
-
-    alone = {"algo": config.generator, "demos": None, "generator": None, "adversary": {}, "preset": "none"}
-    return check_config(dataclasses.replace(config, **alone))
 
 
 def name_of(env: str) -> str:

@@ -63,6 +63,27 @@ def resolve_config(
     return check_config(_with_updates_for_all_envs(config, given))
 
 
+def on_true_reward(config: ExperimentConfig) -> ExperimentConfig:
+    """Return the settings of an imitation run's generator alone, which then learns from the environment's reward.
+
+    The generator keeps the settings that imitation gave it, so that its return shows what it could reach at all.
+
+    Raises:
+        ConfigurationError: the run trains no generator.
+
+    Example:
+        >>> config = resolve_config({"algo": "gail", "env": "CartPole-v1", "demos": "cartpole"})
+        >>> on_true_reward(config).algo
+        'fast-ppo'
+    """
+    if config.generator is None:
+        raise ConfigurationError(f"{config.algo} trains no generator, which the true reward could train instead")
+    alone = ExperimentConfig(config.algo, config.env)  # for the defaults
+    names = ("demos", "n_trajectories", "columns", "generator", "adversary", "imitation", "heldout", "control")
+    changes = {name: getattr(alone, name) for name in names}
+    return check_config(dataclasses.replace(config, algo=config.generator, preset=NONE, **changes))
+
+
 def _with_updates_for_all_envs(config: ExperimentConfig, given: Mapping[str, Any]) -> ExperimentConfig:
     """Give an off-policy run as many updates per transition with several environments as with one.
 

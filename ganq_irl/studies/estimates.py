@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from ganq_irl.evaluation import Estimate, Scores, interquartile_mean, probability_of_improvement
-from ganq_irl.studies.methods import PROTOCOLS
+from ganq_irl.studies.methods import FROZEN, PROTOCOLS
 from ganq_irl.studies.results import DONE, FAILED, MISSING, Result
 
 ALL = "all environments"
@@ -129,7 +129,7 @@ def by_entry(results: Iterable[Result]) -> dict[Entry, list[Result]]:
     groups: dict[Entry, list[Result]] = {}
     for result in results:
         cell = result.cell
-        control = cell.method.control is not None
+        control = cell.method.control == FROZEN
         entry = Entry(cell.method.protocol, cell.n_demos, cell.method.name, cell.variation, control)
         groups.setdefault(entry, []).append(result)
     return dict(sorted(groups.items(), key=lambda item: (PROTOCOLS.index(item[0].protocol), item[0].n_demos or 0)))

@@ -12,8 +12,9 @@ from typing import Any
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.runs.config import ExperimentConfig, merged
-from ganq_irl.runs.resolve import resolve_config
-from ganq_irl.studies.methods import DEMONSTRATIONS_ONLY, Method, parse_method
+from ganq_irl.runs.resolve import on_true_reward, resolve_config
+from ganq_irl.space_matrix import IMITATION
+from ganq_irl.studies.methods import DEMONSTRATIONS_ONLY, TRUE_REWARD, Method, parse_method
 from ganq_irl.studies.spec import GridConfig
 from ganq_irl.studies.variations import Choice, choices, fitted
 
@@ -135,7 +136,7 @@ def _base_settings(grid: GridConfig, method: Method, env: str, n_demos: int | No
         settings = merged(settings, {"evaluation": {"every": 0}})
     elif timesteps is not None:
         settings["timesteps"] = timesteps
-    if method.imitates:
+    if method.algo in IMITATION:
         settings |= {"demos": demonstrations_for(env, settings.get("demos")), "n_trajectories": n_demos}
     else:
         settings.pop("demos", None)
@@ -145,6 +146,8 @@ def _base_settings(grid: GridConfig, method: Method, env: str, n_demos: int | No
 def _resolved(settings: Mapping[str, Any], method: Method) -> ExperimentConfig:
     try:
         config = resolve_config(settings)
+        if method.control == TRUE_REWARD:
+            config = on_true_reward(config)
     except ConfigurationError as error:
         raise ConfigurationError(f"{method.name}: {error}") from error
     if not method.counts_steps or "every" in settings.get("evaluation", {}):

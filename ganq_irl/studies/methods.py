@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ganq_irl.errors import ConfigurationError
+from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.factory import generator_class
 from ganq_irl.runs.validation import known_algorithm
 from ganq_irl.space_matrix import IMITATION
@@ -14,6 +14,10 @@ from ganq_irl.space_matrix import IMITATION
 REWARD_KNOWN, DEMONSTRATIONS_ONLY = "reward known", "demonstrations only"
 PROTOCOLS = (REWARD_KNOWN, DEMONSTRATIONS_ONLY)
 """What a method sees. Scores of different protocols answer different questions and are in separate tables."""
+
+FROZEN, TRUE_REWARD = "frozen", "true-reward"
+CONTROLS = (FROZEN, TRUE_REWARD)
+"""What imitation is compared with: a discriminator that never learns; its generator on the environment's reward."""
 
 _PATTERN = re.compile(r"(?P<algo>[^+:@]+)(\+(?P<generator>[^+:@]+))?(:(?P<control>[^+:@]+))?(@(?P<source>[^:@]+))?")
 
@@ -25,7 +29,7 @@ class Method:
     Attributes:
         algo: algorithm, as on the command line.
         generator: the generator, if the name gives one.
-        control: "frozen" for the control with a frozen discriminator, else None.
+        control: one of ``CONTROLS``, or None.
         source: the imitation method whose recovered reward replaces the environment's, if any.
     """
 
@@ -44,7 +48,7 @@ class Method:
     @property
     def imitates(self) -> bool:
         """Return whether it learns from demonstrations."""
-        return self.algo in IMITATION
+        return self.algo in IMITATION and self.control != TRUE_REWARD
 
     @property
     def protocol(self) -> str:
@@ -58,7 +62,8 @@ class Method:
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of a run that the name determines."""
-        chosen = {"algo": self.algo, "generator": self.generator, "control": self.control}
+        control = None if self.control == TRUE_REWARD else self.control
+        chosen = {"algo": self.algo, "generator": self.generator, "control": control}
         return {key: value for key, value in chosen.items() if value is not None}
 
 
@@ -74,14 +79,18 @@ def parse_method(text: str) -> Method:
     match = _PATTERN.fullmatch(text)
     if match is None:
         raise ConfigurationError(
-            f"method {text!r}: expected ALGO, ALGO+GENERATOR, ALGO:frozen or ALGO@SOURCE, such as gail, gail+gan-q, "
-            "gail:frozen, or gan-q@airl for GAN-Q on the reward that AIRL recovered",
+            f"method {text!r}: expected ALGO, ALGO+GENERATOR, ALGO:frozen, ALGO:true-reward or ALGO@SOURCE, such as gail, "
+            "gail+gan-q, gail:frozen, or gan-q@airl for GAN-Q on the reward that AIRL recovered",
             page="how_to/compare",
         )
     method = Method(**match.groupdict())
     known_algorithm(method.algo)
     if method.generator is not None:
         generator_class(method.generator)
+    if method.control not in (None, *CONTROLS):
+        raise ConfigurationError(f"method {text!r}: unknown control {method.control!r}; {nearest(method.control, CONTROLS)}")
+    if method.control == TRUE_REWARD and method.algo not in IMITATION:
+        raise ConfigurationError(f"method {text!r}: {method.algo} learns from the true reward anyway; leave the control out")
     if method.source is not None and (method.imitates or method.generator or method.control):
         raise ConfigurationError(
             f"method {text!r}: the part before the @ must be an algorithm that learns from a reward, as in gan-q@airl"

@@ -22,6 +22,7 @@ SMALL = {"algos": ["gan-q", "gail"], "env": "CartPole-v1", "timesteps": 1000}
         ("gail+gan-q", DEMONSTRATIONS_ONLY),
         ("airl+gan-q", DEMONSTRATIONS_ONLY),
         ("gail:frozen", DEMONSTRATIONS_ONLY),
+        ("gail:true-reward", REWARD_KNOWN),
         ("gan-q@airl", DEMONSTRATIONS_ONLY),
         ("gan-q@gail+dqn", DEMONSTRATIONS_ONLY),
     ],
@@ -41,6 +42,8 @@ def test_methods_by_name_and_their_protocol(name, protocol):
         ("gail@airl", "must be an algorithm that learns from a reward"),
         ("gan-q@dqn", "recovers no reward"),
         ("gan-q@arl", "did you mean 'airl'"),
+        ("gail:frosen", "did you mean 'frozen'"),
+        ("ppo:true-reward", "learns from the true reward anyway"),
     ],
 )
 def test_unknown_methods(name, message):
@@ -122,6 +125,19 @@ def test_settings_of_one_method_and_of_all():
     assert control.config.adversary["n_updates"] == 1
     assert "gamma" not in gan_q.config.generator_kwargs
     assert gan_q.config.n_envs == gail.config.n_envs == 2
+
+
+def test_the_yardstick_is_the_generator_of_the_method_with_its_settings_and_without_demonstrations():
+    methods = {"gail": {"generator_kwargs": {"gamma": 0.5}}}
+    settings = {"algos": ["gail", "gail:true-reward"], "methods": methods, "n_demos": [1, 4], "seeds": 1}
+    cells = make_cells(parse_grid(SMALL | settings))
+    gail, yardstick = cells[0].config, cells[-1].config
+    assert [cell.n_demos for cell in cells] == [1, 4, None]
+    assert (yardstick.algo, yardstick.timesteps) == (gail.generator, gail.timesteps)
+    assert yardstick.generator_kwargs == gail.generator_kwargs
+    assert (yardstick.demos, yardstick.generator, yardstick.adversary) == (None, None, {})
+    with pytest.raises(ConfigurationError, match="bc:true-reward: bc trains no generator"):
+        make_cells(parse_grid(SMALL | {"algos": ["bc:true-reward"]}))
 
 
 def test_a_method_without_a_varied_setting_runs_once_as_it_is():

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @click.command("compare")
 @click.option(
-    "--algos", metavar="A,B", help="Methods: an ALGO of `train`, ALGO+GENERATOR, ALGO:frozen (the control), or ALGO@SOURCE."
+    "--algos",
+    metavar="A,B",
+    help="Methods: an ALGO of `train`, ALGO+GENERATOR, ALGO:frozen (the control), ALGO:true-reward (its generator on the "
+    "environment's reward), or ALGO@SOURCE.",
 )
 @click.option(
     "--env",
