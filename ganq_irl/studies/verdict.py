@@ -132,8 +132,8 @@ def _limits(comparison: Comparison) -> list[str]:
     limits = []
     if len({row.entry.protocol for row in rows}) == len(PROTOCOLS):
         limits.append(
-            "The protocols answer different questions: methods with a known reward are given what the others must infer; "
-            "neither's figures are a yardstick for the other's."
+            "The protocols answer different questions: methods with a known reward are given what the others must infer. "
+            "ALGO:true-reward shows what the generator of ALGO reaches if it is given the reward."
         )
     failed, missing = sum(row.failed for row in rows), sum(row.missing for row in rows)
     if failed:
