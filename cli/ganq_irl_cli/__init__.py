@@ -23,7 +23,10 @@ COMMANDS = {
 
 
 @click.group(
-    cls=RootGroup, package="ganq_irl_cli.commands", table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=RootGroup,
+    package="ganq_irl_cli.commands",
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
 @click.version_option(__version__, "--version", help="Show the version and exit.")
 @click.option(

@@ -8,20 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganq_irl_cli import session
-from ganq_irl_cli.options import with_limit
 
 if TYPE_CHECKING:
-    import gymnasium as gym
-
     from ganq_irl_demos import Demonstrations
     from ganq_irl_demos.streams import Request
-
-
-def make_env(env: str, *, render_mode: str | None = None, max_episode_steps: int | None = None) -> gym.Env:
-    """Make an environment to read spaces from, to play in or to check against."""
-    from ganq_irl.runs.envs import probe_env
-
-    return probe_env(env, ({} if render_mode is None else {"render_mode": render_mode}) | with_limit(max_episode_steps))
 
 
 def is_registered(env: str | None) -> bool:
@@ -44,7 +34,9 @@ def make_request(env: str | None, *, columns: Mapping[str, Sequence[str]] | None
     from ganq_irl_demos.streams import Request
 
     if env is not None:
-        made = make_env(env)
+        from ganq_irl.runs.envs import probe_env
+
+        made = probe_env(env)
         options |= {"observation_space": made.observation_space, "action_space": made.action_space, "env_id": env}
         made.close()
     return Request(columns={field: tuple(names) for field, names in (columns or {}).items()}, **options)
@@ -75,16 +67,11 @@ def convert(
         told = make_request(env, **request)
         with make_progress_bar(desc="converting", unit="step", unit_scale=True, leave=False, delay=1) as bar:
             done = convert_demonstrations(source, out, read_as=read_as, write_as=write_as, request=told, progress=bar.update)
-    if as_json:
-        session.print_json(dataclasses.asdict(done))
-        return
-    session.say(
-        f"{done.out}: {done.episodes} episodes, {done.transitions} transitions ({done.read_as} -> {done.written_as})"
-    )
-    for note in done.notes:
-        session.say(f"note: {note}", err=True)
-    for name in done.missing:
-        session.say(f"note: there are no {name.replace('_', ' ')}", err=True)
+    counts = f"{done.episodes} episodes, {done.transitions} transitions ({done.read_as} -> {done.written_as})"
+    session.show(dataclasses.asdict(done), f"{done.out}: {counts}", as_json)
+    if not as_json:
+        for note in (*done.notes, *(f"there are no {name.replace('_', ' ')}" for name in done.missing)):
+            session.say(f"note: {note}", err=True)
 
 
 def default_out(source: str, suffix: str) -> str:

@@ -51,6 +51,14 @@ class EnvironmentId(click.ParamType):
         return env_id
 
 
+class Count(click.IntRange):
+    """A whole number, which help calls N."""
+
+    def get_metavar(self, *args: Any, **kwargs: Any) -> str:
+        """Return N."""
+        return "N"
+
+
 def _existing_folder(ctx: click.Context, parameter: click.Parameter, folder: Path) -> Path:
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
@@ -69,36 +77,30 @@ def _column_lists(ctx: click.Context, parameter: click.Parameter, values: tuple[
     return columns
 
 
-def with_limit(steps: int | None) -> dict[str, int]:
-    """Return the environment keywords that limit its episodes to ``steps``; none for the environment's own limit."""
-    return {} if steps is None else {"max_episode_steps": steps}
+def _env_kwargs(ctx: click.Context, parameter: click.Parameter, steps: int | None) -> dict[str, int] | None:
+    """Return the environment keywords that limit its episodes to ``steps``; None for the environment's own limit."""
+    return None if steps is None else {"max_episode_steps": steps}
 
 
 ENV = EnvironmentId()
+COUNT, INDEX = Count(min=1), Count(min=0)
 
 run_folder = click.argument("run", type=UsablePath(), metavar="RUN", callback=_existing_folder)
 demonstrations = click.argument("demonstrations", metavar="NAME-or-FILE")
 
-env = click.option("--env", type=ENV, metavar="ID", help="Gymnasium id of the environment, such as Pendulum-v1.")
-recorded_in = click.option(
-    "--env", type=ENV, metavar="ID", help="Environment of the recording, for formats that do not store its spaces."
-)
+env = click.option("--env", type=ENV, help="Gymnasium id of the environment, such as Pendulum-v1.")
+recorded_in = click.option("--env", type=ENV, help="Environment of the recording, for formats that do not store its spaces.")
 max_episode_steps = click.option(
     "--max-episode-steps",
-    type=click.IntRange(min=1),
-    metavar="N",
+    "env_kwargs",
+    type=COUNT,
+    callback=_env_kwargs,
     help="Truncate episodes after N steps.  [default: the environment's limit; if it has none, evaluations end episodes "
     "after 1000 steps]",
 )
-episodes = click.option(
-    "--episodes", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Episodes to play."
-)
-seed = click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Seed of all random numbers; the same seed gives the same result.",
-)
+episodes = click.option("--episodes", type=COUNT, default=5, help="Episodes to play.")
+seed = click.option("--seed", type=INDEX, help="Seed of all random numbers; the same seed gives the same result.")
+first_seed = click.option("--seed", type=INDEX, default=0, help="Reset seed of the first episode.")
 device = click.option("--device", metavar="DEVICE", help="auto (CUDA if available), cpu or cuda.  [default: auto]")
 
 new_run = click.option("--out", type=UsablePath(), metavar="DIR", help="Run directory.  [default: runs/ALGO-ENV-SEED]")
@@ -106,23 +108,15 @@ run_settings = click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, such as generator_kwargs.gamma=0.97."
 )
 
-jobs = click.option(
-    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Runs at a time, a process each."
-)
+jobs = click.option("--jobs", type=COUNT, default=1, help="Runs at a time, a process each.")
 engine = click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
-    show_default=True,
     help="Run in processes on this machine, or on a Ray cluster.",
 )
 gpus_per_run = click.option(
-    "--gpus-per-run",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    show_default=True,
-    metavar="X",
-    help="GPUs that Ray reserves for a run.",
+    "--gpus-per-run", type=click.FloatRange(min=0), default=0.0, metavar="X", help="GPUs that Ray reserves for a run."
 )
 
 columns = click.option(
@@ -137,9 +131,7 @@ mask = click.option(
     "--mask", metavar="NAME", help="Episodes that a robomimic file lists under mask/NAME, such as train; same as FILE#NAME."
 )
 trust = click.option(
-    "--trust",
-    is_flag=True,
-    help="Open a pickle, which can run any code. Use it only for files from someone you trust.",
+    "--trust", is_flag=True, help="Open a pickle, which can run any code. Use it only for files from someone you trust."
 )
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and nothing else there.")

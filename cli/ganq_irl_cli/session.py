@@ -73,9 +73,12 @@ def say(text: str, *, err: bool = False) -> None:
         click.echo(printable(text), err=err)
 
 
-def print_json(content: Any) -> None:
-    """Print a JSON object to stdout; JSON escapes control characters itself."""
-    click.echo(json.dumps(content, indent=2, allow_nan=False))
+def show(content: Any, text: str, as_json: bool, *, err: bool = False) -> None:
+    """Print the result of a command: ``content`` as a JSON object on stdout, or ``text`` there or on stderr."""
+    if as_json:
+        click.echo(json.dumps(content, indent=2, allow_nan=False))  # JSON escapes control characters itself
+    else:
+        say(text, err=err)
 
 
 def describe(evaluation: Evaluation) -> str:
@@ -95,17 +98,14 @@ def describe(evaluation: Evaluation) -> str:
 
 def print_run(result: RunResult, as_json: bool) -> None:
     """Print the evaluation and the folder of a finished run."""
-    yardstick = result.yardstick
-    if as_json:
-        content = {"run": str(result.folder), **result.evaluation.to_json(), "warning": result.warning}
-        print_json(content | {"yardstick": None if yardstick is None else yardstick.to_json()})
-        return
-    say(describe(result.evaluation))
+    yardstick, lines = result.yardstick, [describe(result.evaluation)]
+    content = {"run": str(result.folder), **result.evaluation.to_json(), "warning": result.warning}
+    content["yardstick"] = None if yardstick is None else yardstick.to_json()
     if yardstick is not None:
         shown, random = _describe_play(yardstick.demonstrations), _describe_play(yardstick.random)
         length = result.evaluation.mean_length
-        say(f"mean episode length {length:.4g} steps; demonstrations: {shown}; random actions: {random}")
-    say(str(result.folder))
+        lines.append(f"mean episode length {length:.4g} steps; demonstrations: {shown}; random actions: {random}")
+    show(content, "\n".join([*lines, str(result.folder)]), as_json)
 
 
 def _describe_play(play: Play) -> str:

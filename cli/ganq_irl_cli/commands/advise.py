@@ -11,7 +11,7 @@ from ganq_irl_cli.demonstrations import load, make_request
 
 
 @click.command("advise")
-@click.option("--env", type=options.ENV, metavar="ID", help="Environment.  [default: the one of the demonstrations]")
+@click.option("--env", type=options.ENV, help="Environment.  [default: the one of the demonstrations]")
 @click.option("--demos", required=True, metavar="NAME-or-FILE", help="Shipped demonstrations, or a file.")
 @options.columns
 @options.as_json
@@ -29,19 +29,10 @@ def command(env: str | None, demos: str, columns: dict[str, list[str]], as_json:
         if env is None:
             raise click.UsageError(f"{demos} does not say where it was recorded; give --env ID")
         advice = advise(loaded, env, source=demos, columns=columns)
-    if as_json:
-        session.print_json(dataclasses.asdict(advice))
-        return
-    for fact in advice.facts:
-        session.say(f"- {fact}")
-    session.say(f"\nTrain {advice.algo}: {advice.reason}.\n\n    {advice.command}\n")
-    if advice.choices:
-        session.say("It has no preset here. These settings are chosen from the problem:\n")
-        for choice in advice.choices:
-            session.say(f"    {choice.key} = {inline_toml(choice.value)}  ({choice.reason})")
-        session.say("")
-    else:
-        session.say(f"It uses the preset {advice.preset}.\n")
-    session.say("Compare with:\n")
-    for line in advice.beside:
-        session.say(f"    {line}")
+        settings = [f"It uses the preset {advice.preset}."]
+        if advice.choices:
+            settings = ["It has no preset here. These settings are chosen from the problem:", ""]
+            settings += [f"    {one.key} = {inline_toml(one.value)}  ({one.reason})" for one in advice.choices]
+    lines = [*(f"- {fact}" for fact in advice.facts), "", f"Train {advice.algo}: {advice.reason}.", ""]
+    lines += [f"    {advice.command}", "", *settings, "", "Compare with:", "", *(f"    {line}" for line in advice.beside)]
+    session.show(dataclasses.asdict(advice), "\n".join(lines), as_json)

@@ -21,11 +21,7 @@ if TYPE_CHECKING:
     "environment's reward), or ALGO@SOURCE.",
 )
 @click.option(
-    "--env",
-    multiple=True,
-    type=options.ENV,
-    metavar="ID",
-    help="Gymnasium id of an environment; repeat the option for several.",
+    "--env", multiple=True, type=options.ENV, help="Gymnasium id of an environment; repeat the option for several."
 )
 @click.option("--n-demos", metavar="1,4,10", help="Numbers of demonstrations for imitation.  [default: 10]")
 @click.option("--seeds", metavar="N", help="Number of seeds, or a list of seeds such as 7,8,9.  [default: 5]")
@@ -56,7 +52,7 @@ if TYPE_CHECKING:
     type=options.UsablePath(),
     default=Path("runs/compare"),
     metavar="DIR",
-    help="Folder of the comparison.  [default: runs/compare]",
+    help="Folder of the comparison.",
 )
 @options.as_json
 def command(
@@ -65,7 +61,6 @@ def command(
     n_demos: str | None,
     seeds: str | None,
     vary: tuple[str, ...],
-    max_episode_steps: int | None,
     jobs: int,
     engine: str,
     gpus_per_run: float,
@@ -95,17 +90,12 @@ def command(
 
         flags: dict[str, Any] = {"algos": _names(algos), "env": list(env) or None, **settings}
         flags |= {"n_demos": _numbers("--n-demos", n_demos), "seeds": _seeds(seeds)}
-        if max_episode_steps is not None:
-            flags["env_kwargs"] = options.with_limit(max_episode_steps)
         for text in vary:
             flags = merged(flags, {"vary": parse_variation(text)})
         grid = resolve_grid(flags, assignments=assignments, file=file or stored_request(out))
         run = run_grid(grid, out, engine=_engine(engine, gpus_per_run), jobs=jobs)
         summary = summarize_grid(out)
-    if as_json:
-        session.print_json(summary.to_json())
-    else:
-        session.say(summary.text())
+    session.show(summary.to_json(), summary.text(), as_json)
     for label, error in summary.failures.items():
         if label not in run.failures:  # run_grid printed those already
             session.say(f"failed: {label}: {error}", err=True)

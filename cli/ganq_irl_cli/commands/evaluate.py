@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @options.run_folder
-@click.option(
-    "--episodes", type=click.IntRange(min=1), metavar="N", help="Episodes to play.  [default: the run's own setting]"
-)
+@click.option("--episodes", type=options.COUNT, help="Episodes to play.  [default: the run's own setting]")
 @click.option(
     "--pictures",
     type=options.UsablePath(file_okay=False),
@@ -33,7 +31,7 @@ def command(
     run: Path,
     episodes: int | None,
     pictures: Path | None,
-    max_episode_steps: int | None,
+    env_kwargs: dict[str, int] | None,
     seed: int | None,
     device: str | None,
     as_json: bool,
@@ -46,7 +44,7 @@ def command(
         from ganq_irl.runs.yardstick import yardstick_of
 
         loaded = load_run(run)
-        keywords = loaded.config.env_kwargs | options.with_limit(max_episode_steps)
+        keywords = loaded.config.env_kwargs | (env_kwargs or {})
         loaded = replace(loaded, config=replace(loaded.config, env_kwargs=keywords))
         policy = loaded.policy(device or "auto")
         evaluation, _ = evaluate_run_policy(
@@ -65,10 +63,7 @@ def command(
             drawn = [str(path) for path in draw_run(loaded, pictures, values)]
             content |= {"values": None if values is None else values.to_json(), "pictures": drawn}
             lines += [*_describe(values), f"Pictures: {', '.join(drawn)}"]
-    if as_json:
-        session.print_json(content)
-    else:
-        session.say("\n".join(lines))
+    session.show(content, "\n".join(lines), as_json)
 
 
 def _describe(values: ValueCheck | None) -> list[str]:

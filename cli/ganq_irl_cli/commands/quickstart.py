@@ -31,10 +31,7 @@ def command(out: Path | None, seed: int | None, device: str | None, as_json: boo
         from ganq_irl.studies.quickstart import CORRELATION, run_quickstart
 
         result = run_quickstart(out, seed=seed or 0, device=device or "auto")
-    if as_json:
-        session.print_json({"out": str(result.folder), **result.to_json()})
-        return
     rewards = ", ".join(f"{name} {value:.2f}" for name, value in result.correlations.items())
-    session.say(session.table(result.rows()))
-    session.say(f"\n{CORRELATION}: {rewards}")
-    session.say(f"{result.seconds:.0f} seconds. Pictures: {result.folder}/returns.png and {result.folder}/reward.png")
+    pictures = f"{result.folder}/returns.png and {result.folder}/reward.png"
+    told = f"{CORRELATION}: {rewards}\n{result.seconds:.0f} seconds. Pictures: {pictures}"
+    session.show({"out": str(result.folder), **result.to_json()}, f"{session.table(result.rows())}\n\n{told}", as_json)

@@ -13,14 +13,12 @@ from ganq_irl_cli import options, session
 @click.argument("folder", type=options.UsablePath(), metavar="DIR")
 @click.option("--out", type=options.UsablePath(), metavar="FILE.html", help="Page to write.  [default: DIR/report.html]")
 @click.option(
-    "--pictures/--no-pictures",
-    default=True,
-    help="Play a few episodes to draw the values and rewards of single runs.  [default: --pictures]",
+    "--pictures/--no-pictures", default=True, help="Play a few episodes to draw the values and rewards of single runs."
 )
 @click.option(
     "--videos/--no-videos",
     default=True,
-    help="Show an episode of each method beside the expert's, if the environment can be rendered.  [default: --videos]",
+    help="Show an episode of each method beside the expert's, if the environment can be rendered.",
 )
 @click.option(
     "--figures", type=options.UsablePath(), metavar="DIR", help="Also write the main figures to this folder, as PNG and PDF."
@@ -41,7 +39,5 @@ def command(folder: Path, out: Path | None, pictures: bool, videos: bool, figure
         page = write_page(summary, out, pictures=pictures, videos=videos)
     for label, error in summary.failures.items():
         session.say(f"failed: {label}: {error}", err=True)
-    if as_json:
-        session.print_json({"report": str(page), "figures": [str(path) for path in drawn]})
-    else:
-        session.say("\n".join(map(str, [page, *drawn])))
+    figures_drawn = [str(path) for path in drawn]
+    session.show({"report": str(page), "figures": figures_drawn}, "\n".join([str(page), *figures_drawn]), as_json)

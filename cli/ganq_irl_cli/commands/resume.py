@@ -13,8 +13,7 @@ from ganq_irl_cli import options, session
 @options.run_folder
 @click.option(
     "--timesteps",
-    type=click.IntRange(min=1),
-    metavar="N",
+    type=options.COUNT,
     help="Train to N steps in total, also to extend a finished run.  [default: the run's own setting]",
 )
 @options.as_json

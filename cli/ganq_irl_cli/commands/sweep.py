@@ -10,7 +10,7 @@ from ganq_irl_cli import options, session
 
 
 @click.command("sweep")
-@click.option("--trials", type=click.IntRange(min=1), default=50, metavar="N", help="Trials in total.  [default: 50]")
+@click.option("--trials", type=options.COUNT, default=50, help="Trials in total.")
 @click.option(
     "--storage", metavar="URL", help="Database URL or journal file that machines share.  [default: DIR/journal.log]"
 )
@@ -29,13 +29,7 @@ from ganq_irl_cli import options, session
     metavar="FILE.toml",
     help="Settings as for `compare`, and a table [search].",
 )
-@click.option(
-    "--out",
-    type=options.UsablePath(),
-    default=Path("runs/sweep"),
-    metavar="DIR",
-    help="Folder of the search.  [default: runs/sweep]",
-)
+@click.option("--out", type=options.UsablePath(), default=Path("runs/sweep"), metavar="DIR", help="Folder of the search.")
 @options.as_json
 def command(
     trials: int,
@@ -63,8 +57,6 @@ def command(
         storage = storage or str(out.resolve() / JOURNAL)
         run_sweep(config, out, storage, trials, seed=seed or 0, jobs=jobs, engine=engine, gpus_per_run=gpus_per_run)
         best = best_trial(storage)
-    if as_json:
-        session.print_json({"out": str(out), **best})
-        return
-    session.say(f"trial {best['trial']}: score {best['score']:.4g} ({best['trials']})")
-    session.say("\n".join(f"{key} = {value}" for key, value in best["settings"].items()))
+    lines = [f"trial {best['trial']}: score {best['score']:.4g} ({best['trials']})"]
+    lines += [f"{key} = {value}" for key, value in best["settings"].items()]
+    session.show({"out": str(out), **best}, "\n".join(lines), as_json)

@@ -97,8 +97,6 @@ def command(
     trust: bool,
     wandb: str | None,
     show_settings: bool,
-    max_episode_steps: int | None,
-    columns: dict[str, list[str]],
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -118,7 +116,6 @@ def command(
 
         if trust and show_settings:
             raise click.UsageError("--show-settings does not open files; leave out --trust")
-        flags |= {"env_kwargs": options.with_limit(max_episode_steps), "columns": columns}
         if trust:
             flags["demos"] = _imported(flags["demos"], flags["env"])
         config = resolve_config({"algo": algo, **flags}, assignments=assignments, file=file)
@@ -127,12 +124,10 @@ def command(
         result = None if show_settings else _trained(config, out, wandb)
     if result is not None:
         session.print_run(result, as_json)
-    elif as_json:
-        session.print_json(dataclasses.asdict(config))
     else:
         from ganq_irl.runs.explained import explained_settings
 
-        session.say(explained_settings(config))
+        session.show(dataclasses.asdict(config), explained_settings(config), as_json)
 
 
 def _check_paths(demos: str | None, out: Path | None) -> None:

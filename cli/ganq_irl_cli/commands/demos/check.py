@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganq_irl_cli import options, session
-from ganq_irl_cli.demonstrations import is_registered, load, make_env, make_request
+from ganq_irl_cli.demonstrations import is_registered, load, make_request
 from ganq_irl_cli.groups import WRONG_REQUEST
 
 if TYPE_CHECKING:
@@ -20,17 +20,12 @@ if TYPE_CHECKING:
 @click.command("check")
 @options.demonstrations
 @click.option(
-    "--env",
-    type=options.ENV,
-    metavar="ID",
-    help="Environment to check against.  [default: the one in which they were recorded, if known]",
+    "--env", type=options.ENV, help="Environment to check against.  [default: the one in which they were recorded, if known]"
 )
 @click.option(
     "--replay",
-    type=click.IntRange(min=0),
+    type=options.INDEX,
     default=3,
-    show_default=True,
-    metavar="N",
     help="Episodes to replay from their seeds, to check that they come from this environment.",
 )
 @options.max_episode_steps
@@ -43,7 +38,7 @@ def command(
     demonstrations: str,
     env: str | None,
     replay: int,
-    max_episode_steps: int | None,
+    env_kwargs: dict[str, int] | None,
     columns: dict[str, list[str]],
     mask: str | None,
     as_json: bool,
@@ -53,12 +48,13 @@ def command(
     The exit code is 2 if the demonstrations cannot be used, otherwise 0, also with warnings.
     """
     with session.working(torch_threads=False):
+        from ganq_irl.runs.envs import probe_env
         from ganq_irl_demos import examine_demonstrations
         from ganq_irl_demos.checking.replays import not_replayed
 
         loaded = load(demonstrations, make_request(env, columns=columns, mask=mask))
         env = env or loaded.env_id
-        made = make_env(env, max_episode_steps=max_episode_steps) if env is not None and is_registered(env) else None
+        made = probe_env(env, env_kwargs) if env is not None and is_registered(env) else None
         findings = examine_demonstrations(loaded, env=made, replayed=replay)
         answers = _answers(loaded.observation_space, loaded.action_space)
         skipped = [] if made is not None else [_no_environment(loaded)]
@@ -66,20 +62,10 @@ def command(
         if made is not None:
             made.close()
     wrong = any(finding.severity == "error" for finding in findings)
-    if as_json:
-        listed = [dataclasses.asdict(finding) for finding in findings]
-        session.print_json(
-            {
-                "source": loaded.source,
-                "valid": not wrong,
-                "missing": list(loaded.missing),
-                "findings": listed,
-                "skipped": skipped,
-                "algorithms": answers,
-            }
-        )
-    else:
-        session.say(_text(loaded, findings, [*skipped, *_trainable(answers)], wrong), err=wrong)
+    listed = [dataclasses.asdict(finding) for finding in findings]
+    content = {"source": loaded.source, "valid": not wrong, "missing": list(loaded.missing), "findings": listed}
+    text = _text(loaded, findings, [*skipped, *_trainable(answers)], wrong)
+    session.show({**content, "skipped": skipped, "algorithms": answers}, text, as_json, err=wrong)
     context.exit(WRONG_REQUEST if wrong else 0)
 
 

@@ -19,17 +19,6 @@ from ganq_irl_cli import demonstrations, options
 @options.trust
 @options.mask
 @options.as_json
-def command(
-    source: str,
-    write_as: str | None,
-    read_as: str | None,
-    out: str,
-    env: str | None,
-    columns: dict[str, list[str]],
-    mask: str | None,
-    trust: bool,
-    as_json: bool,
-) -> None:
+def command(**request: Any) -> None:
     """Convert demonstrations between any two formats, one episode at a time."""
-    reading: dict[str, Any] = {"env": env, "columns": columns, "mask": mask, "trust": trust}
-    demonstrations.convert(source, out, as_json, read_as=read_as, write_as=write_as, **reading)
+    demonstrations.convert(**request)

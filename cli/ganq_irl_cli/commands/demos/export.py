@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ganq_irl_cli import options
@@ -16,9 +18,9 @@ from ganq_irl_cli.demonstrations import convert
 )
 @options.columns
 @options.as_json
-def command(demonstrations: str, write_as: str | None, out: str, columns: dict[str, list[str]], as_json: bool) -> None:
+def command(demonstrations: str, **request: Any) -> None:
     """Export shipped demonstrations or a file to the format of another library.
 
     Formats: npz arrays parquet csv d4rl robomimic minari lerobot imitation.
     """
-    convert(demonstrations, out, as_json, write_as=write_as, columns=columns)
+    convert(demonstrations, **request)

@@ -28,20 +28,9 @@ from ganq_irl_cli import demonstrations, options
 @click.option("--download", is_flag=True, help="Download minari:ID if it is not in the local store.")
 @options.mask
 @options.as_json
-def command(
-    source: str,
-    read_as: str | None,
-    out: str | None,
-    env: str | None,
-    columns: dict[str, list[str]],
-    mask: str | None,
-    trust: bool,
-    download: bool,
-    as_json: bool,
-) -> None:
+def command(source: str, out: str | None, **reading: Any) -> None:
     """Import demonstrations of another library to .npz, the format of ganq-irl.
 
     SRC is a file, a folder, minari:ID, or huggingface:ORGANIZATION/NAME[/FILE]. It may be larger than memory.
     """
-    reading: dict[str, Any] = {"env": env, "columns": columns, "mask": mask, "trust": trust, "download": download}
-    demonstrations.convert(source, out or demonstrations.default_out(source, ".npz"), as_json, read_as=read_as, **reading)
+    demonstrations.convert(source, out or demonstrations.default_out(source, ".npz"), **reading)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganq_irl_cli import options, session
-from ganq_irl_cli.demonstrations import is_registered, load, make_env, make_request
+from ganq_irl_cli.demonstrations import is_registered, load, make_request
 
 if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
@@ -27,14 +27,9 @@ if TYPE_CHECKING:
     "--html", type=options.UsablePath(), metavar="FILE.html", help="Write a page with the summary, the plots and the checks."
 )
 @click.option(
-    "--video",
-    type=options.UsablePath(),
-    metavar="FILE.gif|.mp4",
-    help="Render an episode by replaying it from its seed.",
+    "--video", type=options.UsablePath(), metavar="FILE.gif|.mp4", help="Render an episode by replaying it from its seed."
 )
-@click.option(
-    "--episode", type=click.IntRange(min=0), default=0, show_default=True, metavar="I", help="Episode for --video."
-)
+@click.option("--episode", type=click.IntRange(min=0), default=0, metavar="I", help="Episode for --video.")
 @options.columns
 @options.mask
 @options.as_json
@@ -66,15 +61,14 @@ def command(
             write_page(sets, html, {one.source: examine_demonstrations(one) for one in sets})
         if video is not None:
             _video(sets[0], env, episode, video)
-    if as_json:
-        session.print_json(summaries[0] if len(sets) == 1 else {"sets": summaries})
-    else:
-        session.say("\n\n".join(_text(summary, named=len(sets) > 1) for summary in summaries))
+    text = "\n\n".join(_text(summary, named=len(sets) > 1) for summary in summaries)
+    session.show(summaries[0] if len(sets) == 1 else {"sets": summaries}, text, as_json)
 
 
 def _video(demos: Demonstrations, env: str | None, episode: int, path: Path) -> None:
     """Render an episode, or print why it cannot be rendered."""
     from ganq_irl.errors import GanqIrlError
+    from ganq_irl.runs.envs import probe_env
     from ganq_irl_demos.pictures.video import render_episode
 
     try:
@@ -84,7 +78,7 @@ def _video(demos: Demonstrations, env: str | None, episode: int, path: Path) -> 
         if env is None or not is_registered(env):
             session.say(f"no video: the environment of {demos.source} is unknown; give it with --env ID", err=True)
             return
-        made = make_env(env, render_mode="rgb_array")
+        made = probe_env(env, {"render_mode": "rgb_array"})
         try:
             render_episode(demos[episode], made, path)
         finally:

@@ -16,9 +16,6 @@ def command(as_json: bool) -> None:
     from ganq_irl_demos.catalog import catalog
 
     entries = list(catalog().values())
-    if as_json:
-        session.print_json({"demonstrations": [_to_json(entry) for entry in entries]})
-        return
     header = ("name", "environment", "episodes", "expert", "random", "needs")
     rows = [
         (
@@ -31,7 +28,7 @@ def command(as_json: bool) -> None:
         )
         for entry in entries
     ]
-    session.say(session.table([header, *rows]))
+    session.show({"demonstrations": [_to_json(entry) for entry in entries]}, session.table([header, *rows]), as_json)
 
 
 def _to_json(entry: Any) -> dict[str, Any]:

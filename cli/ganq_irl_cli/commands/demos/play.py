@@ -12,7 +12,6 @@ import click
 
 from ganq_irl.errors import printable, usable_path
 from ganq_irl_cli import options, session
-from ganq_irl_cli.demonstrations import make_env
 
 ARROWS = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "right", b"\x1b[D": "left"}
 ARROWS |= {code.replace(b"[", b"O"): name for code, name in ARROWS.items()}
@@ -23,40 +22,26 @@ CLEAR = "\x1b[2J\x1b[H"
 @click.option(
     "--env",
     type=options.ENV,
-    metavar="ID",
     required=True,
     help="Gymnasium id of an environment with Discrete actions, or Box actions in a window.",
 )
 @options.max_episode_steps
 @click.option("--window", is_flag=True, help="Play in a window, where keys can be held. Needed for Box actions.")
-@click.option(
-    "--episodes", type=click.IntRange(min=1), metavar="N", help="Stop after N episodes.  [default: until q is pressed]"
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Reset seed of the first episode."
-)
-@click.option(
-    "--fps", type=click.IntRange(min=1), metavar="N", help="Steps per second in a window.  [default: the environment's]"
-)
+@click.option("--episodes", type=options.COUNT, help="Stop after N episodes.  [default: until q is pressed]")
+@options.first_seed
+@click.option("--fps", type=options.COUNT, help="Steps per second in a window.  [default: the environment's]")
 @click.option(
     "--noop",
     type=int,
     metavar="ACTION",
     help="Discrete action while no key is held in a window.  [default: the environment waits]",
 )
-@click.option(
-    "--strength",
-    type=float,
-    default=1.0,
-    show_default=True,
-    metavar="X",
-    help="Share of a Box action's bound that a key gives in a window.",
-)
+@click.option("--strength", default=1.0, metavar="X", help="Share of a Box action's bound that a key gives in a window.")
 @click.option("--out", type=options.UsablePath(), required=True, metavar="FILE", help="File to write, such as mine.npz.")
 @options.as_json
 def command(
     env: str,
-    max_episode_steps: int | None,
+    env_kwargs: dict[str, int] | None,
     window: bool,
     episodes: int | None,
     seed: int,
@@ -78,6 +63,7 @@ def command(
         raise click.UsageError("standard input is not a terminal; give --window, or run the command in a terminal")
     with session.working(torch_threads=False):
         from ganq_irl.errors import EnvironmentFailed
+        from ganq_irl.runs.envs import probe_env
         from ganq_irl_demos import describe, save_demonstrations
         from ganq_irl_demos.formats import suffix_format
         from ganq_irl_demos.recording.play import PlaySession, play
@@ -85,8 +71,10 @@ def command(
         from ganq_irl_demos.recording.window_keys import keys_of
 
         suffix_format(out)  # refuses a suffix without a format before playing
-        mode = _render_mode(env, "rgb_array" if window else "ansi")
-        made = make_env(env, render_mode=mode, max_episode_steps=max_episode_steps)
+        probed, mode = probe_env(env), "rgb_array" if window else "ansi"
+        probed.close()
+        rendering = {"render_mode": mode} if mode in probed.metadata.get("render_modes", ()) else {}
+        made = probe_env(env, rendering | (env_kwargs or {}))
         playing = PlaySession(made, seed)
         try:
             if window:
@@ -105,18 +93,8 @@ def command(
         if not len(played):
             raise click.UsageError("no episode was finished, so nothing was saved")
         save_demonstrations(played, out)
-    if as_json:
-        session.print_json({"out": str(out), **describe(played)})
-    else:
-        session.say(f"{len(played)} episodes, {session.spread(played.returns)}: {out}")
-
-
-def _render_mode(env: str, wanted: str) -> str | None:
-    """Return ``wanted`` if the environment supports it."""
-    probed = make_env(env)
-    modes = probed.metadata.get("render_modes", ())
-    probed.close()
-    return wanted if wanted in modes else None
+    text = f"{len(played)} episodes, {session.spread(played.returns)}: {out}"
+    session.show({"out": str(out), **describe(played)}, text, as_json)
 
 
 def _show_line(line: str) -> None:

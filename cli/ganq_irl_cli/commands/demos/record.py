@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("record")
 @click.option(
-    "--run",
-    "runs",
-    type=options.UsablePath(),
-    multiple=True,
-    metavar="RUN",
-    help="Run directory of the policy to record.",
+    "--run", "runs", type=options.UsablePath(), multiple=True, metavar="RUN", help="Run directory of the policy to record."
 )
 @click.option(
     "--policy",
@@ -38,13 +33,10 @@ if TYPE_CHECKING:
 @click.option(
     "--env",
     type=options.ENV,
-    metavar="ID",
     help="Environment to record in. Without a policy, an expert is trained in it first.  [default: the run's]",
 )
-@click.option("--episodes", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Episodes to keep.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Reset seed of the first episode."
-)
+@click.option("--episodes", type=options.COUNT, default=20, help="Episodes to keep.")
+@options.first_seed
 @options.max_episode_steps
 @click.option("--min-return", type=float, metavar="X", help="Drop episodes with a lower return.")
 @click.option(
@@ -61,7 +53,7 @@ if TYPE_CHECKING:
     metavar="X",
     help="Share of episodes with random actions, for demonstrations of mixed quality.",
 )
-@click.option("--n-trajectories", type=click.IntRange(min=1), metavar="N", help="Save N randomly chosen episodes.")
+@click.option("--n-trajectories", type=options.COUNT, help="Save N randomly chosen episodes.")
 @click.option("--subsample", type=click.IntRange(min=1), metavar="K", help="Keep every K-th step, from a random start.")
 @options.device
 @click.option("--out", type=options.UsablePath(), required=True, metavar="FILE", help="File to write, such as expert.npz.")
@@ -74,7 +66,7 @@ def command(
     env: str | None,
     episodes: int,
     seed: int,
-    max_episode_steps: int | None,
+    env_kwargs: dict[str, int] | None,
     min_return: float | None,
     noise: float,
     random_share: float,
@@ -120,19 +112,17 @@ def command(
                 alter=alter,
                 rng=rng,
                 env=env,
-                env_kwargs=options.with_limit(max_episode_steps),
+                env_kwargs=env_kwargs,
                 min_return=min_return,
                 progress=show,
             )
         chosen = recorded if n_trajectories is None else recorded.select(n_trajectories, rng)
         demonstrations = chosen if subsample is None else thin_out(chosen, subsample, rng)
         save_demonstrations(demonstrations, out)
-    if as_json:
-        origin = {"run": str(runs[0])} if len(runs) == 1 else {}
-        session.print_json({"out": str(out), **origin, **describe(demonstrations)})
-    else:
-        thinned = f", thinned to {len(demonstrations)} steps" if subsample is not None else ""
-        session.say(f"{len(chosen)} episodes{thinned}, {session.spread(chosen.returns)}: {out}")
+    origin = {"run": str(runs[0])} if len(runs) == 1 else {}
+    thinned = f", thinned to {len(demonstrations)} steps" if subsample is not None else ""
+    text = f"{len(chosen)} episodes{thinned}, {session.spread(chosen.returns)}: {out}"
+    session.show({"out": str(out), **origin, **describe(demonstrations)}, text, as_json)
 
 
 def _check_request(

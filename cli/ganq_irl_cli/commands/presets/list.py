@@ -16,8 +16,5 @@ def command(as_json: bool) -> None:
     from ganq_irl.runs.presets import load_presets
 
     presets = [{"name": name, **{field: preset.get(field) for field in FIELDS}} for name, preset in load_presets().items()]
-    if as_json:
-        session.print_json({"presets": presets})
-        return
     rows = [tuple("" if value is None else str(value) for value in preset.values()) for preset in presets]
-    session.say(session.table([("name", *FIELDS), *rows]))
+    session.show({"presets": presets}, session.table([("name", *FIELDS), *rows]), as_json)

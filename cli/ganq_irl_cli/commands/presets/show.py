@@ -15,12 +15,9 @@ def command(name: str, as_json: bool) -> None:
 
     `train ALGO --env ID --show-settings` prints all settings of a run: those of its preset and the defaults.
     """
+    import tomli_w
+
     from ganq_irl.runs.presets import preset_named
 
     preset = preset_named(name)
-    if as_json:
-        session.print_json({"name": name, **preset})
-        return
-    import tomli_w
-
-    session.say(tomli_w.dumps(preset).rstrip())
+    session.show({"name": name, **preset}, tomli_w.dumps(preset).rstrip(), as_json)

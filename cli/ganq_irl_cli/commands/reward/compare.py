@@ -18,7 +18,6 @@ from ganq_irl_cli import options, session
     "--discount",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.99,
-    show_default=True,
     metavar="γ",
     help="Discount factor of EPIC.",
 )
@@ -48,10 +47,7 @@ def command(
         content = compare_stored(runs, env, episodes=episodes, discount=discount, seed=seed or 0)
         if out is not None:
             write_json(out, content)
-    if as_json:
-        session.print_json(content)
-    else:
-        session.say(_text(content))
+    session.show(content, _text(content), as_json)
 
 
 def _text(content: dict[str, Any]) -> str:

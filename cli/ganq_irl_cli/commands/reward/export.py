@@ -17,7 +17,6 @@ SUFFIXES = (".onnx", ".pt2")
     "--out",
     type=options.UsablePath(dir_okay=False),
     default=Path("reward.onnx"),
-    show_default=True,
     metavar="FILE",
     help="File to write: .onnx for ONNX, .pt2 for torch.export.",
 )
@@ -32,7 +31,5 @@ def command(run: Path, out: Path, as_json: bool) -> None:
 
         reward = load_exportable(run)
         difference = (export_onnx if out.suffix == ".onnx" else export_torch)(reward, out)
-    if as_json:
-        session.print_json({"reward": str(run), "file": str(out), "difference": difference})
-    else:
-        session.say(f"{out}: differs from the original by at most {difference:.1g} of its scale")
+    text = f"{out}: differs from the original by at most {difference:.1g} of its scale"
+    session.show({"reward": str(run), "file": str(out), "difference": difference}, text, as_json)

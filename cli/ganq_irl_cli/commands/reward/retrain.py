@@ -21,14 +21,7 @@ from ganq_irl_cli import options, session
 @options.new_run
 @options.run_settings
 @options.as_json
-def command(
-    run: Path,
-    out: Path | None,
-    assignments: tuple[str, ...],
-    max_episode_steps: int | None,
-    as_json: bool,
-    **flags: Any,
-) -> None:
+def command(run: Path, out: Path | None, assignments: tuple[str, ...], as_json: bool, **flags: Any) -> None:
     """Train a new policy on the reward of RUN and measure its true return, to see what the reward alone is worth.
 
     Same as `ganq-irl train ALGO --reward RUN` with the environment and generator of RUN.
@@ -41,9 +34,6 @@ def command(
         from ganq_irl.runs import run_experiment
         from ganq_irl.runs.rewards import retraining_config
 
-        limit = {} if max_episode_steps is None else {"env_kwargs": options.with_limit(max_episode_steps)}
-        result = run_experiment(retraining_config(run, flags | limit, assignments), out)
-    if as_json:
-        session.print_json({"run": str(result.folder), "reward": str(run), **result.evaluation.to_json()})
-    else:
-        session.say(f"{session.describe(result.evaluation)}\n{result.folder}")
+        result = run_experiment(retraining_config(run, flags, assignments), out)
+    content = {"run": str(result.folder), "reward": str(run), **result.evaluation.to_json()}
+    session.show(content, f"{session.describe(result.evaluation)}\n{result.folder}", as_json)

@@ -27,7 +27,6 @@ _SHOWN_SEPARATELY = ("provenance", "correlations", "pictures", "left_out")
     type=click.IntRange(min=0),
     nargs=2,
     default=(0, 1),
-    show_default=True,
     metavar="X Y",
     help="Indices of the two state dimensions that the map shows.",
 )
@@ -57,10 +56,7 @@ def command(
         if out is not None:
             content["pictures"] = [str(path) for path in draw_reward(stored, env, transitions, out, dimensions)]
             content["left_out"] = undrawable(stored, transitions)
-    if as_json:
-        session.print_json(content)
-    else:
-        session.say(_text(content))
+    session.show(content, _text(content), as_json)
 
 
 def _text(content: dict[str, Any]) -> str:

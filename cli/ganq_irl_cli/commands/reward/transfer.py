@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,14 +23,8 @@ _TITLES = {
 
 @click.command("transfer")
 @options.run_folder
-@click.option("--to", type=options.ENV, required=True, metavar="ENV", help="Gymnasium id of the environment to retrain in.")
-@click.option(
-    "--generator",
-    default="fast-ppo",
-    show_default=True,
-    metavar="NAME",
-    help="Algorithm to train: fast-ppo, sac, gan-q, ...",
-)
+@click.option("--to", type=options.ENV, required=True, help="Gymnasium id of the environment to retrain in.")
+@click.option("--generator", default="fast-ppo", metavar="NAME", help="Algorithm to train: fast-ppo, sac, gan-q, ...")
 @click.option("--timesteps", type=int, metavar="N", help="Environment steps of each training.  [default: from the presets]")
 @options.max_episode_steps
 @options.seed
@@ -41,17 +36,7 @@ _TITLES = {
     help="Folder for both runs and transfer.json; an interrupted one is continued.  [default: runs/transfer-ALGO-ENV-SEED]",
 )
 @options.as_json
-def command(
-    run: Path,
-    to: str,
-    generator: str,
-    timesteps: int | None,
-    max_episode_steps: int | None,
-    seed: int | None,
-    device: str | None,
-    out: Path | None,
-    as_json: bool,
-) -> None:
+def command(run: Path, to: str, device: str | None, as_json: bool, **settings: Any) -> None:
     """Retrain on the reward of RUN in an environment with other dynamics.
 
     Compares the result with training on the true reward, with the policy of RUN without retraining, and with random
@@ -61,21 +46,9 @@ def command(
     with session.working():
         from ganq_irl.studies.reward_transfer import transfer_reward
 
-        result = transfer_reward(
-            run,
-            to,
-            out=out,
-            generator=generator,
-            timesteps=timesteps,
-            env_kwargs=options.with_limit(max_episode_steps),
-            seed=seed,
-            device=device or "auto",
-            announce=lambda text: session.say(text, err=True),
-        )
-    if as_json:
-        session.print_json(result.to_json())
-    else:
-        session.say(_text(result))
+        announce = partial(session.say, err=True)
+        result = transfer_reward(run, to, device=device or "auto", announce=announce, **settings)
+    session.show(result.to_json(), _text(result), as_json)
 
 
 def _text(result: Transfer) -> str:
