@@ -9,8 +9,9 @@ from itertools import combinations
 import numpy as np
 
 from ganq_irl.evaluation import Estimate, Scores, interquartile_mean, probability_of_improvement
+from ganq_irl.studies.grid import Cell
 from ganq_irl.studies.methods import FROZEN, PROTOCOLS
-from ganq_irl.studies.results import DONE, FAILED, MISSING, Result
+from ganq_irl.studies.results import DONE, FAILED, MISSING, Result, grouped
 
 ALL = "all environments"
 
@@ -126,13 +127,13 @@ def compare_results(results: Sequence[Result], rng: np.random.Generator, *, n_re
 
 def by_entry(results: Iterable[Result]) -> dict[Entry, list[Result]]:
     """Group results by entry, ordered by protocol and number of demonstrations."""
-    groups: dict[Entry, list[Result]] = {}
-    for result in results:
-        cell = result.cell
-        control = cell.method.control == FROZEN
-        entry = Entry(cell.method.protocol, cell.n_demos, cell.method.name, cell.variation, control)
-        groups.setdefault(entry, []).append(result)
+    groups = grouped(results, lambda result: _entry_of(result.cell))
     return dict(sorted(groups.items(), key=lambda item: (PROTOCOLS.index(item[0].protocol), item[0].n_demos or 0)))
+
+
+def _entry_of(cell: Cell) -> Entry:
+    method = cell.method
+    return Entry(method.protocol, cell.n_demos, method.name, cell.variation, method.control == FROZEN)
 
 
 def tracks(entries: Iterable[Entry]) -> list[tuple[str, int | None]]:
@@ -143,13 +144,10 @@ def tracks(entries: Iterable[Entry]) -> list[tuple[str, int | None]]:
 def scores_of(results: Sequence[Result], value: Callable[[Result], float | None], env: str = ALL) -> Scores:
     """Return one number per finished run, by environment; runs without that number are left out."""
     chosen = [result for result in results if env in (ALL, result.cell.env)]
-    by_task: dict[str, list[float]] = {}
-    for result in chosen:
-        number = value(result) if result.status == DONE else None
-        if number is not None:
-            by_task.setdefault(result.cell.env, []).append(number)
+    scored = [result for result in chosen if result.status == DONE and value(result) is not None]
+    by_task = grouped(scored, lambda result: result.cell.env)
     failed = sum(result.status == FAILED for result in chosen)
-    return Scores({task: np.array(numbers) for task, numbers in by_task.items()}, failed)
+    return Scores({task: np.array([value(result) for result in group]) for task, group in by_task.items()}, failed)
 
 
 def _row(entry: Entry, env: str, results: list[Result], rng: np.random.Generator, n_resamples: int) -> Row:

@@ -51,6 +51,11 @@ class Cell:
         return ", ".join(f"{key}={value}" for key, value in self.varied.items())
 
     @property
+    def family(self) -> tuple[str, str, int | None, str]:
+        """What it has in common with the runs that differ from it by their seed alone."""
+        return self.env, self.method.name, self.n_demos, self.variation
+
+    @property
     def path(self) -> Path:
         """Its run directory, relative to the grid's folder."""
         parts = [
@@ -131,7 +136,9 @@ def _base_settings(grid: GridConfig, method: Method, env: str, n_demos: int | No
         (replace(method, control=None).name, method.name)
     ):  # a control shares the settings of its method
         settings = merged(settings, grid.methods.get(name, {}))
-    timesteps = timesteps_for(env, settings.pop("timesteps", None))
+    timesteps = settings.pop("timesteps", None)
+    if isinstance(timesteps, Mapping):  # by environment; where it is not listed, the preset decides
+        timesteps = timesteps.get(env)
     if not method.counts_steps:
         settings = merged(settings, {"evaluation": {"every": 0}})
     elif timesteps is not None:
@@ -208,15 +215,6 @@ def demonstrations_for(env: str, demos: Any = None) -> str:
         f"no demonstrations are shipped for {env}; give them in the configuration: [demos] and below it "
         f'"{env}" = "FILE.npz", or compare methods that need none'
     )
-
-
-def timesteps_for(env: str, timesteps: Any = None) -> Any:
-    """Return the environment steps of each run in ``env``, given a number or a table from environments to numbers.
-
-    Returns:
-        The number, or None if the table lacks the environment, so that the preset decides.
-    """
-    return timesteps.get(env) if isinstance(timesteps, Mapping) else timesteps
 
 
 def slug(text: str) -> str:

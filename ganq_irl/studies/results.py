@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from ganq_irl.studies.cells import SECONDS, failure, is_finished
 from ganq_irl.studies.grid import Cell
 
 RESULTS_FILE, FINAL_FILE = "results.csv", "final.csv"
+Key = TypeVar("Key")
 DONE, FAILED, MISSING = "done", "failed", "not run"
 
 
@@ -75,12 +76,16 @@ def read_results(folder: Path, cells: Sequence[Cell]) -> list[Result]:
 
 def first_finished_runs(results: Sequence[Result]) -> list[Result]:
     """Return the first finished run of each method and variation in each environment."""
-    first: dict[tuple[str, str, int | None, str], Result] = {}
+    done = [result for result in results if result.status == DONE]
+    return [group[0] for group in grouped(done, lambda result: result.cell.family).values()]
+
+
+def grouped(results: Iterable[Result], key: Callable[[Result], Key]) -> dict[Key, list[Result]]:
+    """Return results by a key, in order."""
+    groups: dict[Key, list[Result]] = {}
     for result in results:
-        cell = result.cell
-        if result.status == DONE:
-            first.setdefault((cell.env, cell.method.name, cell.n_demos, cell.variation), result)
-    return list(first.values())
+        groups.setdefault(key(result), []).append(result)
+    return groups
 
 
 def _read(folder: Path, cell: Cell) -> Result:
@@ -164,23 +169,15 @@ def _identity(cell: Cell) -> dict[str, Any]:
 def _evaluation_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
     rows = []
     for result in results:
-        curve = result.curve
+        curve, points = result.curve, list[tuple[str, int | None, float | None, float | None]]()
         if curve is not None:
-            points = zip(curve.steps, curve.seconds, curve.returns, strict=True)
-            rows += [
-                _evaluation_row(result, "training", int(step), float(second), float(value)) for step, second, value in points
-            ]
+            columns = (values.tolist() for values in (curve.steps.astype(int), curve.seconds, curve.returns))
+            points += [("training", *point) for point in zip(*columns, strict=True)]
         if result.status == DONE:
-            rows.append(
-                _evaluation_row(result, "final", result.cell.config.timesteps, result.train_seconds, result.mean_return)
-            )
+            points.append(("final", result.cell.config.timesteps, result.train_seconds, result.mean_return))
+        names = ("when", "steps", "seconds", "mean_return")
+        rows += [_identity(result.cell) | dict(zip(names, point, strict=True)) for point in points]
     return rows
-
-
-def _evaluation_row(
-    result: Result, when: str, steps: int | None, seconds: float | None, mean_return: float | None
-) -> dict[str, Any]:
-    return {**_identity(result.cell), "when": when, "steps": steps, "seconds": seconds, "mean_return": mean_return}
 
 
 def _final_row(result: Result) -> dict[str, Any]:

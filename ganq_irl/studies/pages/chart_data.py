@@ -11,7 +11,7 @@ from ganq_irl.evaluation import Scores, interquartile_mean, performance_profile
 from ganq_irl.evaluation.pictures import STEPS, read_progress
 from ganq_irl.runs.directory import PROGRESS
 from ganq_irl.studies.estimates import ALL, Entry, PairwiseComparison, by_entry, scores_of
-from ganq_irl.studies.results import DONE, Curve, Result
+from ganq_irl.studies.results import DONE, Curve, Result, grouped
 from ganq_irl.studies.summary import BOOTSTRAP_SEED, GridSummary
 
 Values = dict[str, Any]
@@ -50,10 +50,7 @@ def _entry(entry: Entry) -> Values:
 
 
 def _by_env(results: Sequence[Result]) -> dict[str, list[Result]]:
-    envs: dict[str, list[Result]] = {}
-    for result in results:
-        envs.setdefault(result.cell.env, []).append(result)
-    return envs
+    return grouped(results, lambda result: result.cell.env)
 
 
 def _curves(index: int, results: Sequence[Result], rng: np.random.Generator) -> list[Values]:
@@ -117,13 +114,6 @@ def _health(summary: GridSummary, index: int, results: Sequence[Result]) -> list
         for name, title in HEALTH.items():
             if name in columns:
                 shown = np.isfinite(columns[name]) & np.isfinite(columns[STEPS])
-                found.append(
-                    {
-                        "entry": index,
-                        "env": env,
-                        "what": title,
-                        "steps": columns[STEPS][shown].tolist(),
-                        "y": columns[name][shown].tolist(),
-                    }
-                )
+                steps, values = columns[STEPS][shown].tolist(), columns[name][shown].tolist()
+                found.append({"entry": index, "env": env, "what": title, "steps": steps, "y": values})
     return [part for part in found if part["y"]]

@@ -33,17 +33,17 @@ _REWARD_TITLES = {"map": "Recovered reward", "episode": "Reward along an episode
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in a report.
+    """A picture or a video in a report.
 
     Attributes:
         title: what it shows.
-        caption: the run, or why there is no picture.
-        png: the picture as a data URI, or "".
+        caption: what is to be said about it, or why there is none.
+        uri: the image as a data URI, or "".
     """
 
     title: str
     caption: str
-    png: str
+    uri: str = ""
 
 
 def run_pictures(summary: GridSummary) -> Iterator[Picture]:
@@ -53,7 +53,7 @@ def run_pictures(summary: GridSummary) -> Iterator[Picture]:
             yield from _of_values(summary.folder, result)
             yield from _of_reward(summary.folder, result)
         except GanqIrlError as error:  # the page shows the message
-            yield Picture("Not drawn", f"{result.cell.label}: {error}", "")
+            yield Picture("Not drawn", f"{result.cell.label}: {error}")
 
 
 def _of_values(folder: Path, result: Result) -> Iterator[Picture]:
@@ -68,9 +68,9 @@ def _of_values(folder: Path, result: Result) -> Iterator[Picture]:
     seed = config.evaluation.seed
     visits = monte_carlo_returns(policy, config.env, discount_of(config), EPISODES, seed=seed, env_kwargs=config.env_kwargs)
     check = check_values(policy.q_values(visits.observations), visits)
-    yield Picture("Predicted against true Q", cell.label, data_uri(plot_values(check)))
+    yield Picture("Predicted against true Q", cell.label, _drawn(plot_values(check)))
     if hasattr(policy.policy, "return_distribution"):
-        yield Picture("Return distributions against Monte Carlo returns", cell.label, data_uri(_histograms(policy, visits)))
+        yield Picture("Return distributions against Monte Carlo returns", cell.label, _drawn(_histograms(policy, visits)))
 
 
 def _histograms(policy: StoredPolicy, visits: Visits) -> Figure:
@@ -97,15 +97,15 @@ def _of_reward(folder: Path, result: Result) -> Iterator[Picture]:
     transitions = gather_transitions(stored, None, episodes=EPISODES, seed=seed)
     with tempfile.TemporaryDirectory() as scratch:
         for path in draw_reward(stored, None, transitions, Path(scratch)):
-            yield Picture(_REWARD_TITLES[path.stem], result.cell.label, _encoded(path.read_bytes()))
+            yield Picture(_REWARD_TITLES[path.stem], result.cell.label, data_uri(path.read_bytes()))
 
 
-def data_uri(figure: Figure) -> str:
-    """Return a figure as a PNG data URI."""
+def _drawn(figure: Figure) -> str:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
-    return _encoded(content.getvalue())
+    return data_uri(content.getvalue())
 
 
-def _encoded(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def data_uri(image: bytes, kind: str = "png") -> str:
+    """Return an image as a data URI."""
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"

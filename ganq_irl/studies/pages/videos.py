@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,26 +13,12 @@ from ganq_irl.errors import ConfigurationError, GanqIrlError
 from ganq_irl.runs.directory import load_run
 from ganq_irl.runs.video import Video, make_rendered_env, record_demonstration_video, record_policy_video
 from ganq_irl.studies.grid import demonstrations_for
-from ganq_irl.studies.results import Result, first_finished_runs
+from ganq_irl.studies.pages.pictures import Picture, data_uri
+from ganq_irl.studies.results import Result, first_finished_runs, grouped
 from ganq_irl.studies.summary import GridSummary
 from ganq_irl_demos import Trajectory, load_demonstrations
 
 EXPERT = "the expert"
-
-
-@dataclass(frozen=True)
-class VideoFigure:
-    """A video of one episode, as the page shows it.
-
-    Attributes:
-        title: who acts.
-        caption: return and length, or why there is no video.
-        gif: the video as a data URI, or "".
-    """
-
-    title: str
-    caption: str
-    gif: str
 
 
 @dataclass(frozen=True)
@@ -42,21 +27,18 @@ class EnvVideos:
 
     Attributes:
         env: Gymnasium id.
-        videos: the expert's first; empty if the environment cannot be rendered.
+        videos: a video of each one who acts, the expert's first; empty if the environment cannot be rendered.
         reason: why it cannot, or "".
     """
 
     env: str
-    videos: list[VideoFigure]
+    videos: list[Picture]
     reason: str = ""
 
 
 def videos_by_env(summary: GridSummary) -> Iterator[EnvVideos]:
     """Yield the videos of each environment that has a finished run."""
-    by_env: dict[str, list[Result]] = {}
-    for result in first_finished_runs(summary.results):
-        by_env.setdefault(result.cell.env, []).append(result)
-    for env_id, results in by_env.items():
+    for env_id, results in grouped(first_finished_runs(summary.results), lambda result: result.cell.env).items():
         try:
             env = make_rendered_env(env_id, results[0].cell.config.env_kwargs)
         except GanqIrlError as error:  # the page shows the message
@@ -67,7 +49,7 @@ def videos_by_env(summary: GridSummary) -> Iterator[EnvVideos]:
         yield EnvVideos(env_id, videos)
 
 
-def _videos(folder: Path, results: Sequence[Result], env: gym.Env) -> Iterator[VideoFigure]:
+def _videos(folder: Path, results: Sequence[Result], env: gym.Env) -> Iterator[Picture]:
     config = results[0].cell.config
     seed = config.evaluation.seed
     try:
@@ -76,13 +58,13 @@ def _videos(folder: Path, results: Sequence[Result], env: gym.Env) -> Iterator[V
         seed = expert.seed
         yield _figure(EXPERT, record_demonstration_video(expert, env))
     except GanqIrlError as error:
-        yield VideoFigure(EXPERT, str(error), "")
+        yield Picture(EXPERT, str(error))
     for result in results:
         name = result.cell.label
         try:
             yield _figure(name, record_policy_video(load_run(folder / result.cell.path).policy("cpu"), env, seed))
         except GanqIrlError as error:
-            yield VideoFigure(name, str(error), "")
+            yield Picture(name, str(error))
 
 
 def _demonstration(results: Sequence[Result]) -> Trajectory:
@@ -96,5 +78,5 @@ def _demonstration(results: Sequence[Result]) -> Trajectory:
     raise ConfigurationError("the demonstrations hold no seeds or no actions, so that none can be drawn again")
 
 
-def _figure(title: str, video: Video) -> VideoFigure:
-    return VideoFigure(title, video.describe(), f"data:image/gif;base64,{base64.b64encode(video.to_gif()).decode()}")
+def _figure(title: str, video: Video) -> Picture:
+    return Picture(title, video.describe(), data_uri(video.to_gif(), "gif"))
