@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import difflib
 import errno
+import importlib
 import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 
 class GanqIrlError(ValueError):
@@ -231,6 +233,27 @@ def thread_error(args: threading.ExceptHookArgs) -> str:
     """Return the error that ended a background thread as one line, for ``threading.excepthook``."""
     name = args.thread.name if args.thread is not None else "a thread"
     return f"warning: {name} of a library ended with {args.exc_type.__name__}: {args.exc_value}"
+
+
+def needed(module: str, extra: str, what: str) -> ModuleType:
+    """Import an optional package.
+
+    Args:
+        module: the module to import.
+        extra: the extra of ganq-irl that installs it; "" if ganq-irl itself does.
+        what: the feature that needs it, for the message.
+
+    Raises:
+        MissingDependency: the package is not installed, or incompatible with others; the message names the extra.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        wanted = f"ganq-irl[{extra}]" if extra else package
+        raise MissingDependency(
+            f"{what} needs {package}, which cannot be imported here ({error}): pip install '{wanted}'"
+        ) from error
 
 
 def usable_path(path: str | os.PathLike[str]) -> Path:

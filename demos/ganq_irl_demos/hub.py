@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ganq_irl.errors import ConfigurationError, DemoFormatError
-from ganq_irl_demos.formats.limits import brief, needed
+from ganq_irl.errors import ConfigurationError, DemoFormatError, needed
+from ganq_irl_demos.formats.limits import brief
 
 PREFIX = "huggingface:"
 

@@ -79,26 +79,12 @@ def load_demonstrations(
         >>> load_demonstrations(table, observation_space=env.observation_space, action_space=env.action_space).n_transitions
         3
     """
-    told: dict[str, Any] = {
-        "observation_space": observation_space,
-        "action_space": action_space,
-        "env_id": env_id,
-        "columns": {field: (names,) if isinstance(names, str) else tuple(names) for field, names in (columns or {}).items()},
-    }
-    request = Request(**told, trust=trust)
+    by_field = {field: (names,) if isinstance(names, str) else tuple(names) for field, names in (columns or {}).items()}
+    request = Request(observation_space, action_space, env_id, by_field, trust)
     with budget.shared():
-        if isinstance(source, str | os.PathLike):
-            demonstrations = _from_name(os.fspath(source), request, format)
-        elif isinstance(source, Demonstrations):
-            demonstrations = source
-        elif _are_weighted(source):
-            sets = [(load_demonstrations(one, **told, needs=()), weight) for one, weight in source]
-            demonstrations = join(sets, "several sets")
-        else:
-            with budget.unlimited():
-                demonstrations = _from_objects(source, request)
+        demonstrations = _loaded(source, request, format)
     _require_present(demonstrations, needs)
-    return _agreeing(demonstrations, observation_space, action_space, env_id)
+    return demonstrations
 
 
 def open_demonstrations(source: str | os.PathLike[str], request: Request, format: str | None = None) -> EpisodeStream:
@@ -120,7 +106,8 @@ def open_demonstrations(source: str | os.PathLike[str], request: Request, format
     if mixing.recognize(path):
         if request.mask is not None:
             raise ConfigurationError(f"{path} joins several sources; write the mask into it: FILE#{request.mask}")
-        return EpisodeStream.of(_joined(path, request))
+        parts = [part for part in mixing.parts(path) if Path(part[0]) != path]
+        return EpisodeStream.of(_joined(parts, request, str(path)))
     return format_of(path, format).read(path, request)
 
 
@@ -172,9 +159,19 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | os.PathLike[
     return path
 
 
-def _from_name(name: str, request: Request, format: str | None) -> Demonstrations:
-    stream = open_demonstrations(name, request, format)
-    return _collected(stream)
+def _loaded(source: Any, request: Request, format: str | None = None) -> Demonstrations:
+    """Load one source, or join several, and check that it agrees with the request."""
+    if isinstance(source, str | os.PathLike):
+        demonstrations = _collected(open_demonstrations(source, request, format))
+    elif isinstance(source, Demonstrations):
+        demonstrations = source
+    elif _are_weighted(source):
+        demonstrations = _joined(source, request, "several sets")
+    else:
+        with budget.unlimited():
+            demonstrations = _from_objects(source, request)
+    _check_agreement(demonstrations, request)
+    return demonstrations
 
 
 def _collected(stream: EpisodeStream) -> Demonstrations:
@@ -184,15 +181,9 @@ def _collected(stream: EpisodeStream) -> Demonstrations:
     return stream.collect()
 
 
-def _joined(path: Path, request: Request) -> Demonstrations:
-    told: dict[str, Any] = {
-        "observation_space": request.observation_space,
-        "action_space": request.action_space,
-        "env_id": request.env_id,
-        "columns": request.columns,
-    }
-    parts = [part for part in mixing.parts(path) if Path(part[0]) != path]
-    return join([(load_demonstrations(source, **told, needs=()), weight) for source, weight in parts], str(path))
+def _joined(parts: Sequence[tuple[Any, float]], request: Request, name: str) -> Demonstrations:
+    untrusted = replace(request, trust=False)
+    return join([(_loaded(source, untrusted), weight) for source, weight in parts], name)
 
 
 def _are_weighted(source: Any) -> bool:
@@ -245,20 +236,14 @@ def _from_objects(source: Any, request: Request) -> Demonstrations:
     return Demonstrations(trajectories, request.observation_space, request.action_space, request.env_id, source=kind)
 
 
-def _agreeing(
-    demonstrations: Demonstrations,
-    observation_space: spaces.Space | None,
-    action_space: spaces.Space | None,
-    env_id: str | None,
-) -> Demonstrations:
-    source = demonstrations.source
+def _check_agreement(demonstrations: Demonstrations, request: Request) -> None:
+    source, env_id = demonstrations.source, request.env_id
     if env_id is not None and demonstrations.env_id is not None and not same_environment(demonstrations.env_id, env_id):
         raise InvalidDemonstrations(
             f"{source} was recorded in {demonstrations.env_id}, but {env_id} was asked for; "
             f"use demonstrations of {env_id}, or train on {demonstrations.env_id}"
         )
-    if observation_space is not None:
-        check_same_space(demonstrations.observation_space, observation_space, f"{source}: observation space")
-    if action_space is not None:
-        check_same_space(demonstrations.action_space, action_space, f"{source}: action space")
-    return demonstrations
+    if request.observation_space is not None:
+        check_same_space(demonstrations.observation_space, request.observation_space, f"{source}: observation space")
+    if request.action_space is not None:
+        check_same_space(demonstrations.action_space, request.action_space, f"{source}: action space")

@@ -57,6 +57,11 @@ class Request:
     download: bool = False
     mask: str | None = None
 
+    @property
+    def has_spaces(self) -> bool:
+        """Return whether both spaces are given."""
+        return self.observation_space is not None and self.action_space is not None
+
 
 @dataclass(frozen=True)
 class EpisodeStream:
@@ -97,16 +102,14 @@ class EpisodeStream:
         Raises:
             ReadLimitExceeded: they exceed the read limit.
         """
-        demonstrations = Demonstrations(self._counted(), source=self.source, **description_of(self))
+        episodes = self.episodes()
+        counted = episodes if isinstance(episodes, Episodes) else self._counted(episodes)
+        demonstrations = Demonstrations(counted, source=self.source, **description_of(self))
         budget.current().hold(demonstrations.arrays.values(), self.source)
         return demonstrations
 
-    def _counted(self) -> Iterable[Trajectory]:
+    def _counted(self, episodes: Iterable[Trajectory]) -> Iterator[Trajectory]:
         """Yield the episodes, and count their arrays and the memory to join them, one field at a time."""
-        episodes = self.episodes()
-        return episodes if isinstance(episodes, Episodes) else self._count(episodes)
-
-    def _count(self, episodes: Iterable[Trajectory]) -> Iterator[Trajectory]:
         current = budget.current()
         current.add_source(self.source)
         passed = 0

@@ -10,9 +10,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ganq_irl.episodes import bounded, copied, stacked
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.evaluation.rollouts import Predictor
+from ganq_irl.evaluation.rollouts import evaluate_returns
+from ganq_irl_demos import Trajectory
+from ganq_irl_demos.recording.policies import Policy
+from ganq_irl_demos.trajectories import observations_of
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,8 @@ class Visits:
         return len(self.returns)
 
 
-@dataclass(frozen=True)
-class _Episode:
-    observations: list[Any]
-    actions: list[np.ndarray]
-    rewards: list[float]
-    terminated: bool
-
-
 def monte_carlo_returns(
-    policy: Predictor,
+    policy: Policy,
     env: str | Callable[..., gym.Env],
     gamma: float,
     n_episodes: int = 20,
@@ -85,27 +79,25 @@ def monte_carlo_returns(
             f"given n_episodes={n_episodes}, gamma={gamma}, tolerance={tolerance}; expected at least one episode, a "
             "discount in [0, 1] and a tolerance between 0 and 1"
         )
-    horizon = _horizon(gamma, tolerance)
-    environment, limit = _without_time_limit(env, horizon, dict(env_kwargs or {}))
-    try:
-        episodes = [_play(policy, environment, seed + i) for i in range(n_episodes)]
-    finally:
-        environment.close()
+    horizon, limit, keywords = _horizon(gamma, tolerance), None, dict(env_kwargs or {})
+    if isinstance(env, str):
+        limit = keywords.get("max_episode_steps", gym.spec(env).max_episode_steps)
+        extra = 0 if math.isinf(horizon) else int(horizon)
+        keywords["max_episode_steps"] = None if limit is None else limit + extra
+    played = evaluate_returns(policy, env, n_episodes, seed=seed, n_envs=1, env_kwargs=keywords, records=True)
+    episodes = played.trajectories
     counts = [_known(episode, horizon, limit) for episode in episodes]
     if not any(counts):
         raise ConfigurationError(
             f"no return is known: all episodes were truncated before γ^k fell to {tolerance} (γ = {gamma}, {horizon:g} "
             "steps); give the environment by its id or with a longer time limit, or a higher tolerance"
         )
-    kept = list(zip(episodes, counts, strict=True))
-    return Visits(
-        observations=stacked([observation for e, count in kept for observation in e.observations[:count]]),
-        actions=np.stack([action for e, count in kept for action in e.actions[:count]]),
-        returns=np.concatenate([discounted_returns(e.rewards, gamma)[:count] for e, count in kept]),
-    )
+    kept = [{**episode.arrays, "returns": discounted_returns(episode.arrays["rewards"], gamma)} for episode in episodes]
+    joined = {name: np.concatenate([rows[name][:n] for rows, n in zip(kept, counts, strict=True)]) for name in kept[0]}
+    return Visits(observations_of(joined), joined["actions"], joined["returns"])
 
 
-def discounted_returns(rewards: Sequence[float], gamma: float) -> np.ndarray:
+def discounted_returns(rewards: Sequence[float] | np.ndarray, gamma: float) -> np.ndarray:
     """Return G_t = r_t + γ G_{t+1} for every step of an episode, ``(n_steps,)`` float64."""
     returns = np.zeros(len(rewards) + 1)
     for t in reversed(range(len(rewards))):
@@ -120,34 +112,7 @@ def _horizon(gamma: float, tolerance: float) -> float:
     return 1 if gamma <= tolerance else math.ceil(math.log(tolerance) / math.log(gamma))
 
 
-def _known(episode: _Episode, horizon: float, limit: int | None) -> int:
+def _known(episode: Trajectory, horizon: float, limit: int | None) -> int:
     """Return how many of an episode's first pairs have a known return."""
-    steps = len(episode.rewards)
-    known = steps if episode.terminated else int(max(0, steps - horizon))
+    known = len(episode) if episode.terminated else int(max(0, len(episode) - horizon))
     return known if limit is None else min(known, limit)
-
-
-def _without_time_limit(
-    env: str | Callable[..., gym.Env], horizon: float, env_kwargs: dict[str, Any]
-) -> tuple[gym.Env, int | None]:
-    """Return the environment, with a time limit longer by ``horizon`` if both are known, and its original limit."""
-    if not isinstance(env, str):
-        return bounded(env(**env_kwargs)), None
-    limit = env_kwargs.pop("max_episode_steps", gym.spec(env).max_episode_steps)
-    longer = None if limit is None else limit + (0 if math.isinf(horizon) else int(horizon))
-    return bounded(gym.make(env, max_episode_steps=longer, **env_kwargs)), limit
-
-
-def _play(policy: Predictor, env: gym.Env, seed: int) -> _Episode:
-    observation, _ = env.reset(seed=seed)
-    episode: dict[str, list[Any]] = {"observations": [], "actions": [], "rewards": []}
-    state, terminated, truncated = None, False, False
-    while not (terminated or truncated):
-        batch = stacked([observation])
-        first = np.array([not episode["rewards"]])
-        actions, state = policy.predict(batch, state=state, episode_start=first, deterministic=True)
-        episode["observations"].append(copied(observation))
-        episode["actions"].append(np.array(actions[0]))
-        observation, reward, terminated, truncated, _ = env.step(actions[0])
-        episode["rewards"].append(float(reward))
-    return _Episode(**episode, terminated=terminated)

@@ -56,7 +56,7 @@ def plot_loss(progress: Path | str, axes: Axes | None = None, label: str = "") -
     for panel, (name, curve) in zip(panels, curves.items(), strict=True):
         panel.plot(*curve, label=f"{label} {name}".strip())
         panel.set(xlabel="environment steps", title=name if axes is None else "loss")
-    return _figure_of(panels[0])
+    return figure_of(panels[0])
 
 
 def plot_score(progress: Path | str, axes: Axes | None = None, label: str = "") -> Figure:
@@ -76,7 +76,7 @@ def plot_score(progress: Path | str, axes: Axes | None = None, label: str = "") 
         axes.plot(*curve, label=f"{label} {name}".strip())
     axes.set(xlabel="environment steps", ylabel="mean return", title="score")
     axes.legend(frameon=False)
-    return _figure_of(axes)
+    return figure_of(axes)
 
 
 def plot_values(check: ValueCheck, axes: Axes | None = None, label: str = "") -> Figure:
@@ -97,7 +97,7 @@ def plot_values(check: ValueCheck, axes: Axes | None = None, label: str = "") ->
     else:
         text = f"bias {check.bias:.3g}, mean absolute error {check.mean_absolute_error:.3g}"
         axes.text(0.03, 0.97, text, transform=axes.transAxes, verticalalignment="top")
-    return _figure_of(axes)
+    return figure_of(axes)
 
 
 def plot_return_histograms(samples: Mapping[str, np.ndarray], returns: Mapping[str, np.ndarray], bins: int = 60) -> Figure:
@@ -151,7 +151,8 @@ def _new_panels(count: int) -> list[Axes]:
     return list(Figure(figsize=(5 * count, 3.6), layout="constrained").subplots(1, count, squeeze=False)[0])
 
 
-def _figure_of(axes: Axes) -> Figure:
+def figure_of(axes: Axes) -> Figure:
+    """Return the figure that axes belong to."""
     figure = axes.figure
     assert isinstance(figure, Figure)
     return figure

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ganq_irl.errors import ConfigurationError, IncompatibleSpaces
+from ganq_irl.evaluation.pictures import figure_of
 from ganq_irl.rewards import RewardFunction, rewards_of
 from ganq_irl.types import Batch
 
@@ -121,7 +122,7 @@ def plot_rewards_along_episode(rewards: Mapping[str, np.ndarray], axes: Axes | N
         axes.plot(_standardized(np.asarray(values, float)), label=name, linewidth=1)
     axes.set(xlabel="step", ylabel="reward, in deviations", title="reward along an episode")
     axes.legend(frameon=False)
-    return _figure_of(axes)
+    return figure_of(axes)
 
 
 def reliability(probabilities: np.ndarray, is_real: np.ndarray, bins: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -168,7 +169,7 @@ def plot_calibration(probabilities: np.ndarray, is_real: np.ndarray, axes: Axes 
     error = calibration_error(probabilities, is_real, bins)
     axes.set(xlabel="D, said to be real", ylabel="share that is real", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.set_title(f"calibration of the discriminator, error {error:.2f}")
-    return _figure_of(axes)
+    return figure_of(axes)
 
 
 def _vectors(reward: RewardFunction, visited: Batch, dimensions: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -191,9 +192,3 @@ def _tensor(states: np.ndarray) -> Tensor:
 
 def _standardized(values: np.ndarray) -> np.ndarray:
     return (values - values.mean()) / (values.std() + 1e-12)
-
-
-def _figure_of(axes: Axes) -> Figure:
-    figure = axes.figure
-    assert isinstance(figure, Figure)
-    return figure

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium import spaces
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from ganq_irl.episodes import bounded, copied, env_name, require_finite, stacked
+from ganq_irl.episodes import bounded, env_name, require_finite
 from ganq_irl.errors import ConfigurationError, EnvironmentFailed
 from ganq_irl_demos import Trajectory
-
-
-class Predictor(Protocol):
-    """Interface of policies for evaluation: SB3's ``predict``."""
-
-    def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
-    ) -> tuple[np.ndarray, Any]:
-        """Return actions for a batch of observations, and the recurrent state."""
-        ...
+from ganq_irl_demos.recording.policies import Policy
+from ganq_irl_demos.recording.policies import RandomPolicy as OneRandomPolicy
+from ganq_irl_demos.recording.recorder import TRAJECTORY, EpisodeRecorder
 
 
 @dataclass(frozen=True)
@@ -57,7 +48,7 @@ class EpisodeStatistics:
 
 
 def evaluate_returns(
-    policy: Predictor,
+    policy: Policy,
     env: str | Callable[..., gym.Env],
     n_episodes: int = 20,
     *,
@@ -101,7 +92,7 @@ def evaluate_returns(
     def collect(locals_: dict[str, Any], _globals: dict[str, Any]) -> None:
         if locals_["done"] and "episode" in locals_["info"]:
             info = locals_["info"]
-            finished[info["reset_seed"]] = (info["episode"]["r"], info["episode"]["l"], info.get("trajectory"))
+            finished[info["reset_seed"]] = (info["episode"]["r"], info["episode"]["l"], info.get(TRAJECTORY))
 
     try:
         # SB3's stochastic policies use torch's global random state: seed a copy and restore the caller's.
@@ -133,8 +124,8 @@ def random_returns(
     return evaluate_returns(policy, env, n_episodes, seed=seed, env_kwargs=env_kwargs)
 
 
-class RandomPolicy:
-    """Policy with random actions from ``action_space.sample()``, seeded.
+class RandomPolicy(OneRandomPolicy):
+    """Random policy for a batch of environments.
 
     Example:
         >>> policy = RandomPolicy(env.action_space, seed=0)
@@ -142,35 +133,12 @@ class RandomPolicy:
         (2,)
     """
 
-    def __init__(self, action_space: spaces.Space, seed: int) -> None:
-        self.action_space = copy.deepcopy(action_space)
-        self.action_space.seed(seed)
-
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
         """Return a random action for each observation of a batch, ``(batch, *action_shape)``."""
         first = next(iter(observation.values())) if isinstance(observation, dict) else observation
         return np.stack([self.action_space.sample() for _ in range(len(first))]), state
-
-
-class _Recorded(gym.Wrapper):
-    """Add the trajectory of each episode to the ``info`` of its last step."""
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        observation, info = self.env.reset(seed=seed, options=options)
-        self._observations, self._actions, self._rewards = [copied(observation)], list[np.ndarray](), list[float]()
-        return observation, info
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        self._observations.append(copied(observation))
-        self._actions.append(np.array(action))
-        self._rewards.append(float(reward))
-        if terminated or truncated:
-            rows = stacked(self._observations), np.stack(self._actions), np.array(self._rewards)
-            info = {**info, "trajectory": Trajectory(*rows, terminated=bool(terminated), truncated=bool(truncated))}
-        return observation, reward, terminated, truncated, info
 
 
 class _SeededEpisodes(gym.Wrapper):
@@ -204,7 +172,7 @@ def _seeded_vec_env(make: Callable[[], gym.Env], n_episodes: int, seed: int, n_e
     """Make monitored environments, each with as many consecutive seeds as ``evaluate_policy`` plays episodes on it."""
     counts = [(n_episodes + i) // n_envs for i in range(n_envs)]
     bounds = np.cumsum([seed, *counts]).tolist()
-    recorded: Callable[[gym.Env], gym.Env] = _Recorded if records else lambda env: env
+    recorded: Callable[[gym.Env], gym.Env] = EpisodeRecorder if records else lambda env: env
 
     def member(seeds: range) -> Callable[[], gym.Env]:
         return lambda: _SeededEpisodes(recorded(Monitor(bounded(make()))), seeds)

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.evaluation.rollouts import Predictor
 from ganq_irl.runs.envs import draw_off_screen, probe_env
+from ganq_irl_demos.recording.policies import Policy
 
 if TYPE_CHECKING:
     from ganq_irl_demos import Trajectory
@@ -96,7 +96,7 @@ def _advice(env: gym.Env) -> str:
     return "; install what its drawing needs"
 
 
-def record_policy_video(policy: Predictor, env: gym.Env, seed: int) -> Video:
+def record_policy_video(policy: Policy, env: gym.Env, seed: int) -> Video:
     """Record an episode of a policy's deterministic actions.
 
     Args:
@@ -122,7 +122,7 @@ def record_demonstration_video(trajectory: Trajectory, env: gym.Env) -> Video:
     return _record(replay(trajectory, env), env)
 
 
-def _play(policy: Predictor, env: gym.Env, seed: int) -> Iterator[tuple[Any, float, bool]]:
+def _play(policy: Policy, env: gym.Env, seed: int) -> Iterator[tuple[Any, float, bool]]:
     observation, _ = env.reset(seed=seed)
     yield observation, 0.0, False
     is_over = False

@@ -12,7 +12,6 @@ import torch
 
 from ganq_irl.environments.true_rewards import true_formula
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.evaluation import RandomPolicy
 from ganq_irl.rewards import Coverage, FunctionReward, RewardFunction, epic_distances, pearson, rewards_of, spearman
 from ganq_irl.rewards.wrappers import check_fits
 from ganq_irl.runs.envs import probe_env
@@ -51,13 +50,14 @@ def gather_transitions(stored: StoredReward, env: str | None, *, episodes: int, 
         ConfigurationError: the environment is not known.
     """
     from ganq_irl_demos import load_demonstrations, record_episodes
+    from ganq_irl_demos.recording.policies import RandomPolicy
 
     config = None if stored.run is None else stored.run.config
     env = env or stored.env
     if env is None:
         raise ConfigurationError(f"{stored.name} does not say which environment it belongs to; give --env ID")
     environment = probe_env(env, env_kwargs_of(stored, env))
-    random: Any = _Unbatched(RandomPolicy(environment.action_space, seed))
+    random = RandomPolicy(environment.action_space, seed)
     found = {"random": record_episodes(random, environment, episodes, seed=seed)}
     if stored.run is not None:
         found["policy"] = record_episodes(stored.run.policy("cpu"), environment, episodes, seed=seed)
@@ -65,14 +65,6 @@ def gather_transitions(stored: StoredReward, env: str | None, *, episodes: int, 
     if config is not None and config.demos is not None:
         found["demonstrations"] = load_demonstrations(config.demos, columns=config.columns)
     return {name: _transitions(episodes_) for name, episodes_ in found.items()}
-
-
-@dataclass(frozen=True)
-class _Unbatched:
-    policy: RandomPolicy
-
-    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> Any:
-        return self.policy.action_space.sample(), state
 
 
 def _transitions(episodes: Any) -> Transitions:

@@ -55,7 +55,7 @@ def _registered():
 
 
 class Fixed:
-    """One action for ever; remembers how it was asked."""
+    """One action for ever; counts the steps of an episode, and remembers how it was asked."""
 
     def __init__(self, action=0):
         self.action, self.asked = action, []
@@ -63,7 +63,7 @@ class Fixed:
     def predict(self, observation, state=None, episode_start=None, deterministic=False):
         self.asked.append((state, bool(episode_start[0]), deterministic))
         first = next(iter(observation.values())) if isinstance(observation, dict) else observation
-        return np.full(len(first), self.action), (state or 0) + 1
+        return np.full(len(first), self.action), 1 if episode_start[0] else state + 1
 
 
 @given(rewards=st.lists(st.floats(-10, 10), min_size=1, max_size=20), gamma=st.floats(0, 1))
@@ -119,7 +119,7 @@ def test_arguments_out_of_range_are_refused(wrong):
 def test_the_policy_is_asked_for_its_mode_and_keeps_its_state_within_an_episode():
     policy = Fixed()
     monte_carlo_returns(policy, Corridor, 0.5, 2, env_kwargs={"length": 2})
-    assert policy.asked == [(None, True, True), (1, False, True), (None, True, True), (1, False, True)]
+    assert policy.asked == [(None, True, True), (1, False, True), (2, True, True), (1, False, True)]
 
 
 def test_episodes_start_from_consecutive_seeds():

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from ganq_irl.errors import ConfigurationError, DemoFormatError, nearest
-from ganq_irl_demos.formats.limits import needed
+from ganq_irl.errors import ConfigurationError, DemoFormatError, nearest, needed
 from ganq_irl_demos.streams import EpisodeStream, Request
 
 
@@ -21,30 +20,28 @@ class DemoFormat:
     ``suffix``, is atomic and keeps at most one block in memory. Modules are imported on first use.
 
     Attributes:
-        name: the value of ``--format``.
+        name: the value of ``--format``, and with ``_`` for ``-`` the name of its module in this package.
         suffix: file name extension; "" for a read-only format.
-        module: module in this package.
         loses: what a round trip loses; "" if nothing.
         description: one line of help.
-        is_folder: whether it is a folder of files.
         package: the package that reads and writes it, or "".
         extra: the extra of ganq-irl that installs the package; "" if ganq-irl itself does.
+        is_folder: whether it is a folder of files.
         has_masks: whether its files name subsets of their episodes.
     """
 
     name: str
     suffix: str
-    module: str
     loses: str
     description: str
-    is_folder: bool = False
     package: str = ""
     extra: str = ""
+    is_folder: bool = False
     has_masks: bool = False
 
     @property
     def _module(self) -> ModuleType:
-        return importlib.import_module(f"{__name__}.{self.module}")
+        return importlib.import_module(f"{__name__}.{self.name.replace('-', '_')}")
 
     def recognize(self, path: Path) -> bool:
         """Return whether ``path`` has this format, by its content."""
@@ -81,43 +78,24 @@ class DemoFormat:
 
 
 _EMPTY = "trajectories without transitions"
+_NO_DICTS = f"{_EMPTY}; Dict observations"
+_MINARI = "a Minari dataset: its folder, or minari:ID"
 _TEXT = "spaces, seeds, env id, provenance and dtypes, so give --env when reading; numbers keep every digit"
 
 FORMATS: dict[str, DemoFormat] = {
     known.name: known
     for known in (
-        DemoFormat("npz", ".npz", "npz", "", "ganq-irl's own: numpy arrays with a checksum, mapped when large"),
-        DemoFormat("imitation-npz", "", "imitation_npz", "", "the .npz that earlier releases of imitation saved"),
-        DemoFormat("arrays", ".arrays.npz", "arrays", _EMPTY, "plain .npz: one array a field, one row a transition"),
-        DemoFormat("parquet", ".parquet", "parquet", _EMPTY, "Parquet: one row a transition", False, "pyarrow"),
-        DemoFormat("csv", ".csv", "csv", f"{_EMPTY}; {_TEXT}", "CSV with a header: one row a transition", False, "pyarrow"),
-        DemoFormat("d4rl", ".hdf5", "d4rl", _EMPTY, "HDF5 in the layout of D4RL", False, "h5py", "hdf5"),
-        DemoFormat(
-            name="robomimic",
-            suffix=".robomimic.hdf5",
-            module="robomimic",
-            loses=_EMPTY,
-            description="HDF5 in the layout of robomimic",
-            package="h5py",
-            extra="hdf5",
-            has_masks=True,
-        ),
-        DemoFormat(
-            "minari", ".minari", "minari", _EMPTY, "a Minari dataset: its folder, or minari:ID", True, "minari", "minari"
-        ),
-        DemoFormat(
-            "lerobot", ".lerobot", "lerobot", _EMPTY, "a LeRobot dataset: its folder (numbers only)", True, "pyarrow"
-        ),
-        DemoFormat(
-            name="imitation",
-            suffix=".imitation",
-            module="imitation",
-            loses=f"{_EMPTY}; Dict observations",
-            description="a folder saved by imitation",
-            is_folder=True,
-            package="pyarrow",
-        ),
-        DemoFormat("replay-buffer", "", "replay_buffer", "", "a pickled buffer of Stable-Baselines3, with --trust"),
+        DemoFormat("npz", ".npz", "", "ganq-irl's own: numpy arrays with a checksum, mapped when large"),
+        DemoFormat("imitation-npz", "", "", "the .npz that earlier releases of imitation saved"),
+        DemoFormat("arrays", ".arrays.npz", _EMPTY, "plain .npz: one array a field, one row a transition"),
+        DemoFormat("parquet", ".parquet", _EMPTY, "Parquet: one row a transition", "pyarrow"),
+        DemoFormat("csv", ".csv", f"{_EMPTY}; {_TEXT}", "CSV with a header: one row a transition", "pyarrow"),
+        DemoFormat("d4rl", ".hdf5", _EMPTY, "HDF5 in D4RL's layout", "h5py", "hdf5"),
+        DemoFormat("robomimic", ".robomimic.hdf5", _EMPTY, "HDF5 in robomimic's layout", "h5py", "hdf5", has_masks=True),
+        DemoFormat("minari", ".minari", _EMPTY, _MINARI, "minari", "minari", is_folder=True),
+        DemoFormat("lerobot", ".lerobot", _EMPTY, "a LeRobot dataset: its folder (numbers only)", "pyarrow", is_folder=True),
+        DemoFormat("imitation", ".imitation", _NO_DICTS, "a folder saved by imitation", "pyarrow", is_folder=True),
+        DemoFormat("replay-buffer", "", "", "a pickled buffer of Stable-Baselines3, with --trust"),
     )
 }
 

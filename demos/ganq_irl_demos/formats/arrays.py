@@ -13,7 +13,7 @@ from ganq_irl.files import replacing_file
 from ganq_irl_demos.columns import Column
 from ganq_irl_demos.fitting import NUMERIC, plain_array
 from ganq_irl_demos.formats import npz
-from ganq_irl_demos.formats.limits import brief, open_zip
+from ganq_irl_demos.formats.limits import open_zip, reading
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.boundaries import BLOCK_ROWS, Block
@@ -35,17 +35,13 @@ def read(path: Path, request: Request) -> EpisodeStream:
     Raises:
         DemoFormatError: the file is damaged, fields differ in length, or an array holds objects instead of numbers.
     """
-    try:
-        names = [name.removesuffix(".npy") for name in npz.zip_names(path) or ()]
-        found = find_columns([name for name in names if name != KEY], request.columns, str(path))
-        wanted = {name for columns in found.values() for name in columns} | ({KEY} & set(names))
+    names = [name.removesuffix(".npy") for name in npz.zip_names(path) or ()]
+    found = find_columns([name for name in names if name != KEY], request.columns, str(path))
+    wanted = {name for columns in found.values() for name in columns} | ({KEY} & set(names))
+    with reading(path):
         with open_zip(path) as archive:
             npz.check_entries(archive, path, wanted, NUMERIC + "SU")
         arrays = npz.load_arrays(path, wanted)
-    except npz.UNREADABLE as error:
-        if isinstance(error, DemoFormatError):
-            raise
-        raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or save it again") from error
     note = Note.from_json(arrays[KEY].tobytes(), str(path)) if KEY in arrays else None
     return _stream(arrays, found, request, str(path), note)
 

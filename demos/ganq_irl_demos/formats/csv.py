@@ -12,7 +12,7 @@ import numpy as np
 from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
-from ganq_irl_demos.formats.limits import brief, check_columns
+from ganq_irl_demos.formats.limits import check_columns, reading
 from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.formats.parquet import needed_columns, require_values
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -56,11 +56,9 @@ def read(path: Path, request: Request) -> EpisodeStream:
     found = find_columns(_names(path, delimiter or ","), request.columns, str(path))
 
     def blocks() -> Iterator[Block]:
-        import pyarrow as pa
-
         field_of = {name: field for field, columns in found.items() for name in columns}
         rows = 0
-        try:
+        with reading(path, "is not a table of numbers"):
             for batch in _open(path, delimiter or ",", sorted(field_of)):
                 for name in needed_columns(found):
                     require_values(batch.column(name), name, str(path), rows)
@@ -68,17 +66,13 @@ def read(path: Path, request: Request) -> EpisodeStream:
                 if len(batch):
                     yield join_columns(arrays, found, str(path), rows)
                 rows += len(batch)
-        except (pa.ArrowException, OSError, KeyError) as error:  # KeyError: a name twice
-            raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); fix or export it again") from error
 
     return table_stream(blocks, request, str(path), is_text=True)
 
 
 def _names(path: Path, delimiter: str) -> list[str]:
-    try:
+    with reading(path, "does not begin with names of columns"):
         names: list[str] = _open(path, delimiter).schema.names
-    except UnicodeDecodeError as error:
-        raise DemoFormatError(f"{path}: its first line is not text ({brief(error)}); fix or export it again") from error
     if twice := [name for name in names if names.count(name) > 1]:
         raise DemoFormatError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
     return names
@@ -95,10 +89,7 @@ def _open(path: Path, delimiter: str, wanted: list[str] | None = None) -> Any:
         if wanted
         else None
     )
-    try:
-        return csv.open_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=convert)
-    except (pa.ArrowException, OSError) as error:
-        raise DemoFormatError(f"{path}: not a table of numbers ({brief(error)}); fix or export it again") from error
+    return csv.open_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=convert)
 
 
 def _values(column: Any, field: str) -> np.ndarray:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ganq_irl.errors import DemoFormatError, GanqIrlError, ReadLimitExceeded
+from ganq_irl.errors import DemoFormatError, ReadLimitExceeded, needed
 from ganq_irl_demos.fitting import NUMERIC
-from ganq_irl_demos.formats.limits import COPIES, brief, check_size, needed
+from ganq_irl_demos.formats.limits import COPIES, check_size, reading
 from ganq_irl_demos.formats.notes import KEY, Note
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -45,13 +45,8 @@ def opened(path: Path) -> Iterator[Any]:
         DemoFormatError: the file is damaged.
     """
     h5py = needed("h5py", "hdf5", "reading HDF5")
-    try:
-        with h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE) as file:
-            yield file
-    except GanqIrlError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or write it again") from error
+    with reading(path), h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE) as file:
+        yield file
 
 
 def top_names(path: Path) -> set[str]:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ganq_irl.errors import needed
 from ganq_irl.files import replacing_file
-from ganq_irl_demos.formats.limits import needed
 
 T = TypeVar("T")
 

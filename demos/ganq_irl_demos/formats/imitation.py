@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Dict
 
-from ganq_irl.errors import DemoFormatError, InvalidDemonstrations, ReadLimitExceeded
+from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
 from ganq_irl.files import replacing_folder
-from ganq_irl.parsing import parse_json
 from ganq_irl_demos.fitting import NUMERIC
 from ganq_irl_demos.formats.arrow_files import require_uncompressed
-from ganq_irl_demos.formats.limits import brief, counted_episodes
+from ganq_irl_demos.formats.limits import counted_episodes, read_description, reading
 from ganq_irl_demos.formats.notes import KEY, Note
-from ganq_irl_demos.formats.parquet import open_parquet
+from ganq_irl_demos.formats.parquet import open_parquet, require_values, to_numpy
 from ganq_irl_demos.imitation_types import horizon_of
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.guessing import guess_spaces
@@ -33,7 +32,6 @@ from ganq_irl_demos.trajectories import Trajectory, fit
 _DESCRIPTION, _STATE = "dataset_info.json", "state.json"
 _COLUMNS = ("obs", "acts", "terminal", "rews")
 _NEEDED = {"obs", "acts", "terminal"}
-MAX_DESCRIPTION = 256 << 20
 EPISODES_AT_ONCE = 32
 
 
@@ -77,16 +75,14 @@ def read(path: Path, request: Request) -> EpisodeStream:
         raise DemoFormatError(
             f"{path} has columns {sorted(names)}, expected obs, acts and terminal as imitation writes them"
         )
-    env_id = note.env_id if note else request.env_id
-    horizon = horizon_of(env_id)
+    horizon = horizon_of(note.env_id if note else request.env_id)
 
     def raw() -> Iterator[Trajectory]:
         for row, record in enumerate(_parquet_rows(path, names) if table is None else _rows(table)):
-            try:
-                cells = {name: _array(record[name]) for name in ("obs", "acts", "rews") if name in names}
+            place = f"{path}: row {row}"
+            with reading(place, "does not hold arrays of numbers"):
+                cells = {name: _array(record[name], name, place) for name in ("obs", "acts", "rews") if name in names}
                 whole = bool(record["terminal"].as_py())
-            except (AttributeError, ValueError, TypeError, OSError, NotImplementedError) as error:
-                raise DemoFormatError(f"{path}: row {row} does not hold arrays of numbers ({brief(error)})") from error
             cut = not whole or len(cells["acts"]) == horizon
             yield Trajectory(cells["obs"], cells["acts"], cells.get("rews"), terminated=not cut, truncated=cut)
 
@@ -96,18 +92,18 @@ def read(path: Path, request: Request) -> EpisodeStream:
     spaces = (note.observation_space, note.action_space) if note else guess_spaces(passed, request, str(path))
 
     def episodes() -> Iterator[Trajectory]:
-        trajectories = (fit(trajectory, *spaces) for trajectory in passed())
-        return note.restored(trajectories, str(path)) if note else trajectories
+        return (fit(trajectory, *spaces) for trajectory in passed())
 
+    if note:
+        return note.stream(episodes, str(path))
     return EpisodeStream(
         episodes=episodes,
         observation_space=spaces[0],
         action_space=spaces[1],
-        env_id=env_id,
-        provenance=note.provenance if note else {"imitation": str(path)},
+        env_id=request.env_id,
+        provenance={"imitation": str(path)},
         source=str(path),
-        missing=note.missing if note else (),
-        guessed=note is None and (request.observation_space is None or request.action_space is None),
+        guessed=not request.has_spaces,
     )
 
 
@@ -122,11 +118,9 @@ def _parquet_rows(path: Path, names: set[str]) -> Iterator[dict[str, Any]]:
 
     for file in _parquet_files(path):
         opened, _ = open_parquet(file)
-        try:
+        with reading(file):
             for batch in opened.iter_batches(EPISODES_AT_ONCE, columns=sorted(names)):
                 yield from _rows(pa.table(batch))
-        except (pa.ArrowException, OSError) as error:
-            raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); fetch the dataset again") from error
 
 
 def _table(path: Path) -> Any:
@@ -136,16 +130,14 @@ def _table(path: Path) -> Any:
     files = sorted(path.glob("*.arrow"))
     if not files:
         raise DemoFormatError(f"{path} holds no .arrow files; copy the dataset again")
-    try:
+    with reading(path, "holds files that do not fit together"):
         return pa.concat_tables([_mapped(file) for file in files])
-    except pa.ArrowException as error:
-        raise DemoFormatError(f"{path}: its files do not fit together ({brief(error)})") from error
 
 
 def _mapped(file: Path) -> Any:
     import pyarrow as pa
 
-    try:
+    with reading(file):
         require_uncompressed(file)
         with pa.memory_map(str(file)) as source:
             reader = pa.ipc.open_stream(source)
@@ -153,44 +145,22 @@ def _mapped(file: Path) -> Any:
             table = reader.read_all().select(columns)
             table.validate(full=True)  # lengths and offsets that point outside the file would crash the process
             return table
-    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
-        if isinstance(error, DemoFormatError):
-            raise
-        raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); copy the dataset again") from error
 
 
-def _array(cell: Any) -> np.ndarray:
+def _array(cell: Any, name: str, source: str) -> np.ndarray:
     """Convert a cell of nested lists of numbers to one array."""
     import pyarrow as pa
 
-    values, shape = cell.values, [len(cell.values)]
-    nulls = values.null_count
-    while pa.types.is_list(values.type) or pa.types.is_fixed_size_list(values.type) or pa.types.is_large_list(values.type):
-        rows, values = len(values), values.flatten()
-        nulls += values.null_count
-        if rows and len(values) % rows:
-            raise ValueError("lists of different lengths")
-        shape.append(len(values) // max(rows, 1))
-    if nulls:
-        raise ValueError(f"{nulls} missing values")
-    array = values.to_numpy(zero_copy_only=False)
+    values = cell.values
+    require_values(values, name, source)
+    array = to_numpy(values, pa.field(name, values.type), source)
     if array.dtype.kind not in NUMERIC:
         raise ValueError(f"{values.type} values")
-    return array.reshape(shape)
+    return array
 
 
 def _read_note(path: Path) -> Note | None:
-    file = path / _DESCRIPTION
-    if file.stat().st_size > MAX_DESCRIPTION:
-        raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, too many for a file of this kind")
-    try:
-        description = parse_json(file.read_text(encoding="utf-8"), file)
-        text = description.get("description") or ""
-    except ReadLimitExceeded:
-        raise
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise DemoFormatError(f"{file} was not written by datasets ({brief(error)}); copy the dataset again") from error
-    prefix = f"{KEY}: "
+    text, prefix = read_description(path / _DESCRIPTION).get("description"), f"{KEY}: "
     return (
         Note.from_json(text.removeprefix(prefix), str(path)) if isinstance(text, str) and text.startswith(prefix) else None
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from ganq_irl.errors import DemoFormatError
 from ganq_irl_demos.formats import npz
-from ganq_irl_demos.formats.limits import brief, open_zip
+from ganq_irl_demos.formats.limits import open_zip, reading
 from ganq_irl_demos.imitation_types import horizon_of
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.guessing import guess_spaces
@@ -34,14 +34,10 @@ def read(path: Path, request: Request) -> EpisodeStream:
     Raises:
         DemoFormatError: the file is damaged, or its arrays do not fit together.
     """
-    try:
+    with reading(path):
         with open_zip(path) as archive:
             npz.check_entries(archive, path, _KNOWN)
         arrays = npz.load_arrays(path, _KNOWN)
-    except npz.UNREADABLE as error:
-        if isinstance(error, DemoFormatError):
-            raise
-        raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or save it again") from error
     starts = np.concatenate([[0], arrays.pop("indices").reshape(-1)]).astype(np.int64)
     lengths = np.diff(starts, append=len(arrays["acts"]))
     steps_in_all = int(lengths.sum())
@@ -70,5 +66,5 @@ def read(path: Path, request: Request) -> EpisodeStream:
         env_id=request.env_id,
         provenance={"imitation": str(path)},
         source=str(path),
-        guessed=request.observation_space is None or request.action_space is None,
+        guessed=not request.has_spaces,
     )

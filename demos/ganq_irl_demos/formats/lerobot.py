@@ -17,11 +17,10 @@ from urllib.parse import quote, unquote
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, ReadLimitExceeded, nearest
+from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, nearest
 from ganq_irl.files import replacing_folder
-from ganq_irl.parsing import parse_json
 from ganq_irl_demos.formats.keys import check_keys, order_remark
-from ganq_irl_demos.formats.limits import brief, check_size
+from ganq_irl_demos.formats.limits import read_description
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet import open_parquet, read_blocks, write_rows
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -33,21 +32,7 @@ VERSION = "v3.0"
 FPS = 30
 """Frame rate of written datasets. The format requires one, and environments do not have one."""
 
-MAX_INFO = 256 << 20
-_NUMBERS = {
-    "float16",
-    "float32",
-    "float64",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "bool",
-}
+_NUMBERS = {np.dtype(code).name for code in f"?efd{np.typecodes['AllInteger']}"}
 _FIELDS = {
     "action": "actions",
     "next.reward": "rewards",
@@ -72,7 +57,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
     Raises:
         DemoFormatError: the dataset is damaged or has no numeric features.
     """
-    info = _info(path)
+    info = read_description(path / "meta" / "info.json")
     features = info.get("features")
     if not isinstance(features, dict):
         raise DemoFormatError(f"{path / 'meta/info.json'} lists no features; layouts before v2.0 are not read")
@@ -95,10 +80,9 @@ def read(path: Path, request: Request) -> EpisodeStream:
         for block in read_blocks(files, found):
             yield {name: _squeezed(name, array) for name, array in block.items()}
 
-    told = Request(request.observation_space, request.action_space, request.env_id)
     if joined:
         check_keys({name: _shape(features, f"observation.{name}") for name in names}, space, str(path))
-    stream = table_stream(blocks, told, str(path), note)
+    stream = table_stream(blocks, request, str(path), note)
     order = [order_remark(names, "the order of meta/info.json")] if joined and len(names) > 1 and not asked else []
     return replace(stream, remarks=(*stream.remarks, *order, *_lost_frames(info, files)))
 
@@ -106,22 +90,6 @@ def read(path: Path, request: Request) -> EpisodeStream:
 def _shape(features: dict[str, Any], name: str) -> tuple[int, ...]:
     shape = features[name].get("shape")
     return tuple(shape) if isinstance(shape, list) and all(isinstance(extent, int) for extent in shape) else (1,)
-
-
-def _info(path: Path) -> dict[str, Any]:
-    file = path / "meta" / "info.json"
-    if file.stat().st_size > MAX_INFO:
-        raise DemoFormatError(f"{file} has {file.stat().st_size} bytes, too many for a file of this kind")
-    check_size(file, file.stat().st_size)
-    try:
-        info = parse_json(file.read_text(encoding="utf-8"), file)
-    except ReadLimitExceeded:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise DemoFormatError(f"{file} is not JSON ({brief(error)}); copy the dataset again") from error
-    if not isinstance(info, dict):
-        raise DemoFormatError(f"{file} was not written by LeRobot; copy the dataset again")
-    return info
 
 
 def _observations(features: dict[str, Any], request: Request, path: Path) -> list[str]:

@@ -1,22 +1,33 @@
-"""Checks shared by the readers of third-party files: memory limits and optional packages."""
+"""Checks shared by the readers of third-party files: memory limits, damage, and optional packages."""
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import os
+import sys
+import tokenize
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ganq_irl import budget
-from ganq_irl.errors import DemoFormatError, MissingDependency
-from ganq_irl.files import open_file
+from ganq_irl.errors import (
+    ConfigurationError,
+    DemoFormatError,
+    MissingDependency,
+    ReadLimitExceeded,
+    StorageError,
+)
+from ganq_irl.files import open_file, read_json
+from ganq_irl.parsing import parse_json
 from ganq_irl_demos.trajectories import Trajectory, named_arrays
 
 Block = dict[str, np.ndarray]
+Item = TypeVar("Item")
 
 COPIES = 3
 """Copies of the rows that are in memory at once: decoded, joined as columns, and as episodes."""
@@ -31,6 +42,81 @@ _ZIP_END = (1 << 16) + 200  # bytes at the end of an archive that locate its dir
 
 ROW_BYTES = 64
 """Cost of a row beside its values in a pass over all rows: its episode number is kept, and it takes time."""
+
+
+LARGEST_DESCRIPTION = 256 << 20
+"""Maximum size in bytes of the JSON file that describes a dataset."""
+
+UNREADABLE: tuple[type[Exception], ...] = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,  # also encrypted entries; NotImplementedError: unknown compression; RecursionError
+    StopIteration,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy, zipfile, h5py and Minari raise for damaged files."""
+
+
+@contextlib.contextmanager
+def reading(source: Path | str, problem: str = "is truncated or altered") -> Iterator[None]:
+    """Turn what a library raises for a damaged file into an error that says what to do.
+
+    Raises:
+        DemoFormatError: the file is damaged.
+    """
+    try:
+        yield
+    except (DemoFormatError, ConfigurationError, MissingDependency):
+        raise
+    except (*UNREADABLE, *_arrow_errors()) as error:
+        raise DemoFormatError(f"{source} {problem} ({brief(error)}); copy or write it again") from error
+
+
+def _arrow_errors() -> tuple[type[Exception], ...]:
+    """Return the base class of pyarrow's errors; none if it was not imported, and so read nothing."""
+    return (sys.modules["pyarrow"].ArrowException,) if "pyarrow" in sys.modules else ()
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """Read the JSON file that describes a dataset.
+
+    Raises:
+        DemoFormatError: it is missing, too large, or not a JSON object.
+    """
+    try:
+        description = read_json(path, LARGEST_DESCRIPTION)
+    except ReadLimitExceeded:
+        raise
+    except StorageError as error:
+        raise DemoFormatError(f"{error}; copy the dataset again") from error
+    if not isinstance(description, dict):
+        raise DemoFormatError(f"{path} holds no JSON object; was it made by another program?")
+    return description
+
+
+def env_id_in(description: Any, key: str) -> str | None:
+    """Return the ID in the JSON that describes an environment, or None. The environment is never made.
+
+    Raises:
+        ReadLimitExceeded: the description is too large.
+    """
+    try:
+        name = parse_json(description or "{}", "the description of the environment").get(key)
+    except ReadLimitExceeded:
+        raise
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    return name if isinstance(name, str) else None
 
 
 def check_size(path: Path, declared: int) -> None:
@@ -99,13 +185,7 @@ def counted(blocks: Iterator[Block], source: str) -> Iterator[Block]:
     Raises:
         ReadLimitExceeded: they are.
     """
-    current = budget.current()
-    current.add_source(source)
-    passed = 0
-    for block in blocks:
-        passed += ROW_BYTES * max(map(len, block.values()), default=0) + sum(array.nbytes for array in block.values())
-        current.check_stream(passed, source)
-        yield block
+    return _counted(blocks, lambda block: (max(map(len, block.values()), default=0), block.values()), source)
 
 
 def counted_episodes(trajectories: Iterator[Trajectory], source: str) -> Iterator[Trajectory]:
@@ -114,14 +194,21 @@ def counted_episodes(trajectories: Iterator[Trajectory], source: str) -> Iterato
     Raises:
         ReadLimitExceeded: they are.
     """
+    return _counted(trajectories, lambda one: (len(one), [*named_arrays(one.observations).values(), one.actions]), source)
+
+
+def _counted(
+    items: Iterator[Item], content: Callable[[Item], tuple[int, Iterable[np.ndarray]]], source: str
+) -> Iterator[Item]:
+    """Yield items, given their number of rows and their arrays."""
     current = budget.current()
     current.add_source(source)
     passed = 0
-    for trajectory in trajectories:
-        arrays = (*named_arrays(trajectory.observations).values(), trajectory.actions)
-        passed += ROW_BYTES * len(trajectory) + sum(array.nbytes for array in arrays)
+    for item in items:
+        rows, arrays = content(item)
+        passed += ROW_BYTES * rows + sum(array.nbytes for array in arrays)
         current.check_stream(passed, source)
-        yield trajectory
+        yield item
 
 
 def joined(
@@ -148,27 +235,6 @@ def joined(
     for trajectory in cut(held()):
         waiting = last  # the earlier blocks have become an episode
         yield trajectory
-
-
-def needed(module: str, extra: str, what: str) -> ModuleType:
-    """Import an optional package.
-
-    Args:
-        module: the module to import.
-        extra: the extra of ganq-irl that installs it; "" if ganq-irl itself does.
-        what: the feature that needs it, for the message.
-
-    Raises:
-        MissingDependency: the package is not installed, or incompatible with others; the message names the extra.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        wanted = f"ganq-irl[{extra}]" if extra else package
-        raise MissingDependency(
-            f"{what} needs {package}, which cannot be imported here ({error}): pip install '{wanted}'"
-        ) from error
 
 
 def brief(error: BaseException) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, ReadLimitExceeded, StorageError
+from ganq_irl.errors import ConfigurationError, DemoFormatError, InvalidDemonstrations, needed
 from ganq_irl.files import replacing_folder, require_plain
 from ganq_irl.parsing import parse_json
 from ganq_irl_demos.formats.arrow_files import require_uncompressed
 from ganq_irl_demos.formats.hdf5 import check_room, group, member, numbers, opened
 from ganq_irl_demos.formats.hdf5_writing import deferred_error_file
-from ganq_irl_demos.formats.limits import COPIES, brief, check_size, counted_episodes, needed
+from ganq_irl_demos.formats.limits import COPIES, brief, check_size, counted_episodes, env_id_in, read_description, reading
 from ganq_irl_demos.formats.minari_spaces import choose, chosen_space, chosen_values, is_supported, leaves
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet import open_parquet
@@ -40,18 +41,6 @@ PREFIX = "minari:"
 METADATA, EPISODES = "metadata.json", "main_data.hdf5"
 _TEXT_BYTES = 128
 _DECODED = 16  # size of an Arrow byte as a Python object, in bytes
-MAX_METADATA = 256 << 20
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    AssertionError,
-    RuntimeError,
-    StopIteration,
-)
 
 
 def recognize(path: Path) -> bool:
@@ -114,6 +103,8 @@ def read(path: Path, request: Request) -> EpisodeStream:
     if not is_supported(action_space):
         raise DemoFormatError(f"{path}: its actions are {str(action_space)[:160]}, and only plain numbers are supported")
     note = Note.from_json(metadata[KEY], str(path)) if isinstance(metadata.get(KEY), str) else None
+    if note and asked:
+        note = replace(note, observation_space=observation_space)
     count = metadata.get("total_episodes")
     if not isinstance(count, int) or count < 0:
         raise DemoFormatError(f"{folder / METADATA}: total_episodes is {count!r}, expected a number")
@@ -127,17 +118,17 @@ def read(path: Path, request: Request) -> EpisodeStream:
 
     def episodes() -> Iterator[Trajectory]:
         found = counted_episodes(_episodes(storage, count, chosen, folder), str(folder))
-        trajectories = (fit(one, observation_space, action_space) for one in found)
-        return note.restored(trajectories, str(path)) if note else trajectories
+        return (fit(one, observation_space, action_space) for one in found)
 
+    if note:
+        return note.stream(episodes, str(path), remarks)
     return EpisodeStream(
         episodes=episodes,
-        observation_space=note.observation_space if note and not asked else observation_space,
-        action_space=note.action_space if note else action_space,
-        env_id=note.env_id if note else _env_id(metadata) or request.env_id,
-        provenance=note.provenance if note else {"minari": str(metadata.get("dataset_id"))},
+        observation_space=observation_space,
+        action_space=action_space,
+        env_id=env_id_in(metadata.get("env_spec"), "id") or request.env_id,
+        provenance={"minari": str(metadata.get("dataset_id"))},
         source=str(path),
-        missing=note.missing if note else (),
         remarks=tuple(remarks),
     )
 
@@ -154,18 +145,9 @@ def _flags(folder: Path, count: int, storage: Any, kind: str) -> Iterator[Block]
 
 
 def _metadata(folder: Path) -> dict[str, Any]:
-    path = folder / METADATA
-    if path.stat().st_size > MAX_METADATA:
-        raise DemoFormatError(f"{path} has {path.stat().st_size} bytes, too many for a file of this kind")
-    check_size(path, path.stat().st_size)
-    try:
-        metadata = parse_json(path.read_text(encoding="utf-8"), path)
-    except ReadLimitExceeded:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise DemoFormatError(f"{path} is not JSON ({brief(error)}); copy the dataset again") from error
-    if not isinstance(metadata, dict) or metadata.get("data_format") not in ("hdf5", "arrow", "parquet"):
-        raise DemoFormatError(f"{path} does not name a file type of Minari; was it made by another program?")
+    metadata = read_description(folder / METADATA)
+    if metadata.get("data_format") not in ("hdf5", "arrow", "parquet"):
+        raise DemoFormatError(f"{folder / METADATA} does not name a file type of Minari; was it made by another program?")
     return metadata
 
 
@@ -177,12 +159,10 @@ def _space(metadata: Mapping[str, Any], key: str, folder: Path) -> spaces.Space:
             f"{folder / METADATA} holds no {key}, and the environment that it names is not made, since that could run "
             "code; write the dataset again with a newer Minari"
         )
-    try:
+    with reading(folder / METADATA, f"has a malformed {key}"):
         description = parse_json(metadata[key], folder)
         bound_size({"spaces": description.get("subspaces", {}), **description})
         return deserialize_space(metadata[key])
-    except (*_UNREADABLE, StorageError, RecursionError, NotImplementedError) as error:
-        raise DemoFormatError(f"{folder / METADATA}: {key} is malformed ({brief(error)})") from error
 
 
 def _storage(metadata: Mapping[str, Any], folder: Path, observation_space: Any, action_space: Any) -> Any:
@@ -190,11 +170,9 @@ def _storage(metadata: Mapping[str, Any], folder: Path, observation_space: Any, 
 
     kind = metadata["data_format"]
     needed({"hdf5": "h5py"}.get(kind, "pyarrow"), "minari", f"reading Minari's {kind} files")
-    try:
+    with reading(folder, "is incomplete"):
         encoded = bool(metadata.get("jpeg_encoding", True))
         return get_minari_storage(kind)(folder.resolve(), observation_space, action_space, jpeg_encoding=encoded)
-    except _UNREADABLE as error:
-        raise DemoFormatError(f"{folder}: {brief(error)}; copy the dataset again") from error
 
 
 def _look_over(path: Path, count: int, storage: Any) -> None:
@@ -228,12 +206,8 @@ def _look_over_tables(folder: Path) -> None:
         if file.suffix == ".parquet":
             open_parquet(file)
         elif file.suffix == ".arrow":
-            try:
+            with reading(file):
                 require_uncompressed(file)
-            except ValueError as error:
-                if isinstance(error, DemoFormatError):
-                    raise
-                raise DemoFormatError(f"{file} is truncated or altered ({brief(error)}); copy the dataset again") from error
             check_size(file, _DECODED * file.stat().st_size)
 
 
@@ -276,26 +250,16 @@ def _walk(parent: Any, path: Path, depth: int) -> Iterator[Any]:
 def _episodes(storage: Any, count: int, chosen: dict[str, tuple[str, ...]], folder: Path) -> Iterator[Trajectory]:
     for index in range(count):
         episode = _episode(storage, index, folder)
-        try:
+        with reading(f"{folder}: episode {index}"):
             (described,) = storage.get_episode_metadata([index])
             observations = chosen_values(episode["observations"], chosen)
             yield _trajectory({**episode, "observations": observations}, described.get("seed"))
-        except _UNREADABLE as error:
-            raise _damaged(folder, index, error) from error
 
 
 def _episode(storage: Any, index: int, folder: Path) -> Any:
-    try:
+    with reading(f"{folder}: episode {index}"):
         (episode,) = storage.get_episodes([index])
-    except _UNREADABLE as error:
-        raise _damaged(folder, index, error) from error
-    return episode
-
-
-def _damaged(folder: Path, index: int, error: BaseException) -> DemoFormatError:
-    if isinstance(error, DemoFormatError):
-        return error
-    return DemoFormatError(f"{folder}: episode {index} cannot be read ({brief(error)}); copy the dataset again")
+        return episode
 
 
 def _trajectory(episode: Mapping[str, Any], seed: Any) -> Trajectory:
@@ -312,15 +276,6 @@ def _trajectory(episode: Mapping[str, Any], seed: Any) -> Trajectory:
         truncated=bool(np.asarray(episode["truncations"])[-1]),
         seed=int(seed) if isinstance(seed, int | np.integer) else None,
     )
-
-
-def _env_id(metadata: Mapping[str, Any]) -> str | None:
-    """Return the ID in the environment's description, which is parsed as JSON; the environment is never made."""
-    try:
-        name = parse_json(metadata.get("env_spec") or "{}", "env_spec").get("id")
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return None
-    return name if isinstance(name, str) else None
 
 
 def write(stream: EpisodeStream, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 from gymnasium import spaces
 
 from ganq_irl import budget
-from ganq_irl.errors import DemoFormatError, ReadLimitExceeded
+from ganq_irl.errors import DemoFormatError
 from ganq_irl.parsing import json_cost, parse_json
+from ganq_irl_demos.formats.limits import reading
 from ganq_irl_demos.headers import description_of, header_of, read_header
 from ganq_irl_demos.streams import EpisodeStream
 from ganq_irl_demos.trajectories import Trajectory
@@ -56,25 +57,14 @@ class Note:
         Raises:
             DemoFormatError: malformed.
         """
-        try:
+        with reading(source, "holds a malformed note of ganq-irl"):
             budget.current().take(json_cost(text), source)
             content = parse_json(text, source)
-        except ReadLimitExceeded:
-            raise
-        except (ValueError, RecursionError) as error:
-            raise _malformed(source) from error
-        if not isinstance(content, dict):
-            raise _malformed(source)
-        rewarded, ends = content.get("rewarded"), content.get("ends")
-        described, seeds = read_header(content, source)
-        if (
-            not isinstance(rewarded, list)
-            or not isinstance(ends, list)
-            or not len(ends) == len(rewarded) == len(seeds)
-            or not all(isinstance(end, int) and 0 <= end < 4 for end in ends)
-        ):
-            raise _malformed(source)
-        return Note(**described, seeds=list(seeds), rewarded=[bool(flag) for flag in rewarded], ends=ends)
+            rewarded, ends = list(map(bool, content["rewarded"])), list(content["ends"])
+            described, seeds = read_header(content, source)
+            if not len(ends) == len(rewarded) == len(seeds) or not set(ends) <= {0, 1, 2, 3}:
+                raise ValueError("one end and one flag for each trajectory were expected")
+            return Note(**described, seeds=list(seeds), rewarded=rewarded, ends=list(map(int, ends)))
 
     def of_some(self, chosen: list[int]) -> Note:
         """Return the note of some trajectories, by index; or the whole note if it does not cover them."""
@@ -85,6 +75,14 @@ class Note:
             seeds=[self.seeds[index] for index in chosen],
             rewarded=[self.rewarded[index] for index in chosen],
             ends=[self.ends[index] for index in chosen],
+        )
+
+    def stream(
+        self, episodes: Callable[[], Iterator[Trajectory]], source: str, remarks: Iterable[str] = ()
+    ) -> EpisodeStream:
+        """Return the episodes of a file with this note as they were before they were written."""
+        return EpisodeStream(
+            lambda: self.restored(episodes(), source), source=source, remarks=tuple(remarks), **description_of(self)
         )
 
     def restored(self, trajectories: Iterator[Trajectory], source: str) -> Iterator[Trajectory]:
@@ -117,7 +115,3 @@ def _rewards(trajectory: Trajectory, rewarded: bool) -> Any:
     if rewarded and trajectory.rewards is None:  # all of them were NaN
         return np.full(len(trajectory), np.nan)
     return trajectory.rewards if rewarded else None
-
-
-def _malformed(source: str) -> DemoFormatError:
-    return DemoFormatError(f"{source}: the note that ganq-irl stored in it is malformed; copy or write the file again")

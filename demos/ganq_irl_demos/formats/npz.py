@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,7 +24,7 @@ from ganq_irl_demos.columns import CHUNK
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.episodes import TABLE, Arrays, Episodes
 from ganq_irl_demos.fitting import NUMERIC
-from ganq_irl_demos.formats.limits import brief, check_zip, open_zip
+from ganq_irl_demos.formats.limits import UNREADABLE, check_zip, open_zip, reading
 from ganq_irl_demos.headers import content_checksum, header_of, read_header
 from ganq_irl_demos.streams import EpisodeStream, Request
 
@@ -40,24 +38,6 @@ MAPPED_BYTES = 1 << 20
 """Uncompressed arrays of at least this size are memory-mapped instead of read."""
 
 _REQUIRED = {"header", "actions", "rewards", *TABLE}
-
-UNREADABLE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    OSError,
-    OverflowError,
-    SyntaxError,
-    MemoryError,
-    RecursionError,
-    RuntimeError,  # encrypted entries; NotImplementedError: unknown compression
-    tokenize.TokenError,
-)
-"""What zipfile and numpy raise for damaged files. Each becomes a DemoFormatError that says what to do."""
 
 
 def write(stream: EpisodeStream, path: Path) -> None:
@@ -123,7 +103,7 @@ def read(path: Path, request: Request | None = None) -> EpisodeStream:
     """
     path = Path(path)
     _check_beginning(path)
-    try:
+    with reading(path):
         arrays = _read_arrays(path)
         text = arrays.pop("header").tobytes()
         budget.current().take(json_cost(text), path)  # its provenance is kept
@@ -134,10 +114,6 @@ def read(path: Path, request: Request | None = None) -> EpisodeStream:
         described, seeds = read_header(header, str(path))
         episodes = Episodes.from_arrays(arrays, seeds, described["observation_space"], str(path))
         return EpisodeStream.of(Demonstrations(episodes, **described, source=str(path)))
-    except DemoFormatError:
-        raise
-    except UNREADABLE as error:
-        raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or record it again") from error
 
 
 def _check_beginning(path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
-from ganq_irl_demos.formats.limits import COPIES, brief, check_size
+from ganq_irl_demos.formats.limits import COPIES, check_size, reading
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet_footer import largest_row_group
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -57,13 +57,11 @@ def open_parquet(path: Path) -> tuple[Any, Note | None]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with reading(path):
         largest = COPIES * largest_row_group(path)
         schema = pq.read_schema(path, memory_map=True)
         texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
         file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True, read_dictionary=texts)
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or write it again") from error
     check_size(path, largest)  # rows are read one row group at a time
     text = (file.metadata.metadata or {}).get(KEY.encode())
     return file, None if text is None else Note.from_json(text, str(path))
@@ -75,24 +73,18 @@ def read_blocks(paths: list[Path], found: dict[str, list[str]]) -> Iterator[Bloc
     Raises:
         DemoFormatError: a file is damaged, or a column is not numeric.
     """
-    import pyarrow as pa
-
     wanted = sorted({name for columns in found.values() for name in columns})
     rows = 0
     for path in paths:
         file, _ = open_parquet(path)
-        # pyarrow would take the column `a.b` for the field b of a struct a
-        try:
+        with reading(path):
+            # pyarrow would take the column `a.b` for the field b of a struct a
             for batch in file.iter_batches(BLOCK_ROWS, columns=[n for n in file.schema_arrow.names if n in wanted]):
                 for name in needed_columns(found):
                     require_values(batch.column(name), name, str(path), rows)
                 arrays = {name: to_numpy(batch.column(name), batch.schema.field(name), str(path)) for name in wanted}
                 yield join_columns(arrays, found, str(path), rows)
                 rows += len(batch)
-        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            if isinstance(error, DemoFormatError):
-                raise
-            raise DemoFormatError(f"{path} is truncated or altered ({brief(error)}); copy or write it again") from error
 
 
 def needed_columns(found: dict[str, list[str]]) -> set[str]:

@@ -14,8 +14,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import ConfigurationError, DemoFormatError, ReadLimitExceeded, nearest
-from ganq_irl.parsing import parse_json
+from ganq_irl.errors import ConfigurationError, DemoFormatError, nearest
 from ganq_irl_demos.formats.hdf5 import (
     check_room,
     group,
@@ -29,6 +28,7 @@ from ganq_irl_demos.formats.hdf5 import (
 )
 from ganq_irl_demos.formats.hdf5_writing import replacing_hdf5
 from ganq_irl_demos.formats.keys import check_keys, order_remark
+from ganq_irl_demos.formats.limits import env_id_in
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.boundaries import Block
@@ -75,7 +75,8 @@ def read(path: Path, request: Request) -> EpisodeStream:
         if joined and names:
             shapes = {key: numbers(group(group(data, names[0], path), "obs", path), key, path).shape[1:] for key in keys}
             check_keys(shapes, space, str(path))
-        env_id = request.env_id or _env_id(text_attribute(data, "env_args"))
+        named = env_id_in(text_attribute(data, "env_args"), "env_name")
+        env_id = request.env_id or (named if named in gym.registry else None)  # other names are robosuite's
         remarks = [] if request.mask else list(_mask_remarks(known, masks))
         remarks += _count_remarks(data, known, path)
     if joined and len(keys) > 1 and "observations" not in request.columns:
@@ -87,10 +88,8 @@ def read(path: Path, request: Request) -> EpisodeStream:
             for index, name in enumerate(names):
                 yield _episode(group(data, name, path), keys, joined, index, path)
 
-    told = Request(request.observation_space, request.action_space, env_id)
-    stream = table_stream(blocks, told, str(path), note)
-    masked = {"mask": request.mask} if request.mask else {}
-    provenance = {**stream.provenance, **masked}
+    stream = table_stream(blocks, replace(request, env_id=env_id), str(path), note)
+    provenance = stream.provenance | ({"mask": request.mask} if request.mask else {})
     return replace(stream, provenance=provenance, remarks=(*stream.remarks, *remarks))
 
 
@@ -175,16 +174,6 @@ def _keys(demo: Any, request: Request, path: Path) -> list[str]:
 
 def _is_dict(space: spaces.Space | None, keys: list[str]) -> bool:
     return isinstance(space, spaces.Dict) if space is not None else len(keys) > 1
-
-
-def _env_id(text: str | None) -> str | None:
-    try:
-        name = parse_json(text or "{}", "env_args").get("env_name")
-    except ReadLimitExceeded:
-        raise
-    except (ValueError, RecursionError, AttributeError):
-        return None
-    return name if isinstance(name, str) and name in gym.registry else None  # other names are robosuite's
 
 
 def _episode(demo: Any, keys: list[str], joined: bool, index: int, path: Path) -> Block:

@@ -9,9 +9,8 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
+from ganq_irl.errors import ConfigurationError, InvalidDemonstrations, needed
 from ganq_irl.files import replacing_file
-from ganq_irl_demos.formats.limits import needed
 from ganq_irl_demos.recording.replay import replay
 from ganq_irl_demos.trajectories import Trajectory
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,9 +9,10 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.episodes import bounded, require_finite, stacked
+from ganq_irl.episodes import bounded
 from ganq_irl.errors import ConfigurationError
 from ganq_irl_demos.demonstrations import Demonstrations
+from ganq_irl_demos.recording.recorder import TRAJECTORY, EpisodeRecorder
 from ganq_irl_demos.trajectories import Trajectory
 
 RESET, UNDO, QUIT = "r", "u", "q"
@@ -37,48 +37,33 @@ class PlaySession:
                 f"keys can be mapped to Discrete actions or, in a window, to a Box, but this environment has "
                 f"{env.action_space}; record it with a function instead"
             )
-        self.env, self.seed = bounded(env), seed
+        self.env, self.seed = EpisodeRecorder(bounded(env)), seed
         self.kept: list[Trajectory] = []
         self.reset()
 
     @property
     def steps(self) -> int:
         """Number of actions taken in the current episode."""
-        return len(self._actions)
+        return len(self.env.actions)
 
     @property
     def episode_return(self) -> float:
         """Sum of the rewards of the current episode."""
-        return float(sum(self._rewards))
+        return float(sum(self.env.rewards))
 
     def reset(self) -> None:
         """Restart the current episode with the same seed and discard its steps."""
         self.observation, _ = self.env.reset(seed=self.seed)
-        self._observations: list[Any] = []
-        self._actions: list[Any] = []
-        self._rewards: list[float] = []
-        self._observe()
 
     def step(self, action: Any) -> bool:
         """Take an action. If the episode ends, keep it and start the next one. Return whether it ended."""
-        self.observation, reward, terminated, truncated, _ = self.env.step(action)
-        self._actions.append(action)
-        self._rewards.append(float(reward))
-        self._observe()
-        if terminated or truncated:
-            self.kept.append(
-                Trajectory(
-                    observations=stacked(self._observations),
-                    actions=np.array(self._actions, dtype=self.env.action_space.dtype),
-                    rewards=np.array(self._rewards),
-                    terminated=terminated,
-                    truncated=truncated,
-                    seed=self.seed,
-                )
-            )
-            self.seed += 1
-            self.reset()
-        return bool(terminated or truncated)
+        self.observation, _, _, _, info = self.env.step(np.asarray(action, self.env.action_space.dtype)[()])
+        if TRAJECTORY not in info:
+            return False
+        self.kept.append(info[TRAJECTORY])
+        self.seed += 1
+        self.reset()
+        return True
 
     def undo(self) -> bool:
         """Discard the last kept episode and restart it from its seed. Return whether there was one."""
@@ -100,10 +85,6 @@ class PlaySession:
             provenance={"played": "by a person", "gymnasium": gym.__version__, **(provenance or {})},
             source="played episodes",
         )
-
-    def _observe(self) -> None:
-        require_finite(self.observation, self.env, f"at step {self.steps} of the episode from seed {self.seed}")
-        self._observations.append(copy.deepcopy(self.observation))
 
 
 def keys_for(space: spaces.Discrete) -> dict[str, int]:

@@ -22,11 +22,7 @@ class Policy(Protocol):
     """Interface of policies that can be recorded: Stable-Baselines3's ``predict``."""
 
     def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
         """Return the action for an observation, and the next hidden state (None without memory)."""
         ...
@@ -35,19 +31,15 @@ class Policy(Protocol):
 class RandomPolicy:
     """A policy for one environment that draws actions with ``action_space.sample``."""
 
-    def __init__(self, action_space: spaces.Space, rng: np.random.Generator) -> None:
+    def __init__(self, action_space: spaces.Space, seed: int) -> None:
         self.action_space = copy.deepcopy(action_space)  # seeding the environment's own space would change its exploration
-        self.action_space.seed(int(rng.integers(2**31)))
+        self.action_space.seed(seed)
 
     def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
-        """Return a random action for one observation, and None."""
-        return self.action_space.sample(), None
+        """Return a random action for one observation, and the state."""
+        return self.action_space.sample(), state
 
 
 def random_policy(action_space: spaces.Space, rng: np.random.Generator) -> RandomPolicy:
@@ -58,7 +50,7 @@ def random_policy(action_space: spaces.Space, rng: np.random.Generator) -> Rando
         >>> len(record_episodes(policy, env, n_episodes=2, seed=0))
         2
     """
-    return RandomPolicy(action_space, rng)
+    return RandomPolicy(action_space, int(rng.integers(2**31)))
 
 
 class FunctionPolicy:
@@ -74,7 +66,7 @@ class FunctionPolicy:
         self.function, self.action_space, self.algorithm = function, action_space, name
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = False
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
         """Return the function's action for one observation, and None.
 
@@ -124,12 +116,12 @@ class AlteredPolicy:
             raise ConfigurationError(f"noise is relative to the range of actions, and {action_space} has none")
         self.policy, self.action_space, self.rng = policy, action_space, rng
         self.noise, self.random_share = noise, random_share
-        self.chance = RandomPolicy(action_space, rng)
+        self.chance = random_policy(action_space, rng)
         self.algorithm = f"{getattr(policy, 'algorithm', type(policy).__name__)} (noise {noise}, random {random_share})"
         self._at_random = False
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = False
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
         """Return the policy's action, with noise or replaced at random, and its state."""
         if episode_start is not None and bool(np.any(episode_start)):
@@ -160,7 +152,7 @@ class MixedPolicy:
         self._acting = self.policies[0]
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = False
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
         """Return the action and state of the policy drawn for this episode."""
         if episode_start is not None and bool(np.any(episode_start)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,11 +9,12 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.episodes import bounded, require_finite, stacked
+from ganq_irl.episodes import bounded
 from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl.spaces import check_supported
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.recording.policies import Policy
+from ganq_irl_demos.recording.recorder import TRAJECTORY, EpisodeRecorder
 from ganq_irl_demos.trajectories import Trajectory
 
 MAX_TRIES = 20
@@ -60,7 +60,7 @@ def record_episodes(
         (2, 'CartPole-v1')
     """
     _check_request(env, n_episodes)
-    env = bounded(env)
+    recorder = EpisodeRecorder(bounded(env))
     if progress is not None:
         progress(0, n_episodes)
     kept: list[Trajectory] = []
@@ -72,7 +72,7 @@ def record_episodes(
                 f"requested; the best was {max(returns):.6g}, the median {np.median(returns):.6g}. Lower min_return or "
                 "train longer"
             )
-        trajectory = _record_one(policy, env, seed + len(returns), deterministic)
+        trajectory = _record_one(policy, recorder, seed + len(returns), deterministic)
         assert trajectory.episode_return is not None
         returns.append(trajectory.episode_return)
         if min_return is None or returns[-1] >= min_return:
@@ -112,21 +112,14 @@ def _check_request(env: gym.Env, n_episodes: int) -> None:
         inner = inner.env
 
 
-def _record_one(policy: Policy, env: gym.Env, seed: int, deterministic: bool) -> Trajectory:
-    observation, _ = env.reset(seed=seed)
-    require_finite(observation, env, f"at step 0 of the episode from seed {seed}")
-    observations, actions, rewards = [copy.deepcopy(observation)], list[np.ndarray](), list[float]()
-    state, terminated, truncated = None, False, False
-    while not (terminated or truncated):
-        starts = np.array([not actions])
+def _record_one(policy: Policy, env: EpisodeRecorder, seed: int, deterministic: bool) -> Trajectory:
+    observation, info = env.reset(seed=seed)
+    state = None
+    while TRAJECTORY not in info:
+        starts = np.array([not env.actions])
         action, state = policy.predict(observation, state=state, episode_start=starts, deterministic=deterministic)
-        action = _executable(action, env.action_space)
-        observation, reward, terminated, truncated, _ = env.step(action)
-        require_finite(observation, env, f"at step {len(actions) + 1} of the episode from seed {seed}")
-        observations.append(copy.deepcopy(observation))
-        actions.append(np.array(action))
-        rewards.append(float(reward))
-    return Trajectory(stacked(observations), np.stack(actions), np.array(rewards), terminated, truncated, seed)
+        observation, _, _, _, info = env.step(_executable(action, env.action_space))
+    return info[TRAJECTORY]
 
 
 def _executable(action: Any, space: spaces.Space) -> Any:

@@ -8,28 +8,19 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpaces
+from ganq_irl.errors import ConfigurationError, DemoFormatError, IncompatibleSpaces, needed
 from ganq_irl.files import require_plain
 from ganq_irl.parsing import parse_json
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos import hub
-from ganq_irl_demos.formats.limits import brief, check_zip, needed, open_zip
-from ganq_irl_demos.formats.npz import UNREADABLE
+from ganq_irl_demos.formats.limits import brief, check_zip, open_zip, reading
 from ganq_irl_demos.formats.replay_buffer import unpickled
 
 NORMALIZATION = "vec_normalize.pkl"
 """Statistics that RL Baselines3 Zoo saves beside a policy with normalized observations."""
 
-ALGORITHMS = {
-    "PPO": "stable_baselines3",
-    "A2C": "stable_baselines3",
-    "DQN": "stable_baselines3",
-    "SAC": "stable_baselines3",
-    "TD3": "stable_baselines3",
-    "TRPO": "sb3_contrib",
-    "QRDQN": "sb3_contrib",
-    "TQC": "sb3_contrib",
-}
+ALGORITHMS = dict.fromkeys(("PPO", "A2C", "DQN", "SAC", "TD3"), "stable_baselines3")
+ALGORITHMS |= dict.fromkeys(("TRPO", "QRDQN", "TQC"), "sb3_contrib")
 """Algorithm -> package. A DDPG policy can act as a TD3 policy."""
 
 
@@ -110,17 +101,12 @@ def _zip_of(source: str) -> Path:
 
 def _description(path: Path) -> dict[str, Any]:
     """Return the description in a zip, which is plain JSON."""
-    try:
-        with open_zip(path) as archive:
-            check_zip(archive, path, archive.infolist())
-            data = parse_json(archive.read("data"), path)
-    except DemoFormatError:
-        raise
-    except UNREADABLE as error:
-        raise DemoFormatError(f"{path} is not a policy saved by Stable-Baselines3 ({brief(error)})") from error
-    if not isinstance(data, dict):
-        raise DemoFormatError(f"{path} is not a policy saved by Stable-Baselines3")
-    return data
+    with reading(path, "is not a policy saved by Stable-Baselines3"), open_zip(path) as archive:
+        check_zip(archive, path, archive.infolist())
+        data = parse_json(archive.read("data"), path)
+        if not isinstance(data, dict):
+            raise TypeError(f"its description is a {type(data).__name__}")
+        return data
 
 
 def _algorithm(data: dict[str, Any], path: Path) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ganq_irl.errors import ConfigurationError
+from ganq_irl.errors import ConfigurationError, needed
 from ganq_irl_demos.demonstrations import Demonstrations
-from ganq_irl_demos.formats.limits import brief, needed
+from ganq_irl_demos.formats.limits import brief
 from ganq_irl_demos.recording.play import QUIT, RESET, UNDO, PlaySession, command, status, take
 from ganq_irl_demos.recording.window_keys import WindowKeys
 

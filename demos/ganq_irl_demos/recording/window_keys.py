@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.errors import ConfigurationError
-from ganq_irl_demos.formats.limits import needed
+from ganq_irl.errors import ConfigurationError, needed
 from ganq_irl_demos.recording.play import DOWN, LEFT, RIGHT, UP, keys_for
 
 AXES = ((LEFT, RIGHT), (DOWN, UP), ("a", "d"), ("s", "w"), ("j", "l"), ("k", "i"))
@@ -26,38 +25,13 @@ class WindowKeys:
         codes: pygame's codes of the keys in use.
         rest: action of a frame without a key; None if the environment waits for one.
         legend: one line that explains the keys.
+        action: returns the action of the keys that are held, pressed last at the end; None if they have none.
     """
 
     codes: frozenset[int]
     rest: Any
     legend: str
-
-    def action(self, held: Sequence[int]) -> Any:
-        """Return the action of the keys that are held, pressed last at the end; None if they have none."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class _DiscreteKeys(WindowKeys):
-    actions: dict[tuple[int, ...], int]
-
-    def action(self, held: Sequence[int]) -> Any:
-        together = self.actions.get(tuple(sorted(set(held))))
-        known = [self.actions[(code,)] for code in held if (code,) in self.actions]
-        return together if together is not None else known[-1] if known else None
-
-
-@dataclass(frozen=True)
-class _BoxKeys(WindowKeys):
-    axes: tuple[tuple[int, int], ...]
-    low: np.ndarray
-    high: np.ndarray
-
-    def action(self, held: Sequence[int]) -> Any:
-        if not held:
-            return None
-        less, more = (np.array([codes[side] in held for codes in self.axes]) for side in (0, 1))
-        return np.where(less & ~more, self.low, np.where(more & ~less, self.high, self.rest)).astype(self.low.dtype)
+    action: Callable[[Sequence[int]], Any]
 
 
 def keys_of(env: gym.Env, *, noop: int | None = None, strength: float = 1.0) -> WindowKeys:
@@ -99,7 +73,13 @@ def _discrete(env: gym.Env, space: spaces.Discrete, noop: int | None) -> WindowK
     else:
         actions = {(_code(name),): action for name, action in keys_for(space).items()}
     legend = "  ".join(f"{'+'.join(map(_name, codes))} {action}" for codes, action in actions.items())
-    return _DiscreteKeys(frozenset(code for codes in actions for code in codes), noop, legend, actions)
+
+    def action_of(held: Sequence[int]) -> int | None:
+        together = actions.get(tuple(sorted(set(held))))
+        known = [actions[(code,)] for code in held if (code,) in actions]
+        return together if together is not None else known[-1] if known else None
+
+    return WindowKeys(frozenset(code for codes in actions for code in codes), noop, legend, action_of)
 
 
 def _box(space: spaces.Box, strength: float) -> WindowKeys:
@@ -108,8 +88,16 @@ def _box(space: spaces.Box, strength: float) -> WindowKeys:
     rest = np.clip(np.zeros(space.shape), space.low, space.high)
     low, high = ((rest + strength * (bound - rest)).astype(space.dtype) for bound in (space.low, space.high))
     legend = "  ".join(f"{less}/{more} [{dimension}]" for dimension, (less, more) in enumerate(names))
+
+    def action_of(held: Sequence[int]) -> np.ndarray | None:
+        if not held:
+            return None
+        less_held, more_held = (np.array([pair[side] in held for pair in axes]) for side in (0, 1))
+        chosen = np.where(less_held & ~more_held, low, np.where(more_held & ~less_held, high, rest))
+        return chosen.astype(space.dtype)
+
     codes = frozenset(code for pair in axes for code in pair)
-    return _BoxKeys(codes, rest.astype(space.dtype), legend, axes, low, high)
+    return WindowKeys(codes, rest.astype(space.dtype), legend, action_of)
 
 
 def _codes(keys: Any) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ def guess_spaces(
     def blocks() -> Iterator[Block]:
         return ({**named_arrays(one.observations), "actions": one.actions} for one in trajectories())
 
-    first = next(blocks(), None) if request.observation_space is None or request.action_space is None else None
+    first = None if request.has_spaces else next(blocks(), None)
     return (
         request.observation_space or guess_observations(first, source),
         request.action_space or guess_actions(first, blocks, source),

@@ -50,10 +50,10 @@ def table_stream(
     missing = (() if "actions" in fields or first is None else ("actions",)) + (
         () if ordered or first is None else ("next_observations",)
     )
-    observation_space = note.observation_space if note else request.observation_space or guess_observations(first, source)
-    action_space = note.action_space if note else request.action_space or guess_actions(first, rows, source)
-    env_id = note.env_id if note else request.env_id
-    horizon = horizon_of(env_id)
+    told = note or request
+    observation_space = told.observation_space or guess_observations(first, source)
+    action_space = told.action_space or guess_actions(first, rows, source)
+    horizon = horizon_of(told.env_id)
     table = arrange(rows, horizon, source, noted=note is not None) if ordered and first else Arranged(rows, Rules())
     whole = note is not None or not ordered or bool(next_names(fields))
     dropped = {} if whole else {"last_steps": "dropped: their next observations are unknown"}
@@ -62,19 +62,20 @@ def table_stream(
         cutting = partial(cut, horizon=horizon, ordered=ordered, rules=table.rules)
         found = joined(table.blocks(), cutting, source)
         typed = (_typed(one, observation_space, action_space) for one in found) if is_text else found
-        trajectories = (fit(one, observation_space, action_space) for one in typed)
-        return note.restored(trajectories, source) if note else trajectories
+        return (fit(one, observation_space, action_space) for one in typed)
 
+    if note:
+        return note.stream(episodes, source, table.remarks)
     return EpisodeStream(
         episodes=episodes,
         observation_space=observation_space,
         action_space=action_space,
-        env_id=env_id,
-        provenance=note.provenance if note else {"file": source, **dropped},
+        env_id=request.env_id,
+        provenance={"file": source, **dropped},
         source=source,
-        missing=note.missing if note else missing,
+        missing=missing,
         remarks=table.remarks,
-        guessed=note is None and (request.observation_space is None or request.action_space is None),
+        guessed=not request.has_spaces,
     )
 
 
