@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -14,6 +13,7 @@ from ganq_irl.evaluation import evaluate_returns
 from ganq_irl.generators.policies.store import StoredPolicy, save_policy
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.heldout import Heldout
+from ganq_irl.runs.stateful import StatefulCallback
 from ganq_irl.runs.tensorboard import record_histogram, write_video
 from ganq_irl.runs.video import make_rendered_env, record_policy_video
 
@@ -36,7 +36,7 @@ class ProgressBar(BaseCallback):
             self.bar.set_postfix(returns=f"{np.mean([episode['r'] for episode in episodes]):.4g}", refresh=False)
 
 
-class PeriodicEvaluation(BaseCallback):
+class PeriodicEvaluation(StatefulCallback):
     """Callback that evaluates the policy at regular intervals, from the same initial states each time.
 
     SB3's EvalCallback instead continues the random state of its environment, so that evaluations differ in their initial
@@ -48,6 +48,8 @@ class PeriodicEvaluation(BaseCallback):
         best_folder: where to save the best policy, if the settings ask for it.
         heldout: demonstrations that the run does not learn from, or None.
     """
+
+    SAVED = ("best", "last", "_next")
 
     def __init__(
         self,
@@ -100,11 +102,3 @@ class PeriodicEvaluation(BaseCallback):
         video = record_policy_video(policy, env, self.config.evaluation.seed)
         env.close()
         write_video(self.logger, "eval/episode", video, self.num_timesteps)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the step of the next evaluation, the last mean return, and the best score."""
-        return {"best": self.best, "last": self.last, "next": self._next}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore ``state_dict``."""
-        self.best, self.last, self._next = state["best"], state["last"], state["next"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,21 +100,19 @@ def _policy_of_generator(config: ExperimentConfig, name: str) -> BasePolicy:
     return generator.policy
 
 
+@dataclass
 class _Epochs:
     """Checkpoints and interrupts between epochs, when no gradient is pending and the next batch order is not drawn yet."""
 
-    def __init__(
-        self,
-        bc: BC,
-        folder: Path,
-        store: CheckpointStore,
-        every: int,
-        interrupts: Interrupts,
-        latest: Checkpoint | None,
-    ) -> None:
-        self.bc, self.folder, self.store = bc, folder, store
-        self.every, self.interrupts, self.latest = every, interrupts, latest
-        self._begun = 0 if latest is None else latest.step
+    bc: BC
+    folder: Path
+    store: CheckpointStore
+    every: int
+    interrupts: Interrupts
+    latest: Checkpoint | None
+
+    def __post_init__(self) -> None:
+        self._begun = 0 if self.latest is None else self.latest.step
 
     def ended(self) -> None:
         done = self.bc.n_updates_done

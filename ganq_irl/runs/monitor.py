@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from ganq_irl.evaluation.statistics import SHORTENED
 from ganq_irl.generators.off_policy.pricing import latest_rewards
+from ganq_irl.runs.stateful import StatefulCallback
 from ganq_irl.runs.tensorboard import NEWEST
 
 _log = logging.getLogger(__name__)
@@ -37,8 +37,10 @@ _ADVICE = {
 }
 
 
-class DiscriminatorMonitor(BaseCallback):
+class DiscriminatorMonitor(StatefulCallback):
     """Callback that warns when the discriminator has won or has given up, and says what to try."""
+
+    SAVED = ("_accuracy", "_entropy", "_rounds", "_reported")
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,9 +50,6 @@ class DiscriminatorMonitor(BaseCallback):
     def accuracy(self) -> float | None:
         """Mean accuracy over both sides and recent rounds; None before the first round."""
         return self._accuracy if self._rounds else None
-
-    def _on_step(self) -> bool:
-        return True
 
     def _on_rollout_end(self) -> None:
         values = self.logger.name_to_value
@@ -90,20 +89,6 @@ class DiscriminatorMonitor(BaseCallback):
             )
         self._reported = verdict
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state that a checkpoint saves."""
-        return {
-            "accuracy": self._accuracy,
-            "entropy": self._entropy,
-            "rounds": self._rounds,
-            "reported": self._reported,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore ``state_dict``."""
-        self._accuracy, self._rounds, self._reported = state["accuracy"], state["rounds"], state["reported"]
-        self._entropy = state.get("entropy", 0.0)  # absent in old checkpoints
-
 
 FALLEN = 0.5
 """Episodes count as shortened below this fraction of the longest mean so far; means are over SB3's window of episodes."""
@@ -112,7 +97,7 @@ LATE, STUCK = 0.5, 0.5
 reported."""
 
 
-class EarlyTerminationMonitor(BaseCallback):
+class EarlyTerminationMonitor(StatefulCallback):
     """Callback that warns when a policy with negative rewards has learned to end its episodes early.
 
     Termination is worth 0. When a discriminator recognizes the policy, most rewards are negative, and the shortest episode
@@ -124,14 +109,13 @@ class EarlyTerminationMonitor(BaseCallback):
         timesteps: environment steps of the run.
     """
 
+    SAVED = ("_longest", "_reported")
+
     def __init__(self, demonstration_lengths: Sequence[int], timesteps: int) -> None:
         super().__init__()
         self._shown, self._late = float(np.mean(demonstration_lengths)), LATE * timesteps
         self._longest, self._reported = 0.0, False
         self._newest: dict[str, Any] | None = None
-
-    def _on_step(self) -> bool:
-        return True
 
     def _on_rollout_end(self) -> None:
         episodes = self.model.ep_info_buffer
@@ -161,11 +145,3 @@ class EarlyTerminationMonitor(BaseCallback):
             reward,
             extra={"category": "episode lengths"},
         )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state that a checkpoint saves."""
-        return {"longest": self._longest, "reported": self._reported}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore ``state_dict``."""
-        self._longest, self._reported = state["longest"], state["reported"]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HParam, Logger, TensorBoardOutputFormat
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from ganq_irl.generators.off_policy.pricing import latest_indices, latest_rewards
 from ganq_irl.runs.config import ExperimentConfig, flatten
+from ganq_irl.runs.stateful import StatefulCallback
 from ganq_irl.runs.video import Video
 
 TENSORBOARD_ONLY = ("csv", "json", "log", "stdout")
@@ -25,7 +25,7 @@ TIMES = 50
 _METRICS = ("rollout/ep_rew_mean", "eval/mean_reward")
 
 
-class Histograms(BaseCallback):
+class Histograms(StatefulCallback):
     """Callback that records histograms of the latest actions and rewards, ``TIMES`` times a run.
 
     It draws no random numbers, so that it does not change the run.
@@ -35,13 +35,12 @@ class Histograms(BaseCallback):
         has_rewards: whether the generator learns from one reward per transition, as with all but SQIL and IQ-Learn.
     """
 
+    SAVED = ("_next",)
+
     def __init__(self, timesteps: int, *, has_rewards: bool = True) -> None:
         super().__init__()
         self.every, self.has_rewards = max(1, timesteps // TIMES), has_rewards
         self._next = self.every
-
-    def _on_step(self) -> bool:
-        return True
 
     def _on_rollout_end(self) -> None:
         if self.num_timesteps < self._next:
@@ -50,14 +49,6 @@ class Histograms(BaseCallback):
         record_histogram(self.logger, "rollout/actions", newest_actions(self.model))
         if self.has_rewards:
             record_histogram(self.logger, "rollout/rewards", latest_rewards(self.model, NEWEST))
-
-    def state_dict(self) -> dict[str, int]:
-        """Return the step of the next histograms."""
-        return {"next": self._next}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Restore ``state_dict``."""
-        self._next = state["next"]
 
 
 def newest_actions(model: BaseAlgorithm) -> np.ndarray:

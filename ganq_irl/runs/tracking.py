@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from stable_baselines3.common.callbacks import BaseCallback
-
-from ganq_irl.errors import ConfigurationError, MissingDependency
+from ganq_irl.errors import ConfigurationError, needed
 from ganq_irl.runs.config import ExperimentConfig
-from ganq_irl.runs.runner import RunResult
+from ganq_irl.runs.runner import RunResult, run_experiment
 from ganq_irl.runs.validation import check_config
 
 
-class WandbRun:
-    """A started run in Weights & Biases.
+def run_tracked(project: str, config: ExperimentConfig, folder: Path) -> RunResult:
+    """Run an experiment, and log it to Weights & Biases; if it fails, its run there ends as failed.
 
-    Attributes:
-        callback: pass it to ``run_experiment``.
-    """
-
-    def __init__(self, run: Any, callback: BaseCallback) -> None:
-        self._run, self.callback = run, callback
-
-    def log_result(self, result: RunResult) -> None:
-        """Write the final evaluation to the run's summary."""
-        evaluation = result.evaluation
-        self._run.summary.update({"final/mean_return": evaluation.mean_return, "final/normalized": evaluation.normalized})
-
-
-@contextmanager
-def wandb_run(project: str, config: ExperimentConfig, folder: Path) -> Iterator[WandbRun]:
-    """Start a run in Weights & Biases and finish it after the block, as failed if the block raises.
-
-    It reads TensorBoard's events as they are written (``sync_tensorboard``). Environment variables such as
+    Weights & Biases reads TensorBoard's events as they are written (``sync_tensorboard``). Environment variables such as
     ``WANDB_MODE=offline`` work as usual.
 
     Args:
@@ -46,15 +24,11 @@ def wandb_run(project: str, config: ExperimentConfig, folder: Path) -> Iterator[
 
     Raises:
         MissingDependency: wandb is not installed.
-        GanqIrlError: the settings are wrong.
+        GanqIrlError: as ``run_experiment``.
     """
-    try:
-        import wandb
-        from wandb.integration.sb3 import WandbCallback
-    except ModuleNotFoundError as error:
-        raise MissingDependency(
-            "Weights & Biases is not installed; install it with: pip install 'ganq-irl[wandb]'"
-        ) from error
+    wandb = needed("wandb", "wandb", "logging to Weights & Biases")
+    from wandb.integration.sb3 import WandbCallback
+
     settings = dataclasses.asdict(check_config(config))
     # wandb must start before any TensorBoard writer is created, since it patches the writer
     try:
@@ -63,9 +37,8 @@ def wandb_run(project: str, config: ExperimentConfig, folder: Path) -> Iterator[
         raise ConfigurationError(
             f"Weights & Biases cannot begin the project {project!r} ({error}); set WANDB_MODE=offline to keep the run here"
         ) from error
-    try:
-        yield WandbRun(run, WandbCallback())
-    except BaseException:
-        run.finish(exit_code=1)
-        raise
-    run.finish()
+    with run:
+        result = run_experiment(config, folder, callback=WandbCallback())
+        evaluation = result.evaluation
+        run.summary.update({"final/mean_return": evaluation.mean_return, "final/normalized": evaluation.normalized})
+    return result

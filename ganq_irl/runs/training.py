@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
@@ -37,44 +37,6 @@ if TYPE_CHECKING:
     from ganq_irl_demos import Demonstrations
 
 
-class Trainable(Protocol):
-    """Interface of what a run trains.
-
-    Attributes:
-        demonstrations: the demonstrations that it learns from, or None.
-        heldout: those that it does not learn from, or None.
-        started: what was loaded from ``start_from``, or None.
-    """
-
-    demonstrations: Demonstrations | None
-    heldout: Heldout | None
-    started: Started | None
-
-    def learn(
-        self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
-    ) -> None:
-        """Train to the end, from a checkpoint if one is given; write logs and checkpoints to ``folder``."""
-
-    def save(self, folder: Path) -> None:
-        """Write ``policy/`` and, if a reward was learned, ``reward/``."""
-
-    def policy(self) -> StoredPolicy:
-        """Return the current policy."""
-        ...
-
-    def reward_sign(self) -> RewardSign | None:
-        """Return the sign that the learned reward can take; None if no reward is learned."""
-        ...
-
-    def accuracy(self) -> float | None:
-        """Return the discriminator's recent accuracy; None if none was trained."""
-        ...
-
-    def steps_done(self) -> int:
-        """Return the environment steps (or updates of behavioral cloning) so far."""
-        ...
-
-
 def build_trainable(config: ExperimentConfig, *, resuming: bool = False) -> Trainable:
     """Build everything that a run trains, without writing any file.
 
@@ -103,7 +65,7 @@ def build_trainable(config: ExperimentConfig, *, resuming: bool = False) -> Trai
     started = None if config.start_from is None or resuming else start_from(generator, config.start_from)
     describe_policy(generator)  # refuse a policy that cannot be saved now instead of after training
     imitator = _imitator(config, generator, demonstrations)
-    return _Training(config, generator, imitator, demonstrations, heldout, started)
+    return Training(config, generator, imitator, demonstrations, heldout, started)
 
 
 def _imitator(config: ExperimentConfig, generator: BaseAlgorithm, demonstrations: Demonstrations | None) -> Any | None:
@@ -116,8 +78,14 @@ def _imitator(config: ExperimentConfig, generator: BaseAlgorithm, demonstrations
 
 
 @dataclass
-class _Training:
-    """An SB3 algorithm, trained on a reward or by an imitation algorithm."""
+class Training:
+    """An SB3 algorithm, trained on a reward or by an imitation algorithm.
+
+    Attributes:
+        demonstrations: the demonstrations that it learns from, or None.
+        heldout: those that it does not learn from, or None.
+        started: what was loaded from ``start_from``, or None.
+    """
 
     config: ExperimentConfig
     generator: BaseAlgorithm
@@ -135,6 +103,7 @@ class _Training:
     def learn(
         self, folder: Path, progress_bar: bool, callback: BaseCallback | None, checkpoint: Checkpoint | None = None
     ) -> None:
+        """Train to the end, from a checkpoint if one is given; write logs and checkpoints to ``folder``."""
         config = self.config
         assert config.timesteps is not None
         histograms = Histograms(
@@ -183,21 +152,30 @@ class _Training:
         return Checkpointing(parts, store, config.checkpoint_every, interrupts, checkpoint)
 
     def save(self, folder: Path) -> None:
+        """Write ``policy/`` and, if a reward was learned, ``reward/``."""
         save_policy(self.policy(), folder / POLICY)
         reward = None if self.imitator is None else self.imitator.recovered_reward()
         if reward is not None:
             reward.save(folder / REWARD)
 
     def policy(self) -> StoredPolicy:
+        """Return the current policy, or its average."""
         return acting_policy(self.generator) if self.average is None else self.average.acting_policy(self.generator)
 
     def reward_sign(self) -> RewardSign | None:
+        """Return the sign that the learned reward can take; None if no reward is learned."""
         if not isinstance(self.imitator, AdversarialImitation):
             return None
         return "counted" if self.imitator.values_ends else self.imitator.reward_form.sign
 
     def accuracy(self) -> float | None:
+        """Return the discriminator's recent accuracy; None if none was trained."""
         return None if self.monitor is None else self.monitor.accuracy
 
     def steps_done(self) -> int:
+        """Return the number of environment steps so far."""
         return self.generator.num_timesteps
+
+
+Trainable = Training | Cloning
+"""What a run trains."""

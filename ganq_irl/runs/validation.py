@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
@@ -24,6 +25,10 @@ DEFAULT_TIMESTEPS = 100_000
 DEFAULT_UPDATES = 10_000
 MOST_ENVS = 10_000
 """Most environments in one process."""
+
+_LEAST = dict.fromkeys(("timesteps", "n_trajectories", "evaluation.episodes", "keep_checkpoints"), 1)
+_LEAST |= dict.fromkeys(("seed", "evaluation.every", "evaluation.seed", "checkpoint_every", "hold_policy"), 0)
+"""Settings with a lower bound."""
 
 
 def known_algorithm(algo: Any) -> str:
@@ -106,30 +111,14 @@ def acting_generator(config: ExperimentConfig) -> str | None:
 
 
 def _check_numbers(config: ExperimentConfig) -> None:
-    at_least_one = {
-        "timesteps": config.timesteps,
-        "n_trajectories": config.n_trajectories,
-        "evaluation.episodes": config.evaluation.episodes,
-        "keep_checkpoints": config.keep_checkpoints,
-    }
-    for name, value in at_least_one.items():
-        if value is not None and value < 1:
-            raise ConfigurationError(f"{name}: given {value}; expected at least 1")
+    for name, least in _LEAST.items():
+        value = attrgetter(name)(config)
+        if value is not None and value < least:
+            raise ConfigurationError(f"{name}: given {value}; expected at least {least}")
     for field, names in config.columns.items():
         listed = names if isinstance(names, list) else [names]
         if not listed or not all(isinstance(name, str) and name for name in listed):
             raise ConfigurationError(f"columns.{field}: given {names!r}; expected the name of a column, or a list of names")
-    at_least_zero = {
-        "seed": config.seed,
-        "evaluation.every": config.evaluation.every,
-        "evaluation.seed": config.evaluation.seed,
-        "checkpoint_every": config.checkpoint_every,
-        "hold_policy": config.hold_policy,
-    }
-    for name, value in at_least_zero.items():
-        if value < 0:
-            raise ConfigurationError(f"{name}: given {value}; expected 0 or more")
-
     if not 1 <= config.n_envs <= MOST_ENVS:
         raise ConfigurationError(f"n_envs: given {config.n_envs}; expected at least 1, and {MOST_ENVS} at most")
     if config.vec == "subproc" and config.exact_checkpoints:

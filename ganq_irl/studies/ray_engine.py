@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganq_irl.errors import MissingDependency
+from ganq_irl.errors import needed
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.studies.cells import Outcome, record_failure, run_cell
 from ganq_irl.studies.execute import Engine
@@ -50,10 +50,7 @@ def connected_ray() -> Any:
     Raises:
         MissingDependency: it is not installed.
     """
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise MissingDependency("Ray is not installed; install it with: pip install 'ganq-irl[ray]'") from error
+    ray: Any = needed("ray", "ray", "the engine ray")
     if not ray.is_initialized():
         # Ray puts the current folder first on the path of its workers, where any file could shadow a library's module.
         working_folder = os.getcwd()

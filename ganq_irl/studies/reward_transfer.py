@@ -112,15 +112,14 @@ def transfer_reward(
     )
     source, config = _source(stored), configs[TRUE]
     folder = require_plain(out if out is not None else _default_folder(source, to, config.seed))
-    statistics: dict[str, EpisodeStatistics] = {}
+    policies = {MOVED: source.policy("cpu")}
     for name, one in configs.items():
         announce(f"{one.algo} on the {name} reward in {to}")
-        policy = trained(one, folder / name, progress_bar=progress_bar).policy("cpu")
-        chosen = one.evaluation
-        statistics[name] = evaluate_returns(policy, to, chosen.episodes, seed=chosen.seed, env_kwargs=one.env_kwargs)
-    statistics |= evaluate_moved_and_random(
-        source, to, config.evaluation.episodes, config.evaluation.seed, config.env_kwargs
-    )
+        policies[name] = trained(one, folder / name, progress_bar=progress_bar).policy("cpu")
+    episodes, first = config.evaluation.episodes, config.evaluation.seed
+    played: dict[str, Any] = {"seed": first, "env_kwargs": config.env_kwargs}
+    statistics = {name: evaluate_returns(policy, to, episodes, **played) for name, policy in policies.items()}
+    statistics[RANDOM] = random_returns(to, episodes, **played)
     assert config.timesteps is not None
     result = Transfer(
         run=str(run),
@@ -129,7 +128,7 @@ def transfer_reward(
         generator=config.algo,
         timesteps=config.timesteps,
         seed=config.seed,
-        evaluations=normalized(statistics, config.evaluation.seed),
+        evaluations=normalized(statistics, first),
     )
     write_json(folder / RESULT, result.to_json())
     return result
@@ -199,16 +198,6 @@ def trained(config: ExperimentConfig, folder: Path, *, progress_bar: bool = Fals
     else:
         run_experiment(config, folder, progress_bar=progress_bar)
     return load_run(folder)
-
-
-def evaluate_moved_and_random(
-    source: Run, to: str, episodes: int, seed: int, env_kwargs: Mapping[str, Any] | None = None
-) -> dict[str, EpisodeStatistics]:
-    """Evaluate a run's policy without further training, and random actions, in an environment."""
-    return {
-        MOVED: evaluate_returns(source.policy("cpu"), to, episodes, seed=seed, env_kwargs=env_kwargs),
-        RANDOM: random_returns(to, episodes, seed=seed, env_kwargs=env_kwargs),
-    }
 
 
 def normalized(statistics: Mapping[str, EpisodeStatistics], seed: int) -> dict[str, Evaluation]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from ganq_irl.errors import ConfigurationError, MissingDependency, RunDirectoryError, usable_path
+from ganq_irl.errors import ConfigurationError, RunDirectoryError, needed, usable_path
 from ganq_irl.files import replace_file, require_own, require_plain
 from ganq_irl.runs.resolve import gather_settings
 from ganq_irl.studies.grid import make_cells
@@ -86,11 +86,9 @@ def open_study(storage: str, seed: int = 0) -> optuna.Study:
     Raises:
         MissingDependency: Optuna is not installed.
     """
-    try:
-        import optuna
-        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
-    except ModuleNotFoundError as error:
-        raise MissingDependency("Optuna is not installed; install it with: pip install 'ganq-irl[sweep]'") from error
+    optuna = needed("optuna", "sweep", "a sweep")
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
+
     opened: Any = storage
     if "://" not in storage:
         # Optuna's default lock is a symbolic link, which ``require_plain`` refuses in a folder of ours.

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
 from ganq_irl.errors import GanqIrlError
 from ganq_irl.evaluation import normalized_score
 from ganq_irl.runs.config import merged, nested
 from ganq_irl.runs.runner import run_experiment
+from ganq_irl.runs.stateful import StatefulCallback
 from ganq_irl.studies.grid import Cell, make_cells
 from ganq_irl.studies.ray_engine import connected_ray, submitter
 from ganq_irl.studies.sweep import TRIALS, SweepConfig, open_study
@@ -123,7 +123,7 @@ def _score_of(cell: Cell, mean_return: float) -> float:
     return mean_return if references is None else normalized_score(mean_return, *references)
 
 
-class _PruningCallback(BaseCallback):
+class _PruningCallback(StatefulCallback):
     """Callback that reports every evaluation of a run to its trial, and ends the run if the pruner gives the trial up."""
 
     def __init__(self, trial: optuna.Trial, cell: Cell, earlier: list[float]) -> None:
@@ -133,9 +133,6 @@ class _PruningCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         self.logger.output_formats.append(_EvaluationListener(self))
-
-    def _on_step(self) -> bool:
-        return True
 
     def report(self, mean_return: float) -> None:
         """Report an evaluation."""

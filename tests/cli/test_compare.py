@@ -86,7 +86,7 @@ def test_the_page_of_a_grid(request_file, tmp_path, monkeypatch):
     [
         (["--algos", "gan-q,gial", "--env", "CartPole-v1"], "did you mean 'gail'"),
         (["--algos", "dqn"], "env: given None; expected one name or more"),
-        (["--algos", "dqn", "--env", "CartPole-v1", "--n-demos", "one"], "--n-demos: given 'one'"),
+        (["--algos", "dqn", "--env", "CartPole-v1", "--n-demos", "one"], "n_demos: given ['one']"),
         (["--algos", "dqn", "--env", "CartPole-v1", "--vary", "n_envs"], "expected key=value,value"),
         (["--algos", "dqn", "--env", "CartPole-v1", "--gpus-per-run", "1"], "--engine ray"),
         (["--algos", "sac", "--env", "CartPole-v1"], "sac acts in Box spaces"),

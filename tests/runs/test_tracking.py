@@ -24,8 +24,11 @@ class Wandb:
         self.calls.append(("init", keywords, list(self.run_folder.glob("events.out.tfevents.*"))))
         return self
 
-    def finish(self, exit_code=0):
-        self.calls.append(("finish", exit_code))
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.calls.append(("finish", int(kind is not None)))
 
 
 @pytest.fixture
@@ -85,5 +88,5 @@ def test_it_is_an_extra(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     result = train(folder, "--wandb", "imitation")
     assert result.exit_code == 2
-    assert "install it with: pip install 'ganq-irl[wandb]'" in result.stderr
+    assert "pip install 'ganq-irl[wandb]'" in result.stderr
     assert not folder.exists()

@@ -88,8 +88,9 @@ def command(
         from ganq_irl.studies.spec import parse_variation, resolve_grid
         from ganq_irl.studies.summary import summarize_grid
 
-        flags: dict[str, Any] = {"algos": _names(algos), "env": list(env) or None, **settings}
-        flags |= {"n_demos": _numbers("--n-demos", n_demos), "seeds": _seeds(seeds)}
+        flags: dict[str, Any] = {"algos": _listed(algos), "env": list(env) or None, **settings}
+        listed = _listed(seeds)
+        flags |= {"n_demos": _listed(n_demos), "seeds": listed[0] if listed and len(listed) == 1 else listed}
         for text in vary:
             flags = merged(flags, {"vary": parse_variation(text)})
         grid = resolve_grid(flags, assignments=assignments, file=file or stored_request(out))
@@ -113,20 +114,8 @@ def _engine(name: str, gpus_per_run: float) -> Engine | None:
     return ray_engine(gpus_per_run)
 
 
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",")]
+def _listed(text: str | None) -> list[Any] | None:
+    """Return values that are separated by commas; one that is not TOML is a string."""
+    from ganq_irl.runs.resolve import toml_value
 
-
-def _numbers(option: str, text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError:
-        raise click.UsageError(f"{option}: given {text!r}; expected integers separated by commas, such as 1,4,10") from None
-
-
-def _seeds(text: str | None) -> int | list[int] | None:
-    """Parse a number of seeds or, if there is a comma, a list of seeds."""
-    numbers = _numbers("--seeds", text)
-    return numbers[0] if text is not None and "," not in text and numbers else numbers
+    return None if text is None else [toml_value(value.strip()) for value in text.split(",")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,18 +142,10 @@ def _check_paths(demos: str | None, out: Path | None) -> None:
 
 def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> RunResult:
     from ganq_irl.runs import run_experiment
+    from ganq_irl.runs.directory import default_folder
+    from ganq_irl.runs.tracking import run_tracked
 
-    with contextlib.ExitStack() as stack:
-        watched = None
-        if wandb is not None:
-            from ganq_irl.runs.directory import default_folder
-            from ganq_irl.runs.tracking import wandb_run
-
-            out = default_folder(config) if out is None else out
-            watched = stack.enter_context(wandb_run(wandb, config, out))
-        result = run_experiment(config, out, callback=None if watched is None else watched.callback)
-        if watched is not None:
-            watched.log_result(result)
+    result = run_experiment(config, out) if wandb is None else run_tracked(wandb, config, out or default_folder(config))
     if result.warning is not None:
         session.say(f"Warning: {result.warning}", err=True)
     return result

@@ -22,6 +22,7 @@ from ganq_irl.runs.checkpoints.store import CheckpointStore
 from ganq_irl.runs.checkpoints.training import load_training_state, training_state
 from ganq_irl.runs.divergence import check_finite
 from ganq_irl.runs.interrupts import Interrupted, Interrupts
+from ganq_irl.runs.stateful import StatefulCallback
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class RunParts:
     exact: bool
 
 
-class Checkpointing(BaseCallback):
+class Checkpointing(StatefulCallback):
     """Callback that saves a checkpoint at regular intervals and on interrupts, and restores one when the run begins.
 
     Args:
@@ -69,9 +70,6 @@ class Checkpointing(BaseCallback):
         self.latest = self._restored = restored
         self._next = every
         self._iterations = 0 if restored is None else int(restored.info.get("iterations", 0))
-
-    def _on_step(self) -> bool:
-        return True
 
     def _on_rollout_start(self) -> None:
         if self._restored is not None:

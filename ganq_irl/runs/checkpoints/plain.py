@@ -115,9 +115,10 @@ def from_plain(value: Any, present: Any = None) -> Any:
             return _unpack_array(dtype, shape, raw)
         case {"<scalar>": inner}:
             return from_plain(inner)[()]
-        case {"<floats>": Tensor() as numbers, "tuple": bool(is_tuple)}:
-            return _unpack_numbers(numbers, is_tuple)
-        case {"<integers>": Tensor() as numbers, "tuple": bool(is_tuple)}:
+        case {"<floats>": Tensor() as numbers, "tuple": bool(is_tuple)} | {
+            "<integers>": Tensor() as numbers,
+            "tuple": bool(is_tuple),
+        }:
             return _unpack_numbers(numbers, is_tuple)
         case {"<generator>": str(name), "state": state} if name in _BIT_GENERATORS:
             bit_generator = getattr(np.random, name)()
