@@ -46,18 +46,16 @@ def tiny_config(algo, generator=None, demos=None, **settings):
     if acting == "a2c":
         kwargs |= {"n_steps": 16}
     elif acting in ON_POLICY:
-        kwargs |= {"n_steps": 16, "batch_size": 8}
+        kwargs |= {"n_steps": 16, "batch_size": 8} | ({"n_epochs": 2} if acting != "trpo" else {})
     else:
-        kwargs |= {"learning_starts": 20, "buffer_size": 60, "batch_size": 8}
-    if acting in ("td3", "fast-td3", "ddpg"):  # whose rollouts are whole episodes in older Stable-Baselines3
-        kwargs |= {"train_freq": 1, "gradient_steps": 1}
+        kwargs |= {"learning_starts": 20, "buffer_size": 60, "batch_size": 8, "train_freq": 4, "gradient_steps": 1}
     base = {"algo": algo, "env": env, "seed": 3, "device": "cpu", "preset": "none", "timesteps": 96}
     base |= {"generator_kwargs": kwargs, "checkpoint_every": 32, "evaluation": {"episodes": 1}}
     base |= {"env_kwargs": {"max_episode_steps": HORIZON}} if env == "Pendulum-v1" else {}
     if algo in ALGORITHMS:
         base |= {"generator": generator, "demos": demos[env]}
         if algo in ADVERSARIAL:
-            base |= {"adversary": {"batch_size": 8, "hidden_sizes": [4]}}
+            base |= {"adversary": {"batch_size": 8, "hidden_sizes": [4], "n_updates": 2}}
     return resolve_config(merged(base, settings))
 
 

@@ -24,7 +24,7 @@ _TOLERANCE = 1e-10  # absolute and relative tolerance of values
 def soft_policy(env: TabularEnv, rewards: np.ndarray, discount: float) -> np.ndarray:
     """Return the MaxEnt policy of rewards ``(S, A)``: π(a|s) = exp(Q(s,a) - V(s)), ``(S, A)`` (Ziebart, 2010, chapter 9).
 
-    Q = R + γ P V and V(s) = log Σ exp Q(s,a) are iterated to the fixed point; the temperature is 1, as in AIRL.
+    Q = R + γ P V, V(s) = log Σ exp Q(s,a), and the temperature is 1, as in AIRL. Soft policy iteration solves them.
     """
     check_discount(discount)
     return _soft_solution(env, rewards, discount)[1]
@@ -82,13 +82,14 @@ def maxent_irl(
 
 
 def _soft_solution(env: TabularEnv, rewards: np.ndarray, discount: float) -> tuple[np.ndarray, np.ndarray]:
-    values, change = np.zeros(len(rewards)), np.inf
-    q_values = rewards
-    while discount * change > (1 - discount) * _TOLERANCE * (1 + np.abs(values).max()):
-        q_values = rewards + discount * env.P @ values
-        improved = scipy.special.logsumexp(q_values, axis=1)
+    values, change, log_policy = np.zeros(len(rewards)), np.inf, scipy.special.log_softmax(rewards, axis=1)
+    while change > _TOLERANCE * (1 + np.abs(values).max()):
+        policy = np.exp(log_policy)
+        moves = np.einsum("sa,sat->st", policy, env.P)
+        improved = np.linalg.solve(np.eye(len(moves)) - discount * moves, (policy * (rewards - log_policy)).sum(axis=1))
         change, values = np.abs(improved - values).max(), improved
-    return values, np.exp(q_values - scipy.special.logsumexp(q_values, axis=1, keepdims=True))
+        log_policy = scipy.special.log_softmax(rewards + discount * env.P @ values, axis=1)
+    return values, np.exp(log_policy)
 
 
 def _check(env: TabularEnv, visits: np.ndarray, l2: float) -> None:

@@ -70,7 +70,7 @@ def test_parameters_are_sb3s_within_1e_5_after_20_updates_in_float32(algorithm, 
 @pytest.mark.once
 @BOTH
 def test_parameters_are_sb3s_within_1e_8_after_1000_updates_in_float64(algorithm, in_double):
-    policy, options = NORMALIZED[algorithm], {"updates": 1000, "learning_rate": 1e-4, "net_arch": (8, 8), "batch_size": 8}
+    policy, options = NORMALIZED[algorithm], {"updates": 1000, "learning_rate": 1e-4, "net_arch": (4,), "batch_size": 4}
     theirs, ours = trained(algorithm, policy, **options), trained(FAST[algorithm], policy, **options)
     assert ours.slow_reason is None
     assert distance(ours, theirs) < 1e-8

@@ -183,11 +183,16 @@ def is_contradiction(name, loss):
     return STABILIZERS[name].needs_log_ratio and not LOSSES[loss].has_log_ratio
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_and_every_stabilizer(loss, mode):
-    for name in [None, *STABILIZERS]:
-        stabilizers = [] if name is None else [name]
+@pytest.mark.parametrize(("i", "loss"), enumerate(LOSSES))
+def test_every_loss_and_every_stabilizer(i, loss):
+    """Each loss trains with every third stabilizer, each stabilizer with every third loss, and all in both modes.
+
+    The contract of the stabilizers has all pairs.
+    """
+    for j, name in enumerate([None, *STABILIZERS]):
+        if (i + j) % 3:
+            continue
+        mode, stabilizers = MODES[(i // 3 + j) % 2], [] if name is None else [name]
         if name is not None and is_contradiction(name, loss):
             with pytest.raises(ConfigurationError, match="log-ratio"):
                 small(loss=loss, stabilizers=stabilizers, mode=mode)

@@ -20,13 +20,13 @@ REFUSED = {
     *((algorithm, name) for algorithm in ("dac", *REPLAYED) for name in ON_POLICY),
     *((algorithm, name) for algorithm in INVERSE_SOFT_Q for name in OFF_POLICY if name not in ("sac", "dqn")),
 }
-ALIKE = ("fairl", "wail", "vail", "gaifo")
 ALLOWED = [
     (algorithm, name)
     for algorithm in ALGORITHMS
-    for name in (("ppo", "sac") if algorithm in ALIKE else (*ON_POLICY, *OFF_POLICY))
+    for name in ((*ON_POLICY, *OFF_POLICY) if algorithm == "gail" else ("ppo", "sac", "dqn", "gan-q-continuous"))
     if (algorithm, name) not in REFUSED
 ]
+"""Every generator once, and one of each kind with the other algorithms."""
 OBSERVATIONS = torch.linspace(-2, 2, 20).view(10, 2)
 
 

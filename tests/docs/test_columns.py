@@ -11,7 +11,10 @@ from tests.docs.pages import DOCS
 SMALL = ["--device", "cpu", "--preset", "none", "--set", "evaluation.episodes=1", "--set", "evaluation.every=300"]
 RUNS = {
     "gail": ["--timesteps", 512, "--set", "generator_kwargs.n_steps=256", "--set", 'adversary.stabilizers=["r1"]'],
-    "dac": ["--timesteps", 450, "--set", "adversary.learns_absorbing=true", "--set", "generator_kwargs.learning_starts=100"],
+    "dac": [
+        *["--timesteps", 450, "--set", "adversary.learns_absorbing=true"],
+        *["--set", "generator_kwargs.learning_starts=100", "--set", "generator_kwargs.train_freq=16"],
+    ],
     "vail": ["--timesteps", 512, "--set", "generator_kwargs.n_steps=256"],
 }
 

@@ -57,14 +57,15 @@ class SpacesEnv(gym.Env):
 def bandit(policy, seed=0, **options):
     quick = {"learning_starts": 64, "train_freq": 1, "target_update_interval": 100, "buffer_size": 2000}
     quick |= {"policy_kwargs": {"net_arch": [16]}, "learning_rate": 3e-3, "exploration_fraction": 0.5}
-    return build_generator("dqn", DummyVecEnv([MatchBandit]), seed=seed, device="cpu", policy=policy, **quick, **options)
+    quick |= options
+    return build_generator("dqn", DummyVecEnv([MatchBandit]), seed=seed, device="cpu", policy=policy, **quick)
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("policy", [*POLICIES, "MlpPolicy"])
 def test_each_network_learns_which_action_is_best_where(policy):
-    model = bandit(policy)
-    model.learn(1500)
+    model = bandit(policy, learning_rate=1e-2, train_freq=2)
+    model.learn(500)
     observations = np.random.default_rng(0).uniform(-1, 1, (500, 2)).astype(np.float32)
     actions, _ = model.predict(observations, deterministic=True)
     assert np.mean(actions == observations.argmax(axis=1)) > 0.9

@@ -1,14 +1,14 @@
 """Training environments in this process and in others, and how many updates several of them bring."""
 
 import multiprocessing
+import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import torch
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from ganq_irl.errors import ConfigurationError
@@ -20,46 +20,55 @@ from tests.resume_examples import tiny_config
 from tests.scripted import flat
 
 
-def stepped(env, n_steps=60):
-    env.action_space.seed(0)
-    rows = [env.reset()]
-    for _ in range(n_steps):
-        observations, rewards, dones, _ = env.step(np.array([env.action_space.sample() for _ in range(env.num_envs)]))
-        rows += [observations, rewards, dones]
-    env.close()
-    return rows
+class Watch(BaseCallback):
+    """Keep the kind of the environments, and the observations, rewards and ends of each step."""
+
+    def _on_training_start(self):
+        self.kind, self.seen = type(self.training_env), []
+
+    def _on_step(self):
+        self.seen += [np.float32(self.locals[name]) for name in ("new_obs", "rewards", "dones")]
+        return True
 
 
-def test_other_processes_change_no_number_and_import_nothing_from_the_working_folder(tmp_path, monkeypatch):
+def test_environments_in_processes_change_no_number_import_nothing_from_the_working_folder_and_end(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "multiprocessing.py").write_text("open('ran', 'w')\n")
-    here = make_training_env("CartPole-v1", 2, seed=3)
-    elsewhere = make_training_env("CartPole-v1", 2, seed=3, vec="subproc")
-    assert isinstance(here, DummyVecEnv)
-    assert isinstance(elsewhere, SubprocVecEnv)
-    for ours, theirs in zip(stepped(here), stepped(elsewhere), strict=True):
+    watches = {"dummy": Watch(), "subproc": Watch()}
+    for vec, watch in watches.items():
+        run_experiment(tiny_config("ppo", n_envs=2, vec=vec), tmp_path / vec, progress_bar=False, callback=watch)
+    assert [watch.kind for watch in watches.values()] == [DummyVecEnv, SubprocVecEnv]
+    for ours, theirs in zip(*(watch.seen for watch in watches.values()), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    ours, theirs = (load_policy(tmp_path / vec / "policy", device="cpu").policy for vec in watches)
+    assert torch.equal(flat(ours), flat(theirs))
+    assert len(list((tmp_path / "subproc" / "checkpoints").iterdir())) > 1
     assert not (tmp_path / "ran").exists()
+    assert not multiprocessing.active_children()
 
 
-def test_ctrl_c_and_a_killed_parent(tmp_path):
-    """Ctrl-C reaches the environments' processes as well, which go on; without a parent they end."""
-    script = tmp_path / "parent.py"
-    script.write_text(
-        "import numpy as np, os, sys, time\n"
-        "from ganq_irl.runs.envs import make_training_env\n"
-        "if __name__ == '__main__':\n"
-        "    env = make_training_env('CartPole-v1', 2, seed=0, vec='subproc')\n"
-        "    env.reset()\n"
-        "    for process in env.processes: os.kill(process.pid, 2)\n"
-        "    env.step(np.zeros(2, dtype=int))\n"
-        "    print(*(process.pid for process in env.processes), flush=True)\n"
-        "    time.sleep(60)\n"
-    )
-    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
-        pids = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(pids) == 2
-        parent.send_signal(signal.SIGKILL)
+def hold_environments(pids):
+    """Send Ctrl-C to the environments' processes, step them, send their numbers, and wait to be killed."""
+    env = make_training_env("CartPole-v1", 2, seed=0, vec="subproc")
+    env.reset()
+    for process in env.processes:
+        os.kill(process.pid, signal.SIGINT)
+    env.step(np.zeros(2, dtype=int))
+    pids.send([process.pid for process in env.processes])
+    time.sleep(60)
+
+
+def test_environments_in_processes_survive_ctrl_c_and_end_with_their_parent():
+    """Ctrl-C in a terminal reaches them too."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    parent = context.Process(target=hold_environments, args=(sender,))
+    parent.start()
+    assert receiver.poll(60)
+    pids = receiver.recv()
+    assert len(pids) == 2
+    parent.kill()
+    parent.join()
     until = time.monotonic() + 20
     while any(map(is_running, pids)) and time.monotonic() < until:
         time.sleep(0.05)
@@ -106,13 +115,3 @@ def test_the_updates_of_a_written_config_are_taken_as_they_are(tmp_path):
 def test_environments_elsewhere_cannot_be_replaced_at_checkpoints():
     with pytest.raises(ConfigurationError, match="exact_checkpoints replaces the environments of its own process"):
         resolve_config(SAC | {"vec": "subproc", "exact_checkpoints": True})
-
-
-def test_a_run_with_checkpoints_is_the_same_and_leaves_no_process(tmp_path):
-    for vec in ("dummy", "subproc"):
-        config = tiny_config("ppo", n_envs=2, vec=vec)
-        run_experiment(config, tmp_path / vec, progress_bar=False)
-    ours, theirs = (load_policy(tmp_path / vec / "policy", device="cpu").policy for vec in ("dummy", "subproc"))
-    assert torch.equal(flat(ours), flat(theirs))
-    assert len(list((tmp_path / "subproc" / "checkpoints").iterdir())) > 1
-    assert not multiprocessing.active_children()

@@ -21,6 +21,8 @@ from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
 CONTINUOUS = {name for name, traits in TRAITS.items() if traits.acts_in == (spaces.Box,)}
 ON_POLICY = {"ppo", "fast-ppo", "a2c", "trpo"}
 SMALL = {"policy_kwargs": {"net_arch": [8]}}
+OFF_POLICY = {"learning_starts": 50, "buffer_size": 500, "batch_size": 32, "train_freq": 4, "gradient_steps": 1}
+HORIZON = 40
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 
@@ -28,8 +30,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch 
 def config_of(algo, **settings):
     env = "Pendulum-v1" if algo in CONTINUOUS | {"gail", "airl", "bc"} else "CartPole-v1"
     generator = settings.get("generator", "ppo" if algo in ("gail", "airl") else algo)
-    kwargs = {**SMALL, **({"n_steps": 64} if generator in ON_POLICY else {"learning_starts": 50, "buffer_size": 500})}
+    kwargs = SMALL | ({"n_steps": 64} if generator in ON_POLICY else OFF_POLICY)
+    kwargs |= {"n_epochs": 2} if generator in ("ppo", "fast-ppo") else {}
     base = {"algo": algo, "env": env, "seed": 3, "device": "cpu", "preset": "none", "evaluation": {"episodes": 2}}
+    base |= {"env_kwargs": {"max_episode_steps": HORIZON}} if env == "Pendulum-v1" else {}
     base |= {"bc": {"n_updates": 20}} if algo == "bc" else {"timesteps": 256, "generator_kwargs": kwargs}
     base |= {"adversary": {"batch_size": 32}} if algo in ("gail", "airl") else {}
     return resolve_config(merged(base, settings))
@@ -37,7 +41,7 @@ def config_of(algo, **settings):
 
 @pytest.fixture(scope="session")
 def demos(tmp_path_factory):
-    env = gym.make("Pendulum-v1")
+    env = gym.make("Pendulum-v1", max_episode_steps=HORIZON)
     recorded = record_episodes(random_policy(env.action_space, np.random.default_rng(0)), env, 3, seed=0)
     return str(save_demonstrations(recorded, tmp_path_factory.mktemp("demos") / "random.npz"))
 

@@ -9,7 +9,10 @@ QUICK = {
     "evaluation": {"episodes": 2, "every": 32},
     "methods": {
         "dqn": {"generator_kwargs": {"learning_starts": 16, "policy_kwargs": {"net_arch": [4]}}},
-        "gail": {"generator_kwargs": {"n_steps": 32, "n_epochs": 1}, "adversary": {"batch_size": 16}},
+        "gail": {
+            "generator_kwargs": {"n_steps": 32, "n_epochs": 1},
+            "adversary": {"batch_size": 16, "n_updates": 2, "hidden_sizes": [4]},
+        },
         "dqn@gail": {"generator_kwargs": {"learning_starts": 16, "policy_kwargs": {"net_arch": [4]}}},
         "bc": {"bc": {"n_updates": 5}},
     },

@@ -16,8 +16,8 @@ KILLED = 9
 CELLS = {"dqn": "dqn", "gail": "gail-n1", "dqn@gail": "dqn@gail-n1"}
 
 
-def grid_with_checkpoints(every=32):
-    return quick_grid(["dqn", "gail", "dqn@gail"], seeds=1, checkpoint_every=every)
+def grid_with_checkpoints(*algos):
+    return quick_grid(algos or CELLS, seeds=1, checkpoint_every=32)
 
 
 def cell_of(folder, method):
@@ -76,7 +76,7 @@ def steps(monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["dqn", "gail", "dqn@gail"])
-def test_a_killed_cell_goes_on_from_its_checkpoint_to_the_same_tables(method, through, tmp_path, steps):
+def test_a_killed_cell_resumes_from_its_checkpoint_and_gives_the_same_tables(method, through, tmp_path, steps):
     doomed = cell_of(tmp_path, method)
     run_until(tmp_path, grid_with_checkpoints(), doomed, 80)
     assert run_grid(grid_with_checkpoints(), tmp_path, engine=InThisProcess()).failures == {}
@@ -110,24 +110,24 @@ def change_settings(folder):
 
 
 @pytest.mark.parametrize("change", [change_version, damage, change_settings])
-def test_a_checkpoint_that_is_not_of_this_cell_is_not_gone_on_from(change, through, tmp_path, steps):
+def test_a_cell_does_not_resume_from_a_checkpoint_of_another_request(change, through, tmp_path, steps):
     doomed = cell_of(tmp_path, "dqn")
-    run_until(tmp_path, grid_with_checkpoints(), doomed, 80)
+    run_until(tmp_path, grid_with_checkpoints("dqn"), doomed, 80)
     change(doomed)
-    assert run_grid(grid_with_checkpoints(), tmp_path, engine=InThisProcess()).failures == {}
+    assert run_grid(grid_with_checkpoints("dqn"), tmp_path, engine=InThisProcess()).failures == {}
     assert steps[str(doomed)][0] == 1
     policy = "policy/tensors.safetensors"
     assert (doomed / policy).read_bytes() == (cell_of(through, "dqn") / policy).read_bytes()
 
 
-def test_a_checkpoint_that_does_not_fit_costs_the_time_and_not_the_cell(tmp_path, steps, monkeypatch, caplog):
+def test_a_cell_whose_checkpoint_does_not_load_starts_over(tmp_path, steps, monkeypatch, caplog):
     doomed = cell_of(tmp_path, "dqn")
-    run_until(tmp_path, grid_with_checkpoints(), doomed, 80)
+    run_until(tmp_path, grid_with_checkpoints("dqn"), doomed, 80)
 
     def unfit(*_, **__):
         raise cell_runs.StorageError("made of other parts")
 
     monkeypatch.setattr("ganq_irl.runs.checkpoints.callback.load_training_state", unfit)
-    assert run_grid(grid_with_checkpoints(), tmp_path, engine=InThisProcess()).failures == {}
+    assert run_grid(grid_with_checkpoints("dqn"), tmp_path, engine=InThisProcess()).failures == {}
     assert steps[str(doomed)][0] == 1
     assert "made of other parts" in caplog.text
