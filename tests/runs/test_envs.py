@@ -27,7 +27,7 @@ class Watch(BaseCallback):
         self.kind, self.seen = type(self.training_env), []
 
     def _on_step(self):
-        self.seen += [np.float32(self.locals[name]) for name in ("new_obs", "rewards", "dones")]
+        self.seen += [np.array(self.locals[name], np.float32) for name in ("new_obs", "rewards", "dones")]
         return True
 
 
