@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "ganq_irl.algorithms": (
-        *("AIRL", "BC", "DAC", "FAIRL", "GAIL", "GAIfO", "GANQ", "IQLearn", "LSIQ", "SQIL", "VAIL", "WAIL"),
+        *("AIRL", "AMP", "BC", "DAC", "FAIRL", "GAIL", "GAIfO", "GANQ", "IQLearn", "LSIQ", "SQIL", "VAIL", "WAIL"),
         *("AdversarialImitation", "ContinuousGANQ", "OffPolicyImitation", "SoftQReward", "warm_start"),
     ),
     "ganq_irl.rewards": (

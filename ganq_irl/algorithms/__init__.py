@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ganq_irl.algorithms.adversarial import AdversarialImitation
 from ganq_irl.algorithms.airl import AIRL
+from ganq_irl.algorithms.amp import AMP
 from ganq_irl.algorithms.bc import BC, warm_start
 from ganq_irl.algorithms.dac import DAC
 from ganq_irl.algorithms.fairl import FAIRL
@@ -19,12 +20,13 @@ from ganq_irl.algorithms.vail import VAIL
 from ganq_irl.algorithms.wail import WAIL
 
 ALGORITHMS: dict[str, type[AdversarialImitation | OffPolicyImitation]] = {
-    algorithm.name: algorithm for algorithm in (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, SQIL, IQLearn, LSIQ)
+    algorithm.name: algorithm for algorithm in (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, AMP, SQIL, IQLearn, LSIQ)
 }
 
 __all__ = [
     "AIRL",
     "ALGORITHMS",
+    "AMP",
     "BC",
     "DAC",
     "FAIRL",

@@ -66,6 +66,8 @@ class AdversarialSettings(Settings):
             is worth 0. The reward ``score`` has no log-ratio, and ignores this.
         bc_updates: updates of behavioral cloning on the demonstrations before each rollout (Jena et al., 2020), for an
             on-policy generator.
+        task_weight: weight w of the environment's reward, in [0, 1): the generator gets (1 - w) times the discriminator's
+            reward plus w times the environment's. With 0, it never sees the environment's reward.
         frozen: never train the discriminator. This control shows the effect of a random, fixed reward.
         seed: seed of the discriminator, its batches and its noise; the generator has a seed of its own.
     """
@@ -80,6 +82,7 @@ class AdversarialSettings(Settings):
     learning_rate: Schedule = 1e-3
     absorbing: bool = True
     bc_updates: int = 0
+    task_weight: float = 0.0
     frozen: bool = False
 
 
@@ -89,7 +92,7 @@ class AdversarialImitation(GeneratorImitation):
     Each round follows a collection of experience. The discriminator is updated on demonstrations (real) and the generator's
     transitions (fake), which then get their rewards. On-policy, the whole rollout gets rewards in one batch before its
     advantages are computed. Off-policy, each batch gets rewards when it is sampled. The generator never sees the
-    environment's reward.
+    environment's reward, unless ``task_weight`` says so.
 
     Subclasses define the discriminator's input in ``_build_discriminator``.
 
@@ -179,11 +182,13 @@ class AdversarialImitation(GeneratorImitation):
         callbacks = [*(each for each in (self.ends, self._cloning) if each is not None), *callbacks]
         if isinstance(generator, OffPolicyAlgorithm):
             assert generator.replay_buffer is not None
-            with replaying(generator, self._view(relabeled(generator.replay_buffer, self.price))):
+            with replaying(generator, self._view(relabeled(generator.replay_buffer, self.price, self.settings.task_weight))):
                 training = OffPolicyCallback(self.train, self.settings.batch_size, self._numpy_rng)
                 yield CallbackList([training, *callbacks])
         else:
-            recorder = TransitionRecorder(generator.get_env(), observed=lambda: last_observations(generator))
+            recorder = TransitionRecorder(
+                generator.get_env(), lambda: last_observations(generator), self.settings.task_weight
+            )
             own = OnPolicyCallback(self._train_on_rollout, recorder, self._values)
             try:
                 with substituting([own, *callbacks], env=recorder) as callback:
@@ -261,9 +266,11 @@ class AdversarialImitation(GeneratorImitation):
         return len(batch) <= self.n_updates * self.settings.batch_size
 
     def price(self, batch: Batch) -> Tensor:
-        """Return the current discriminator's reward of each transition, ``(batch,)``."""
+        """Return the current discriminator's reward of each transition, ``(batch,)``, weighted by 1 - ``task_weight``."""
         with torch.no_grad():
             rewards = self._reward_of(batch) + self._end_bonus(batch.dones)
+            if self.settings.task_weight:
+                rewards *= 1 - self.settings.task_weight
         if not math.isfinite(rewards.sum()):  # a single check, since this runs at every gradient step
             raise TrainingDiverged(
                 f"the reward {self.reward_form.name!r} is no longer finite after {self.learner.n_updates} updates of the "

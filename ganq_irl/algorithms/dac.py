@@ -21,7 +21,7 @@ from ganq_irl.algorithms.settings import takes_settings
 from ganq_irl.discriminator import STATE_ACTION, Discriminator, InputEncoder
 from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.discriminator.stabilizers import StabilizerSpec
-from ganq_irl.errors import InvalidDemonstrations
+from ganq_irl.errors import ConfigurationError, InvalidDemonstrations
 from ganq_irl.generators.internals import has_target_networks
 from ganq_irl.generators.off_policy.pricing import relabeled
 from ganq_irl.generators.off_policy.replay import ReplayView, keep_on_device
@@ -112,6 +112,11 @@ class DAC(AdversarialImitation):
         return self.settings.stabilizers
 
     def _expert_replay(self, generator: OffPolicyAlgorithm, demonstrations: Any) -> ExpertReplay:
+        if self.settings.task_weight:
+            raise ConfigurationError(
+                f"expert_share={self.settings.expert_share} replays demonstrations without the environment's rewards, which "
+                "task_weight needs; set one of them to 0"
+            )
         try:
             loaded = demonstrations_for(generator, demonstrations, needs=OPTIONAL_FIELDS)
         except InvalidDemonstrations as error:  # the fields that the discriminator needs were present

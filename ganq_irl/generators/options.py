@@ -105,7 +105,7 @@ RANGES: dict[str, Range] = {
     **dict.fromkeys(("clip_range", "clip_range_vf", "target_kl"), _POSITIVE),
     **dict.fromkeys(("l2_weight", "entropy_weight", "capacity", "beta_rate", "seed", "bc_updates"), _NOT_NEGATIVE),
     **dict.fromkeys(("n_updates", "temperature", "boltzmann_temperature", "chi2_alpha"), _POSITIVE),
-    "expert_share": Range(0, 1, open_high=True),
+    **dict.fromkeys(("expert_share", "task_weight"), Range(0, 1, open_high=True)),
     "sde_sample_freq": Range(-1),
     "gradient_steps": Range(-1),
     "train_freq": _COUNT,

@@ -8,6 +8,7 @@ With D = p_expert / (p_expert + p_policy) and l = log D - log(1 - D) = log p_exp
 | ``log-d`` | log D = -softplus(-l) | negative | Goodfellow et al. (2014), the non-saturating loss as a reward |
 | ``logit`` | log D - log(1 - D) = l; for AIRL f - log π | both | Fu et al. (2018), algorithm 1; Kostrikov et al. (2019) |
 | ``fairl`` | -l exp(l) | both | Ghasemipour et al. (2019), FAIRL |
+| ``amp`` | 1 - (1 - D)² | positive | Peng et al. (2021), AMP: max(0, 1 - (D' - 1)²/4) with D' = 2D - 1 |
 | ``score`` | the raw score | both | for losses without a log-ratio (Xiao et al., 2019) |
 | ``f`` | f = g + γ (1 - d) h(s') - h(s) | both | Fu et al. (2018), equation 4 |
 | ``g`` | g alone, the recovered reward | both | Fu et al. (2018), section 6 |
@@ -122,6 +123,7 @@ REWARD_FORMS: dict[str, RewardForm] = {
         RewardForm("log-d", "negative", lambda log_ratios: -softplus(-log_ratios)),
         RewardForm("logit", "both", lambda log_ratios: log_ratios),
         RewardForm("fairl", "both", _fairl),
+        RewardForm("amp", "positive", lambda log_ratios: 1 - torch.sigmoid(-log_ratios) ** 2),
         RewardForm("score", "both"),
         RewardForm("f", "both", needs_shaped=True),
         RewardForm("g", "both", needs_shaped=True),

@@ -67,7 +67,8 @@ def problem_of(config: ExperimentConfig) -> Problem:
     generator = config.generator if config.generator in GENERATORS else default_generator(config.algo, env.action_space)
     horizon = None if env.spec is None else env.spec.max_episode_steps
     env.close()
-    sees_actions = config.algo != "gaifo" and "actions" in inputs and config.adversary.get("mode") != "paper"
+    imitates_actions = config.algo not in ("gaifo", "amp") and not config.adversary.get("task_weight")
+    sees_actions = imitates_actions and "actions" in inputs and config.adversary.get("mode") != "paper"
     return Problem(config.algo, generator, env.observation_space, env.action_space, horizon, sees_actions)
 
 

@@ -43,7 +43,7 @@ from ganq_irl.runs.directory import (
 )
 from ganq_irl.runs.heldout import Heldout
 from ganq_irl.runs.training import Trainable, build_trainable
-from ganq_irl.runs.validation import check_config
+from ganq_irl.runs.validation import check_config, task_weight
 from ganq_irl.runs.warning_log import WarningLog, logging_warnings
 from ganq_irl.runs.yardstick import Yardstick, measure_yardstick, references_for
 
@@ -258,7 +258,11 @@ def _warning(trainable: Trainable, evaluation: Evaluation, lengths: np.ndarray) 
         return None
     shown = np.array([len(trajectory) for trajectory in demonstrations])
     of_ends = None if sign is None else early_end_warning(lengths, shown, evaluation.normalized, sign)
+    weight = task_weight(trainable.config)
     sentences = [
+        f"The environment's reward was used too (task_weight={weight:g}), so the return shows more than imitation."
+        if weight
+        else None,
         None if sign is None else length_bias_warning(np.append(lengths, shown), sign),
         of_ends or shortfall_warning(evaluation.normalized, trainable.accuracy()),
     ]

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from ganq_irl.algorithms import ALGORITHMS, BC, AdversarialImitation
+from ganq_irl.algorithms.adversarial import AdversarialSettings
 from ganq_irl.algorithms.settings import Settings
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, nearest
@@ -219,6 +220,15 @@ def settings_of(algo: str, table: Mapping[str, Any]) -> Settings:
     """
     algorithm = BC if algo == "bc" else ALGORITHMS[algo]
     return algorithm.settings_from({name: value for name, value in table.items() if name != "n_updates" or algo != "bc"})
+
+
+def task_weight(config: ExperimentConfig) -> float:
+    """Return the weight of the environment's reward in an imitation run; 0 if it learns from demonstrations alone."""
+    if config.algo not in ADVERSARIAL:
+        return 0.0
+    settings = settings_of(config.algo, config.adversary)
+    assert isinstance(settings, AdversarialSettings)
+    return settings.task_weight
 
 
 def table_of(algo: str) -> str:

@@ -133,7 +133,7 @@ def by_entry(results: Iterable[Result]) -> dict[Entry, list[Result]]:
 
 def _entry_of(cell: Cell) -> Entry:
     method = cell.method
-    return Entry(method.protocol, cell.n_demos, method.name, cell.variation, method.control == FROZEN)
+    return Entry(cell.protocol, cell.n_demos, method.name, cell.variation, method.control == FROZEN)
 
 
 def tracks(entries: Iterable[Entry]) -> list[tuple[str, int | None]]:

@@ -13,8 +13,9 @@ from typing import Any
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.runs.config import ExperimentConfig, merged
 from ganq_irl.runs.resolve import on_true_reward, resolve_config
+from ganq_irl.runs.validation import task_weight
 from ganq_irl.space_matrix import IMITATION
-from ganq_irl.studies.methods import DEMONSTRATIONS_ONLY, TRUE_REWARD, Method, parse_method
+from ganq_irl.studies.methods import BOTH, DEMONSTRATIONS_ONLY, TRUE_REWARD, Method, parse_method
 from ganq_irl.studies.spec import GridConfig
 from ganq_irl.studies.variations import Choice, choices, fitted
 
@@ -64,6 +65,11 @@ class Cell:
             slug(self.variation) if self.variation else "",
         ]
         return Path(CELLS) / slug(self.env) / "-".join(filter(None, parts)) / f"seed{self.seed}"
+
+    @property
+    def protocol(self) -> str:
+        """What it sees, one of ``PROTOCOLS``."""
+        return BOTH if self.method.imitates and task_weight(self.config) else self.method.protocol
 
     @property
     def label(self) -> str:

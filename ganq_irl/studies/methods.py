@@ -11,8 +11,8 @@ from ganq_irl.generators.factory import generator_class
 from ganq_irl.runs.validation import known_algorithm
 from ganq_irl.space_matrix import IMITATION
 
-REWARD_KNOWN, DEMONSTRATIONS_ONLY = "reward known", "demonstrations only"
-PROTOCOLS = (REWARD_KNOWN, DEMONSTRATIONS_ONLY)
+REWARD_KNOWN, BOTH, DEMONSTRATIONS_ONLY = "reward known", "reward and demonstrations", "demonstrations only"
+PROTOCOLS = (REWARD_KNOWN, BOTH, DEMONSTRATIONS_ONLY)
 """What a method sees. Scores of different protocols answer different questions and are in separate tables."""
 
 FROZEN, TRUE_REWARD = "frozen", "true-reward"

@@ -158,7 +158,7 @@ def to_csv(rows: Sequence[dict[str, Any]]) -> str:
 def _identity(cell: Cell) -> dict[str, Any]:
     return {
         "env": cell.env,
-        "protocol": cell.method.protocol,
+        "protocol": cell.protocol,
         "method": cell.method.name,
         "n_demos": cell.n_demos,
         "variation": cell.variation,

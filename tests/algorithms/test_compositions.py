@@ -1,10 +1,12 @@
-"""FAIRL, WAIL, GAIfO and VAIL: what each makes of GAIL's parts."""
+"""FAIRL, WAIL, GAIfO, AMP and VAIL: what each makes of GAIL's parts."""
 
 import dataclasses
 import inspect
 
+import numpy as np
 import pytest
 import torch
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from ganq_irl.algorithms import ALGORITHMS, BC
@@ -12,8 +14,9 @@ from ganq_irl.algorithms.bc import BCSettings
 from ganq_irl.algorithms.gail import GAILSettings
 from ganq_irl.discriminator import BottleneckDiscriminator
 from ganq_irl.errors import ConfigurationError
+from ganq_irl.generators.off_policy.pricing import latest_indices, latest_rewards
 from ganq_irl.types import Batch
-from tests.scripted import demonstrations, generator, imitator
+from tests.scripted import demonstrations, generator, imitator, walk
 
 
 def logit(run, rows):
@@ -56,6 +59,47 @@ def test_gaifo_sees_states_and_what_follows_them():
         assert torch.equal(run.price(Batch(**{**fields, **change}, dones=rows.dones)), run.price(rows)) == same
     with pytest.raises(ConfigurationError, match="remove 'actions', or use GAIL"):
         imitator("gaifo", generator("ppo"), inputs=("observations", "actions"))
+
+
+def test_amp_adds_the_environments_reward_to_that_of_a_least_squares_score():
+    run, rows, score = trained("amp", task_weight=0.25)
+    assert run.learner.discriminator.encoder.fields == ("observations", "next_observations")
+    torch.testing.assert_close(run.price(rows), 0.75 * (1 - (1 - score.clamp(0, 1)).square()))
+    (stabilizer,) = run.learner.stabilizers
+    assert stabilizer.settings() == {"name": "r1", "weight": 10.0}
+
+
+@pytest.mark.parametrize(("algorithm", "name"), [("gail", "ppo"), ("gail", "sac"), ("dac", "sac"), ("dac", "dqn")])
+def test_a_task_weight_mixes_the_discriminators_reward_with_the_environments(algorithm, name):
+    class Captured(BaseCallback):
+        def _on_step(self):
+            return True
+
+        def _on_rollout_end(self):
+            self.learned = latest_rewards(self.model, 16)
+
+    def learned(**options):
+        captured, model = Captured(), generator(name, walk(name, limit=1000))
+        run = imitator(algorithm, model, frozen=True, absorbing=False, **options)
+        run.learn(64 if name == "ppo" else 42, callback=captured)  # up to the first update, so that the policy is the same
+        return captured.learned, model
+
+    style, _ = learned()
+    mixed, model = learned(task_weight=0.25)
+    buffer = getattr(model, "replay_buffer", None)
+    if buffer is None:
+        paid = (mixed - 0.75 * style) / 0.25
+        assert np.ptp(paid) > 0
+        assert (paid <= 1e-4).all()  # WalkEnv pays minus its distance from the origin
+    else:
+        paid = buffer.rewards[latest_indices(buffer, 16)].ravel()
+        assert np.ptp(paid) > 0
+        np.testing.assert_allclose(mixed, 0.75 * style + 0.25 * paid, rtol=1e-4, atol=1e-5)
+
+
+def test_demonstrations_in_the_generators_batches_have_no_reward_of_the_environment():
+    with pytest.raises(ConfigurationError, match="set one of them to 0"):
+        imitator("dac", generator("sac"), expert_share=0.5, task_weight=0.5)
 
 
 def test_vail_pays_by_the_mean_code():

@@ -17,7 +17,7 @@ from ganq_irl.storage import CONFIG_FILE, TENSORS_FILE, load_folder, save_folder
 from tests.scripted import HAVE_NO_LOG_PROB, OFF_POLICY, ON_POLICY, demonstrations_for, flat, generator, imitator
 
 ADVERSARIAL = [name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation)]
-ALIKE = ("fairl", "wail", "vail", "gaifo")
+ALIKE = ("fairl", "wail", "vail", "gaifo", "amp")
 """Compositions of GAIL's parts: what they do with a generator is GAIL's, and one of each kind is enough."""
 EVERY = [
     (algorithm, name)
@@ -104,6 +104,7 @@ def test_a_saved_run_comes_back_and_goes_on(algorithm, name, tmp_path):
         ("wail", "ppo", "score"),
         ("vail", "ppo", "logit"),
         ("gaifo", "ppo", "logit"),
+        ("amp", "ppo", "amp"),
     ],
 )
 def test_the_recovered_reward_is_saved_and_loaded_bit_by_bit(algorithm, name, form, tmp_path):

@@ -28,6 +28,8 @@ def of_probability(form, probability):
         ("log-d", 0.1, -math.log(10)),
         ("logit", 0.5, 0.0),
         ("logit", 0.9, math.log(9)),
+        ("amp", 0.5, 0.75),  # 1 - (0 - 1)²/4 in the paper's scale from -1 to 1
+        ("amp", 0.9, 0.99),
         ("fairl", 0.5, 0.0),
         ("fairl", 0.9, -9 * math.log(9)),  # -l e^l with e^l = p/q = 9
         ("fairl", 1 / (1 + math.e), math.exp(-1)),  # its maximum, at l = -1

@@ -5,7 +5,7 @@ import pytest
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.runs.resolve import resolve_config
 from ganq_irl.studies.grid import demonstrations_for, make_cells
-from ganq_irl.studies.methods import DEMONSTRATIONS_ONLY, REWARD_KNOWN, parse_method
+from ganq_irl.studies.methods import BOTH, DEMONSTRATIONS_ONLY, REWARD_KNOWN, parse_method
 from ganq_irl.studies.spec import parse_grid, parse_variation, resolve_grid
 from ganq_irl.studies.variations import SURVEY, parse_stabilizers
 from tests.studies.grid_examples import quick_grid
@@ -125,6 +125,12 @@ def test_settings_of_one_method_and_of_all():
     assert control.config.adversary["n_updates"] == 1
     assert "gamma" not in gan_q.config.generator_kwargs
     assert gan_q.config.n_envs == gail.config.n_envs == 2
+
+
+def test_a_method_that_also_gets_the_reward_is_in_a_table_of_its_own():
+    methods = {"gail": {"adversary": {"task_weight": 0.5}}}
+    cells = make_cells(parse_grid(SMALL | {"algos": ["dqn", "gail", "amp", "airl"], "methods": methods, "seeds": 1}))
+    assert [cell.protocol for cell in cells] == [REWARD_KNOWN, BOTH, BOTH, DEMONSTRATIONS_ONLY]
 
 
 def test_the_yardstick_is_the_generator_of_the_method_with_its_settings_and_without_demonstrations():

@@ -102,7 +102,7 @@ def command(
     """Train ALGO and write a run directory: settings, versions, progress, policy, reward and evaluation.
 
     \b
-    Imitation:                gail airl dac fairl wail vail gaifo sqil iq-learn ls-iq bc
+    Imitation:                gail airl dac fairl wail vail gaifo amp sqil iq-learn ls-iq bc
     Reinforcement learning:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac fast-sac td3 fast-td3 ddpg tqc
                               crossq dqn qrdqn
 

@@ -1,7 +1,7 @@
 """Off-policy generators: rewards are computed when a batch is sampled, with the current discriminator.
 
-The replay buffer stores the environment's rewards. They are not used during imitation; afterwards the model has its own
-replay buffer back, with the true rewards.
+The replay buffer stores the environment's rewards. They are not used during imitation, unless a weight is given; afterwards
+the model has its own replay buffer back, with the true rewards.
 """
 
 from __future__ import annotations
@@ -38,16 +38,17 @@ from ganq_irl.types import Batch
 
 
 class _Relabeled(ReplayView):
-    """A replay buffer whose rewards are computed by ``price`` at sampling time; stored rewards are never used.
+    """A replay buffer whose rewards are computed by ``price`` at sampling time.
 
     Args:
         stored: buffer that holds the transitions.
         price: returns the current reward of each transition of a batch, ``(batch,)``.
+        task_weight: weight of the stored rewards, which are added; with 0, they are never read.
     """
 
-    def __init__(self, stored: ReplayBuffer, price: Callable[[Batch], Tensor]) -> None:
+    def __init__(self, stored: ReplayBuffer, price: Callable[[Batch], Tensor], task_weight: float) -> None:
         super().__init__(stored)
-        self.price = price
+        self.price, self.task_weight = price, task_weight
         self.device_copy: DeviceCopy | None = None
 
     def add(self, *args: Any, **kwargs: Any) -> None:
@@ -55,6 +56,11 @@ class _Relabeled(ReplayView):
         super().add(*args, **kwargs)
         if self.device_copy is not None:
             self.device_copy.add()
+
+    def rewards_of(self, batch: Batch, steps: np.ndarray, envs: np.ndarray) -> Tensor:
+        """Return the rewards of the transitions at ``(steps, envs)``, which ``batch`` holds, ``(batch,)``."""
+        prices = self.price(batch)
+        return prices + self.task_weight * self.to_torch(self.rewards[steps, envs]) if self.task_weight else prices
 
 
 class RelabeledReplayBuffer(_Relabeled):
@@ -70,7 +76,7 @@ class RelabeledReplayBuffer(_Relabeled):
             actions=rows[1],
             next_observations=normalized(env, raw.next_observations),
             dones=raw.dones.reshape(-1, 1),
-            rewards=self.price(raw).reshape(-1, 1),
+            rewards=self.rewards_of(raw, batch_inds, envs).reshape(-1, 1),
         )
 
 
@@ -88,7 +94,8 @@ class RelabeledNStepReplayBuffer(_Relabeled):
 
     def _returns(self, window: Windows, env: Any) -> Tensor:
         rows, columns = np.nonzero(window.inside)
-        prices = self.price(_gather(self, window.steps[rows, columns], window.envs[rows, 0]))
+        at = window.steps[rows, columns], window.envs[rows, 0]
+        prices = self.rewards_of(_gather(self, *at), *at)
         rewards = prices.new_zeros(window.inside.shape)
         rewards[self._tensor(rows), self._tensor(columns)] = prices
         return (rewards @ self._tensor(powers(self.gamma, self.n_steps))).reshape(-1, 1)
@@ -138,14 +145,15 @@ def _discounts_by_samples(model: OffPolicyAlgorithm) -> bool:
     return not is_of_sb3 or "discounts" in ReplayBufferSamples._fields
 
 
-def relabeled(stored: ReplayBuffer, price: Callable[[Batch], Tensor]) -> _Relabeled:
+def relabeled(stored: ReplayBuffer, price: Callable[[Batch], Tensor], task_weight: float = 0.0) -> _Relabeled:
     """Return a view of a buffer whose rewards are computed at sampling time.
 
     Args:
         stored: a buffer accepted by ``check_can_relabel``.
         price: returns the current reward of each transition of a batch, ``(batch,)``.
+        task_weight: weight of the stored rewards, which are added.
     """
-    return _VIEWS[type(stored)](stored, price)
+    return _VIEWS[type(stored)](stored, price, task_weight)
 
 
 class OffPolicyCallback(BaseCallback):
@@ -196,8 +204,8 @@ def latest_rewards(model: BaseAlgorithm, n: int) -> np.ndarray:
     steps = latest_indices(buffer, n)
     if not isinstance(buffer, _Relabeled) or not len(steps):
         return buffer.rewards[steps].ravel()
-    envs = np.arange(buffer.n_envs)
-    return buffer.price(_gather(buffer, np.repeat(steps, len(envs)), np.tile(envs, len(steps)))).cpu().numpy()
+    at = np.repeat(steps, buffer.n_envs), np.tile(np.arange(buffer.n_envs), len(steps))
+    return buffer.rewards_of(_gather(buffer, *at), *at).cpu().numpy()
 
 
 def latest_indices(buffer: ReplayBuffer, n: int) -> np.ndarray:

@@ -53,7 +53,7 @@ class OnPolicyCallback(BaseCallback):
         rollout = self.recorder.transitions(self.model.device)
         rewards = self.train_and_price(rollout, progress_remaining(self.model)).cpu().numpy()
         buffer, normalizer = self.model.rollout_buffer, self.value_normalizer
-        bootstrap = buffer.rewards  # SB3 added γV(terminal) at time limits to the recorder's zeros
+        bootstrap = buffer.rewards  # SB3 added γV(terminal) at time limits to the recorder's weighted rewards
         buffer.rewards = (rewards.reshape(bootstrap.shape) + bootstrap).astype(np.float32)
         buffer.compute_returns_and_advantage(last_values=self.locals["values"], dones=self.locals["dones"])
         if normalizer is not None:

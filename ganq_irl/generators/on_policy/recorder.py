@@ -1,4 +1,4 @@
-"""Record the generator's transitions, and hide the environment's rewards from it."""
+"""Record the generator's transitions, and hide the environment's rewards from it, or weight them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ArrayObs = np.ndarray | dict[str, np.ndarray]
 
 
 class TransitionRecorder(VecEnvWrapper):
-    """Record all transitions since ``clear``, raw and as executed, and return zero rewards.
+    """Record all transitions since ``clear``, raw and as executed, and return weighted rewards, by default zeros.
 
-    The zeros are a *new* array at every step. SB3's on-policy algorithms add the time-limit bootstrap γV(terminal) to it in
-    place, so that the rewards in their buffer are exactly that bootstrap.
+    The rewards are a *new* array at every step. SB3's on-policy algorithms add the time-limit bootstrap γV(terminal) to it
+    in place, so that the rewards in their buffer are that bootstrap plus the weighted rewards.
 
     Observations are recorded without ``VecNormalize``. At the end of an episode, the next observation is the terminal one.
     ``VecNormalize`` has already normalized it, so it is unnormalized, which is exact unless it was clipped.
@@ -30,11 +30,12 @@ class TransitionRecorder(VecEnvWrapper):
     Args:
         venv: the generator's environment with all its wrappers.
         observed: returns the observations of the generator's next action; called at the first step after ``clear``.
+        task_weight: weight of the environment's rewards; with 0, they are never read.
     """
 
-    def __init__(self, venv: VecEnv, observed: Callable[[], Any]) -> None:
+    def __init__(self, venv: VecEnv, observed: Callable[[], Any], task_weight: float = 0.0) -> None:
         super().__init__(venv)
-        self._observed = observed
+        self._observed, self._task_weight = observed, task_weight
         self._normalize = unwrap_vec_normalize(venv)
         self.clear()
 
@@ -59,11 +60,14 @@ class TransitionRecorder(VecEnvWrapper):
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Return the result of the step with zero rewards."""
-        observations, _, dones, infos = self.venv.step_wait()
+        """Return the result of the step with weighted rewards."""
+        observations, rewards, dones, infos = self.venv.step_wait()
         self._record(observations, dones, infos)
         # float32 whatever the type of the environment's rewards: integers would truncate the bootstrap.
-        return observations, np.zeros(self.num_envs, dtype=np.float32), dones, infos
+        weighted = np.zeros(self.num_envs, dtype=np.float32)
+        if self._task_weight:
+            weighted += self._task_weight * rewards
+        return observations, weighted, dones, infos
 
     def _record(self, observations: VecEnvObs, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         current = self._raw(observations)

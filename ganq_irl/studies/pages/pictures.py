@@ -59,7 +59,7 @@ def run_pictures(summary: GridSummary) -> Iterator[Picture]:
 def _of_values(folder: Path, result: Result) -> Iterator[Picture]:
     """Yield pictures of Q-values, which can be compared with true returns only if the run learned from the true reward."""
     cell = result.cell
-    if cell.method.protocol != REWARD_KNOWN:
+    if cell.protocol != REWARD_KNOWN:
         return
     policy = load_run(folder / cell.path).policy("cpu")
     if not has_action_values(policy.policy):
