@@ -17,7 +17,7 @@ SETTINGS = [
     ("env_kwargs.render_mode=3", "cannot be made with env_kwargs {'render_mode': 3}"),
     ("env_kwargs.zzz=1", "cannot be made with env_kwargs {'zzz': 1}"),
     ("n_envs=1000000000000", "n_envs: given 1000000000000"),
-    ("evaluation.seed=-1", "evaluation.seed: given -1; expected 0 or more"),
+    ("evaluation.seed=-1", "evaluation.seed: given -1; expected at least 0"),
     ("evaluation.episodes=1000000000000000000000", "evaluation.episodes: given"),
 ]
 IMITATION = [

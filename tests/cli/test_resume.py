@@ -57,7 +57,7 @@ def test_train_makes_checkpoints(tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--checkpoint-every", "-1"], "checkpoint_every: given -1; expected 0 or more"),
+        (["--checkpoint-every", "-1"], "checkpoint_every: given -1; expected at least 0"),
         (["--set", "keep_checkpoints=0"], "keep_checkpoints: given 0; expected at least 1"),
     ],
 )
