@@ -91,8 +91,7 @@ def assert_equal_logs(theirs, ours):
             assert given[key] == pytest.approx(value, rel=1e-3, abs=1e-5), key
 
 
-@pytest.mark.parametrize("n_envs", [1, 8])
-@pytest.mark.parametrize("action_space", [BOX, DISCRETE], ids=["box", "discrete"])
+@pytest.mark.parametrize(("action_space", "n_envs"), [(BOX, 8), (DISCRETE, 1)], ids=["box-8", "discrete-1"])
 @pytest.mark.parametrize(
     "options",
     [

@@ -304,7 +304,7 @@ def test_an_end_that_the_expert_never_shows_is_worth_less_than_nothing():
         scripts = ({"script": ((4, ended),)} for ended in (expert, policy))
         shown = demonstrations(CountingEnv(**next(scripts)))
         model = generator("sac", vec_env(CountingEnv, 1, **next(scripts)))
-        run = imitator("dac", model, shown, inputs=("observations",), learns_absorbing=True, learning_rate=0.01).learn(300)
+        run = imitator("dac", model, shown, inputs=("observations",), learns_absorbing=True, learning_rate=0.02).learn(150)
         worth[expert] = run.absorbing.value
     assert worth[False] < 0 < worth[True]
 

@@ -134,13 +134,13 @@ def test_the_environments_reward_has_no_part_in_it(name):
 
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_settings_change_what_is_learned(name):
-    base = flat(imitator(name).learn(100).policy)
+    base = flat(imitator(name).learn(60).policy)
     changes = [{"loss": "value_expert"}, {"loss": "value"}, {"chi2_alpha": 2.0}, {"seed": 1}]
     changes += [{"regularize": "both" if name == "dqn" else "expert"}]
     changes += [{"use_target": name == "dqn"}]
     changes += [{"temperature": 1.0}] if name == "dqn" else [{"actor_learning_rate": 0.1}]
     for change in changes:
-        assert not torch.equal(base, flat(imitator(name, options=change).learn(100).policy)), change
+        assert not torch.equal(base, flat(imitator(name, options=change).learn(60).policy)), change
 
 
 def test_the_actors_learning_rate_follows_its_own_schedule():
@@ -244,7 +244,7 @@ def test_the_recovered_reward_is_q_minus_the_discounted_value(name):
         else:
             q_values = torch.cat(policy.critic(rows.observations, rows.actions / 2), dim=1).min(dim=1).values
             draws = []
-            for _ in range(4000):
+            for _ in range(2000):
                 actions, log_probs = policy.actor.action_log_prob(rows.next_observations)
                 draws.append(torch.cat(policy.critic(rows.next_observations, actions), dim=1).min(dim=1).values)
                 draws[-1] -= float(iq.generator.ent_coef_tensor) * log_probs

@@ -40,7 +40,7 @@ def learned(algorithm, name, observation_space, action_space, wrap=lambda env: e
     env = wrap(vec_env(SpacesEnv, observation_space=observation_space, action_space=action_space))
     small = {"n_steps": 16, "batch_size": 16, "n_epochs": 1} if name == "ppo" else {"buffer_size": 80}
     demos = demonstrations(SpacesEnv(observation_space, action_space))
-    run = imitator(algorithm, generator(name, env, **small), demos, **options).learn(70)
+    run = imitator(algorithm, generator(name, env, **small), demos, **options).learn(40 if name == "ppo" else 60)
     assert run.learner.n_updates
     assert torch.isfinite(run.price(run._demonstrations)).all()
     return run
@@ -50,7 +50,7 @@ def learned(algorithm, name, observation_space, action_space, wrap=lambda env: e
 @pytest.mark.parametrize("kind", OBSERVATION_SPACES)
 def test_observations_on_policy(algorithm, kind):
     """Dict observations met an empty AssertionError in imitation's GAIL."""
-    run = learned(algorithm, "ppo", OBSERVATION_SPACES[kind], spaces.Discrete(3), n_updates=8)
+    run = learned(algorithm, "ppo", OBSERVATION_SPACES[kind], spaces.Discrete(3))
     # Images are not encoded before they are drawn: a rollout of them would take four times the memory.
     assert isinstance(run._pool(run._demonstrations[:16]), Batch if "image" in kind else Encoded)
 

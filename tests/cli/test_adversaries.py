@@ -14,7 +14,8 @@ from ganq_irl_cli import main
 
 SMALL = "--set generator_kwargs.policy_kwargs.net_arch=[8] --set adversary.hidden_sizes=[8] --set adversary.batch_size=16"
 QUICK = f"--device cpu --preset none --set evaluation.episodes=2 --timesteps 128 {SMALL}"
-REPLAY = "--set generator_kwargs.learning_starts=64"
+REPLAY = "--set generator_kwargs.learning_starts=64 --set generator_kwargs.train_freq=4"
+REPLAY += " --set generator_kwargs.gradient_steps=1"
 ROLLOUT = "--set generator_kwargs.n_steps=64"
 
 

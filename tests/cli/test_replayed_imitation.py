@@ -14,6 +14,7 @@ from tests.command_line import call
 
 QUICK = ["--device", "cpu", "--set", "evaluation.episodes=2", "--set", "generator_kwargs.policy_kwargs.net_arch=[8]"]
 QUICK += ["--set", "generator_kwargs.learning_starts=64", "--set", "generator_kwargs.batch_size=16"]
+QUICK += ["--set", "generator_kwargs.train_freq=4", "--set", "generator_kwargs.gradient_steps=1"]
 
 
 @pytest.mark.parametrize("algo", ["sqil", "iq-learn", "ls-iq"])

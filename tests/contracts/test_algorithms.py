@@ -17,15 +17,14 @@ from ganq_irl.storage import CONFIG_FILE, TENSORS_FILE, load_folder, save_folder
 from tests.scripted import HAVE_NO_LOG_PROB, OFF_POLICY, ON_POLICY, demonstrations_for, flat, generator, imitator
 
 ADVERSARIAL = [name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation)]
-ALIKE = ("fairl", "wail", "vail", "gaifo", "amp")
-"""Compositions of GAIL's parts: what they do with a generator is GAIL's, and one of each kind is enough."""
-EVERY = [
+OF_EACH_KIND = {"airl": ("ppo", "fast-ppo", "a2c", "sac", "tqc", "dqn", "qrdqn"), "dac": ("sac", "td3", "dqn", "gan-q")}
+"""GAIL meets every generator. Others do with one what GAIL does; AIRL also needs densities, and DAC a replay."""
+ALLOWED = [
     (algorithm, name)
     for algorithm in ADVERSARIAL
-    for name in (("ppo", "sac", "dqn") if algorithm in ALIKE else (*ON_POLICY, *OFF_POLICY))
+    for name in ((*ON_POLICY, *OFF_POLICY) if algorithm == "gail" else OF_EACH_KIND.get(algorithm, ("ppo", "sac")))
 ]
 REFUSED = [("airl", name) for name in HAVE_NO_LOG_PROB] + [("dac", name) for name in ON_POLICY]
-ALLOWED = [pair for pair in EVERY if pair not in REFUSED]
 
 OBSERVATIONS = np.random.default_rng(0).uniform(-2, 2, (20, 2)).astype(np.float32)
 

@@ -83,9 +83,14 @@ def test_the_file_prices_as_the_model_does(name, format_, tmp_path):
         np.testing.assert_allclose(read(path, model, batch), model.price(batch).numpy(), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["plain", "shaped"])
 @pytest.mark.parametrize("stabilizer", ARCHITECTURE)
-def test_every_architecture_is_exported(stabilizer, kind, format_, tmp_path):
+def test_every_architecture_is_exported(stabilizer, format_, tmp_path):
+    """Both networks of the shaped discriminator are of the plain one's kind; only ONNX, which is quick, tries both."""
+    for kind in ("plain", "shaped") if format_ == "onnx" else ("shaped",):
+        assert_is_exported(stabilizer, kind, format_, tmp_path)
+
+
+def assert_is_exported(stabilizer, kind, format_, tmp_path):
     learner = toy_learner(kind, stabilizers=[stabilizer])
     toy_updates(learner, 1)
     model = RewardModel(learner.scorer, "g" if kind == "shaped" else "logit")

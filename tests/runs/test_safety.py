@@ -323,7 +323,7 @@ HUGE = {"type": "Box", "shape": [2**20, 2**20], "dtype": "float32", "low": 0, "h
         {"action_space": {"type": "Discrete", "n": 2**50, "start": 0}},
         {"form": "os.system"},
         {"discriminator": {"kind": "plain", "inputs": ["observations"], "hidden_sizes": [2**20] * 2, "activation": "ReLU"}},
-        {"discriminator": {"kind": "plain", "inputs": ["observations"], "hidden_sizes": [1] * 10**6, "activation": "ReLU"}},
+        {"discriminator": {"kind": "plain", "inputs": ["observations"], "hidden_sizes": [1] * 10**5, "activation": "ReLU"}},
     ],
 )
 def test_a_reward_that_would_fill_the_memory_or_names_code(changes, tmp_path):
@@ -333,7 +333,7 @@ def test_a_reward_that_would_fill_the_memory_or_names_code(changes, tmp_path):
         load_reward(folder)
 
 
-@pytest.mark.parametrize("widths", [[2**20, 2**20], [1] * 10**6, {"pi": [2**31], "vf": [4]}])
+@pytest.mark.parametrize("widths", [[2**20, 2**20], [1] * 10**5, {"pi": [2**31], "vf": [4]}])
 def test_a_policy_whose_networks_would_fill_the_memory(widths, finished):
     kwargs = json.loads((finished / "policy" / "config.json").read_text())["policy_kwargs"]
     reseal(finished / "policy", policy_kwargs=kwargs | {"net_arch": widths})

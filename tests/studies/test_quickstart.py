@@ -23,17 +23,18 @@ def recorded(n):
 @pytest.fixture
 def short(monkeypatch):
     """The quickstart's runs with few updates and few episodes of evaluation."""
-    monkeypatch.setattr(quickstart, "EVALUATION", EvaluationConfig(episodes=2, every=256))
+    monkeypatch.setattr(quickstart, "EVALUATION", EvaluationConfig(episodes=2, every=128))
     monkeypatch.setattr(quickstart, "_N_WORKERS", 1)
-    by_ppo = {"generator_kwargs": {"n_steps": 32, "n_epochs": 1}}
-    small = {"GAN-Q": {"generator_kwargs": {"train_freq": 8}}, "BC": {"bc": {"n_updates": 20}}}
+    by_ppo = {"generator_kwargs": {"n_steps": 32, "n_epochs": 1}, "adversary": {"n_updates": 2, "batch_size": 32}}
+    off_policy = {"train_freq": 16, "batch_size": 32, "critic_hidden_sizes": [8]}
+    small = {"GAN-Q": {"generator_kwargs": off_policy}, "BC": {"bc": {"n_updates": 20}}}
     for name, settings in quickstart._RUNS.items():
         monkeypatch.setitem(quickstart._RUNS, name, merged(settings, small.get(name, by_ppo)))
 
 
 def test_quickstart_writes_tables_and_pictures(tmp_path, short):
     demos = save_demonstrations(recorded(10), tmp_path / "demos.npz")
-    result = run_quickstart(tmp_path / "out", demos=str(demos), timesteps=512)
+    result = run_quickstart(tmp_path / "out", demos=str(demos), timesteps=256)
     assert list(result.scores) == ["expert", "GAIL", "AIRL", "frozen control", "BC", "GAN-Q", "random"]
     runs = {"gail", "airl", "frozen-control", "bc", "gan-q"}
     assert set(os.listdir(tmp_path / "out")) == runs | {"results.json", "results.md", "returns.png", "reward.png"}
