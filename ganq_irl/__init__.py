@@ -13,7 +13,8 @@ __version__ = "0.1.0"
 _ROOMS = {
     "ganq_irl.algorithms": (
         *("AIRL", "AMP", "BC", "DAC", "FAIRL", "GAIL", "GAIfO", "GANQ", "IQLearn", "LSIQ", "SQIL", "VAIL", "WAIL"),
-        *("AdversarialImitation", "ContinuousGANQ", "OffPolicyImitation", "SoftQReward", "warm_start"),
+        *("AdversarialImitation", "ContinuousGANQ", "OffPolicyImitation", "Preferences", "RewardLearning"),
+        *("SoftQReward", "warm_start"),
     ),
     "ganq_irl.rewards": (
         *("Coverage", "FunctionReward", "RewardForm", "RewardFunction", "RewardModel"),

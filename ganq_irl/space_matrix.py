@@ -66,7 +66,23 @@ TRAITS: dict[str, Traits] = {
 EXACT_TWINS = {"fast-ppo": "ppo", "fast-sac": "sac", "fast-td3": "td3"}
 """Accelerated generator -> the one that computes the same, which runs where the package ``accelerated`` is missing."""
 
-IMITATION = ("gail", "airl", "fairl", "dac", "wail", "vail", "gaifo", "amp", "sqil", "iq-learn", "ls-iq", "bc")
+IMITATION = (
+    "gail",
+    "airl",
+    "fairl",
+    "dac",
+    "wail",
+    "vail",
+    "gaifo",
+    "amp",
+    "sqil",
+    "iq-learn",
+    "ls-iq",
+    "preferences",
+    "bc",
+)
+WITHOUT_DEMONSTRATIONS = ("preferences",)
+"""Imitation algorithms that learn from something else; demonstrations may help them."""
 REPLAYING = ("dac", "sqil", "iq-learn", "ls-iq")
 """Imitation algorithms that need a generator with a replay buffer."""
 INVERSE_SOFT_Q = ("iq-learn", "ls-iq")

@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from ganq_irl.algorithms import ALGORITHMS
+from ganq_irl.algorithms import ALGORITHMS, RewardLearning
 from ganq_irl.runs import resolve_config, run_experiment
 from ganq_irl.runs.config import merged
 from ganq_irl.runs.validation import ADVERSARIAL
@@ -56,6 +56,10 @@ def tiny_config(algo, generator=None, demos=None, **settings):
         base |= {"generator": generator, "demos": demos[env]}
         if algo in ADVERSARIAL:
             base |= {"adversary": {"batch_size": 8, "hidden_sizes": [4], "n_updates": 2}}
+        if issubclass(ALGORITHMS[algo], RewardLearning):
+            base |= {"imitation": {"segment_length": 5, "n_updates": 5, "hidden_sizes": [4]}}
+        if algo == "preferences":
+            base["imitation"] |= {"n_queries": 12, "n_sessions": 4}
     return resolve_config(merged(base, settings))
 
 

@@ -30,7 +30,7 @@ COMMANDS = {
 )
 @click.version_option(__version__, "--version", help="Show the version and exit.")
 @click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import a module that registers your own environments."
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import a module of yours, with environments or teachers."
 )
 @click.option(
     "--read-limit",

@@ -15,12 +15,15 @@ from ganq_irl.algorithms.iq_learn import IQLearn
 from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.algorithms.ls_iq import LSIQ
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
+from ganq_irl.algorithms.preferences import Preferences
+from ganq_irl.algorithms.reward_learning import RewardLearning
 from ganq_irl.algorithms.sqil import SQIL
 from ganq_irl.algorithms.vail import VAIL
 from ganq_irl.algorithms.wail import WAIL
 
-ALGORITHMS: dict[str, type[AdversarialImitation | OffPolicyImitation]] = {
-    algorithm.name: algorithm for algorithm in (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, AMP, SQIL, IQLearn, LSIQ)
+_ALL = (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, AMP, SQIL, IQLearn, LSIQ, Preferences)
+ALGORITHMS: dict[str, type[AdversarialImitation | OffPolicyImitation | RewardLearning]] = {
+    algorithm.name: algorithm for algorithm in _ALL
 }
 
 __all__ = [
@@ -41,6 +44,8 @@ __all__ = [
     "GAIfO",
     "IQLearn",
     "OffPolicyImitation",
+    "Preferences",
+    "RewardLearning",
     "SoftQReward",
     "warm_start",
 ]

@@ -42,7 +42,7 @@ class GeneratorImitation(ABC):
     modes: ClassVar[Mapping[str, type[Settings]]]
     settings: Settings
     generator: BaseAlgorithm
-    demonstrations_checksum: str
+    demonstrations_checksum: str | None
 
     @abstractmethod
     def __init__(self, generator: BaseAlgorithm, demonstrations: Any, **keywords: Any) -> None: ...

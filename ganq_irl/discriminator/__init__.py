@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ganq_irl.discriminator.bottleneck import BottleneckDiscriminator
 from ganq_irl.discriminator.build import build_discriminator, fixed_copy
+from ganq_irl.discriminator.ensemble import EnsembleDiscriminator, SegmentDiscriminator
 from ganq_irl.discriminator.inputs import (
     FIELDS,
     STATE,
@@ -45,10 +46,12 @@ __all__ = [
     "Discriminator",
     "DiscriminatorLearner",
     "Encoded",
+    "EnsembleDiscriminator",
     "InputEncoder",
     "Loss",
     "ReturnDiscriminator",
     "ScalarNetwork",
+    "SegmentDiscriminator",
     "ShapedDiscriminator",
     "Stabilizer",
     "build_discriminator",

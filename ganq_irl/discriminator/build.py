@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.parametrize import is_parametrized
 
 from ganq_irl.discriminator.bottleneck import BottleneckDiscriminator
+from ganq_irl.discriminator.ensemble import EnsembleDiscriminator
 from ganq_irl.discriminator.inputs import InputEncoder
 from ganq_irl.discriminator.networks import BaseDiscriminator, Discriminator, ShapedDiscriminator
 from ganq_irl.discriminator.stabilizers import STABILIZERS, build_stabilizer
@@ -66,7 +67,9 @@ def _build_networks(
         return ShapedDiscriminator(encoder, config["reward_inputs"], config["discount"], widths, activation)
     if config["kind"] == "bottleneck":
         return BottleneckDiscriminator(encoder, widths, activation, config["code_size"])
-    raise ConfigurationError(f"unknown kind of discriminator {config['kind']!r}; known: bottleneck, plain, shaped")
+    if config["kind"] == "ensemble":
+        return EnsembleDiscriminator(encoder, widths, activation, config["n_members"])
+    raise ConfigurationError(f"unknown kind of discriminator {config['kind']!r}; known: bottleneck, ensemble, plain, shaped")
 
 
 @torch.no_grad()

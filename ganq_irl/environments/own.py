@@ -1,11 +1,12 @@
-"""Import user modules that register environments. The user names them; files that are read never do."""
+"""Import user modules: of environments, or of teachers. The user names them; files that are read never do."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ganq_irl.errors import ConfigurationError
 
@@ -38,6 +39,24 @@ def import_named() -> None:
     for name in _named():
         if name not in sys.modules:
             _import(name)
+
+
+def named_function(path: str) -> Callable[..., Any]:
+    """Return the function ``module:function`` of a module that the user named.
+
+    Raises:
+        ConfigurationError: the user did not name the module, or it has no such function.
+    """
+    module, _, attribute = path.partition(":")
+    if module not in _named():
+        raise ConfigurationError(
+            f"{path} is code, which settings cannot run; name its module yourself: ganq-irl --import {module or 'MODULE'}"
+        )
+    import_named()
+    function = getattr(sys.modules[module], attribute, None)
+    if not callable(function):
+        raise ConfigurationError(f"{path}: the module {module} has no function {attribute!r}")
+    return function
 
 
 def _named() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,41 +66,47 @@ def draw_segments(steps: Steps, n: int, length: int, rng: np.random.Generator) -
         length: steps of a segment.
         rng: random generator.
 
-    Raises:
-        ConfigurationError: no episode is long enough.
+    Returns:
+        The segments; none if no episode is long enough.
 
     Example:
         >>> x, no = np.zeros((5, 1, 2)), np.zeros((5, 1), bool)
-        >>> draw_segments(Steps(x, x, x, np.ones((5, 1)), no, no), 1, 9, np.random.default_rng(0))
-        Traceback (most recent call last):
-        ganq_irl.errors.ConfigurationError: ...
+        >>> steps = Steps(x, x, x, np.ones((5, 1)), no, no)
+        >>> [len(draw_segments(steps, 2, length, np.random.default_rng(0))) for length in (3, 9)]
+        [2, 0]
     """
-    found = [(env, *window) for env in range(steps.ended.shape[1]) for window in _windows_of(steps, env, length)]
-    return [steps.segment(*found[index]) for index in _chosen(len(found), n, length, rng)]
+    found = [windows(steps.ended[:, env], steps.terminated[:, env], length) for env in range(steps.ended.shape[1])]
+    return [steps.segment(env, start, stop) for env, start, stop in _drawn(found, n, rng)]
 
 
 def cut_segments(trajectories: Sequence[Trajectory], n: int, length: int, rng: np.random.Generator) -> list[Trajectory]:
     """Draw segments with replacement from whole episodes; see ``draw_segments``.
 
+    Raises:
+        ConfigurationError: no episode is long enough.
+
     Example:
         >>> [len(segment) for segment in cut_segments(demos, 3, 50, np.random.default_rng(0))]
         [50, 50, 50]
     """
-    found = [(index, *window) for index, one in enumerate(trajectories) for window in windows(*_ends_of(one), length)]
-    return [
-        _part(trajectories[i], start, stop) for i, start, stop in map(found.__getitem__, _chosen(len(found), n, length, rng))
-    ]
+    found = [windows(*_ends_of(one), length) for one in trajectories]
+    segments = [_part(trajectories[i], start, stop) for i, start, stop in _drawn(found, n, rng)]
+    if not segments:
+        raise ConfigurationError(
+            f"no episode has {length} steps in a row, and none terminated earlier; set a smaller segment_length"
+        )
+    return segments
 
 
-def windows(ended: np.ndarray, terminated: np.ndarray, length: int) -> list[tuple[int, int]]:
-    """Return start and stop of all segments of consecutive steps, ``(n_steps,)``.
+def windows(ended: np.ndarray, terminated: np.ndarray, length: int) -> np.ndarray:
+    """Return start and stop of all segments of consecutive steps, ``(n, 2)``, given the ends of episodes, ``(n_steps,)``.
 
     Example:
         >>> no = np.array([False, False, False, False])
-        >>> windows(no, no, 3)
-        [(0, 3), (1, 4)]
-        >>> windows(*2 * [np.array([False, False, False, True])], 3)  # the last steps before a termination count as well
-        [(0, 3), (1, 4), (2, 4), (3, 4)]
+        >>> windows(no, no, 3).tolist()
+        [[0, 3], [1, 4]]
+        >>> windows(*2 * [np.array([False, False, False, True])], 3).tolist()  # shorter ones end with a termination
+        [[0, 3], [1, 4], [2, 4], [3, 4]]
     """
     n_steps = len(ended)
     places = np.where(ended, np.arange(n_steps), n_steps)
@@ -108,17 +114,7 @@ def windows(ended: np.ndarray, terminated: np.ndarray, length: int) -> list[tupl
     starts = np.arange(n_steps)
     stops = np.minimum(starts + length, np.minimum(next_end + 1, n_steps))
     is_whole = stops - starts == length
-    is_cut_short = terminated[stops - 1] & ~is_whole
-    return [(int(start), int(stops[start])) for start in np.flatnonzero(is_whole | is_cut_short)]
-
-
-def lengths_differ(segments: Iterable[Trajectory], length: int) -> bool:
-    """Return whether a segment ended early, so that the level of a reward can be learned and not only its differences."""
-    return any(len(segment) < length for segment in segments)
-
-
-def _windows_of(steps: Steps, env: int, length: int) -> list[tuple[int, int]]:
-    return windows(steps.ended[:, env], steps.terminated[:, env], length)
+    return np.stack([starts, stops], axis=1)[is_whole | terminated[stops - 1]]
 
 
 def _ends_of(trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray]:
@@ -126,12 +122,16 @@ def _ends_of(trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray]:
     return ended, ended & trajectory.terminated
 
 
-def _chosen(n_found: int, n: int, length: int, rng: np.random.Generator) -> list[int]:
-    if not n_found:
-        raise ConfigurationError(
-            f"no episode has {length} steps in a row, and none terminated earlier; set a smaller segment_length"
-        )
-    return rng.integers(n_found, size=n).tolist()
+def _drawn(found: Sequence[np.ndarray], n: int, rng: np.random.Generator) -> Iterator[tuple[int, int, int]]:
+    """Draw from the windows of several sources; yield source, start and stop."""
+    counts = np.array([len(each) for each in found], dtype=np.int64)
+    if not counts.sum():
+        return
+    last = np.cumsum(counts)
+    for index in rng.integers(last[-1], size=n):
+        source = int(np.searchsorted(last, index, side="right"))
+        start, stop = found[source][index - (last[source] - counts[source])]
+        yield source, int(start), int(stop)
 
 
 def _part(trajectory: Trajectory, start: int, stop: int) -> Trajectory:

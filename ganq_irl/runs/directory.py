@@ -1,7 +1,7 @@
 """The run directory: read a run, and write ``config.toml`` and ``run.json``.
 
-It holds ``config.toml``, ``run.json``, ``progress.csv``, TensorBoard events, ``policy/``, ``reward/``, ``evaluation.json``
-and ``checkpoints/``. While a run trains, its process holds the lock ``.lock``.
+It holds ``config.toml``, ``run.json``, ``progress.csv``, TensorBoard events, ``policy/``, ``reward/``, ``feedback/``,
+``evaluation.json`` and ``checkpoints/``. While a run trains, its process holds the lock ``.lock``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ganq_irl.runs.presets import env_family
 
 CONFIG, INFO, PROGRESS, EVALUATION = "config.toml", "run.json", "progress.csv", "evaluation.json"
 POLICY, BEST_POLICY, REWARD, CHECKPOINTS = "policy", "policy_best", "reward", "checkpoints"
+FEEDBACK = "feedback"
 _PACKAGES = ("ganq-irl", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy", "imitation")
 
 

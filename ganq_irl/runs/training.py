@@ -11,7 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.vec_env import VecEnv
 
-from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation
+from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation, Preferences, RewardLearning
 from ganq_irl.evaluation.statistics import RewardSign
 from ganq_irl.generators.factory import build_generator
 from ganq_irl.generators.policies.acting import HoldPolicy
@@ -23,12 +23,13 @@ from ganq_irl.runs.callbacks import PeriodicEvaluation, ProgressBar
 from ganq_irl.runs.checkpoints import Checkpoint, Checkpointing, CheckpointStore, RunParts, open_log
 from ganq_irl.runs.cloning import Cloning
 from ganq_irl.runs.config import ExperimentConfig
-from ganq_irl.runs.directory import BEST_POLICY, CHECKPOINTS, POLICY, REWARD
+from ganq_irl.runs.directory import BEST_POLICY, CHECKPOINTS, FEEDBACK, POLICY, REWARD
 from ganq_irl.runs.divergence import FiniteGuard, check_finite, explaining_divergence
 from ganq_irl.runs.envs import make_training_env
 from ganq_irl.runs.heldout import Heldout, split_demonstrations
 from ganq_irl.runs.interrupts import Interrupts
 from ganq_irl.runs.monitor import DiscriminatorMonitor, EarlyTerminationMonitor
+from ganq_irl.runs.people import waiting_for_answers
 from ganq_irl.runs.rewards import load_reward
 from ganq_irl.runs.tensorboard import Histograms, record_settings
 from ganq_irl.runs.validation import ADVERSARIAL, acting_generator, table_of
@@ -107,7 +108,8 @@ class Training:
         config = self.config
         assert config.timesteps is not None
         histograms = Histograms(
-            config.timesteps, has_rewards=self.imitator is None or isinstance(self.imitator, AdversarialImitation)
+            config.timesteps,
+            has_rewards=self.imitator is None or isinstance(self.imitator, AdversarialImitation | RewardLearning),
         )
         hold = HoldPolicy(config.hold_policy) if config.hold_policy else None
         given = [FiniteGuard(self.imitator), hold, self.average, callback, histograms]
@@ -126,6 +128,9 @@ class Training:
         with contextlib.ExitStack() as stack:
             stack.callback(logger.close)
             interrupts = stack.enter_context(Interrupts())
+            if isinstance(self.imitator, Preferences):
+                self.imitator.keep_in(folder / FEEDBACK)
+                waiting_for_answers(self.imitator, folder, interrupts)
             checkpointing = self._checkpointing(folder, callbacks, interrupts, checkpoint)
             stack.enter_context(explaining_divergence(self.generator, self.imitator, folder, checkpointing))
             callbacks.append(checkpointing)

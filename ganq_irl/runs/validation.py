@@ -18,7 +18,7 @@ from ganq_irl.generators.options import checked_keywords, type_hints_of
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.runs.envs import probe_env
 from ganq_irl.runs.video import make_rendered_env
-from ganq_irl.space_matrix import IMITATION, REPLAYING, TRAITS, check_trains, default_generator
+from ganq_irl.space_matrix import IMITATION, REPLAYING, TRAITS, WITHOUT_DEMONSTRATIONS, check_trains, default_generator
 from ganq_irl.storage import usable_device
 
 ADVERSARIAL = tuple(name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, AdversarialImitation))
@@ -137,7 +137,7 @@ def _check_numbers(config: ExperimentConfig) -> None:
 def _check_roles(config: ExperimentConfig) -> None:
     """Refuse settings that the algorithm does not use."""
     algo, imitation, adversarial = config.algo, config.algo in IMITATION, config.algo in ADVERSARIAL
-    if imitation and config.demos is None:
+    if imitation and config.demos is None and algo not in WITHOUT_DEMONSTRATIONS:
         raise ConfigurationError(f"{algo} needs demonstrations: give --demos NAME-or-FILE{_shipped_for(config.env)}")
     if not imitation and config.demos is not None:
         raise ConfigurationError(

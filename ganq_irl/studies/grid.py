@@ -14,8 +14,8 @@ from ganq_irl.errors import ConfigurationError
 from ganq_irl.runs.config import ExperimentConfig, merged
 from ganq_irl.runs.resolve import on_true_reward, resolve_config
 from ganq_irl.runs.validation import task_weight
-from ganq_irl.space_matrix import IMITATION
-from ganq_irl.studies.methods import BOTH, DEMONSTRATIONS_ONLY, TRUE_REWARD, Method, parse_method
+from ganq_irl.space_matrix import IMITATION, WITHOUT_DEMONSTRATIONS
+from ganq_irl.studies.methods import ANSWERS, ANSWERS_BY_REWARD, BOTH, DEMONSTRATIONS_ONLY, TRUE_REWARD, Method, parse_method
 from ganq_irl.studies.spec import GridConfig
 from ganq_irl.studies.variations import Choice, choices, fitted
 
@@ -69,6 +69,8 @@ class Cell:
     @property
     def protocol(self) -> str:
         """What it sees, one of ``PROTOCOLS``."""
+        if self.method.protocol == ANSWERS_BY_REWARD:
+            return ANSWERS_BY_REWARD if self.config.imitation.get("teacher", TRUE_REWARD) == TRUE_REWARD else ANSWERS
         return BOTH if self.method.imitates and task_weight(self.config) else self.method.protocol
 
     @property
@@ -149,7 +151,7 @@ def _base_settings(grid: GridConfig, method: Method, env: str, n_demos: int | No
         settings = merged(settings, {"evaluation": {"every": 0}})
     elif timesteps is not None:
         settings["timesteps"] = timesteps
-    if method.algo in IMITATION:
+    if method.algo in IMITATION and method.algo not in WITHOUT_DEMONSTRATIONS:
         settings |= {"demos": demonstrations_for(env, settings.get("demos")), "n_trajectories": n_demos}
     else:
         settings.pop("demos", None)

@@ -9,10 +9,11 @@ from typing import Any
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.generators.factory import generator_class
 from ganq_irl.runs.validation import known_algorithm
-from ganq_irl.space_matrix import IMITATION
+from ganq_irl.space_matrix import IMITATION, WITHOUT_DEMONSTRATIONS
 
 REWARD_KNOWN, BOTH, DEMONSTRATIONS_ONLY = "reward known", "reward and demonstrations", "demonstrations only"
-PROTOCOLS = (REWARD_KNOWN, BOTH, DEMONSTRATIONS_ONLY)
+ANSWERS_BY_REWARD, ANSWERS = "answers by the reward", "answers"
+PROTOCOLS = (REWARD_KNOWN, ANSWERS_BY_REWARD, BOTH, ANSWERS, DEMONSTRATIONS_ONLY)
 """What a method sees. Scores of different protocols answer different questions and are in separate tables."""
 
 FROZEN, TRUE_REWARD = "frozen", "true-reward"
@@ -47,12 +48,14 @@ class Method:
 
     @property
     def imitates(self) -> bool:
-        """Return whether it learns from demonstrations."""
+        """Return whether it learns from demonstrations or answers instead of a reward."""
         return self.algo in IMITATION and self.control != TRUE_REWARD
 
     @property
     def protocol(self) -> str:
         """Its protocol, one of ``PROTOCOLS``."""
+        if self.imitates and self.algo in WITHOUT_DEMONSTRATIONS:
+            return ANSWERS_BY_REWARD
         return DEMONSTRATIONS_ONLY if self.imitates or self.source else REWARD_KNOWN
 
     @property

@@ -55,6 +55,11 @@ def test_every_other_algorithm_goes_on_exactly(algo, generator, demos, tmp_path)
     hold(tiny_config(algo, generator, demos), tmp_path)
 
 
+@pytest.mark.parametrize("generator", ["sac", "dqn"])
+def test_a_reward_that_is_learned_goes_on_exactly_off_policy(generator, demos, tmp_path):
+    hold(tiny_config("preferences", generator, demos), tmp_path)
+
+
 @pytest.mark.parametrize("generator", ["ppo", "fast-ppo", "sac"])
 def test_a_policys_average_goes_on_exactly(generator, demos, tmp_path):
     hold(tiny_config("gail", generator, demos, average_rate=0.3), tmp_path)

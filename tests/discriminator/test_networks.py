@@ -229,5 +229,5 @@ def test_what_cannot_be_built_is_said():
         ShapedDiscriminator(encoder)
     with pytest.raises(ConfigurationError, match="reward_inputs is empty"):
         ShapedDiscriminator(InputEncoder(OBSERVATIONS, ACTIONS, STATE_ACTION_STATE), ())
-    with pytest.raises(ConfigurationError, match="unknown kind of discriminator 'round'; known: bottleneck, plain, shaped"):
+    with pytest.raises(ConfigurationError, match="unknown kind of discriminator 'round'; known: bottleneck, ensemble"):
         build_discriminator(OBSERVATIONS, ACTIONS, {**Discriminator(encoder).config(), "kind": "round"})

@@ -1,10 +1,9 @@
 """The folder of comparisons: what is written stays, whoever is killed, and what is damaged is told."""
 
+import itertools
 import json
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -78,25 +77,26 @@ def test_a_line_that_a_kill_cut_off_is_ignored_and_replaced(store, n_bytes):
     assert path.read_bytes().startswith(whole[0])
 
 
-@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+def answer_forever(folder, told):
+    store = Comparisons(folder)
+    for number in itertools.count():
+        store.answer(store.pairs()[number % 3], "left", who=str(number))
+        told.value = number
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a fork")
 def test_answers_that_were_given_survive_a_kill(store):
-    code = f"""
-import itertools
-from ganq_irl.feedback import Comparisons
-store = Comparisons({str(store.folder)!r})
-for number in itertools.count():
-    store.answer(store.pairs()[number % 3], "left", who=str(number))
-    print(number, flush=True)
-"""
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
-        while process.stdout.readline() != "5\n":
-            pass
-        time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        told = process.stdout.read().split()
+    context = multiprocessing.get_context("fork")
+    told = context.Value("i", -1)
+    process = context.Process(target=answer_forever, args=(store.folder, told))
+    process.start()
+    while told.value < 5:
+        time.sleep(0.005)
+    process.kill()
+    process.join()
     given = [int(answer.who) for answer in store.history()]
     assert given == list(range(len(given)))
-    assert len(given) > max(map(int, told), default=5)
+    assert len(given) > told.value
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ def by_hand(ends, length):
 @pytest.mark.parametrize("length", [1, 3, 5])
 def test_windows_stay_within_an_episode_and_end_early_only_where_it_terminates(ends, length):
     ends = np.array(ends)
-    assert windows(ends != CONTINUES, ends == TERMINATES, length) == by_hand(ends, length)
+    found = windows(ends != CONTINUES, ends == TERMINATES, length)
+    assert [tuple(window) for window in found.tolist()] == by_hand(ends, length)
 
 
 def counting_steps(ends):
@@ -58,6 +59,11 @@ def test_drawn_segments_come_from_all_environments_and_are_repeated_by_their_see
     first = {(0.0, 1.0), (1.0,), (2.0, 3.0), (4.0, 5.0)}
     assert found == first | {(start, start + 1) for start in np.arange(100.0, 105.0)}
     assert all(np.array_equal(a.observations, b.observations) for a, b in zip(*drawn, strict=True))
+
+
+def test_nothing_is_drawn_where_no_episode_is_long_enough():
+    no = np.zeros((2, 1), bool)
+    assert draw_segments(Steps(*3 * [np.zeros((2, 1, 1))], np.zeros((2, 1)), no, no), 5, 3, np.random.default_rng(0)) == []
 
 
 def test_dict_observations_keep_their_keys():

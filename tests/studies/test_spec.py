@@ -1,11 +1,12 @@
 import tomllib
+from dataclasses import replace
 
 import pytest
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.runs.resolve import resolve_config
 from ganq_irl.studies.grid import demonstrations_for, make_cells
-from ganq_irl.studies.methods import BOTH, DEMONSTRATIONS_ONLY, REWARD_KNOWN, parse_method
+from ganq_irl.studies.methods import ANSWERS, ANSWERS_BY_REWARD, BOTH, DEMONSTRATIONS_ONLY, REWARD_KNOWN, parse_method
 from ganq_irl.studies.spec import parse_grid, parse_variation, resolve_grid
 from ganq_irl.studies.variations import SURVEY, parse_stabilizers
 from tests.studies.grid_examples import quick_grid
@@ -23,6 +24,7 @@ SMALL = {"algos": ["gan-q", "gail"], "env": "CartPole-v1", "timesteps": 1000}
         ("airl+gan-q", DEMONSTRATIONS_ONLY),
         ("gail:frozen", DEMONSTRATIONS_ONLY),
         ("gail:true-reward", REWARD_KNOWN),
+        ("preferences+fast-sac", ANSWERS_BY_REWARD),
         ("gan-q@airl", DEMONSTRATIONS_ONLY),
         ("gan-q@gail+dqn", DEMONSTRATIONS_ONLY),
     ],
@@ -129,8 +131,12 @@ def test_settings_of_one_method_and_of_all():
 
 def test_a_method_that_also_gets_the_reward_is_in_a_table_of_its_own():
     methods = {"gail": {"adversary": {"task_weight": 0.5}}}
-    cells = make_cells(parse_grid(SMALL | {"algos": ["dqn", "gail", "amp", "airl"], "methods": methods, "seeds": 1}))
-    assert [cell.protocol for cell in cells] == [REWARD_KNOWN, BOTH, BOTH, DEMONSTRATIONS_ONLY]
+    algos = ["dqn", "gail", "amp", "airl", "preferences"]
+    cells = make_cells(parse_grid(SMALL | {"algos": algos, "methods": methods, "seeds": 1}))
+    assert [cell.protocol for cell in cells] == [REWARD_KNOWN, BOTH, BOTH, DEMONSTRATIONS_ONLY, ANSWERS_BY_REWARD]
+    assert cells[-1].config.demos is None
+    answered = replace(cells[-1], config=replace(cells[-1].config, imitation={"teacher": "judge:longer"}))
+    assert answered.protocol == ANSWERS
 
 
 def test_the_yardstick_is_the_generator_of_the_method_with_its_settings_and_without_demonstrations():

@@ -35,6 +35,15 @@ if TYPE_CHECKING:
     "--reward", metavar="RUN-or-REWARD", help="Train ppo, sac, ... on this recovered reward instead of the environment's."
 )
 @click.option(
+    "--teacher",
+    metavar="NAME",
+    help="Who compares segments for `train preferences`: true-reward (the environment's reward answers), human (a person, "
+    "see `feedback`), or module:function, which is called with two trajectories.  [default: true-reward]",
+)
+@click.option(
+    "--queries", type=click.IntRange(min=1), metavar="N", help="Comparisons to ask the teacher for.  [default: 500]"
+)
+@click.option(
     "--start-from",
     metavar="RUN",
     help="Start from the policy of this run: of bc --generator NAME, of imitation, or of reinforcement learning.",
@@ -96,6 +105,8 @@ def command(
     trust: bool,
     wandb: str | None,
     show_settings: bool,
+    teacher: str | None,
+    queries: int | None,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -103,6 +114,7 @@ def command(
 
     \b
     Imitation:                gail airl dac fairl wail vail gaifo amp sqil iq-learn ls-iq bc
+    Human feedback:           preferences
     Reinforcement learning:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac fast-sac td3 fast-td3 ddpg tqc
                               crossq dqn qrdqn
 
@@ -115,6 +127,8 @@ def command(
 
         if trust and show_settings:
             raise click.UsageError("--show-settings does not open files; leave out --trust")
+        if teacher is not None or queries is not None:
+            flags["imitation"] = _asked_of(algo, teacher, queries)
         if trust:
             flags["demos"] = _imported(flags["demos"], flags["env"])
         config = resolve_config({"algo": algo, **flags}, assignments=assignments, file=file)
@@ -138,6 +152,18 @@ def _check_paths(demos: str | None, out: Path | None) -> None:
         require_vacant(out)
     if demos is not None:
         require_demonstrations(demos)
+
+
+def _asked_of(algo: str, teacher: str | None, queries: int | None) -> dict[str, str | int]:
+    """Return the settings of preferences for these options; the module of a teacher that was typed is imported."""
+    from ganq_irl.environments.own import import_environments
+
+    if algo != "preferences":
+        raise click.UsageError("--teacher and --queries are for `train preferences`")
+    if teacher is not None and ":" in teacher:
+        import_environments([teacher.partition(":")[0]])
+    given = {"teacher": teacher, "n_queries": queries}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> RunResult:

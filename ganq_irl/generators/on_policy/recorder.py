@@ -63,11 +63,15 @@ class TransitionRecorder(VecEnvWrapper):
         """Return the result of the step with weighted rewards."""
         observations, rewards, dones, infos = self.venv.step_wait()
         self._record(observations, dones, infos)
+        self._keep(rewards, dones)
         # float32 whatever the type of the environment's rewards: integers would truncate the bootstrap.
         weighted = np.zeros(self.num_envs, dtype=np.float32)
         if self._task_weight:
             weighted += self._task_weight * rewards
         return observations, weighted, dones, infos
+
+    def _keep(self, rewards: np.ndarray, dones: np.ndarray) -> None:
+        """Do nothing; a recorder for teachers keeps the environment's rewards and the ends of episodes."""
 
     def _record(self, observations: VecEnvObs, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         current = self._raw(observations)
