@@ -71,37 +71,32 @@ class RootGroup(LazyGroup):
             if ctx.params["debug"] and not isinstance(error, click.ClickException):
                 say(traceback.format_exc(), err=True)
                 raise click.exceptions.Exit(FAILED) from error
-            raise _escaped(error if isinstance(error, click.ClickException) else _failure(error)) from error
-
-
-class _Failed(click.ClickException):
-    exit_code = FAILED
+            raise _shown(error) from error
 
 
 class _WrongRequest(click.ClickException):
     exit_code = WRONG_REQUEST
 
 
-def _escaped(error: click.ClickException) -> click.ClickException:
-    """Return the same error with control characters escaped in its message."""
-    message = printable(error.format_message())
+def _shown(error: Exception) -> click.ClickException:
+    """Return the error that Click shows, with control characters escaped in its message."""
     if isinstance(error, click.UsageError):
-        return click.UsageError(message, error.ctx)
-    return _WrongRequest(message) if error.exit_code == WRONG_REQUEST else _Failed(message)
+        return click.UsageError(printable(error.format_message()), error.ctx)
+    has_failed = isinstance(error, TrainingDiverged | CheckpointFailed | EnvironmentFailed)
+    kind = _WrongRequest if isinstance(error, GanqIrlError) and not has_failed else click.ClickException
+    return kind(printable(_message(error)))
 
 
-def _failure(error: Exception) -> click.ClickException:
+def _message(error: Exception) -> str:
+    if isinstance(error, click.ClickException):
+        return error.format_message()
     if isinstance(error, GanqIrlError):
-        message = f"{error}\nSee docs/{error.page}.md." if error.page else str(error)
-        has_failed = isinstance(error, TrainingDiverged | CheckpointFailed | EnvironmentFailed)
-        return _Failed(message) if has_failed else _WrongRequest(message)
+        return f"{error}\nSee docs/{error.page}.md." if error.page else str(error)
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
-        return _Failed(
-            f"cannot write {error.filename or 'a file'}: {error.strerror}; free some space, or choose another folder"
-        )
+        return f"cannot write {error.filename or 'a file'}: {error.strerror}; free some space, or choose another folder"
     if isinstance(error, MemoryError):
-        return _Failed(f"out of memory ({error}); reduce the request, or free some memory")
+        return f"out of memory ({error}); reduce the request, or free some memory"
     if isinstance(error, OSError) and error.filename is not None:
-        return _Failed(f"{error.filename}: {error.strerror}")
+        return f"{error.filename}: {error.strerror}"
     first_line = (str(error).strip().splitlines() or [""])[0]
-    return _Failed(f"{type(error).__name__}: {first_line}\nRun `ganq-irl --debug ...` for the full traceback.")
+    return f"{type(error).__name__}: {first_line}\nRun `ganq-irl --debug ...` for the full traceback."

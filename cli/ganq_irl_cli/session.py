@@ -123,10 +123,3 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
 def number(value: float | None) -> str:
     """Return a number with two decimal places, or a dash for None."""
     return "-" if value is None else f"{value:.2f}"
-
-
-def spread(returns: Any) -> str:
-    """Return the mean, standard deviation and range of returns as text."""
-    if returns is None:
-        return "returns unknown"
-    return f"return {returns.mean():.4g} ± {returns.std():.3g} ({returns.min():.4g} to {returns.max():.4g})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -94,3 +95,16 @@ class Column:
             while chunk := file.read(CHUNK // 8 * self._dtype.itemsize):
                 widened.write(np.frombuffer(chunk, self._dtype).astype(dtype).data)
         return widened
+
+
+def joined(blocks: Iterable[Mapping[str, np.ndarray]], source: str, folder: Path | None = None) -> dict[str, np.ndarray]:
+    """Return blocks of rows as one array for each name, in memory or mapped from temporary files in ``folder``.
+
+    Raises:
+        InvalidDemonstrations: as ``Column.append``.
+    """
+    columns: dict[str, Column] = {}
+    for block in blocks:
+        for name, array in block.items():
+            columns.setdefault(name, Column(folder)).append(array, f"{source}, {name}")
+    return {name: column.finished() for name, column in columns.items()}

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ganq_irl.errors import ConfigurationError, usable_path
-from ganq_irl_demos import hub, mixing
-from ganq_irl_demos.catalog import catalog
-from ganq_irl_demos.formats import format_of, named_format, suffix_format
+from ganq_irl_demos.formats import named_format, suffix_format
 from ganq_irl_demos.loading import open_demonstrations
-from ganq_irl_demos.streams import Request, split_mask
+from ganq_irl_demos.streams import Request
 from ganq_irl_demos.trajectories import Trajectory
 
 
@@ -92,19 +89,10 @@ def convert_demonstrations(
     return Conversion(
         source=os.fspath(source),
         out=str(out),
-        read_as=_read_as(os.fspath(source), read_as),
+        read_as=stream.format or "mix",
         written_as=chosen.name,
         episodes=counts[0],
         transitions=counts[1],
         missing=stream.missing,
         notes=tuple(note for note in notes if note),
     )
-
-
-def _read_as(source: str, read_as: str | None) -> str:
-    source, _ = split_mask(source)
-    if source in catalog():
-        return "npz"
-    if hub.is_hub(source):
-        return format_of(hub.fetch_data(source), read_as).name
-    return "mix" if mixing.recognize(Path(source)) else format_of(Path(source), read_as).name

@@ -72,6 +72,7 @@ class EpisodeStream:
         observation_space, action_space, env_id, provenance, source, missing: as in ``Demonstrations``.
         remarks: sentences about what the reader corrected or found suspicious. They are also stored in the provenance.
         guessed: whether the spaces were guessed from the values.
+        format: name of the format that it was read from; "" for others.
     """
 
     episodes: Callable[[], Iterable[Trajectory]]
@@ -83,6 +84,7 @@ class EpisodeStream:
     missing: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     guessed: bool = False
+    format: str = ""
 
     def __post_init__(self) -> None:
         known = remarks_in(self.provenance)

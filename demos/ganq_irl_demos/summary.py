@@ -41,8 +41,8 @@ def describe(demos: Demonstrations) -> dict[str, Any]:
         "terminated": int(arrays["terminated"].sum()),
         "truncated": int(arrays["truncated"].sum()),
         "horizon": int(lengths.max(initial=0)),
-        "lengths": _statistics(lengths),
-        "returns": None if demos.returns is None else _statistics(demos.returns),
+        "lengths": statistics(lengths),
+        "returns": statistics(demos.returns),
         "fields": {name: _describe(arrays[name]) for name in names},
         "observation_space": space_to_json(demos.observation_space),
         "action_space": space_to_json(demos.action_space),
@@ -51,12 +51,17 @@ def describe(demos: Demonstrations) -> dict[str, Any]:
     }
 
 
-def _statistics(values: np.ndarray) -> dict[str, float | None] | None:
-    """Return mean, population standard deviation and range."""
-    if not values.size:
+def statistics(values: np.ndarray | None) -> dict[str, float | None] | None:
+    """Return mean, population standard deviation and range; None if there are no values."""
+    if values is None or not values.size:
         return None
-    statistics = {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max()}
-    return {name: _json_number(value) for name, value in statistics.items()}
+    found = {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max()}
+    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
+
+
+def spread(found: dict[str, Any] | None) -> str:
+    """Return ``statistics`` in words."""
+    return "not recorded" if found is None else "{mean:.4g} ± {std:.3g} ({min:.4g} to {max:.4g})".format(**found)
 
 
 def _describe(array: np.ndarray) -> dict[str, Any]:
@@ -75,7 +80,3 @@ def _extremes(rows: np.ndarray, reduce: Callable[[np.ndarray], Any]) -> list[flo
     """Return the smallest or largest finite value of each column, or None."""
     columns = [column[np.isfinite(column)] for column in rows.T]
     return [float(reduce(column)) if column.size else None for column in columns]
-
-
-def _json_number(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -145,11 +145,7 @@ def probability_of_improvement(first: Scores, second: Scores, *, level: float = 
         >>> probability_of_improvement(first, second).value
         1.0
     """
-    tasks = [
-        task
-        for task, values in first.by_task.items()
-        if len(values) and task in second.by_task and len(second.by_task[task])
-    ]
+    tasks = [task for task, values in first.by_task.items() if len(values) and len(second.by_task.get(task, ()))]
     if not tasks:
         raise ConfigurationError(
             f"no task has runs of both methods (first: {sorted(first.by_task)}, second: {sorted(second.by_task)}); "

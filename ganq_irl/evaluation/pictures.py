@@ -39,6 +39,14 @@ def read_progress(path: Path | str) -> dict[str, np.ndarray]:
         raise RunDirectoryError(f"{path} cannot be read ({error}); give the progress.csv of a run of `train`") from error
 
 
+def curve_of(columns: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps and values of the rows of ``read_progress`` in which a column has a value; none if there is no column."""
+    absent = np.empty(0)
+    steps, values = (columns[STEPS], columns[name]) if {STEPS, name} <= columns.keys() else (absent, absent)
+    shown = np.isfinite(steps) & np.isfinite(values)
+    return steps[shown], values[shown]
+
+
 def plot_loss(progress: Path | str, axes: Axes | None = None, label: str = "") -> Figure:
     """Plot every logged loss of a run against its steps, each in its own panel because scales differ.
 
@@ -136,12 +144,8 @@ def _curves(
     progress: Path | str, columns: Mapping[str, np.ndarray], names: Mapping[str, str], what: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return title -> steps and values, for columns with finite values."""
-    curves = {}
-    for name, title in names.items():
-        if name in columns and STEPS in columns:
-            shown = np.isfinite(columns[name]) & np.isfinite(columns[STEPS])
-            if shown.any():
-                curves[title] = columns[STEPS][shown], columns[name][shown]
+    found = {title: curve_of(columns, name) for name, title in names.items()}
+    curves = {title: curve for title, curve in found.items() if len(curve[0])}
     if not curves:
         raise RunDirectoryError(f"{progress} contains no {what} to plot; train for longer, or with --set evaluation.every=N")
     return curves

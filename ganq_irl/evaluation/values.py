@@ -21,6 +21,7 @@ class ValueCheck:
     Attributes:
         predicted: ``(n,)`` float64.
         returns: ``(n,)`` float64.
+        visits: the pairs, if they are known.
 
     Example:
         >>> check = ValueCheck(predicted=np.array([1.0, 2.0]), returns=np.array([1.0, 1.0]))
@@ -30,6 +31,7 @@ class ValueCheck:
 
     predicted: np.ndarray
     returns: np.ndarray
+    visits: Visits | None = None
 
     @property
     def bias(self) -> float:
@@ -87,4 +89,4 @@ def check_values(predicted: np.ndarray, visits: Visits) -> ValueCheck:
         )
     if predicted.ndim == 2:
         predicted = np.take_along_axis(predicted, visits.actions.reshape(-1, 1).astype(np.int64), axis=1)[:, 0]
-    return ValueCheck(predicted.astype(np.float64), visits.returns)
+    return ValueCheck(predicted.astype(np.float64), visits.returns, visits)

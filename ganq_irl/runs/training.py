@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
-from stable_baselines3.common.vec_env import VecEnv
 
 from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation, Preferences, RewardLearning
 from ganq_irl.evaluation.statistics import RewardSign
@@ -147,10 +147,7 @@ class Training:
         self, folder: Path, callbacks: list[BaseCallback], interrupts: Interrupts, checkpoint: Checkpoint | None
     ) -> Checkpointing:
         config = self.config
-
-        def make_envs() -> VecEnv:
-            return make_training_env(config.env, config.n_envs, seed=config.seed, env_kwargs=config.env_kwargs)
-
+        make_envs = partial(make_training_env, config.env, config.n_envs, seed=config.seed, env_kwargs=config.env_kwargs)
         parts = RunParts(folder, self.imitator, tuple(callbacks), make_envs, config.seed, config.exact_checkpoints)
         store = CheckpointStore(folder / CHECKPOINTS, config.keep_checkpoints)
         store.clean()

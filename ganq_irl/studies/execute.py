@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganq_irl.errors import ConfigurationError, RunDirectoryError, printable, usable_path
-from ganq_irl.files import LOCK, locked, read_toml, replace_file, require_plain
+from ganq_irl.files import locked, read_toml, replace_file, require_plain, require_vacant
 from ganq_irl.progress import make_progress_bar
 from ganq_irl.runs.config import ExperimentConfig
 from ganq_irl.studies.cells import Outcome, is_finished, record_failure, run_locally
@@ -52,7 +52,8 @@ def run_grid(grid: GridConfig, folder: Path | str, *, engine: Engine | None = No
         GanqIrlError: a setting is wrong, the folder does not hold a grid, or another process is running it.
     """
     folder = require_plain(usable_path(folder))
-    _require_grid_or_vacant(folder)
+    if not (folder / GRID_FILE).is_file():
+        require_vacant(folder)
     cells = make_cells(grid)
     _check_demonstrations(cells)
     todo = {folder / cell.path: cell for cell in cells if not is_finished(folder / cell.path, cell.config)}
@@ -132,13 +133,6 @@ def _outcomes(todo: Mapping[Path, Cell], engine: Engine) -> Generator[Outcome, N
 def _root(path: Path, cell: Cell) -> Path:
     """Return the grid's folder, given that of a cell."""
     return path.parents[len(cell.path.parts) - 1]
-
-
-def _require_grid_or_vacant(folder: Path) -> None:
-    if folder.exists() and not (folder / GRID_FILE).is_file():
-        others = [path.name for path in folder.iterdir() if path.name != LOCK] if folder.is_dir() else [folder.name]
-        if others:
-            raise RunDirectoryError(f"{folder} is no folder of a grid, and not empty; choose another --out, or move it away")
 
 
 def _check_demonstrations(cells: list[Cell]) -> None:

@@ -95,13 +95,10 @@ def make_cells(grid: GridConfig) -> list[Cell]:
     for key in grid.vary:
         if not any(key in cell.varied for cell in made):
             _explain_unused(grid, key)
-    cells = _sourced([_with_seed(cell, seed) for seed in grid.seeds for cell in made])
+    seeded = [replace(one, seed=seed, config=replace(one.config, seed=seed)) for seed in grid.seeds for one in made]
+    cells = _sourced(seeded)
     assert len({cell.path for cell in cells}) == len(cells)
     return cells
-
-
-def _with_seed(cell: Cell, seed: int) -> Cell:
-    return replace(cell, seed=seed, config=replace(cell.config, seed=seed))
 
 
 def _sourced(cells: list[Cell]) -> list[Cell]:

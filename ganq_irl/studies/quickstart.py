@@ -22,7 +22,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.environments.true_rewards import pendulum_reward
 from ganq_irl.evaluation import EpisodeStatistics, Evaluation, summarize_episodes
-from ganq_irl.evaluation.pictures import STEPS, read_progress
+from ganq_irl.evaluation.pictures import curve_of, read_progress
 from ganq_irl.files import replace_file, require_vacant
 from ganq_irl.progress import make_progress_bar
 from ganq_irl.rewards import RewardModel
@@ -225,9 +225,7 @@ def reward_correlation(model: RewardModel, trajectories: Sequence[Trajectory]) -
 def learning_curve(run: Path) -> np.ndarray:
     """Return the evaluations during a run: ``(n, 2)``, environment steps and mean true return."""
     columns = read_progress(run / PROGRESS) if (run / PROGRESS).is_file() else {}
-    returns = columns.get("eval/mean_reward", np.empty(0))
-    shown = np.isfinite(returns)
-    return np.stack([columns[STEPS][shown], returns[shown]], axis=1) if shown.any() else np.empty((0, 2))
+    return np.stack(curve_of(columns, "eval/mean_reward"), axis=1)
 
 
 def _cells(score: Evaluation) -> tuple[str, ...]:

@@ -111,7 +111,8 @@ def transfer_reward(
         stored, to, generator=generator, timesteps=timesteps, seed=seed, device=device, env_kwargs=env_kwargs
     )
     source, config = _source(stored), configs[TRUE]
-    folder = require_plain(out if out is not None else _default_folder(source, to, config.seed))
+    default = Path("runs") / f"transfer-{source.config.algo}-{env_family(to).lower()}-{config.seed}"
+    folder = require_plain(default if out is None else out)
     policies = {MOVED: source.policy("cpu")}
     for name, one in configs.items():
         announce(f"{one.algo} on the {name} reward in {to}")
@@ -205,7 +206,3 @@ def normalized(statistics: Mapping[str, EpisodeStatistics], seed: int) -> dict[s
     random, true = (float(statistics[name].returns.mean()) for name in (RANDOM, TRUE))
     references = (random, true) if true > random else None
     return {name: summarize_episodes(episodes, seed=seed, references=references) for name, episodes in statistics.items()}
-
-
-def _default_folder(source: Run, to: str, seed: int) -> Path:
-    return Path("runs") / f"transfer-{source.config.algo}-{env_family(to).lower()}-{seed}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from ganq_irl.errors import ConfigurationError, RunDirectoryError, needed, usable_path
-from ganq_irl.files import replace_file, require_own, require_plain
+from ganq_irl.files import replace_file, require_own, require_plain, require_vacant
 from ganq_irl.runs.resolve import gather_settings
 from ganq_irl.studies.grid import make_cells
 from ganq_irl.studies.spec import GridConfig, parse_grid
@@ -113,8 +113,8 @@ def prepare_sweep(config: SweepConfig, folder: Path) -> None:
     if path.is_file():
         if path.read_text(encoding="utf-8") != config.to_toml():
             raise RunDirectoryError(f"{folder} holds a sweep with other settings; give the same settings, or another --out")
-    elif folder.exists() and any(folder.iterdir()):
-        raise RunDirectoryError(f"{folder} is not empty; choose another --out, or move it away")
+    else:
+        require_vacant(folder)
     replace_file(path, config.to_toml().encode())
 
 

@@ -134,10 +134,10 @@ def _limits(comparison: Comparison) -> list[str]:
             "The protocols answer different questions: methods with a known reward are given what the others must infer. "
             "ALGO:true-reward shows what the generator of ALGO reaches if it is given the reward."
         )
-    failed, missing = sum(row.failed for row in rows), sum(row.missing for row in rows)
+    done, failed, missing = (sum(getattr(row, kind) for row in rows) for kind in ("runs", "failed", "missing"))
     if failed:
         limits.append(
-            f"{failed} of {sum(map(_asked, rows))} runs failed and are left out of means and intervals, which flatters who "
+            f"{failed} of {done + failed + missing} runs failed and are left out of means and intervals, which flatters who "
             "failed; profiles count them below every score."
         )
     if missing:
@@ -161,7 +161,3 @@ def _limits(comparison: Comparison) -> list[str]:
         "sets; they were not tuned with equal effort, and other settings may change the order."
     )
     return limits
-
-
-def _asked(row: Row) -> int:
-    return row.runs + row.failed + row.missing

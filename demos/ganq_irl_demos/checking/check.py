@@ -60,7 +60,9 @@ def check_demonstrations(
     """
     observation_space, different = _expected(demos.observation_space, observation_space, "observations")
     action_space, also_different = _expected(demos.action_space, action_space, "actions")
-    findings = [*_check_remarks(demos), *_check_environment(demos, env_id), *different, *also_different]
+    remarks = remarks_in(demos.provenance)  # of the reader about the file, which the trajectories no longer show
+    findings = [Finding("warning", None, None, "file", "reading", remark) for remark in remarks]
+    findings += [*_check_environment(demos, env_id), *different, *also_different]
     findings += [*_check_lengths(demos), *_check_ends(demos, max_episode_steps), *_check_duplicates(demos)]
     findings += [*_check_some_rewarded(demos), *_check_values(demos, observation_space, action_space)]
     return _in_order(findings)
@@ -151,12 +153,6 @@ def _check_lengths(demos: Demonstrations) -> Iterator[Finding]:
     for index in np.flatnonzero(demos.arrays["lengths"] == 0):
         message = "the trajectory has no transitions; leave it out"
         yield Finding("error", int(index), None, "actions", "zero-length", message)
-
-
-def _check_remarks(demos: Demonstrations) -> Iterator[Finding]:
-    """Yield the reader's remarks about the file, which the trajectories no longer show."""
-    for remark in remarks_in(demos.provenance):
-        yield Finding("warning", None, None, "file", "reading", remark)
 
 
 def _check_environment(demos: Demonstrations, env_id: str | None) -> Iterator[Finding]:

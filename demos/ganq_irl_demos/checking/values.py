@@ -47,7 +47,8 @@ def _check_field(field: Field, space: spaces.Space, outside_box: Severity, advic
     if field.dtype.kind == "f" and np.dtype(space.dtype).kind != "f":
         yield from _check_whole(field, space)
     if isinstance(space, spaces.Box):
-        yield from _check_box(field, space, outside_box, advice)
+        expected = f"expected {_range(space.low, space.high)} as in {space}; {advice}"
+        yield from _check_bounds(field, *_widened(space), outside_box, expected)
     elif field.dtype.kind != "b":
         yield from _check_counts(field, space)
     yield from _check_constant(field)
@@ -108,11 +109,6 @@ def _check_constant(field: Field) -> Iterator[Finding]:
         which = f"dimension {listed} is" if field.dimensions > 1 else "it is"
         message = f"{which} the same in every row, so nothing can be learned from it; is that intended?"
         yield Finding("warning", None, None, field.name, "constant", message)
-
-
-def _check_box(field: Field, space: spaces.Box, severity: Severity, advice: str) -> Iterator[Finding]:
-    expected = f"expected {_range(space.low, space.high)} as in {space}; {advice}"
-    yield from _check_bounds(field, *_widened(space), severity, expected)
 
 
 def _check_bounds(field: Field, low: np.ndarray, high: np.ndarray, severity: Severity, expected: str) -> Iterator[Finding]:

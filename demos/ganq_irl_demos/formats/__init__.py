@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -58,7 +58,7 @@ class DemoFormat:
             masked = ", ".join(name for name, known in FORMATS.items() if known.has_masks)
             raise ConfigurationError(f"{path} has the format {self.name}, which has no masks; only {masked} has")
         stream: EpisodeStream = self._module.read(path, request or Request())
-        return stream
+        return replace(stream, format=self.name)
 
     def write(self, stream: EpisodeStream, path: Path) -> None:
         """Write episodes one by one. The file appears when it is complete, or not at all.

@@ -10,7 +10,7 @@ import numpy as np
 
 from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
-from ganq_irl_demos.columns import Column
+from ganq_irl_demos.columns import joined
 from ganq_irl_demos.fitting import NUMERIC, plain_array
 from ganq_irl_demos.formats import npz
 from ganq_irl_demos.formats.limits import open_zip, reading
@@ -110,9 +110,6 @@ def write(stream: EpisodeStream, path: Path) -> None:
     """
     note = Note.of(stream)
     with replacing_file(path) as scratch:
-        columns: dict[str, Column] = {}
-        for block in row_blocks(stream, note):
-            for name, array in block.items():
-                columns.setdefault(name, Column(scratch.parent)).append(array, f"{stream.source}, {name}")
-        arrays = {column_name(name): column.finished() for name, column in columns.items()}
+        table = joined(row_blocks(stream, note), stream.source, scratch.parent)
+        arrays = {column_name(name): array for name, array in table.items()}
         npz.write_entries(scratch, {**arrays, KEY: np.frombuffer(note.to_json().encode(), np.uint8)})

@@ -12,7 +12,7 @@ import numpy as np
 from ganq_irl.errors import DemoFormatError, InvalidDemonstrations
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
-from ganq_irl_demos.formats.limits import check_columns, reading
+from ganq_irl_demos.formats.limits import beginning, check_columns, reading
 from ganq_irl_demos.formats.notes import Note
 from ganq_irl_demos.formats.parquet import needed_columns, require_values
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -31,10 +31,7 @@ MAX_COLUMNS = 4096
 
 def recognize(path: Path) -> bool:
     """Return whether the first line holds several names separated by commas, semicolons or tabs."""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        line, newline, _ = file.read(HEADER_BYTES).partition(b"\n")
+    line, newline, _ = beginning(path, HEADER_BYTES).partition(b"\n")
     text = line.decode("ascii", "replace").strip("\r\ufeff")
     return bool(newline) and _delimiter(line) is not None and text.replace("\t", "").isprintable() and "\ufffd" not in text
 
@@ -49,8 +46,7 @@ def read(path: Path, request: Request) -> EpisodeStream:
     Raises:
         DemoFormatError: the file is damaged, or a column is not numeric.
     """
-    with open(path, "rb") as file:
-        header = file.read(HEADER_BYTES).partition(b"\n")[0]
+    header = beginning(path, HEADER_BYTES).partition(b"\n")[0]
     delimiter = _delimiter(header)
     check_columns(header.count((delimiter or ",").encode()) + 1, str(path))
     found = find_columns(_names(path, delimiter or ","), request.columns, str(path))

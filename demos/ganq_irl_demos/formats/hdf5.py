@@ -13,7 +13,7 @@ from typing import Any
 
 from ganq_irl.errors import DemoFormatError, ReadLimitExceeded, needed
 from ganq_irl_demos.fitting import NUMERIC
-from ganq_irl_demos.formats.limits import COPIES, check_size, reading
+from ganq_irl_demos.formats.limits import COPIES, beginning, check_size, reading
 from ganq_irl_demos.formats.notes import KEY, Note
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -30,10 +30,7 @@ CHUNK_CACHE = 128 << 20
 
 def is_hdf5(path: Path) -> bool:
     """Return whether a file starts with the HDF5 signature."""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+    return beginning(path, len(MAGIC)) == MAGIC
 
 
 @contextlib.contextmanager

@@ -149,7 +149,8 @@ def write(stream: EpisodeStream, path: Path) -> None:
         for block in row_blocks(stream, note):
             frames = _frames(block, lengths)
             for name, array in frames.items():
-                features.setdefault(name, _feature(array))
+                shape = list(array.shape[1:]) or [1]
+                features.setdefault(name, {"dtype": str(array.dtype), "shape": shape, "names": None})
                 statistics.setdefault(name, _Statistics()).add(array)
             yield frames
 
@@ -158,7 +159,8 @@ def write(stream: EpisodeStream, path: Path) -> None:
             (scratch / folder).mkdir(parents=True)
         write_rows(scratch / "data/chunk-000/file-000.parquet", blocks(), Note.of(stream))
         pq.write_table(pa.table(_episode_table(lengths)), scratch / "meta/episodes/chunk-000/file-000.parquet")
-        pq.write_table(pa.table({"task_index": [0], "task": [_task(stream)]}), scratch / "meta/tasks.parquet")
+        tasks = pa.table({"task_index": [0], "task": [stream.env_id or "demonstrations"]})
+        pq.write_table(tasks, scratch / "meta/tasks.parquet")
         described = {name: found.to_json() for name, found in statistics.items()}
         (scratch / "meta/stats.json").write_text(json.dumps(described), encoding="utf-8")
         info = _description(lengths, features)
@@ -182,10 +184,6 @@ def _frames(block: Block, lengths: list[int]) -> Block:
     index = np.concatenate([np.arange(count) for count in counts])
     frames |= {"timestamp": (index / FPS).astype(np.float32), "frame_index": index, "episode_index": episodes}
     return {**frames, "index": np.arange(before, before + len(episodes)), "task_index": np.zeros(len(episodes), np.int64)}
-
-
-def _feature(array: np.ndarray) -> dict[str, Any]:
-    return {"dtype": str(array.dtype), "shape": list(array.shape[1:]) or [1], "names": None}
 
 
 class _Statistics:
@@ -222,10 +220,6 @@ def _episode_table(lengths: list[int]) -> dict[str, Any]:
         "dataset_to_index": ends,
         "length": np.array(lengths, np.int64),
     }
-
-
-def _task(stream: EpisodeStream) -> str:
-    return stream.env_id or "demonstrations"
 
 
 def _description(lengths: list[int], features: dict[str, Any]) -> dict[str, Any]:

@@ -87,6 +87,14 @@ def _arrow_errors() -> tuple[type[Exception], ...]:
     return (sys.modules["pyarrow"].ArrowException,) if "pyarrow" in sys.modules else ()
 
 
+def beginning(path: Path, size: int) -> bytes:
+    """Return the first bytes of a file; none of a folder or a missing file."""
+    if not path.is_file():
+        return b""
+    with open(path, "rb") as file:
+        return file.read(size)
+
+
 def read_description(path: Path) -> dict[str, Any]:
     """Read the JSON file that describes a dataset.
 

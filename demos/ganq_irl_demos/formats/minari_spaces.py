@@ -37,32 +37,29 @@ def choose(space: spaces.Space, asked: tuple[str, ...], source: str) -> dict[str
         ConfigurationError: an unknown key.
         DemoFormatError: a nested Dict or a space without numbers; the message lists the keys that can be read.
     """
-    found = {".".join(path): path for path in leaves(space)}
-    known = {".".join(path): leaf for path, leaf in leaves(space).items()}
-    readable = [name for name, leaf in known.items() if is_supported(leaf)]
+    known = {".".join(path): (path, leaf) for path, leaf in leaves(space).items()}
     for name in asked:
-        if name not in found:
-            raise ConfigurationError(f"{source}: no observation is called {name!r}; {nearest(name, found)}")
-    chosen = {name: found[name] for name in asked or found}
-    odd = next((name for name in chosen if name not in readable), None)
-    nested = next((name for name, path in chosen.items() if len(path) > 1), None) if not asked else None
-    if odd is not None or nested is not None:
-        raise DemoFormatError(_unreadable(space, known, odd, nested, readable, source))
+        if name not in known:
+            raise ConfigurationError(f"{source}: no observation is called {name!r}; {nearest(name, known)}")
+    chosen = {name: known[name][0] for name in asked or known}
+    problems = [problem for name in chosen if (problem := _problem(name, *known[name], is_asked=bool(asked)))]
+    if problems:
+        readable = [name for name, (_, leaf) in known.items() if name and is_supported(leaf)]
+        advice = (
+            f"choose with --columns observations=KEY[,KEY...] from: {', '.join(readable)}"
+            if readable
+            else "record it again with gymnasium's FlattenObservation wrapper"
+        )
+        raise DemoFormatError(f"{source}: its observation space is {str(space)[:160]}; {problems[0]}; {advice}")
     return {"": chosen[asked[0]]} if len(asked) == 1 else chosen
 
 
-def _unreadable(
-    space: spaces.Space, known: dict[str, Any], odd: str | None, nested: str | None, readable: list[str], source: str
-) -> str:
-    what = f"{nested!r} is in a nested Dict" if odd is None else f"{odd!r} is a {type(known[odd]).__name__}"
-    if odd == "":
-        what = f"a {type(space).__name__} is not supported"
-    advice = (
-        f"choose with --columns observations=KEY[,KEY...] from: {', '.join(readable)}"
-        if any(readable)
-        else "record it again with gymnasium's FlattenObservation wrapper"
-    )
-    return f"{source}: its observation space is {str(space)[:160]}; {what}; {advice}"
+def _problem(name: str, path: Path, leaf: spaces.Space, *, is_asked: bool) -> str | None:
+    """Return why an observation cannot be read, or None if it can."""
+    if not is_supported(leaf):
+        kind = type(leaf).__name__
+        return f"{name!r} is a {kind}" if name else f"a {kind} is not supported"
+    return f"{name!r} is in a nested Dict" if len(path) > 1 and not is_asked else None
 
 
 def chosen_space(space: spaces.Space, chosen: dict[str, Path]) -> spaces.Space:

@@ -102,16 +102,11 @@ class Note:
             )
 
     def _restored(self, trajectory: Trajectory, index: int) -> Trajectory:
+        rewards = np.full(len(trajectory), np.nan) if trajectory.rewards is None else trajectory.rewards  # all were NaN
         return replace(
             trajectory,
-            rewards=_rewards(trajectory, self.rewarded[index]),
+            rewards=rewards if self.rewarded[index] else None,
             terminated=bool(self.ends[index] & 1),
             truncated=bool(self.ends[index] & 2),
             seed=self.seeds[index],
         )
-
-
-def _rewards(trajectory: Trajectory, rewarded: bool) -> Any:
-    if rewarded and trajectory.rewards is None:  # all of them were NaN
-        return np.full(len(trajectory), np.nan)
-    return trajectory.rewards if rewarded else None

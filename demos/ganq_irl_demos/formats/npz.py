@@ -24,7 +24,7 @@ from ganq_irl_demos.columns import CHUNK
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.episodes import TABLE, Arrays, Episodes
 from ganq_irl_demos.fitting import NUMERIC
-from ganq_irl_demos.formats.limits import UNREADABLE, check_zip, open_zip, reading
+from ganq_irl_demos.formats.limits import UNREADABLE, beginning, check_zip, open_zip, reading
 from ganq_irl_demos.headers import content_checksum, header_of, read_header
 from ganq_irl_demos.streams import EpisodeStream, Request
 
@@ -119,14 +119,13 @@ def read(path: Path, request: Request | None = None) -> EpisodeStream:
 def _check_beginning(path: Path) -> None:
     if not path.is_file():
         raise DemoFormatError(f"{path} is not a file; check the path, or see `ganq-irl demos list` for what is included")
-    with open(path, "rb") as file:
-        beginning = file.read(8)
-    if not beginning:
+    first = beginning(path, 8)
+    if not first:
         raise DemoFormatError(f"{path} is empty; copy or record it again")
-    if beginning.startswith(b"\x80"):
+    if first.startswith(b"\x80"):
         raise DemoFormatError(f"{path} is a pickle, which could run code and is never opened; export it as arrays to .npz")
-    if not beginning.startswith(b"PK\x03\x04"):
-        raise DemoFormatError(f"{path} is not an .npz file (it starts with {beginning!r}); give a file written by ganq-irl")
+    if not first.startswith(b"PK\x03\x04"):
+        raise DemoFormatError(f"{path} is not an .npz file (it starts with {first!r}); give a file written by ganq-irl")
 
 
 def _read_arrays(path: Path) -> Arrays:

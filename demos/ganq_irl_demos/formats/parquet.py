@@ -12,7 +12,7 @@ import numpy as np
 from ganq_irl.errors import DemoFormatError
 from ganq_irl.files import replacing_file
 from ganq_irl_demos.formats.arrays import join_columns
-from ganq_irl_demos.formats.limits import COPIES, check_size, reading
+from ganq_irl_demos.formats.limits import COPIES, beginning, check_size, reading
 from ganq_irl_demos.formats.notes import KEY, Note
 from ganq_irl_demos.formats.parquet_footer import largest_row_group
 from ganq_irl_demos.streams import EpisodeStream, Request
@@ -29,12 +29,7 @@ _SHAPE = b"shape"
 
 def recognize(path: Path) -> bool:
     """Return whether a file starts with the Parquet signature."""
-    return path.is_file() and _first_bytes(path) == b"PAR1"
-
-
-def _first_bytes(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(4)
+    return beginning(path, 4) == b"PAR1"
 
 
 def read(path: Path, request: Request) -> EpisodeStream:

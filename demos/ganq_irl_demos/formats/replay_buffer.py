@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from ganq_irl import budget
 from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos.formats.limits import brief, check_size
+from ganq_irl_demos.formats.limits import beginning, brief, check_size
 from ganq_irl_demos.streams import EpisodeStream, Request
 from ganq_irl_demos.tables.boundaries import BLOCK_ROWS, Block
 from ganq_irl_demos.tables.reading import table_stream
@@ -24,10 +24,7 @@ T = TypeVar("T")
 
 def recognize(path: Path) -> bool:
     """Return whether a file starts like a pickle."""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        return file.read(1) == b"\x80"
+    return beginning(path, 1) == b"\x80"
 
 
 def read(path: Path, request: Request) -> EpisodeStream:

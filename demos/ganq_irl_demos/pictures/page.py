@@ -15,7 +15,7 @@ from ganq_irl.files import replace_file
 from ganq_irl_demos.checking.findings import Finding
 from ganq_irl_demos.demonstrations import Demonstrations
 from ganq_irl_demos.pictures.figure import draw_sets
-from ganq_irl_demos.summary import describe
+from ganq_irl_demos.summary import describe, spread
 
 
 def write_page(
@@ -55,14 +55,10 @@ def _rows(summaries: list[dict[str, Any]]) -> Iterator[tuple[str, list[str]]]:
     for name in ("env_id", "episodes", "transitions", "terminated", "truncated", "horizon"):
         yield name, [str(summary[name]) for summary in summaries]
     for name in ("lengths", "returns"):
-        yield name, [_spread(summary[name]) for summary in summaries]
+        yield name, [spread(summary[name]) for summary in summaries]
     for name in summaries[0]["fields"]:
         yield name, [_shape(summary["fields"].get(name)) for summary in summaries]
     yield "checksum", [summary["checksum"][:16] for summary in summaries]
-
-
-def _spread(values: dict[str, Any] | None) -> str:
-    return "not recorded" if values is None else "{mean:.4g} ± {std:.3g} ({min:.4g} to {max:.4g})".format(**values)
 
 
 def _shape(field: dict[str, Any] | None) -> str:

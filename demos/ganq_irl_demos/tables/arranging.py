@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ganq_irl.errors import DemoFormatError
-from ganq_irl_demos.columns import Column
+from ganq_irl_demos.columns import joined
 from ganq_irl_demos.tables.boundaries import (
     BLOCK_ROWS,
     Block,
@@ -128,11 +128,7 @@ def _in_order(blocks: Blocks, order: np.ndarray, source: str) -> Blocks:
     """Return the rows of a table in another order, through temporary files, since it may be larger than memory."""
 
     def arranged() -> Iterator[Block]:
-        columns: dict[str, Column] = {}
-        for block in blocks():
-            for name, array in block.items():
-                columns.setdefault(name, Column()).append(array, f"{source}, {name}")
-        table = {name: column.finished() for name, column in columns.items()}
+        table = joined(blocks(), source)
         for start in range(0, rows_in(table), BLOCK_ROWS):
             yield {name: array[order[start : start + BLOCK_ROWS]] for name, array in table.items()}
 

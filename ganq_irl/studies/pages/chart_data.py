@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ganq_irl.evaluation import Scores, interquartile_mean, performance_profile
-from ganq_irl.evaluation.pictures import STEPS, read_progress
+from ganq_irl.evaluation.pictures import curve_of, read_progress
 from ganq_irl.runs.directory import PROGRESS
 from ganq_irl.studies.estimates import ALL, Entry, PairwiseComparison, by_entry, scores_of
 from ganq_irl.studies.results import DONE, Curve, Result, grouped
@@ -112,8 +112,7 @@ def _health(summary: GridSummary, index: int, results: Sequence[Result]) -> list
             continue
         columns = read_progress(summary.folder / first.cell.path / PROGRESS)
         for name, title in HEALTH.items():
-            if name in columns:
-                shown = np.isfinite(columns[name]) & np.isfinite(columns[STEPS])
-                steps, values = columns[STEPS][shown].tolist(), columns[name][shown].tolist()
+            steps, values = (part.tolist() for part in curve_of(columns, name))
+            if steps:
                 found.append({"entry": index, "env": env, "what": title, "steps": steps, "y": values})
-    return [part for part in found if part["y"]]
+    return found

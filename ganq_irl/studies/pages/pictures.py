@@ -13,14 +13,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ganq_irl.errors import GanqIrlError
-from ganq_irl.evaluation import Visits, check_values, monte_carlo_returns
+from ganq_irl.evaluation import Visits
 from ganq_irl.evaluation.pictures import plot_return_histograms, plot_values
-from ganq_irl.generators.policies.outputs import has_action_values
 from ganq_irl.generators.policies.store import StoredPolicy
 from ganq_irl.runs.directory import REWARD, load_run
-from ganq_irl.runs.plots import discount_of
+from ganq_irl.runs.plots import check_run_values
 from ganq_irl.runs.rewards import read_reward
-from ganq_irl.studies.methods import REWARD_KNOWN
 from ganq_irl.studies.results import Result, first_finished_runs
 from ganq_irl.studies.reward_comparison import gather_transitions
 from ganq_irl.studies.reward_pictures import draw_reward
@@ -59,18 +57,15 @@ def run_pictures(summary: GridSummary) -> Iterator[Picture]:
 def _of_values(folder: Path, result: Result) -> Iterator[Picture]:
     """Yield pictures of Q-values, which can be compared with true returns only if the run learned from the true reward."""
     cell = result.cell
-    if cell.protocol != REWARD_KNOWN:
-        return
     policy = load_run(folder / cell.path).policy("cpu")
-    if not has_action_values(policy.policy):
+    check = check_run_values(cell.config, policy, episodes=EPISODES)
+    if check is None or check.visits is None:
         return
-    config = cell.config
-    seed = config.evaluation.seed
-    visits = monte_carlo_returns(policy, config.env, discount_of(config), EPISODES, seed=seed, env_kwargs=config.env_kwargs)
-    check = check_values(policy.q_values(visits.observations), visits)
     yield Picture("Predicted against true Q", cell.label, _drawn(plot_values(check)))
     if hasattr(policy.policy, "return_distribution"):
-        yield Picture("Return distributions against Monte Carlo returns", cell.label, _drawn(_histograms(policy, visits)))
+        yield Picture(
+            "Return distributions against Monte Carlo returns", cell.label, _drawn(_histograms(policy, check.visits))
+        )
 
 
 def _histograms(policy: StoredPolicy, visits: Visits) -> Figure:

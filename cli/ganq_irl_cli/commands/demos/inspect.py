@@ -89,14 +89,15 @@ def _video(demos: Demonstrations, env: str | None, episode: int, path: Path) -> 
 
 def _text(summary: dict[str, Any], *, named: bool) -> str:
     from ganq_irl_demos.streams import REMARKS, remarks_in
+    from ganq_irl_demos.summary import spread
 
     rows = [
         *([("source", summary["source"])] if named else []),
         ("environment", summary["env_id"] or "unknown"),
         ("episodes", f"{summary['episodes']} ({summary['terminated']} terminated, {summary['truncated']} truncated)"),
         ("transitions", str(summary["transitions"])),
-        ("lengths", _statistics(summary["lengths"])),
-        ("returns", _statistics(summary["returns"])),
+        ("lengths", spread(summary["lengths"])),
+        ("returns", spread(summary["returns"])),
         *((name, _field(field)) for name, field in summary["fields"].items()),
         *([("missing", ", ".join(summary["missing"]))] if summary["missing"] else []),
         ("checksum", summary["checksum"]),
@@ -104,12 +105,6 @@ def _text(summary: dict[str, Any], *, named: bool) -> str:
         *(("remark", remark) for remark in remarks_in(summary["provenance"])),
     ]
     return session.table(rows)
-
-
-def _statistics(statistics: dict[str, Any] | None) -> str:
-    if statistics is None:
-        return "not recorded"
-    return "{mean:.4g} ± {std:.3g} ({min:.4g} to {max:.4g})".format(**statistics)
 
 
 def _field(field: dict[str, Any]) -> str:

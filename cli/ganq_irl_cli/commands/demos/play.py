@@ -69,6 +69,7 @@ def command(
         from ganq_irl_demos.recording.play import PlaySession, play
         from ganq_irl_demos.recording.window import WindowPlay
         from ganq_irl_demos.recording.window_keys import keys_of
+        from ganq_irl_demos.summary import spread
 
         suffix_format(out)  # refuses a suffix without a format before playing
         probed, mode = probe_env(env), "rgb_array" if window else "ansi"
@@ -93,8 +94,9 @@ def command(
         if not len(played):
             raise click.UsageError("no episode was finished, so nothing was saved")
         save_demonstrations(played, out)
-    text = f"{len(played)} episodes, {session.spread(played.returns)}: {out}"
-    session.show({"out": str(out), **describe(played)}, text, as_json)
+    summary = describe(played)
+    text = f"{len(played)} episodes, return {spread(summary['returns'])}: {out}"
+    session.show({"out": str(out), **summary}, text, as_json)
 
 
 def _show_line(line: str) -> None:

@@ -91,6 +91,7 @@ def command(
         from ganq_irl_demos.formats import suffix_format
         from ganq_irl_demos.recording.policies import AlteredPolicy
         from ganq_irl_demos.recording.policies import subsample as thin_out
+        from ganq_irl_demos.summary import spread, statistics
 
         suffix_format(out)  # refuses a suffix without a format before training
         rng = np.random.default_rng(seed)
@@ -121,7 +122,7 @@ def command(
         save_demonstrations(demonstrations, out)
     origin = {"run": str(runs[0])} if len(runs) == 1 else {}
     thinned = f", thinned to {len(demonstrations)} steps" if subsample is not None else ""
-    text = f"{len(chosen)} episodes{thinned}, {session.spread(chosen.returns)}: {out}"
+    text = f"{len(chosen)} episodes{thinned}, return {spread(statistics(chosen.returns))}: {out}"
     session.show({"out": str(out), **origin, **describe(demonstrations)}, text, as_json)
 
 
