@@ -160,6 +160,6 @@ def test_divergence_is_said():
 
 
 def test_the_example_covers_the_ring(capsys):
-    main(n_updates=200)
+    main(n_updates=300)
     covered = int(capsys.readouterr().out.split()[0])
-    assert covered >= 1  # untrained, it covers none
+    assert covered >= 2  # untrained, it covers none
