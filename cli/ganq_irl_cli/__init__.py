@@ -13,6 +13,7 @@ COMMANDS = {
     "advise": "Say which algorithm to run on your demonstrations, and why.",
     "train": "Train a policy by imitation or reinforcement learning.",
     "reward": "Show, compare and export recovered rewards, and train on them.",
+    "feedback": "Compare clips in a page on this machine, and check the answers.",
     "presets": "List and show tuned settings.",
     "resume": "Continue an interrupted run, or extend a finished one.",
     "evaluate": "Measure the true return of a run's policy.",

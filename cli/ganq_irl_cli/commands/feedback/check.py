@@ -1,0 +1,23 @@
+"""``ganq-irl feedback check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ganq_irl_cli import options, session
+from ganq_irl_cli.comparisons import comparisons_of
+
+
+@click.command("check")
+@options.run_folder
+@options.as_json
+def command(run: Path, as_json: bool) -> None:
+    """Read all pairs and answers of RUN, and name the first that is damaged, missing or of another environment."""
+    with session.working(torch_threads=False):
+        comparisons = comparisons_of(run)
+        counts = comparisons.check()
+    counted = ", ".join(f"{count} {answer}" for answer, count in counts.items())
+    text = f"{comparisons.folder}: {len(comparisons)} pairs ({counted}), nothing wrong"
+    session.show({"folder": str(comparisons.folder), **counts}, text, as_json)

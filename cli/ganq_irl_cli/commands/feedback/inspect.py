@@ -1,0 +1,48 @@
+"""``ganq-irl feedback inspect``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganq_irl_cli import options, session
+from ganq_irl_cli.comparisons import comparisons_of
+
+if TYPE_CHECKING:
+    from ganq_irl.feedback import Comparisons
+
+
+@click.command("inspect")
+@options.run_folder
+@options.as_json
+def command(run: Path, as_json: bool) -> None:
+    """Summarize the comparisons of RUN: environment, pairs, answers, who gave them and when, and corrections."""
+    with session.working(torch_threads=False):
+        content = _content(comparisons_of(run))
+    session.show(content, session.table([(name, _cell(value)) for name, value in content.items()]), as_json)
+
+
+def _content(comparisons: Comparisons) -> dict[str, Any]:
+    pairs, history, standing = comparisons.pairs(), comparisons.history(), comparisons.answers().values()
+    first = comparisons.load(pairs[0]) if pairs else None
+    return {
+        "folder": str(comparisons.folder),
+        "environment": None if first is None else first.env_id,
+        "pairs": len(pairs),
+        "steps of the first segment": None if first is None else len(first[0]),
+        "answered": len(standing),
+        "answers": dict(Counter(str(given.answer) for given in standing)),
+        "people": dict(Counter(given.who for given in standing)),
+        "changed or withdrawn": len(history) - len(standing),
+        "first answer": history[0].when if history else None,
+        "last answer": history[-1].when if history else None,
+    }
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {name}" for name, count in value.items()) or "-"
+    return "-" if value is None else str(value)

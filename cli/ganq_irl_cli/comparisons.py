@@ -1,0 +1,35 @@
+"""The comparisons that a command is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganq_irl.errors import RunDirectoryError
+
+if TYPE_CHECKING:
+    from ganq_irl.feedback import Comparisons
+
+
+def comparisons_of(folder: Path) -> Comparisons:
+    """Return the comparisons of a run directory, which may have none yet, or of a folder of comparisons.
+
+    Raises:
+        RunDirectoryError: the folder is neither.
+    """
+    from ganq_irl.feedback import Comparisons
+    from ganq_irl.runs.directory import FEEDBACK
+
+    if is_run(folder):
+        return Comparisons(folder / FEEDBACK)
+    found = Comparisons(folder)
+    if not len(found):
+        raise RunDirectoryError(
+            f"{folder} is no run directory and holds no comparisons; give the folder of a run of `train preferences`"
+        )
+    return found
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a run directory."""
+    return (folder / "config.toml").is_file()

@@ -1,0 +1,278 @@
+"""The page for answers: nobody else reaches it, and no answer is lost or given twice."""
+
+import http.client
+import multiprocessing
+import os
+import re
+import threading
+
+import pytest
+
+from ganq_irl.errors import ConfigurationError, MissingDependency
+from ganq_irl.feedback import Comparisons
+from ganq_irl.feedback.page.desk import Answering, only_page
+from tests.command_line import call
+from tests.feedback.examples import ACTIONS, OBSERVATIONS, random_pairs
+
+flask = pytest.importorskip("flask")
+
+from ganq_irl.feedback.page.app import HEADERS, NOTES, make_app, make_server  # noqa: E402
+from ganq_irl.feedback.page.clips import PairClips  # noqa: E402
+
+TOKEN, PORT = "a-token", 5000
+HOSTILE = "<img src=x onerror=alert(1)>\"'&Walk-v0"
+
+
+@pytest.fixture
+def store(tmp_path):
+    comparisons = Comparisons(tmp_path / "feedback")
+    for left, right in random_pairs(4):
+        comparisons.add(left, right, OBSERVATIONS, ACTIONS, HOSTILE)
+    return comparisons
+
+
+@pytest.fixture
+def app(store):
+    return make_app(Answering(store, HOSTILE), PairClips(store), lambda: HOSTILE, TOKEN, PORT)
+
+
+def window(app):
+    """A browser's window that has opened the printed address."""
+    client = app.test_client()
+    opened = client.get(f"/?token={TOKEN}", base_url=f"http://127.0.0.1:{PORT}")
+    assert (opened.status_code, opened.location) == (303, "/")
+    return client
+
+
+def look(client, path="/", **options):
+    return client.get(path, base_url=f"http://127.0.0.1:{PORT}", **options)
+
+
+def post(client, path, token=TOKEN, **form):
+    """Send a form and return the page that follows."""
+    form |= {} if token is None else {"token": token}
+    return client.post(path, data=form, base_url=f"http://127.0.0.1:{PORT}", follow_redirects=True)
+
+
+def test_every_answer_is_kept_with_who_and_the_next_pair_follows(app, store):
+    client = window(app)
+    for pair, answer in zip(store.pairs(), ["left", "right", "equal", "skipped"], strict=True):
+        assert f'value="{pair}"' in look(client).text
+        assert post(client, "/answer", pair=pair, answer=answer).status_code == 200
+        assert store.history()[-1].answer == answer
+        assert store.history()[-1].who == HOSTILE
+    assert "No pair waits for an answer" in look(client).text
+    assert 'http-equiv="refresh"' in look(client).text
+    assert store.unanswered() == []
+
+
+@pytest.mark.parametrize("path", ["/", "/static/page.js", "/static/page.css", "/clips/x/left", "/nowhere"])
+def test_without_the_token_nothing_is_shown(app, path):
+    stranger = app.test_client()
+    for address in (path, f"{path}?token=guess", f"{path}?token=%C3%A5"):
+        refused = look(stranger, address)
+        assert refused.status_code == 403
+        assert "Walk-v0" not in refused.text
+        assert refused.mimetype == "text/plain"
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost:5000", "127.0.0.1", "127.0.0.1:5001", "127.0.0.1:5000.evil.example"]
+)
+def test_another_host_is_refused_even_with_the_token(app, store, host):
+    client = window(app)
+    refused = client.get(f"/?token={TOKEN}", headers={"Host": host})
+    assert refused.status_code == 403
+    client.post("/answer", data={"token": TOKEN, "pair": store.pairs()[0], "answer": "left"}, headers={"Host": host})
+    assert store.history() == []
+
+
+def test_a_form_needs_the_cookie_and_the_token(app, store):
+    """A page of another port shares the cookies of this machine, but does not know the token."""
+    form = {"pair": store.pairs()[0], "answer": "left"}
+    assert post(window(app), "/answer", token=None, **form).status_code == 403
+    assert post(window(app), "/answer", token="guess", **form).status_code == 403
+    assert post(app.test_client(), "/answer", **form).status_code == 403
+    assert store.history() == []
+
+
+@pytest.mark.parametrize("path", ["/answer", "/undo"])
+def test_nothing_is_written_by_get(app, store, path):
+    refused = look(window(app), f"{path}?pair={store.pairs()[0]}&answer=left&token={TOKEN}")
+    assert refused.status_code == 405
+    assert store.history() == []
+
+
+@pytest.mark.parametrize("path", ["/", "/static/page.js", "/nowhere", "/clips/../../etc/passwd/left"])
+def test_every_response_forbids_foreign_scripts(app, path):
+    found = look(window(app), path)
+    assert {name: found.headers[name] for name in HEADERS} == HEADERS
+    assert "unsafe" not in HEADERS["Content-Security-Policy"]
+    assert "<script>" not in found.text
+    assert "onclick" not in found.text
+
+
+def test_hostile_names_are_shown_as_text(app):
+    text = look(window(app)).text
+    assert "<img src=x" not in text
+    assert text.count("&lt;img src=x onerror=alert(1)&gt;&#34;&#39;&amp;Walk-v0") == 6  # two texts, twice each, who, reward
+
+
+def test_a_note_in_the_address_is_one_of_ours(app):
+    client = window(app)
+    assert NOTES["answered"] in look(client, "/?note=answered").text
+    assert "evil" not in look(client, "/?note=evil").text
+
+
+def test_undo_appends_and_goes_back_pair_by_pair(app, store):
+    client, (first, second, *_) = window(app), store.pairs()
+    assert "disabled" in look(client).text
+    post(client, "/answer", pair=first, answer="left")
+    post(client, "/answer", pair=second, answer="right")
+    assert NOTES["back"] in post(client, "/undo", pair=second).text
+    assert NOTES["undone"] in post(client, "/undo", pair=second).text  # from another window, or pressed twice
+    assert f'name="pair" value="{first}"' in look(client).text
+    post(client, "/undo", pair=first)
+    assert [given.answer for given in store.history()] == ["left", "right", None, None]
+    assert store.unanswered() == store.pairs()
+
+
+def test_nobody_undoes_the_answers_of_others(store):
+    first, *_ = store.pairs()
+    store.answer(first, "left", who="true-reward")
+    anna = Answering(store, "anna")
+    assert anna.desk().undoable is None
+    assert not anna.undo(first)
+
+
+def test_two_windows_never_answer_the_same_pair(app, store):
+    one, two = window(app), window(app)
+    first, second, *_ = store.pairs()
+    post(one, "/answer", pair=first, answer="left")
+    late = post(two, "/answer", pair=first, answer="right")
+    assert NOTES["answered"] in late.text
+    assert f'value="{second}"' in late.text
+    assert [given.answer for given in store.history()] == ["left"]
+
+
+def test_many_windows_at_once_answer_once(store):
+    answering, first, start = Answering(store, "anna"), store.pairs()[0], threading.Barrier(8)
+    kept = []
+
+    def press():
+        start.wait()
+        kept.append(answering.answer(first, "left"))
+
+    threads = [threading.Thread(target=press) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(kept) == [False] * 7 + [True]
+    assert len(store.history()) == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"pair": "nothing.npz", "answer": "left"}, "has no pair"),
+        ({"answer": "best"}, "unknown answer"),
+        ({}, "has no pair"),
+    ],
+)
+def test_wrong_answers_are_told_as_text(app, store, form, message):
+    form = {"pair": store.pairs()[0]} | form if form else {}
+    told = post(window(app), "/answer", **form)
+    assert (told.status_code, told.mimetype) == (400, "text/plain")
+    assert message in told.text
+    assert store.history() == []
+
+
+def test_large_forms_are_refused(app, store):
+    assert post(window(app), "/answer", pair=store.pairs()[0], answer="l" * 10_000).status_code == 413
+
+
+def test_damaged_pairs_are_told_as_text(app, store):
+    (store.folder / store.pairs()[0]).write_bytes(b"<script>alert(1)</script>")
+    told = look(window(app))
+    assert (told.status_code, told.mimetype) == (500, "text/plain")
+
+
+def test_clips_are_images_of_known_pairs_only(app, store):
+    client = window(app)
+    found = look(client, f"/clips/{store.pairs()[0]}/left")
+    assert found.mimetype == "image/png"
+    assert found.data.startswith(b"\x89PNG")
+    assert look(client, "/clips/000009-0123456789abcdef.npz/left").status_code == 404
+    assert look(client, f"/clips/{store.pairs()[0]}/middle").status_code == 404
+
+
+def test_only_one_page_is_open_for_a_folder(store):
+    with only_page(store), pytest.raises(ConfigurationError, match="another page is open"), only_page(store):
+        pass
+    with only_page(store):
+        pass
+
+
+def _serve(folder, pipe):
+    store = Comparisons(folder)
+    server, address = make_server(Answering(store, "anna"), PairClips(store), str)
+    pipe.send(address)
+    server.serve_forever()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+def test_a_killed_server_keeps_the_answers_that_it_took(store):
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(store.folder, theirs))
+    process.start()
+    port, token = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", ours.recv()).groups()
+    headers = {"Cookie": f"ganq-irl-feedback-{port}={token}", "Content-Type": "application/x-www-form-urlencoded"}
+    for pair in store.pairs()[:3]:
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
+        connection.request("POST", "/answer", f"token={token}&pair={pair}&answer=right", headers)
+        assert connection.getresponse().status == 303
+        connection.close()
+    process.kill()
+    process.join()
+    assert [given.answer for given in store.history()] == ["right"] * 3
+    with only_page(store):  # a lock ends with its process
+        assert Answering(store, "anna").desk().pair == store.pairs()[3]
+
+
+def test_the_server_listens_on_this_machine_only_and_a_taken_port_is_told(store):
+    answering = Answering(store, "anna")
+    server, address = make_server(answering, PairClips(store), str)
+    assert server.socket.getsockname() == ("127.0.0.1", server.port)
+    assert address.startswith(f"http://127.0.0.1:{server.port}/?token=")
+    with pytest.raises(ConfigurationError, match=rf"port {server.port} is not free.*give another --port"):
+        make_server(answering, PairClips(store), str, server.port)
+    server.server_close()
+
+
+def test_without_flask_the_message_names_the_extra(store, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "flask", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'ganq-irl\[feedback\]'"):
+        make_server(Answering(store, "anna"), PairClips(store), str)
+
+
+def test_commands_summarize_and_check(store, tmp_path):
+    first, second, *_ = store.pairs()
+    for pair, answer in [(first, "left"), (second, "equal"), (second, None)]:
+        store.answer(pair, answer, who="anna")
+    told = call("feedback", "inspect", store.folder)
+    assert told.exit_code == 0
+    assert re.search(r"answers +1 left\npeople +1 anna\nchanged or withdrawn +2\n", told.stdout)
+    told = call("feedback", "check", store.folder, "--json")
+    assert '"left": 1' in told.stdout
+    assert '"unanswered": 3' in told.stdout
+    (store.folder / second).write_bytes(b"")
+    assert call("feedback", "check", store.folder).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["serve", "inspect", "check"])
+def test_a_folder_that_is_no_run_is_told(command, tmp_path):
+    told = call("feedback", command, tmp_path)
+    assert told.exit_code == 2
+    assert "is no run directory and holds no comparisons" in told.stderr
