@@ -114,11 +114,8 @@ def alike(first: str | None, second: str | None) -> bool:
     >>> alike("ppo", "fast-ppo"), alike("fast-sac", "sac"), alike("ppo", "a2c")
     (True, True, False)
     """
-    return _plain(first) == _plain(second)
-
-
-def _plain(name: str | None) -> str | None:
-    return None if name is None else EXACT_TWINS.get(name, name)
+    first, second = (None if name is None else EXACT_TWINS.get(name, name) for name in (first, second))
+    return first == second
 
 
 def _require_fitting(name: str, algo: str, generator: str | None) -> None:

@@ -75,14 +75,9 @@ def read(path: Path, request: Request) -> EpisodeStream:
         else:
             found |= {f"{base}.{unquote(name.removeprefix(prefix))}": [name] for name in present}
     files = _files(path)
-
-    def blocks() -> Iterator[Block]:
-        for block in read_blocks(files, found):
-            yield {name: _squeezed(name, array) for name, array in block.items()}
-
     if joined:
         check_keys({name: _shape(features, f"observation.{name}") for name in names}, space, str(path))
-    stream = table_stream(blocks, request, str(path), note)
+    stream = table_stream(lambda: read_blocks(files, found), request, str(path), note)
     order = [order_remark(names, "the order of meta/info.json")] if joined and len(names) > 1 and not asked else []
     return replace(stream, remarks=(*stream.remarks, *order, *_lost_frames(info, files)))
 
@@ -122,11 +117,6 @@ def _lost_frames(info: dict[str, Any], files: list[Path]) -> Iterator[str]:
     promised = info.get("total_frames")
     if isinstance(promised, int) and promised != (frames := sum(open_parquet(file)[0].metadata.num_rows for file in files)):
         yield f"its files hold {frames} frames, but meta/info.json lists {promised}; was it copied only in part?"
-
-
-def _squeezed(name: str, array: np.ndarray) -> np.ndarray:
-    """Flatten rewards and flags that are stored as lists of one number."""
-    return array.reshape(len(array)) if name in _FIELDS.values() and name != "actions" else array
 
 
 def write(stream: EpisodeStream, path: Path) -> None:

@@ -123,8 +123,5 @@ def _record_one(policy: Policy, env: EpisodeRecorder, seed: int, deterministic: 
 
 
 def _executable(action: Any, space: spaces.Space) -> Any:
-    if isinstance(space, spaces.Box):
-        return np.clip(np.asarray(action, dtype=space.dtype).reshape(space.shape), space.low, space.high)
-    if isinstance(space, spaces.Discrete):
-        return np.int64(np.asarray(action).item())
-    return np.asarray(action, dtype=space.dtype).reshape(space.shape)
+    fitting = np.asarray(action, dtype=space.dtype).reshape(space.shape or ())
+    return np.clip(fitting, space.low, space.high) if isinstance(space, spaces.Box) else fitting[()]

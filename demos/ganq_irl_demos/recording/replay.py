@@ -7,7 +7,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 
 from ganq_irl_demos.trajectories import Trajectory
 
@@ -22,11 +21,7 @@ def replay(trajectory: Trajectory, env: gym.Env) -> Iterator[tuple[Any, float, b
     observation, _ = env.reset(seed=trajectory.seed)
     yield observation, 0.0, False
     for action in trajectory.actions:
-        observation, reward, terminated, truncated, _ = env.step(_as_action(action, env.action_space))
+        observation, reward, terminated, truncated, _ = env.step(np.asarray(action, env.action_space.dtype)[()])
         yield observation, float(reward), terminated or truncated
         if terminated or truncated:
             return
-
-
-def _as_action(action: Any, space: spaces.Space) -> Any:
-    return int(action) if isinstance(space, spaces.Discrete) else np.asarray(action, dtype=space.dtype)
