@@ -14,7 +14,7 @@ from ganq_irl_cli.comparisons import comparisons_of, is_run
 @click.command("serve")
 @options.run_folder
 @click.option("--name", metavar="NAME", help="Your name in the file of answers.  [default: your login name]")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Port.  [default: a free one]")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Port; 0 is a free one.")
 @click.option("--no-browser", is_flag=True, help="Only print the address, and open no browser.")
 def command(run: Path, name: str | None, port: int, no_browser: bool) -> None:
     """Open a page on which you say which of two clips is better. Stop it with Ctrl+C.
