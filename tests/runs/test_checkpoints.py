@@ -209,9 +209,9 @@ def test_schedules_of_a_run_that_goes_on_are_those_of_its_new_length(tmp_path, c
 
 def test_the_rows_of_an_algorithm_that_logs_rarely(tmp_path):
     """A2C has a row every hundredth iteration."""
-    config = tiny_config("a2c", timesteps=256, checkpoint_every=150, generator_kwargs={"n_steps": 1})
+    config = tiny_config("a2c", timesteps=204, checkpoint_every=150, generator_kwargs={"n_steps": 1})
     run_experiment(config, tmp_path / "whole", progress_bar=False)
-    run_and_kill(config, tmp_path / "killed", 190)
+    run_and_kill(config, tmp_path / "killed", 160)
     resume_experiment(tmp_path / "killed", progress_bar=False)
     assert [row["time/iterations"] for row in rows(tmp_path / "whole")] == ["100", "200"]
     same(tmp_path / "killed", tmp_path / "whole")

@@ -14,7 +14,7 @@ from ganq_irl.generators.off_policy.n_step import NStepDictReplayBuffer, NStepRe
 from ganq_irl.generators.off_policy.pricing import relabeled
 from ganq_irl.generators.off_policy.replay import keep_on_device
 from ganq_irl.runs.checkpoints.replay import load_replay_state, replay_state
-from tests.scripted import OFF_POLICY, SpacesEnv, flat, generator, imitator, vec_env
+from tests.scripted import SpacesEnv, flat, generator, imitator, vec_env
 
 BOX = spaces.Box(-1.0, 1.0, (3,), np.float64)
 DICT = spaces.Dict(a=BOX, image=spaces.Box(0, 255, (2, 4, 4), np.uint8))
@@ -149,9 +149,9 @@ def test_a_device_without_room_is_a_project_error(monkeypatch):
         keep_on_device(buffer)
 
 
-@pytest.mark.parametrize("name", OFF_POLICY)
+@pytest.mark.parametrize("name", ["sac", "td3", "dqn", "gan-q", "gan-q-continuous"])
 def test_dac_learns_the_same_parameters(name):
-    runs = [imitator("dac", generator(name), replay_on_device=chosen).learn(120) for chosen in (False, True)]
+    runs = [imitator("dac", generator(name), replay_on_device=chosen).learn(72) for chosen in (False, True)]
     with runs[1]._installed():
         assert runs[1].generator.replay_buffer.device_copy is not None
     assert torch.equal(*(flat(run.policy) for run in runs))
