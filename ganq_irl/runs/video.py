@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -23,6 +23,8 @@ SIZE = (240, 180)
 FRAMES_PER_SECOND, SECONDS = 10, 10
 MAX_BYTES = 300_000
 _COLORS = 64
+_FEWEST_FRAMES = 20  # of a clip of states: two seconds
+_PAUSE = 5  # frames for which a clip of states stands still before it starts again
 _SMALLEST = 64  # pixels of width; a video is not shrunk further
 
 Steps = Iterable[tuple[Any, float, bool]]
@@ -122,6 +124,20 @@ def record_demonstration_video(trajectory: Trajectory, env: gym.Env) -> Video:
     return _record(replay(trajectory, env), env)
 
 
+def record_states_video(observations: np.ndarray, env: gym.Env) -> Video:
+    """Record an environment in the states of observations, in slow motion where they would pass too quickly to be judged.
+
+    Args:
+        observations: ``(n_steps + 1, *shape)``.
+        env: an environment from ``make_rendered_env`` that ``ganq_irl.environments.states.can_show`` knows.
+    """
+    from ganq_irl.environments.states import show_states
+
+    stride = min(_stride(env), -(-len(observations) // _FEWEST_FRAMES))
+    video = _record(((observation, 0.0, False) for observation in show_states(env, observations)), env, stride)
+    return replace(video, frames=[*video.frames, *_PAUSE * video.frames[-1:]])
+
+
 def _play(policy: Policy, env: gym.Env, seed: int) -> Iterator[tuple[Any, float, bool]]:
     observation, _ = env.reset(seed=seed)
     yield observation, 0.0, False
@@ -133,8 +149,12 @@ def _play(policy: Policy, env: gym.Env, seed: int) -> Iterator[tuple[Any, float,
         yield observation, float(reward), is_over
 
 
-def _record(steps: Steps, env: gym.Env) -> Video:
-    stride = max(1, round((env.metadata.get("render_fps") or 30) / FRAMES_PER_SECOND))
+def _stride(env: gym.Env) -> int:
+    return max(1, round((env.metadata.get("render_fps") or 30) / FRAMES_PER_SECOND))
+
+
+def _record(steps: Steps, env: gym.Env, stride: int | None = None) -> Video:
+    stride = _stride(env) if stride is None else stride
     frames: list[Image.Image] = []
     total, taken = 0.0, 0
     for taken, (_, reward, _) in enumerate(steps):

@@ -17,10 +17,25 @@ from tests.feedback.examples import ACTIONS, OBSERVATIONS, random_pairs
 flask = pytest.importorskip("flask")
 
 from ganq_irl.feedback.page.app import HEADERS, NOTES, make_app, make_server  # noqa: E402
-from ganq_irl.feedback.page.clips import PairClips  # noqa: E402
 
 TOKEN, PORT = "a-token", 5000
 HOSTILE = "<img src=x onerror=alert(1)>\"'&Walk-v0"
+
+
+class Pictures:
+    """Draws nothing, quickly."""
+
+    images, media_type, texts, note = (b"one", b"two"), "image/gif", (HOSTILE, HOSTILE), HOSTILE
+
+    def __init__(self, store):
+        self.store = store
+
+    def of(self, pair):
+        self.store.load(pair)
+        return self
+
+    def prepare(self, pair):
+        pass
 
 
 @pytest.fixture
@@ -33,7 +48,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def app(store):
-    return make_app(Answering(store, HOSTILE), PairClips(store), lambda: HOSTILE, TOKEN, PORT)
+    return make_app(Answering(store, HOSTILE), Pictures(store), lambda: HOSTILE, TOKEN, PORT)
 
 
 def window(app):
@@ -115,7 +130,9 @@ def test_every_response_forbids_foreign_scripts(app, path):
 def test_hostile_names_are_shown_as_text(app):
     text = look(window(app)).text
     assert "<img src=x" not in text
-    assert text.count("&lt;img src=x onerror=alert(1)&gt;&#34;&#39;&amp;Walk-v0") == 6  # two texts, twice each, who, reward
+    assert (
+        text.count("&lt;img src=x onerror=alert(1)&gt;&#34;&#39;&amp;Walk-v0") == 7
+    )  # two texts, twice each, how they were drawn, who, and the reward
 
 
 def test_a_note_in_the_address_is_one_of_ours(app):
@@ -201,8 +218,8 @@ def test_damaged_pairs_are_told_as_text(app, store):
 def test_clips_are_images_of_known_pairs_only(app, store):
     client = window(app)
     found = look(client, f"/clips/{store.pairs()[0]}/left")
-    assert found.mimetype == "image/png"
-    assert found.data.startswith(b"\x89PNG")
+    assert (found.mimetype, found.data) == ("image/gif", b"one")
+    assert look(client, f"/clips/{store.pairs()[0]}/right").data == b"two"
     assert look(client, "/clips/000009-0123456789abcdef.npz/left").status_code == 404
     assert look(client, f"/clips/{store.pairs()[0]}/middle").status_code == 404
 
@@ -216,7 +233,7 @@ def test_only_one_page_is_open_for_a_folder(store):
 
 def _serve(folder, pipe):
     store = Comparisons(folder)
-    server, address = make_server(Answering(store, "anna"), PairClips(store), str)
+    server, address = make_server(Answering(store, "anna"), Pictures(store), str)
     pipe.send(address)
     server.serve_forever()
 
@@ -243,18 +260,18 @@ def test_a_killed_server_keeps_the_answers_that_it_took(store):
 
 def test_the_server_listens_on_this_machine_only_and_a_taken_port_is_told(store):
     answering = Answering(store, "anna")
-    server, address = make_server(answering, PairClips(store), str)
+    server, address = make_server(answering, Pictures(store), str)
     assert server.socket.getsockname() == ("127.0.0.1", server.port)
     assert address.startswith(f"http://127.0.0.1:{server.port}/?token=")
     with pytest.raises(ConfigurationError, match=rf"port {server.port} is not free.*give another --port"):
-        make_server(answering, PairClips(store), str, server.port)
+        make_server(answering, Pictures(store), str, server.port)
     server.server_close()
 
 
 def test_without_flask_the_message_names_the_extra(store, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "flask", None)
     with pytest.raises(MissingDependency, match=r"pip install 'ganq-irl\[feedback\]'"):
-        make_server(Answering(store, "anna"), PairClips(store), str)
+        make_server(Answering(store, "anna"), Pictures(store), str)
 
 
 def test_commands_summarize_and_check(store, tmp_path):

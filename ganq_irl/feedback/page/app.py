@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer
 
 HOST = "127.0.0.1"
+SIDES = ("left", "right")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -32,17 +33,23 @@ NOTES = {
 _LARGEST_REQUEST = 4096  # bytes; an answer takes a hundred
 
 
+class Drawn(Protocol):
+    """The clips of a pair: two images of a media type, a sentence about each, and how they were drawn, or ""."""
+
+    images: tuple[bytes, bytes]
+    media_type: str
+    texts: tuple[str, str]
+    note: str
+
+
 class Clips(Protocol):
-    """What draws the clips of a pair."""
+    """What draws the clips of pairs."""
 
-    def image(self, pair: str, side: str) -> tuple[bytes, str]:
-        """Return a clip and its media type; ``side`` is left or right."""
+    def of(self, pair: str) -> Any:
+        """Return the clips of a pair, as ``Drawn``."""
 
-    def text(self, pair: str, side: str) -> str:
-        """Return a sentence that describes a clip, for people who do not see it."""
-
-    def note(self, pair: str) -> str:
-        """Return how the clips were drawn, if they do not show the environment; otherwise ""."""
+    def prepare(self, pair: str) -> None:
+        """Begin to draw the clips of a pair that will be shown soon."""
 
 
 def make_app(answering: Answering, clips: Clips, learned: Callable[[], str], token: str, port: int) -> Flask:
@@ -71,18 +78,20 @@ def make_app(answering: Answering, clips: Clips, learned: Callable[[], str], tok
             response.set_cookie(cookie, token, httponly=True, samesite="Strict")
             return response
         desk = answering.desk()
-        shown = {} if desk.pair is None else {"clips": _shown(clips, desk.pair), "drawn": clips.note(desk.pair)}
+        if desk.following is not None:
+            clips.prepare(desk.following)
+        drawn = None if desk.pair is None else clips.of(desk.pair)
         note = NOTES.get(flask.request.args.get("note", ""), "")
         return flask.render_template(
-            "page.html", desk=desk, learned=learned(), note=note, token=token, who=answering.who, **shown
+            "page.html", desk=desk, drawn=drawn, learned=learned(), note=note, token=token, who=answering.who
         )
 
     @app.get("/clips/<pair>/<any(left, right):side>")
     def clip(pair: str, side: str) -> Any:
         if pair not in answering.comparisons.pairs():
             flask.abort(404)
-        content, media_type = clips.image(pair, side)
-        return flask.Response(content, mimetype=media_type)
+        drawn = clips.of(pair)
+        return flask.Response(drawn.images[SIDES.index(side)], mimetype=drawn.media_type)
 
     @app.post("/answer")
     def answer() -> Any:
@@ -96,10 +105,6 @@ def make_app(answering: Answering, clips: Clips, learned: Callable[[], str], tok
         return flask.redirect("/?note=back" if is_undone else "/?note=undone", 303)
 
     return app
-
-
-def _shown(clips: Clips, pair: str) -> list[tuple[str, str]]:
-    return [(side, clips.text(pair, side)) for side in ("left", "right")]
 
 
 def _guard(app: Flask, token: str, cookie: str, host: str) -> None:

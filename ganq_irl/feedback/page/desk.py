@@ -20,12 +20,14 @@ class Desk:
 
     Attributes:
         pair: file name of the pair to show, or None if none waits.
+        following: file name of the pair that comes next, or None.
         undoable: file name of the pair that was answered last, or None.
         n_answered: number of pairs with an answer.
         n_waiting: number of pairs without one.
     """
 
     pair: str | None
+    following: str | None
     undoable: str | None
     n_answered: int
     n_waiting: int
@@ -60,7 +62,8 @@ class Answering:
         """Return the pair to show and the progress."""
         waiting = self.comparisons.unanswered()
         return Desk(
-            pair=waiting[0] if waiting else None,
+            pair=next(iter(waiting), None),
+            following=next(iter(waiting[1:]), None),
             undoable=self._undoable(),
             n_answered=len(self.comparisons) - len(waiting),
             n_waiting=len(waiting),

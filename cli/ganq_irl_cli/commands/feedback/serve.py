@@ -24,13 +24,15 @@ def command(run: Path, name: str | None, port: int, no_browser: bool) -> None:
     """
     with session.working(torch_threads=False):
         from ganq_irl.feedback.page.app import make_server
-        from ganq_irl.feedback.page.clips import PairClips
         from ganq_irl.feedback.page.desk import Answering, only_page
+        from ganq_irl.runs.clips import PairClips
+        from ganq_irl.runs.directory import load_run
 
         comparisons = comparisons_of(run)
         answering = Answering(comparisons, who=getpass.getuser() if name is None else name)
+        clips = PairClips(comparisons, load_run(run).config.env_kwargs if is_run(run) else None)
         with only_page(comparisons):
-            server, address = make_server(answering, PairClips(comparisons), lambda: _learned(run), port)
+            server, address = make_server(answering, clips, lambda: _learned(run), port)
             session.say(f"open {address}\nanswers go to {comparisons.folder}; stop with Ctrl+C", err=True)
             if not no_browser:
                 click.launch(address)
