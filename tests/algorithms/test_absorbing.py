@@ -304,9 +304,10 @@ def test_an_end_that_the_expert_never_shows_is_worth_less_than_nothing():
         scripts = ({"script": ((4, ended),)} for ended in (expert, policy))
         shown = demonstrations(CountingEnv(**next(scripts)))
         model = generator("sac", vec_env(CountingEnv, 1, **next(scripts)))
-        run = imitator("dac", model, shown, inputs=("observations",), learns_absorbing=True, learning_rate=0.02).learn(150)
+        run = imitator("dac", model, shown, inputs=("observations",), learns_absorbing=True, learning_rate=0.02).learn(200)
         worth[expert] = run.absorbing.value
-    assert worth[False] < 0 < worth[True]
+    assert worth[False] < -0.15  # -0.12 with a discriminator that learns nothing
+    assert worth[True] > 0.5
 
 
 def test_absorbing_runs_are_repeated_saved_and_loaded(tmp_path):

@@ -20,10 +20,12 @@ REFUSED = {
     *((algorithm, name) for algorithm in ("dac", *REPLAYED) for name in ON_POLICY),
     *((algorithm, name) for algorithm in INVERSE_SOFT_Q for name in OFF_POLICY if name not in ("sac", "dqn")),
 }
+OF_EACH_KIND = ("ppo", "sac", "dqn", "gan-q-continuous")
+WITH = {"gail": (*ON_POLICY, *OFF_POLICY), **dict.fromkeys(("airl", "dac", *REPLAYED), OF_EACH_KIND)}
 ALLOWED = [
     (algorithm, name)
     for algorithm in ALGORITHMS
-    for name in ((*ON_POLICY, *OFF_POLICY) if algorithm == "gail" else ("ppo", "sac", "dqn", "gan-q-continuous"))
+    for name in WITH.get(algorithm, ("ppo", "sac"))
     if (algorithm, name) not in REFUSED
 ]
 """Every generator once, and one of each kind with the other algorithms."""
