@@ -12,8 +12,31 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "ganq_irl.algorithms": (
-        *("AIRL", "AMP", "BC", "DAC", "FAIRL", "GAIL", "GAIfO", "GANQ", "IQLearn", "LSIQ", "SQIL", "VAIL", "WAIL"),
-        *("AdversarialImitation", "ContinuousGANQ", "OffPolicyImitation", "Preferences", "RewardLearning"),
+        *(
+            "AIRL",
+            "AMP",
+            "BC",
+            "DAC",
+            "DREX",
+            "FAIRL",
+            "GAIL",
+            "GAIfO",
+            "GANQ",
+            "IQLearn",
+            "LSIQ",
+            "SQIL",
+            "TREX",
+            "VAIL",
+            "WAIL",
+        ),
+        *(
+            "AdversarialImitation",
+            "ContinuousGANQ",
+            "OffPolicyImitation",
+            "Preferences",
+            "RankingLearning",
+            "RewardLearning",
+        ),
         *("SoftQReward", "warm_start"),
     ),
     "ganq_irl.rewards": (

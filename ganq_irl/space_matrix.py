@@ -79,6 +79,8 @@ IMITATION = (
     "iq-learn",
     "ls-iq",
     "preferences",
+    "t-rex",
+    "d-rex",
     "bc",
 )
 WITHOUT_DEMONSTRATIONS = ("preferences",)

@@ -16,6 +16,7 @@ from ganq_irl.runs import resolve_config, run_experiment
 from ganq_irl.runs.config import merged
 from ganq_irl.runs.validation import ADVERSARIAL
 from ganq_irl_demos import random_policy, record_episodes, save_demonstrations
+from tests.scripted import BRIEF
 
 ON_POLICY = ("ppo", "fast-ppo", "a2c", "trpo")
 DISCRETE = ("dqn", "qrdqn", "gan-q")
@@ -57,9 +58,7 @@ def tiny_config(algo, generator=None, demos=None, **settings):
         if algo in ADVERSARIAL:
             base |= {"adversary": {"batch_size": 8, "hidden_sizes": [4], "n_updates": 2}}
         if issubclass(ALGORITHMS[algo], RewardLearning):
-            base |= {"imitation": {"segment_length": 5, "n_updates": 5, "hidden_sizes": [4]}}
-        if algo == "preferences":
-            base["imitation"] |= {"n_queries": 12, "n_sessions": 4}
+            base |= {"imitation": {"segment_length": 5, "n_updates": 5, "hidden_sizes": [4], **BRIEF[algo]}}
     return resolve_config(merged(base, settings))
 
 

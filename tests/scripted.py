@@ -190,9 +190,17 @@ def demonstrations_for(name, **kwargs):
     return demonstrations(WalkEnv(action_space_of(name)), **kwargs)
 
 
+BRIEF = {
+    "preferences": {"n_queries": 10, "n_sessions": 3},
+    "t-rex": {"n_comparisons": 20},
+    "d-rex": {"n_comparisons": 20, "noise_steps": 40, "n_clone_updates": 5},
+}
+"""Settings of algorithms that learn a reward from compared segments, for which little is compared."""
+
+
 def imitator(algorithm, generator_, demos=None, **options):
-    """A small GAIL or AIRL."""
-    small = {"batch_size": 16, "hidden_sizes": (8,), "n_updates": 2}
+    """A small imitation algorithm."""
+    small = {"batch_size": 16, "hidden_sizes": (8,), "n_updates": 2} | BRIEF.get(algorithm, {})
     demos = demonstrations(WalkEnv(generator_.action_space)) if demos is None else demos
     return ALGORITHMS[algorithm](generator_, demos, **{**small, **options})
 

@@ -16,12 +16,13 @@ from ganq_irl.algorithms.iq_reward import SoftQReward
 from ganq_irl.algorithms.ls_iq import LSIQ
 from ganq_irl.algorithms.off_policy_imitation import OffPolicyImitation
 from ganq_irl.algorithms.preferences import Preferences
+from ganq_irl.algorithms.rankings import DREX, TREX, RankingLearning
 from ganq_irl.algorithms.reward_learning import RewardLearning
 from ganq_irl.algorithms.sqil import SQIL
 from ganq_irl.algorithms.vail import VAIL
 from ganq_irl.algorithms.wail import WAIL
 
-_ALL = (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, AMP, SQIL, IQLearn, LSIQ, Preferences)
+_ALL = (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, AMP, SQIL, IQLearn, LSIQ, Preferences, TREX, DREX)
 ALGORITHMS: dict[str, type[AdversarialImitation | OffPolicyImitation | RewardLearning]] = {
     algorithm.name: algorithm for algorithm in _ALL
 }
@@ -32,11 +33,13 @@ __all__ = [
     "AMP",
     "BC",
     "DAC",
+    "DREX",
     "FAIRL",
     "GAIL",
     "GANQ",
     "LSIQ",
     "SQIL",
+    "TREX",
     "VAIL",
     "WAIL",
     "AdversarialImitation",
@@ -45,6 +48,7 @@ __all__ = [
     "IQLearn",
     "OffPolicyImitation",
     "Preferences",
+    "RankingLearning",
     "RewardLearning",
     "SoftQReward",
     "warm_start",

@@ -18,7 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from ganq_irl.algorithms.base import demonstrations_for
 from ganq_irl.algorithms.reward_learning import RewardLearning, RewardLearningSettings
 from ganq_irl.algorithms.settings import takes_settings
-from ganq_irl.feedback import Comparison, Comparisons, Steps, build_teacher, cut_segments, draw_segments, preferences_of
+from ganq_irl.feedback import Comparison, Comparisons, Steps, build_teacher, draw_segments, preferences_of
 from ganq_irl_demos import Demonstrations, Trajectory
 from ganq_irl_demos.episodes import Episodes
 
@@ -145,7 +145,7 @@ class Preferences(RewardLearning):
         if not segments:
             return []
         if self.demonstrations is not None and not self.is_learned:
-            segments[::2] = cut_segments(self.demonstrations, n_candidates, self.segment_length, self._rng)
+            segments[::2] = self._cut(self.demonstrations, n_candidates, self._rng)
         left, right = segments[::2], segments[1::2]
         order = np.arange(n)
         if self.is_learned:

@@ -6,9 +6,10 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
@@ -20,7 +21,7 @@ from ganq_irl.algorithms.base import GeneratorImitation
 from ganq_irl.algorithms.settings import Settings
 from ganq_irl.discriminator import STATE_ACTION, EnsembleDiscriminator
 from ganq_irl.errors import ConfigurationError, TrainingDiverged
-from ganq_irl.feedback import RewardLearner, Steps
+from ganq_irl.feedback import RewardLearner, Steps, cut_segments
 from ganq_irl.generators.callbacks import substituting
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.experience import StepRecorder, replayed_steps
@@ -36,7 +37,9 @@ from ganq_irl.generators.off_policy.replay import replaying
 from ganq_irl.generators.on_policy.popart import ValueNormalizer
 from ganq_irl.generators.on_policy.pricing import OnPolicyCallback
 from ganq_irl.rewards import RewardModel
+from ganq_irl.spaces import in_layout_of
 from ganq_irl.types import Batch
+from ganq_irl_demos import Trajectory
 
 DEFAULT_LENGTH = 50
 NEWEST = 10_000
@@ -91,7 +94,7 @@ class RewardLearning(GeneratorImitation):
     def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: RewardLearningSettings) -> None:
         check_generator(self.name, generator, batch_size=1)
         self.generator, self.settings = generator, settings
-        self.segment_length = _segment_length(generator, settings.segment_length)
+        self.segment_length = self._segment_length(settings.segment_length, *self._most_steps(generator))
         self.reward_learner = RewardLearner(
             inputs=settings.inputs,
             hidden_sizes=settings.hidden_sizes,
@@ -110,6 +113,25 @@ class RewardLearning(GeneratorImitation):
     @property
     def _spaces(self) -> tuple[Any, Any]:
         return self.generator.observation_space, self.generator.action_space
+
+    def _most_steps(self, generator: Any) -> tuple[str, int]:
+        """Return the most steps that a segment can have, and what limits them."""
+        on_policy = isinstance(generator, OnPolicyAlgorithm)
+        name, most = ("n_steps", generator.n_steps) if on_policy else ("buffer_size", generator.replay_buffer.buffer_size)
+        horizon = time_limit(generator)
+        return (name, most) if horizon is None or horizon >= most else ("the environment's time limit", horizon)
+
+    @staticmethod
+    def _segment_length(given: int | None, name: str, most: int) -> int:
+        if given is not None and given > most:
+            raise ConfigurationError(f"segment_length: given {given}, but {name} is {most}; give at most {most}")
+        return min(DEFAULT_LENGTH, most) if given is None else given
+
+    def _cut(self, trajectories: Sequence[Trajectory], n: int, rng: np.random.Generator) -> list[Trajectory]:
+        """Return segments of demonstrations, with images as the generator sees them."""
+        space = self.generator.observation_space
+        segments = cut_segments(trajectories, n, self.segment_length, rng)
+        return [replace(one, observations=in_layout_of(space, one.observations)) for one in segments]
 
     @abstractmethod
     def _collected(self, steps: Callable[[], Steps], progress: float) -> None:
@@ -176,22 +198,6 @@ class RewardLearning(GeneratorImitation):
         self.is_learned = state["is_learned"]
         if self._values is not None:
             self._values.load_state_dict(state["values"])
-
-
-def _segment_length(generator: Any, given: int | None) -> int:
-    """Return the steps of a segment.
-
-    Raises:
-        ConfigurationError: episodes, rollouts or the replay buffer are shorter than ``given``.
-    """
-    on_policy = isinstance(generator, OnPolicyAlgorithm)
-    name, most = ("n_steps", generator.n_steps) if on_policy else ("buffer_size", generator.replay_buffer.buffer_size)
-    horizon = time_limit(generator)
-    if horizon is not None and horizon < most:
-        name, most = "the environment's time limit", horizon
-    if given is not None and given > most:
-        raise ConfigurationError(f"segment_length: given {given}, but {name} is {most}; give at most {most}")
-    return min(DEFAULT_LENGTH, most) if given is None else given
 
 
 class _Collected(BaseCallback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ganq_irl.feedback.comparisons import ANSWERS, Answer, Comparison, Comparisons
+from ganq_irl.feedback.rankings import compare_ranked
 from ganq_irl.feedback.reward_learning import RewardLearner, SegmentRows, preferences_of
 from ganq_irl.feedback.segments import Steps, cut_segments, draw_segments, windows
 from ganq_irl.feedback.teachers import TEACHERS, FunctionTeacher, Human, Teacher, TrueReward, build_teacher
@@ -21,6 +22,7 @@ __all__ = [
     "Teacher",
     "TrueReward",
     "build_teacher",
+    "compare_ranked",
     "cut_segments",
     "draw_segments",
     "preferences_of",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
 
 from ganq_irl.episodes import stacked
 from ganq_irl.feedback import Steps
@@ -28,6 +31,20 @@ class StepRecorder(TransitionRecorder):
         self._rewards.append(np.array(rewards, dtype=np.float32))
         self._ended.append(np.array(dones))
 
+    def play(self, act: Callable[[Any], np.ndarray], n_steps: int) -> Steps:
+        """Reset the environments, take steps, and return them; statistics of a ``VecNormalize`` stay as they are.
+
+        Args:
+            act: returns the actions for raw observations, ``(n_envs, *shape)``.
+            n_steps: steps of each environment.
+        """
+        self.clear()
+        with _unchanged(self._normalize):
+            self._last = self._raw(self.venv.reset())
+            for _ in range(n_steps):
+                self.step(act(self._last))
+        return self.steps()
+
     def steps(self) -> Steps:
         """Return all steps since the recorder was cleared."""
         return Steps(
@@ -38,6 +55,18 @@ class StepRecorder(TransitionRecorder):
             terminated=np.stack(self._terminated),
             ended=np.stack(self._ended),
         )
+
+
+@contextmanager
+def _unchanged(normalize: VecNormalize | None) -> Iterator[None]:
+    before = normalize is not None and normalize.training
+    if normalize is not None:
+        normalize.training = False
+    try:
+        yield
+    finally:
+        if normalize is not None:
+            normalize.training = before
 
 
 def replayed_steps(buffer: ReplayBuffer, n: int) -> Steps:

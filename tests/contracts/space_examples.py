@@ -10,7 +10,7 @@ from ganq_irl.generators.factory import GENERATORS
 from ganq_irl.generators.policies.store import load_policy, save_policy
 from ganq_irl.space_matrix import DEFAULT_GENERATOR, REPLAYING, TRAITS, Traits
 from ganq_irl_demos import random_policy, record_episodes
-from tests.scripted import ON_POLICY, SpacesEnv, generator, vec_env
+from tests.scripted import BRIEF, ON_POLICY, SpacesEnv, generator, vec_env
 
 F = np.float32
 VECTOR, IMAGE = spaces.Box(-1, 1, (3,), F), spaces.Box(0, 255, (36, 40, 3), np.uint8)
@@ -94,6 +94,7 @@ def train(algo, observation_space, action_space, folder, name):
         small |= {"batch_size": 8} if name in ON_POLICY and name != "a2c" else {}
         model = generator(name, venv, **small)
         options = {} if algo in ("sqil", "iq-learn", "ls-iq") else {"batch_size": 8, "hidden_sizes": (8,), "n_updates": 1}
+        options |= BRIEF.get(algo, {}) | ({"ranks": (0, 1, 2)} if algo == "t-rex" else {})
         imitator = ALGORITHMS[algo](model, demos, **options) if algo in ALGORITHMS else None
         (imitator or model).learn(32)
         save_policy(model, folder)

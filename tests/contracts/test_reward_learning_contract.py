@@ -9,18 +9,17 @@ from ganq_irl.errors import ConfigurationError, StorageError
 from ganq_irl.rewards import RewardModel
 from ganq_irl.rewards.export import PricedTransitions
 from ganq_irl.storage import CONFIG_FILE, TENSORS_FILE
-from tests.scripted import WalkEnv, demonstrations_for, flat, generator, vec_env, walk
+from tests.scripted import BRIEF, WalkEnv, demonstrations_for, flat, generator, vec_env, walk
 
 LEARNERS = [name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, RewardLearning)]
 GENERATORS = ("ppo", "fast-ppo", "sac", "dqn")
 PAIRS = [(algorithm, name) for algorithm in LEARNERS for name in GENERATORS]
 SMALL = {"segment_length": 4, "n_updates": 5, "hidden_sizes": (8,)}
-OWN = {"preferences": {"n_queries": 10, "n_sessions": 3}}
 OBSERVATIONS = np.random.default_rng(0).uniform(-2, 2, (20, 2)).astype(np.float32)
 
 
 def untrained(algorithm, name, seed=0, env=None, **settings):
-    settings = SMALL | OWN.get(algorithm, {}) | settings
+    settings = SMALL | BRIEF.get(algorithm, {}) | settings
     return ALGORITHMS[algorithm](generator(name, env, seed=seed), demonstrations_for(name), seed=seed, **settings)
 
 
@@ -44,7 +43,7 @@ def test_a_saved_run_comes_back_and_goes_on(algorithm, name, tmp_path):
     first = trained(algorithm, name)
     first.save(tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {CONFIG_FILE, TENSORS_FILE}
-    settings = SMALL | OWN.get(algorithm, {})
+    settings = SMALL | BRIEF.get(algorithm, {})
     second = ALGORITHMS[algorithm].load(tmp_path / "run", generator(name, seed=9), demonstrations_for(name), **settings)
     rows = demonstrations_for(name).to_batch()
     np.testing.assert_array_equal(*(run.predict(OBSERVATIONS, deterministic=True)[0] for run in (first, second)))
@@ -73,18 +72,17 @@ def test_the_recovered_reward_is_saved_and_loaded_bit_by_bit(algorithm, tmp_path
 @pytest.mark.parametrize("algorithm", LEARNERS)
 def test_a_run_of_another_shape_is_refused(algorithm, tmp_path):
     trained(algorithm, "ppo").save(tmp_path / "run")
-    settings = SMALL | OWN.get(algorithm, {})
+    settings = SMALL | BRIEF.get(algorithm, {})
     for changed, message in (({"hidden_sizes": (9,)}, "does not match"), ({"normalize_values": False}, "normalize_values")):
         with pytest.raises(StorageError, match=message):
             ALGORITHMS[algorithm].load(tmp_path / "run", generator("ppo"), demonstrations_for("ppo"), **(settings | changed))
 
 
-@pytest.mark.parametrize("algorithm", LEARNERS)
 @pytest.mark.parametrize("name", ["ppo", "sac"])
-def test_segments_fit_into_rollouts_and_buffers(algorithm, name):
-    assert untrained(algorithm, name, segment_length=None).segment_length == (32 if name == "ppo" else 50)
+def test_segments_fit_into_rollouts_and_buffers(name):
+    assert untrained("preferences", name, segment_length=None).segment_length == (32 if name == "ppo" else 50)
     with pytest.raises(ConfigurationError, match=r"segment_length: given 1000, but (n_steps|buffer_size) is \d+; give"):
-        untrained(algorithm, name, segment_length=1000)
+        untrained("preferences", name, segment_length=1000)
 
 
 @pytest.mark.parametrize("name", ["ppo", "sac"])

@@ -114,7 +114,7 @@ def command(
 
     \b
     Imitation:                gail airl dac fairl wail vail gaifo amp sqil iq-learn ls-iq bc
-    Human feedback:           preferences
+    Human feedback:           preferences t-rex d-rex
     Reinforcement learning:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac fast-sac td3 fast-td3 ddpg tqc
                               crossq dqn qrdqn
 
