@@ -6,7 +6,6 @@ import http.server
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
+from tests.chromium import PROGRAM
 from tests.docs.pages import DOCS, ROOT
 
 pytestmark = pytest.mark.slow
@@ -108,10 +108,7 @@ def test_the_search_index_has_the_words(site):
 @pytest.fixture(scope="session")
 def browse(site, tmp_path_factory):
     """What the browser finds on a page: ``browse("index.html", width=360)``."""
-    program = next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-    )
-    if program is None:
+    if PROGRAM is None:
         pytest.skip("no Chromium on this machine")
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
@@ -123,7 +120,7 @@ def browse(site, tmp_path_factory):
 
     def look(page, width=1280, *options):
         profile = tmp_path_factory.mktemp("profile")
-        command = [program, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},2000", *options]
+        command = [PROGRAM, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},2000", *options]
         command += ["--virtual-time-budget=15000", "--enable-logging=stderr", f"--user-data-dir={profile}", "--dump-dom"]
         url = f"http://127.0.0.1:{server.server_address[1]}/{page}"
         result = subprocess.run([*command, url], capture_output=True, text=True, timeout=240)
