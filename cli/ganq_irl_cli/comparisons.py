@@ -18,15 +18,17 @@ def comparisons_of(folder: Path) -> Comparisons:
         RunDirectoryError: the folder is neither.
     """
     from ganq_irl.feedback import Comparisons
-    from ganq_irl.runs.directory import FEEDBACK
+    from ganq_irl.runs.directory import FEEDBACK, load_run
 
-    if is_run(folder):
-        return Comparisons(folder / FEEDBACK)
-    found = Comparisons(folder)
-    if not len(found):
-        raise RunDirectoryError(
-            f"{folder} is no run directory and holds no comparisons; give the folder of a run of `train preferences`"
-        )
+    if not is_run(folder):
+        found = Comparisons(folder)
+        asks, what = False, "is no run directory"
+    else:
+        config = load_run(folder).config
+        found = Comparisons(config.imitation.get("comparisons") or folder / FEEDBACK)
+        asks, what = config.algo == "preferences", f"is a run of {config.algo}"
+    if not asks and not len(found):
+        raise RunDirectoryError(f"{folder} {what} and holds no comparisons; give a run of `train preferences`")
     return found
 
 

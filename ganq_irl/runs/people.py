@@ -24,7 +24,7 @@ def waiting_for_answers(preferences: Preferences, folder: Path, interrupts: Inte
 
     def told(comparisons: Comparisons, n: int) -> None:
         if n:
-            _log.warning("%d comparisons wait for an answer in %s", n, comparisons.folder)
+            _log.warning("%d comparisons wait for your answers: ganq-irl feedback serve %s", n, folder)
 
     def wait() -> None:
         if interrupts.requested is not None:

@@ -11,6 +11,7 @@ import pytest
 from ganq_irl.errors import ConfigurationError, MissingDependency
 from ganq_irl.feedback import Comparisons
 from ganq_irl.feedback.page.desk import Answering, only_page
+from ganq_irl.runs import ExperimentConfig
 from tests.command_line import call
 from tests.feedback.examples import ACTIONS, OBSERVATIONS, random_pairs
 
@@ -293,3 +294,27 @@ def test_a_folder_that_is_no_run_is_told(command, tmp_path):
     told = call("feedback", command, tmp_path)
     assert told.exit_code == 2
     assert "is no run directory and holds no comparisons" in told.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "inspect", "check"])
+def test_a_run_that_asks_nobody_is_told(command, tmp_path):
+    written(tmp_path, ExperimentConfig("ppo", "CartPole-v1"))
+    told = call("feedback", command, tmp_path)
+    assert told.exit_code == 2
+    assert "is a run of ppo and holds no comparisons" in told.stderr
+
+
+def test_a_run_names_its_comparisons(store, tmp_path):
+    """The folder of the run, unless its settings name another; a run that has not asked yet has none."""
+    written(tmp_path / "first", ExperimentConfig("preferences", "CartPole-v1"))
+    assert '"pairs": 0' in call("feedback", "inspect", tmp_path / "first", "--json").stdout
+    elsewhere = ExperimentConfig("preferences", "CartPole-v1", imitation={"comparisons": str(store.folder)})
+    written(tmp_path / "second", elsewhere)
+    assert '"pairs": 4' in call("feedback", "inspect", tmp_path / "second", "--json").stdout
+
+
+def written(folder, config):
+    """A run directory as it is when training begins."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.toml").write_text(config.to_toml())
+    (folder / "run.json").write_text("{}")
