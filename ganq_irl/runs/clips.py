@@ -31,12 +31,14 @@ class Clips:
 
     Attributes:
         images: left and right.
-        media_type: of both.
+        stills: the same without motion, as PNG.
+        media_type: of the images.
         texts: a sentence about each.
         note: how they were drawn, or "" if they show the environment.
     """
 
     images: tuple[bytes, bytes]
+    stills: tuple[bytes, bytes]
     media_type: str
     texts: tuple[str, str]
     note: str = ""
@@ -70,7 +72,11 @@ class PairClips:
         Raises:
             GanqIrlError: its file is damaged.
         """
-        return self._begun(pair).result()
+        try:
+            return self._begun(pair).result()
+        except GanqIrlError:
+            self._drawn.pop(pair, None)  # the file may be repaired
+            raise
 
     def prepare(self, pair: str) -> None:
         """Begin to draw the clips of a pair that will be shown soon."""
@@ -91,12 +97,12 @@ class PairClips:
         reason = self._env(loaded)
         if not isinstance(reason, str):
             try:
-                one, two = (record_states_video(np.asarray(part.observations), reason).to_gif() for part in loaded)
-                return Clips((one, two), "image/gif", (left, right))
+                one, two = (record_states_video(np.asarray(part.observations), reason) for part in loaded)
+                return Clips((one.to_gif(), two.to_gif()), (one.to_png(), two.to_png()), "image/gif", (left, right))
             except Exception as error:  # graphics libraries raise errors of many classes for impossible states
                 reason = f"{where} cannot be drawn in these states ({type(error).__name__}: {error})."
-        one, two = (draw_lines(loaded, part) for part in loaded)
-        return Clips((one, two), "image/png", (left, right), f"{PLOTTED} {reason}")
+        plots = (draw_lines(loaded, loaded[0]), draw_lines(loaded, loaded[1]))
+        return Clips(plots, plots, "image/png", (left, right), f"{PLOTTED} {reason}")
 
     def _env(self, pair: Demonstrations) -> gym.Env | str:
         """Return the environment of a pair, or a sentence that says why it cannot be drawn."""

@@ -4,7 +4,9 @@ import http.client
 import multiprocessing
 import os
 import re
+import signal
 import threading
+import time
 
 import pytest
 
@@ -12,7 +14,7 @@ from ganq_irl.errors import ConfigurationError, MissingDependency
 from ganq_irl.feedback import Comparisons
 from ganq_irl.feedback.page.desk import Answering, only_page
 from ganq_irl.runs import ExperimentConfig
-from tests.command_line import call
+from tests.command_line import call, forked
 from tests.feedback.examples import ACTIONS, OBSERVATIONS, random_pairs
 
 flask = pytest.importorskip("flask")
@@ -26,7 +28,8 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'&Walk-v0"
 class Pictures:
     """Draws nothing, quickly."""
 
-    images, media_type, texts, note = (b"one", b"two"), "image/gif", (HOSTILE, HOSTILE), HOSTILE
+    images, stills, media_type = (b"one", b"two"), (b"still one", b"still two"), "image/gif"
+    texts, note = (HOSTILE, HOSTILE), HOSTILE
 
     def __init__(self, store):
         self.store = store
@@ -221,6 +224,8 @@ def test_clips_are_images_of_known_pairs_only(app, store):
     found = look(client, f"/clips/{store.pairs()[0]}/left")
     assert (found.mimetype, found.data) == ("image/gif", b"one")
     assert look(client, f"/clips/{store.pairs()[0]}/right").data == b"two"
+    still = look(client, f"/clips/{store.pairs()[0]}/right?still")
+    assert (still.mimetype, still.data) == ("image/png", b"still two")
     assert look(client, "/clips/000009-0123456789abcdef.npz/left").status_code == 404
     assert look(client, f"/clips/{store.pairs()[0]}/middle").status_code == 404
 
@@ -257,6 +262,21 @@ def test_a_killed_server_keeps_the_answers_that_it_took(store):
     assert [given.answer for given in store.history()] == ["right"] * 3
     with only_page(store):  # a lock ends with its process
         assert Answering(store, "anna").desk().pair == store.pairs()[3]
+
+
+def test_the_command_prints_the_address_and_ends_with_ctrl_c(store, tmp_path):
+    with forked("feedback", "serve", store.folder, "--no-browser", "--name", "anna", errors=tmp_path / "errors") as process:
+        while not (told := tmp_path / "errors").exists() or "Ctrl+C" not in told.read_text():
+            time.sleep(0.02)
+        port, token = re.search(r"open http://127\.0\.0\.1:(\d+)/\?token=(\S+)\n", told.read_text()).groups()
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
+        connection.request("GET", "/static/page.js", headers={"Cookie": f"ganq-irl-feedback-{port}={token}"})
+        assert connection.getresponse().status == 200
+        connection.close()
+        os.kill(process.pid, signal.SIGINT)
+        process.join(30)
+        assert process.exitcode == 0
+    assert token not in told.read_text().partition("Ctrl+C")[2]
 
 
 def test_the_server_listens_on_this_machine_only_and_a_taken_port_is_told(store):

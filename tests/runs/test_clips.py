@@ -9,6 +9,7 @@ from gymnasium import spaces
 from PIL import Image
 
 from ganq_irl.environments.states import can_show, show_states
+from ganq_irl.errors import GanqIrlError
 from ganq_irl.feedback import Comparisons
 from ganq_irl.runs.clips import PLOTTED, PairClips
 from ganq_irl_demos import Trajectory
@@ -99,6 +100,7 @@ def test_clips_show_the_environment_and_move(store):
     for image in drawn.images:
         assert Image.open(io.BytesIO(image)).n_frames >= 10
         assert len(image) < 300_000
+    assert all(Image.open(io.BytesIO(still)).size == (3 * 180, 2 * 180) for still in drawn.stills)
 
 
 @pytest.mark.parametrize(
@@ -124,3 +126,14 @@ def test_impossible_states_are_plotted_as_well(store):
     drawn = PairClips(store).of(add(store, env, "CartPole-v1", states))
     assert drawn.media_type == "image/png"
     assert "CartPole-v1 cannot be drawn in these states (OverflowError" in drawn.note
+
+
+def test_a_pair_that_was_repaired_is_drawn(store):
+    env = gym.make("Pendulum-v1")
+    pair = add(store, env, "Pendulum-v1", [played(env, 5, seed) for seed in (0, 1)])
+    content, clips = (store.folder / pair).read_bytes(), PairClips(store)
+    (store.folder / pair).write_bytes(content[:-40])
+    with pytest.raises(GanqIrlError):
+        clips.of(pair)
+    (store.folder / pair).write_bytes(content)
+    assert clips.of(pair).media_type == "image/gif"

@@ -34,9 +34,10 @@ _LARGEST_REQUEST = 4096  # bytes; an answer takes a hundred
 
 
 class Drawn(Protocol):
-    """The clips of a pair: two images of a media type, a sentence about each, and how they were drawn, or ""."""
+    """The clips of a pair: images of a media type, stills as PNG, a sentence about each, and how they were drawn, or ""."""
 
     images: tuple[bytes, bytes]
+    stills: tuple[bytes, bytes]
     media_type: str
     texts: tuple[str, str]
     note: str
@@ -91,6 +92,8 @@ def make_app(answering: Answering, clips: Clips, learned: Callable[[], str], tok
         if pair not in answering.comparisons.pairs():
             flask.abort(404)
         drawn = clips.of(pair)
+        if "still" in flask.request.args:
+            return flask.Response(drawn.stills[SIDES.index(side)], mimetype="image/png")
         return flask.Response(drawn.images[SIDES.index(side)], mimetype=drawn.media_type)
 
     @app.post("/answer")
