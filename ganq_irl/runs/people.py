@@ -24,7 +24,8 @@ def waiting_for_answers(preferences: Preferences, folder: Path, interrupts: Inte
 
     def told(comparisons: Comparisons, n: int) -> None:
         if n:
-            _log.warning("%d comparisons wait for your answers: ganq-irl feedback serve %s", n, folder)
+            place = folder if comparisons.folder.parent == folder else comparisons.folder
+            _log.warning("%d comparisons wait for your answers: ganq-irl feedback serve %s", n, place)
 
     def wait() -> None:
         if interrupts.requested is not None:

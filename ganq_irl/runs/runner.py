@@ -26,6 +26,7 @@ from ganq_irl.evaluation import (
     shortfall_warning,
     summarize_episodes,
 )
+from ganq_irl.feedback import TrueReward
 from ganq_irl.files import locked, require_vacant
 from ganq_irl.generators.policies.starting import Started
 from ganq_irl.generators.policies.store import StoredPolicy
@@ -46,6 +47,7 @@ from ganq_irl.runs.training import Trainable, build_trainable
 from ganq_irl.runs.validation import check_config, task_weight
 from ganq_irl.runs.warning_log import WarningLog, logging_warnings
 from ganq_irl.runs.yardstick import Yardstick, measure_yardstick, references_for
+from ganq_irl.space_matrix import WITHOUT_DEMONSTRATIONS
 
 _log = logging.getLogger(__name__)
 
@@ -254,24 +256,32 @@ def evaluate_run_policy(
 
 def _warning(trainable: Trainable, evaluation: Evaluation, lengths: np.ndarray) -> str | None:
     sign, demonstrations = trainable.reward_sign(), trainable.demonstrations
+    of_reward = _told_of_reward(trainable.config)
     if demonstrations is None:
-        return None
+        return of_reward
     shown = np.array([len(trajectory) for trajectory in demonstrations])
     of_ends = None if sign is None else early_end_warning(lengths, shown, evaluation.normalized, sign)
-    weight = task_weight(trainable.config)
     sentences = [
-        f"The environment's reward was used too (task_weight={weight:g}), so the return shows more than imitation."
-        if weight
-        else None,
+        of_reward,
         None if sign is None else length_bias_warning(np.append(lengths, shown), sign),
         of_ends or shortfall_warning(evaluation.normalized, trainable.accuracy()),
     ]
     return " ".join(filter(None, sentences)) or None
 
 
+def _told_of_reward(config: ExperimentConfig) -> str | None:
+    """Return a sentence on how the environment's reward was used by something that need not see it; None if it was not."""
+    if weight := task_weight(config):
+        return f"The environment's reward was used too (task_weight={weight:g}), so the return shows more than imitation."
+    if config.algo in WITHOUT_DEMONSTRATIONS and config.imitation.get("teacher", TrueReward.name) == TrueReward.name:
+        return "The environment's reward gave the answers (teacher true-reward); people may answer otherwise."
+    return None
+
+
 def _provenance(config: ExperimentConfig, started: Started) -> dict[str, Any]:
     """Return JSON that says where a run started, and what it learns from since then."""
-    learns_from = "demonstrations" if config.demos is not None else config.reward or "the environment's reward"
+    reward = "answers" if config.algo in WITHOUT_DEMONSTRATIONS else config.reward or "the environment's reward"
+    learns_from = "demonstrations" if config.demos is not None else reward
     return {"from": config.start_from, **dataclasses.asdict(started), "learns_from": learns_from}
 
 

@@ -20,6 +20,7 @@ TRAIN = ["train", "preferences", "--env", "CartPole-v1", "--queries", "6", *QUIC
 def test_a_synthetic_teacher_answers_and_the_run_says_so(run):
     result = run(*TRAIN, "--teacher", "true-reward", "--out", "run")
     assert result.exit_code == 0
+    assert "The environment's reward gave the answers (teacher true-reward)" in result.stderr
     comparisons = Comparisons("run/feedback")
     assert sum(comparisons.check().values()) == 6
     assert {answer.who for answer in comparisons.history()} == {"true-reward"}
@@ -44,7 +45,9 @@ def test_pairs_are_inspected_as_demonstrations(run):
 def test_a_function_answers_where_its_module_was_typed_and_nowhere_else(run, monkeypatch):
     monkeypatch.setenv("GANQ_IRL_IMPORT", "")  # restored afterwards
     Path("judge.py").write_text("def longer(left, right):\n    return 'left' if len(left) >= len(right) else 'right'\n")
-    assert run(*TRAIN, "--teacher", "judge:longer", "--out", "run").exit_code == 0
+    result = run(*TRAIN, "--teacher", "judge:longer", "--out", "run")
+    assert result.exit_code == 0
+    assert "The environment's reward" not in result.stderr
     assert {answer.who for answer in Comparisons("run/feedback").history()} == {"judge:longer"}
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "--teacher",
     metavar="NAME",
     help="Who compares segments for `train preferences`: true-reward (the environment's reward answers), human (a person, "
-    "see `feedback`), or module:function, which is called with two trajectories.  [default: true-reward]",
+    "see `feedback serve`), or module:function, which is called with two trajectories.  [default: true-reward]",
 )
 @click.option(
     "--queries", type=click.IntRange(min=1), metavar="N", help="Comparisons to ask the teacher for.  [default: 500]"
