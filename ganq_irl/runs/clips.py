@@ -10,11 +10,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from stable_baselines3.common.preprocessing import is_image_space
 
 from ganq_irl.environments.states import can_show
 from ganq_irl.errors import GanqIrlError
 from ganq_irl.feedback import Comparisons
-from ganq_irl.runs.video import make_rendered_env, record_states_video
+from ganq_irl.runs.video import Video, make_rendered_env, record_states_video, video_of_images
 from ganq_irl_demos import Demonstrations, Trajectory
 from ganq_irl_demos.trajectories import named_arrays
 
@@ -94,15 +95,24 @@ class PairClips:
         where = loaded.env_id or "an environment without a name"
         named = zip(("Left", "Right"), loaded, strict=True)
         left, right = (f"{side} clip: {len(one)} steps of {where}" for side, one in named)
-        reason = self._env(loaded)
-        if not isinstance(reason, str):
-            try:
-                one, two = (record_states_video(np.asarray(part.observations), reason) for part in loaded)
-                return Clips((one.to_gif(), two.to_gif()), (one.to_png(), two.to_png()), "image/gif", (left, right))
-            except Exception as error:  # graphics libraries raise errors of many classes for impossible states
-                reason = f"{where} cannot be drawn in these states ({type(error).__name__}: {error})."
+        videos = self._videos(loaded)
+        if not isinstance(videos, str):
+            one, two = videos
+            return Clips((one.to_gif(), two.to_gif()), (one.to_png(), two.to_png()), "image/gif", (left, right))
         plots = (draw_lines(loaded, loaded[0]), draw_lines(loaded, loaded[1]))
-        return Clips(plots, plots, "image/png", (left, right), f"{PLOTTED} {reason}")
+        return Clips(plots, plots, "image/png", (left, right), f"{PLOTTED} {videos}")
+
+    def _videos(self, pair: Demonstrations) -> list[Video] | str:
+        """Return the videos of a pair, or a sentence that says why there are none."""
+        if is_image_space(pair.observation_space):
+            return [video_of_images(np.asarray(part.observations), pair.observation_space) for part in pair]
+        env = self._env(pair)
+        if isinstance(env, str):
+            return env
+        try:
+            return [record_states_video(np.asarray(part.observations), env) for part in pair]
+        except Exception as error:  # graphics libraries raise errors of many classes for impossible states
+            return f"{pair.env_id} cannot be drawn in these states ({type(error).__name__}: {error})."
 
     def _env(self, pair: Demonstrations) -> gym.Env | str:
         """Return the environment of a pair, or a sentence that says why it cannot be drawn."""

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 import torch
-from PIL import Image
+from gymnasium import spaces
+from PIL import Image, ImageOps
+from stable_baselines3.common.preprocessing import is_image_space_channels_first
 
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.runs.envs import draw_off_screen, probe_env
@@ -147,6 +149,20 @@ def record_states_video(observations: np.ndarray, env: gym.Env) -> Video:
     stride = min(_stride(env), -(-len(observations) // _FEWEST_FRAMES))
     video = _record(((observation, 0.0, False) for observation in show_states(env, observations)), env, stride)
     return replace(video, frames=[*video.frames, *_PAUSE * video.frames[-1:]])
+
+
+def video_of_images(observations: np.ndarray, space: spaces.Space) -> Video:
+    """Return a video of observations that are images; of stacked grayscale images it shows the newest.
+
+    Args:
+        observations: ``(n_steps + 1, *shape)`` uint8.
+        space: their space, an image space.
+    """
+    if is_image_space_channels_first(space):  # type: ignore[arg-type]
+        observations = np.moveaxis(observations, 1, -1)
+    images = observations if observations.shape[-1] == 3 else observations[..., -1]
+    frames = [ImageOps.contain(Image.fromarray(image).convert("RGB"), SIZE, Image.Resampling.NEAREST) for image in images]
+    return Video([*frames, *_PAUSE * frames[-1:]], len(frames) - 1, 0.0, is_whole=True)
 
 
 def _play(policy: Policy, env: gym.Env, seed: int) -> Iterator[tuple[Any, float, bool]]:

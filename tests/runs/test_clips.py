@@ -137,3 +137,19 @@ def test_a_pair_that_was_repaired_is_drawn(store):
         clips.of(pair)
     (store.folder / pair).write_bytes(content)
     assert clips.of(pair).media_type == "image/gif"
+
+
+@pytest.mark.parametrize("shape", [(40, 36, 3), (3, 40, 36), (4, 40, 36), (40, 36, 1)])
+def test_observations_that_are_images_are_the_clips(store, shape):
+    """Bright above and dark below; of stacked images only the newest is bright."""
+    image = np.zeros((40, 36, min(shape[0], shape[2])), np.uint8)
+    image[:20, :, slice(None) if image.shape[2] == 3 else -1] = 250
+    observation = image if shape == image.shape else np.moveaxis(image, -1, 0)
+    segment = Trajectory(np.stack([observation] * 4), np.zeros(3, np.int64), truncated=True)
+    pair = store.add(segment, segment, spaces.Box(0, 255, shape, np.uint8), spaces.Discrete(2))
+    drawn = PairClips(store).of(pair)
+    assert (drawn.media_type, drawn.note) == ("image/gif", "")
+    shown = np.asarray(Image.open(io.BytesIO(drawn.images[0])).convert("RGB"))
+    assert shown.shape == (180, 162, 3)
+    assert shown[:85].min() > 200
+    assert shown[95:].max() < 50
