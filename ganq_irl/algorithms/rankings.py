@@ -36,11 +36,11 @@ class RankingSettings(RewardLearningSettings):
     Attributes:
         n_comparisons: number of pairs of segments.
         n_updates: updates of each network.
-        segment_length: steps of a segment. By default 50, or fewer if all demonstrations are shorter.
+        segment_length: steps of a segment. By default 25, or fewer if all demonstrations are shorter.
     """
 
     n_comparisons: int = 1000
-    n_updates: int = 1000
+    n_updates: int = 300
 
 
 class RankingLearning(RewardLearning):
@@ -52,6 +52,7 @@ class RankingLearning(RewardLearning):
     """
 
     settings: RankingSettings
+    default_length = 25  # on Pendulum, ranked rewards of shorter segments and fewer updates were more faithful
 
     def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: Any) -> None:
         check_is_generator(generator)

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -41,7 +41,6 @@ from ganq_irl.spaces import in_layout_of
 from ganq_irl.types import Batch
 from ganq_irl_demos import Trajectory
 
-DEFAULT_LENGTH = 50
 NEWEST = 10_000
 """Newest steps of each environment in a replay buffer that segments are cut from."""
 
@@ -89,6 +88,7 @@ class RewardLearning(GeneratorImitation):
 
     settings: RewardLearningSettings
     ensemble: EnsembleDiscriminator
+    default_length: ClassVar[int] = 50
     is_learned = False
 
     def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: RewardLearningSettings) -> None:
@@ -121,11 +121,10 @@ class RewardLearning(GeneratorImitation):
         horizon = time_limit(generator)
         return (name, most) if horizon is None or horizon >= most else ("the environment's time limit", horizon)
 
-    @staticmethod
-    def _segment_length(given: int | None, name: str, most: int) -> int:
+    def _segment_length(self, given: int | None, name: str, most: int) -> int:
         if given is not None and given > most:
             raise ConfigurationError(f"segment_length: given {given}, but {name} is {most}; give at most {most}")
-        return min(DEFAULT_LENGTH, most) if given is None else given
+        return min(self.default_length, most) if given is None else given
 
     def _cut(self, trajectories: Sequence[Trajectory], n: int, rng: np.random.Generator) -> list[Trajectory]:
         """Return segments of demonstrations, with images as the generator sees them."""
