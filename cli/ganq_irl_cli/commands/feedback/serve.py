@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import webbrowser
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ def command(run: Path, name: str | None, port: int, no_browser: bool) -> None:
             server, address = make_server(answering, clips, lambda: _learned(run), port)
             session.say(f"open {address}\nanswers go to {comparisons.folder}; stop with Ctrl+C", err=True)
             if not no_browser:
-                click.launch(address)
+                webbrowser.open(address)  # False where there is none; the address is printed
             server.serve_forever()  # until Ctrl+C
             desk = answering.desk()
     session.say(f"{desk.n_answered} pairs are answered, {desk.n_waiting} wait: {comparisons.folder}")
