@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ganq_irl.evaluation import Estimate
+from ganq_irl.runs import ExperimentConfig
 from ganq_irl.studies.estimates import ALL, compare_results
 from ganq_irl.studies.grid import Cell
 from ganq_irl.studies.methods import parse_method
@@ -15,7 +16,7 @@ from ganq_irl.studies.verdict import describe, write_verdict
 
 def result(name, seed, value=None, env="CartPole-v1", n_demos=None, status=DONE, varied=None):
     """A made-up result; the configuration is no part of what is looked at here."""
-    cell = Cell(parse_method(name), env, n_demos, varied or {}, seed, config=None)
+    cell = Cell(parse_method(name), env, n_demos, varied or {}, seed, ExperimentConfig(parse_method(name).algo, env))
     if status != DONE:
         return Result(cell, status, error="diverged" if status == FAILED else "")
     return Result(cell, DONE, mean_return=value, normalized=value / 100, normalized_area=value / 200)
