@@ -305,8 +305,7 @@ class ReverseKullbackLeibler(FDivergence):
 class JensenShannon(FDivergence):
     """Twice the Jensen-Shannon divergence: f(u) = u log u - (1 + u) log((1 + u) / 2).
 
-    T = log 2 - softplus(-v), f*(t) = -log(2 - exp t). T* = log 2p/(p + q), so v = log p/q. The sum of both losses is that of
-    binary cross-entropy minus log 4.
+    T = log 2 - softplus(-v), f*(t) = -log(2 - exp t). T* = log 2p/(p + q), so v = log p/q. Both sum to bce - log 4.
     """
 
     name: ClassVar[str] = "js"
