@@ -20,7 +20,7 @@ from ganq_irl.algorithms.reward_learning import RewardLearning, RewardLearningSe
 from ganq_irl.algorithms.settings import takes_settings
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.feedback import Comparison, Steps, compare_ranked, draw_segments
-from ganq_irl.generators.checks import check_is_generator
+from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.experience import StepRecorder
 from ganq_irl.generators.observations import demonstrated_spaces
 from ganq_irl_demos import OPTIONAL_FIELDS, Demonstrations, Trajectory
@@ -55,7 +55,7 @@ class RankingLearning(RewardLearning):
     default_length = 25  # on Pendulum, ranked rewards of shorter segments and fewer updates were more faithful
 
     def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: Any) -> None:
-        check_is_generator(generator)
+        check_generator(self.name, generator, batch_size=1)  # before the demonstrations, which would fit no better
         self._demonstrations = demonstrations_for(generator, demonstrations, needs=OPTIONAL_FIELDS)
         self.demonstrations_checksum = self._demonstrations.checksum
         super()._build(generator, demonstrations, settings)
