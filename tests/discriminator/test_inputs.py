@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -109,6 +111,15 @@ def test_the_choice_of_fields_is_the_order_of_the_columns():
         assert encoder(batch).rows().tolist() == [[number for field in fields for number in parts[field]]]
         for field in fields:
             assert encoder(batch).rows()[0, encoder.columns(field)].tolist() == parts[field]
+
+
+def test_rows_of_the_absorbing_state_are_alike_where_the_input_has_its_bit_and_untouched_elsewhere():
+    batch = replace(batch_of(torch.tensor([[1.0, 2.0], [3.0, 4.0]])), absorbing=torch.tensor([1.0, 0.0]))
+    marked = InputEncoder(BOX, DISCRETE, ("observations", "absorbing"))
+    assert marked(batch).features.tolist() == [marked.absorbing_state.tolist(), [3, 4, 0]]
+    assert marked.absorbing_state.tolist()[:2] == [0, 0]
+    assert marked.absorbing_state[2] > 0
+    assert InputEncoder(BOX, DISCRETE, STATE)(batch).features.tolist() == [[1, 2], [3, 4]]
 
 
 def test_dones_and_log_probs_travel_beside_the_features():

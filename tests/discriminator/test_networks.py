@@ -18,14 +18,26 @@ from ganq_irl.discriminator import (
     Discriminator,
     InputEncoder,
     ScalarNetwork,
+    SegmentDiscriminator,
     ShapedDiscriminator,
     build_discriminator,
 )
+from ganq_irl.discriminator.inputs import Encoded
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.types import Batch
 from tests.toys import ACTIONS, KINDS, OBSERVATIONS, toy_batch, toy_discriminator, toy_learner, toy_updates
 
 ARCHITECTURE = [name for name, kind in STABILIZERS.items() if kind.changes_architecture]
+
+
+def test_a_segment_scores_the_sum_of_its_steps():
+    encoder = InputEncoder(OBSERVATIONS, ACTIONS, STATE_ACTION)
+    segments = SegmentDiscriminator(encoder, ScalarNetwork(encoder.parts, (4,), "tanh"))
+    rows = segments.encode(toy_batch(6))
+    padding = torch.tensor([[0.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+    sums = segments.score(Encoded(rows.features.view(2, 3, -1), padding, torch.zeros(2)))
+    steps = segments.network(rows.features)
+    torch.testing.assert_close(sums, torch.stack([steps[:3].sum(), steps[3]]))
 
 
 def mlp(network, x):

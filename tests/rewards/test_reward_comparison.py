@@ -22,7 +22,7 @@ from ganq_irl.rewards import (
     spearman,
     tabular_reward,
 )
-from ganq_irl.rewards.tabular import enumerated_coverage, regret, reward_table, starc_distance
+from ganq_irl.rewards.tabular import enumerated_coverage, policy_values, regret, reward_table, starc_distance
 from tests.toys import ACTIONS, OBSERVATIONS, toy_batch, toy_discriminator
 
 N_STATES, N_ACTIONS, END = 6, 2, 5  # of small_mdp
@@ -212,6 +212,9 @@ def test_requests_that_make_no_sense():
     reward = RewardModel(toy_discriminator(), "logit")
     with pytest.raises(ConfigurationError, match="n_canonical=0"):
         Coverage.sampled(batch, rng, n_canonical=0)
+    assert len(Coverage.sampled(batch, rng, n_transitions=1, n_canonical=1).transitions) == 1
+    with pytest.raises(ConfigurationError, match="gamma: given 1"):
+        policy_values(small_mdp(), np.full((6, 2), 0.5), np.zeros((6, 2)), 1.0)
     with pytest.raises(ConfigurationError, match="given 0 transitions"):
         Coverage.sampled(toy_batch(0), rng)
     with pytest.raises(ConfigurationError, match="discount: given 1"):

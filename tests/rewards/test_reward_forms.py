@@ -39,6 +39,12 @@ def test_values_by_hand(form, probability, reward):
     assert of_probability(form, probability) == pytest.approx(reward)
 
 
+def test_all_but_the_raw_score_are_on_the_scale_of_a_log_ratio():
+    assert {name for name, form in REWARD_FORMS.items() if not form.counts_ends} == {"score"}
+    assert REWARD_FORMS["gail"].of(0.0) == pytest.approx(math.log(2))
+    assert REWARD_FORMS["f"].of(1.5) == 1.5
+
+
 @given(st.floats(0.001, 0.999))
 def test_forms_as_the_papers_write_them(probability):
     assert of_probability("gail", probability) == pytest.approx(-math.log(1 - probability))
