@@ -95,6 +95,16 @@ def test_guides_have_no_seed_numbers(page):
     assert re.findall(r"-?\d\.\d+(?: -?\d\.\d+){2,}", prose) == []
 
 
+def test_linked_terms_are_in_the_glossary():
+    """The build of the site says so too, but minutes later."""
+    listed = (DOCS / "concepts" / "glossary.md").read_text(encoding="utf-8").partition("{glossary}")[2]
+    known = {line.lower() for line in re.findall(r"^\S.*$", listed, re.MULTILINE)}
+    for page in PAGES:
+        for text in re.findall(r"\{term\}`([^`]+)`", page.read_text(encoding="utf-8")):
+            shown, _, target = " ".join(text.lower().split()).rstrip(">").partition(" <")
+            assert (target or shown) in known, name_of(page)
+
+
 EXPLAINING = [page for page in PAGES if page.parent.name in GUIDES[:-1] and page.stem != "glossary"]
 
 
