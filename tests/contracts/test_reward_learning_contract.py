@@ -12,8 +12,12 @@ from ganq_irl.storage import CONFIG_FILE, TENSORS_FILE
 from tests.scripted import BRIEF, WalkEnv, demonstrations_for, flat, generator, vec_env, walk
 
 LEARNERS = [name for name, algorithm in ALGORITHMS.items() if issubclass(algorithm, RewardLearning)]
-GENERATORS = ("ppo", "fast-ppo", "sac", "dqn")
-PAIRS = [(algorithm, name) for algorithm in LEARNERS for name in GENERATORS]
+PAIRS = [
+    (algorithm, name)
+    for algorithm in LEARNERS
+    for name in (("ppo", "fast-ppo", "sac", "dqn") if algorithm == "preferences" else ("ppo", "sac"))
+]
+"""Once a ranked reward is learned, a generator trains on it as on one of preferences."""
 SMALL = {"segment_length": 4, "n_updates": 5, "hidden_sizes": (8,)}
 OBSERVATIONS = np.random.default_rng(0).uniform(-2, 2, (20, 2)).astype(np.float32)
 
