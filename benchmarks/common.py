@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import platform
@@ -110,6 +111,14 @@ def versions(command: str) -> str:
         f"Command: `{command}{' ' + given if given else ''}`. Python {platform.python_version()}, {packages}. "
         f"{platform.machine()}, {os.cpu_count()} cores, one thread a process."
     )
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a CSV file beside a page: one line for each row, with the keys of the first as its header."""
+    with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def write_markdown(path: Path, lines: list[str]) -> None:

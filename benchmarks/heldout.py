@@ -18,7 +18,6 @@ distance was chosen on CartPole and Pendulum; the other environments report.
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from common import configured, final_of, finished, grid_parser, run_cells, versions, write_markdown
+from common import configured, final_of, finished, grid_parser, run_cells, versions, write_markdown, write_rows
 
 if TYPE_CHECKING:
     from ganq_irl.runs.heldout import Heldout
@@ -245,10 +244,7 @@ def main() -> int:
         (__doc__ or "").split("\n\n")[0],
     ]
     write_markdown(arguments.out, [*head, "", *lines, "", "Every policy: [heldout.csv](heldout.csv)."])
-    with open(arguments.out.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(arguments.out, rows)
     return status
 
 

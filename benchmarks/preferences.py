@@ -12,14 +12,13 @@ the mean return that the same generator, with the same settings and steps, reach
 
 from __future__ import annotations
 
-import csv
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import FINAL, configured, final_of, grid_parser, run_cells, versions, write_markdown
+from common import FINAL, configured, final_of, grid_parser, run_cells, versions, write_markdown, write_rows
 
 QUERIES = {"Pendulum-v1": 100, "Hopper-v5": 500, "HalfCheetah-v5": 500}
 PRESETS = {"Pendulum-v1": "preferences-pendulum"}
@@ -90,10 +89,7 @@ def main() -> int:
             columns = (" ".join(row[key] for row in own) for key in ("comparisons", "return", "score"))
             lines.append(f"| {env} | {method} | {' | '.join(columns)} |")
     write_markdown(arguments.out, [*lines, "", "By seed. Every run: [preferences.csv](preferences.csv)."])
-    with open(arguments.out.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(arguments.out, rows)
     return status
 
 

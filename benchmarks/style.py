@@ -13,14 +13,13 @@ from the demonstrated place after the first 100 steps, of the final policy in 10
 
 from __future__ import annotations
 
-import csv
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import configured, final_of, finished, grid_parser, run_cells, versions, write_markdown
+from common import configured, final_of, finished, grid_parser, run_cells, versions, write_markdown, write_rows
 
 METHODS = ("task", "style", "both")
 PLACE, SETTLED, STEPS, EPISODES, SEED = 1.0, 100, 60_000, 10, 20_000
@@ -100,10 +99,7 @@ def main() -> int:
         returns, distances = (" ".join(f"{row[key]:{form}}" for row in own) for key, form in FORMATS.items())
         lines.append(f"| {method} | {returns} | {distances} |")
     write_markdown(arguments.out, [*lines, "", "By seed. Every run: [style.csv](style.csv)."])
-    with open(arguments.out.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(arguments.out, rows)
     return status
 
 

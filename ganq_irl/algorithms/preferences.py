@@ -166,8 +166,9 @@ class Preferences(RewardLearning):
         asked = [names[index] for index in new]
         answers = self.teacher.answer([pairs[index] for index in new], [numbers[index] for index in new], self.folder, asked)
         found = {name: str(given.answer) for name, given in known.items()} | dict(zip(asked, answers, strict=True))
+        kept = self.folder.answers()  # a person's are
         for name in asked:
-            if name not in self.folder.answers():
+            if name not in kept:
                 self.folder.answer(name, found[name], who=self.teacher.name)
         return [found[name] for name in names]
 

@@ -7,12 +7,14 @@ the demonstrations say about the ends of episodes needs no setting: the algorith
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gymnasium import spaces
 
+from ganq_irl.algorithms import ALGORITHMS
+from ganq_irl.discriminator import STATE_ACTION
 from ganq_irl.generators.factory import GENERATORS
 from ganq_irl.runs.config import ExperimentConfig, merged, nested
 from ganq_irl.runs.envs import probe_env
@@ -63,13 +65,20 @@ class Problem:
 def problem_of(config: ExperimentConfig) -> Problem:
     """Describe the problem of a configuration whose environment exists."""
     env = probe_env(config.env, config.env_kwargs)
-    inputs = config.adversary.get("inputs", ["observations", "actions"])
+    inputs = config.adversary.get("inputs", _default_inputs(config.algo))
     generator = config.generator if config.generator in GENERATORS else default_generator(config.algo, env.action_space)
     horizon = None if env.spec is None else env.spec.max_episode_steps
     env.close()
-    imitates_actions = config.algo not in ("gaifo", "amp") and not config.adversary.get("task_weight")
-    sees_actions = imitates_actions and "actions" in inputs and config.adversary.get("mode") != "paper"
+    imitates_alone = not config.adversary.get("task_weight")
+    sees_actions = imitates_alone and "actions" in inputs and config.adversary.get("mode") != "paper"
     return Problem(config.algo, generator, env.observation_space, env.action_space, horizon, sees_actions)
+
+
+def _default_inputs(algo: str) -> Sequence[str]:
+    """Return what the discriminator of an algorithm sees by default; state and action where that is no setting."""
+    settings = ALGORITHMS[algo].modes["default"] if algo in ALGORITHMS else None
+    inputs: Sequence[str] = getattr(settings, "inputs", STATE_ACTION)
+    return inputs
 
 
 def automatic_settings(problem: Problem) -> dict[str, Any]:
