@@ -23,15 +23,14 @@ def without_schedule(options: dict[str, Any]) -> dict[str, Any]:
     return options | {"learning_rate": (rate["initial"] + rate["final"]) / 2} if isinstance(rate, dict) else options
 
 
-def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]:
-    """Train imitation's GAIL with the generator of ``config``; the discriminator is imitation's default.
+def imitation_gail(config: ExperimentConfig) -> tuple[Any, Any]:
+    """Build imitation's GAIL with the generator of ``config``; the discriminator is imitation's default.
 
     Args:
         config: configuration of one of our replay-based runs; its discriminator settings are ignored.
-        folder: folder for ``config.toml`` and ``progress.csv``, with the columns of our runs.
 
     Returns:
-        The evaluation of the last policy over 100 episodes.
+        imitation's trainer, and its generator.
     """
     from imitation.algorithms.adversarial.gail import GAIL
     from imitation.data.wrappers import RolloutInfoWrapper
@@ -40,14 +39,11 @@ def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]
     from imitation.util.networks import RunningNorm
     from stable_baselines3.common.env_util import make_vec_env
 
-    from ganq_irl.evaluation.rollouts import evaluate_returns
     from ganq_irl.generators.factory import build_generator
     from ganq_irl.runs.heldout import split_demonstrations
-    from ganq_irl.runs.runner import evaluate_run_policy
     from ganq_irl.runs.validation import acting_generator
     from ganq_irl_demos import to_imitation
 
-    assert config.timesteps is not None
     name = acting_generator(config)
     assert name is not None
     env = make_vec_env(config.env, config.n_envs, seed=config.seed, wrapper_class=RolloutInfoWrapper)
@@ -64,6 +60,23 @@ def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]
         allow_variable_horizon=True,
         custom_logger=imitation_logger.configure(format_strs=[]),
     )
+    return trainer, generator
+
+
+def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]:
+    """Train ``imitation_gail(config)``.
+
+    Args:
+        config: as there.
+        folder: folder for ``config.toml`` and ``progress.csv``, with the columns of our runs.
+
+    Returns:
+        The evaluation of the last policy over 100 episodes.
+    """
+    from ganq_irl.evaluation.rollouts import evaluate_returns
+    from ganq_irl.runs.runner import evaluate_run_policy
+
+    trainer, generator = imitation_gail(config)
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(config.to_toml(), encoding="utf-8")
     rows: list[tuple[int, float]] = []
@@ -74,6 +87,7 @@ def run_imitation_gail(config: ExperimentConfig, folder: Path) -> dict[str, Any]
             returns = evaluate_returns(generator, config.env, chosen.episodes, seed=chosen.seed).returns
             rows.append((generator.num_timesteps, float(returns.mean())))
 
+    assert config.timesteps is not None
     trainer.train(config.timesteps, evaluate)
     with open(folder / "progress.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("time/total_timesteps", "eval/mean_reward"), *rows])
