@@ -3,10 +3,10 @@
     python benchmarks/minutes.py --seeds 310,311,312
     python benchmarks/minutes.py --method imitation --limit 75
 
-trains DAC with its preset for HalfCheetah, or imitation's GAIL with the same generator and demonstrations, one seed after the
-other, and stops at the first evaluation (5 episodes every 2,500 steps) of at least 0.9, or after ``--limit`` minutes. The time
-of evaluations is not counted. The learning rate falls as in a run of 200,000 steps. Every evaluation is appended to the CSV
-file beside the page, which is drawn from it, so methods and seeds may be run one by one.
+trains DAC with its preset for HalfCheetah, or imitation's GAIL with the same generator and demonstrations, one seed after
+the other. A run stops at the first evaluation (5 episodes every 2,500 steps) of at least 0.9, or after ``--limit`` minutes.
+The time of evaluations is not counted. The learning rate falls as in a run of 200,000 steps. Every evaluation is appended to
+the CSV file beside the page, which is drawn from it, so methods and seeds may be run one by one.
 """
 
 from __future__ import annotations
@@ -96,10 +96,10 @@ def page_of(rows: list[dict[str, str]]) -> list[str]:
         *before, last = every
         reached = float(last["score"]) >= TARGET
         highest = max((float(row["score"]) for row in before), default=0.0)
-        lines.append(
-            f"| {method} | {n} | {seed} | {'' if reached else 'not by '}{int(last['step']):,} "
-            f"| {'' if reached else '> '}{float(last['processor_seconds']) / 60:.1f} | {float(last['score']):.2f} | {highest:.2f} |"
-        )
+        steps, minutes = f"{int(last['step']):,}", f"{float(last['processor_seconds']) / 60:.1f}"
+        if not reached:
+            steps, minutes = f"not by {steps}", f"> {minutes}"
+        lines.append(f"| {method} | {n} | {seed} | {steps} | {minutes} | {float(last['score']):.2f} | {highest:.2f} |")
     return lines
 
 
@@ -130,7 +130,9 @@ def main() -> None:
         config = configured(flags, arguments.set)
         name = f"{arguments.method}{''.join(f', {each}' for each in arguments.set)}"
 
-        def report(step: int, seconds: float, score: float, *, run: tuple[Any, ...] = (name, arguments.n_demos, seed)) -> None:
+        run = (name, arguments.n_demos, seed)
+
+        def report(step: int, seconds: float, score: float, *, run: tuple[Any, ...] = run) -> None:
             fresh = not table.exists()
             with table.open("a", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([COLUMNS] * fresh + [(*run, step, round(seconds, 1), round(score, 4))])

@@ -17,6 +17,7 @@ _ROOMS = {
             "AMP",
             "BC",
             "DAC",
+            "DAgger",
             "DREX",
             "FAIRL",
             "GAIL",

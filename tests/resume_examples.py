@@ -9,9 +9,11 @@ import shutil
 
 import gymnasium as gym
 import numpy as np
+from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 from ganq_irl.algorithms import ALGORITHMS, RewardLearning
+from ganq_irl.generators.policies.store import save_policy
 from ganq_irl.runs import resolve_config, run_experiment
 from ganq_irl.runs.config import merged
 from ganq_irl.runs.validation import ADVERSARIAL
@@ -30,13 +32,14 @@ def env_of(generator):
 
 
 def record_demos(folder):
-    """One file of random play for each environment, by its name."""
+    """One file of random play for each environment, by its name, and the folder of an expert for Pendulum."""
     files = {}
     for name, kwargs in (("CartPole-v1", {}), ("Pendulum-v1", {"max_episode_steps": HORIZON})):
         env = gym.make(name, **kwargs)
         recorded = record_episodes(random_policy(env.action_space, np.random.default_rng(0)), env, 3, seed=0)
         files[name] = str(save_demonstrations(recorded, folder / f"{name}.npz"))
-    return files
+    save_policy(PPO("MlpPolicy", "Pendulum-v1", policy_kwargs={"net_arch": [4]}, device="cpu"), folder / "expert")
+    return files | {"expert": str(folder / "expert")}
 
 
 def tiny_config(algo, generator=None, demos=None, **settings):
@@ -57,6 +60,8 @@ def tiny_config(algo, generator=None, demos=None, **settings):
         base |= {"generator": generator, "demos": demos[env]}
         if algo in ADVERSARIAL:
             base |= {"adversary": {"batch_size": 8, "hidden_sizes": [4], "n_updates": 2}}
+        if algo == "dagger":
+            base |= {"imitation": {"expert": demos["expert"], "n_labels": 40, "n_updates": 2}}
         if issubclass(ALGORITHMS[algo], RewardLearning):
             base |= {"imitation": {"segment_length": 5, "n_updates": 5, "hidden_sizes": [4], **BRIEF[algo]}}
     return resolve_config(merged(base, settings))

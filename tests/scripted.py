@@ -1,6 +1,7 @@
 """Small environments, generators and demonstrations for tests of generators, rewards and algorithms."""
 
 import itertools
+from dataclasses import fields
 
 import gymnasium as gym
 import numpy as np
@@ -190,19 +191,26 @@ def demonstrations_for(name, **kwargs):
     return demonstrations(WalkEnv(action_space_of(name)), **kwargs)
 
 
+def homeward(observations):
+    """What an expert of the ``WalkEnv`` with a Box does: push towards 0."""
+    return -np.sign(observations[:, :1])
+
+
 BRIEF = {
+    "dagger": {"expert": homeward, "n_updates": 2},
     "preferences": {"n_queries": 10, "n_sessions": 3},
     "t-rex": {"n_comparisons": 20},
     "d-rex": {"n_comparisons": 20, "noise_steps": 40, "n_clone_updates": 5},
 }
-"""Settings of algorithms that learn a reward from compared segments, for which little is compared."""
+"""Settings with which algorithms ask little of their teachers."""
 
 
 def imitator(algorithm, generator_, demos=None, **options):
     """A small imitation algorithm."""
     small = {"batch_size": 16, "hidden_sizes": (8,), "n_updates": 2} | BRIEF.get(algorithm, {})
     demos = demonstrations(WalkEnv(generator_.action_space)) if demos is None else demos
-    return ALGORITHMS[algorithm](generator_, demos, **{**small, **options})
+    known = {field.name for field in fields(ALGORITHMS[algorithm].modes["default"])}
+    return ALGORITHMS[algorithm](generator_, demos, **{**{name: small[name] for name in small if name in known}, **options})
 
 
 def flat(module):

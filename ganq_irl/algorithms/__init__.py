@@ -7,6 +7,7 @@ from ganq_irl.algorithms.airl import AIRL
 from ganq_irl.algorithms.amp import AMP
 from ganq_irl.algorithms.bc import BC, warm_start
 from ganq_irl.algorithms.dac import DAC
+from ganq_irl.algorithms.dagger import DAgger
 from ganq_irl.algorithms.fairl import FAIRL
 from ganq_irl.algorithms.gaifo import GAIfO
 from ganq_irl.algorithms.gail import GAIL
@@ -22,8 +23,8 @@ from ganq_irl.algorithms.sqil import SQIL
 from ganq_irl.algorithms.vail import VAIL
 from ganq_irl.algorithms.wail import WAIL
 
-_ALL = (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, AMP, SQIL, IQLearn, LSIQ, Preferences, TREX, DREX)
-ALGORITHMS: dict[str, type[AdversarialImitation | OffPolicyImitation | RewardLearning]] = {
+_ALL = (GAIL, AIRL, DAC, FAIRL, WAIL, VAIL, GAIfO, AMP, SQIL, IQLearn, LSIQ, DAgger, Preferences, TREX, DREX)
+ALGORITHMS: dict[str, type[AdversarialImitation | OffPolicyImitation | RewardLearning | DAgger]] = {
     algorithm.name: algorithm for algorithm in _ALL
 }
 
@@ -44,6 +45,7 @@ __all__ = [
     "WAIL",
     "AdversarialImitation",
     "ContinuousGANQ",
+    "DAgger",
     "GAIfO",
     "IQLearn",
     "OffPolicyImitation",

@@ -18,7 +18,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
-from ganq_irl.algorithms.base import GeneratorImitation, demonstrations_for
+from ganq_irl.algorithms.base import GeneratorImitation, batch_for, demonstrations_for
 from ganq_irl.algorithms.cloning import CloningUpdates
 from ganq_irl.algorithms.ends import EpisodeEnds
 from ganq_irl.algorithms.sampling import EpochSampler, seeded_torch
@@ -38,7 +38,6 @@ from ganq_irl.generators.on_policy.pricing import OnPolicyCallback
 from ganq_irl.generators.on_policy.recorder import TransitionRecorder
 from ganq_irl.generators.policies.outputs import log_probs
 from ganq_irl.rewards import RewardModel, build_reward_form
-from ganq_irl.spaces import in_layout_of
 from ganq_irl.types import Batch
 from ganq_irl_demos import OPTIONAL_FIELDS, Demonstrations
 
@@ -114,7 +113,7 @@ class AdversarialImitation(GeneratorImitation):
         with seeded_torch(settings.seed):
             discriminator = self._build_discriminator().to(generator.device)
             loaded = self._load(demonstrations, discriminator)
-            self._demonstrations, self.demonstrations_checksum = self._as_batch(loaded), loaded.checksum
+            self._demonstrations, self.demonstrations_checksum = batch_for(generator, loaded), loaded.checksum
             self.learner = DiscriminatorLearner(
                 discriminator,
                 self._demonstrations,
@@ -156,15 +155,6 @@ class AdversarialImitation(GeneratorImitation):
         needs_actions = discriminator.outputs_log_ratio or self.settings.bc_updates
         seen = {*discriminator.encoder.fields, *(["actions"] if needs_actions else [])}
         return demonstrations_for(self.generator, demonstrations, [name for name in OPTIONAL_FIELDS if name in seen])
-
-    def _as_batch(self, demonstrations: Demonstrations) -> Batch:
-        batch = demonstrations.to_batch(self.generator.device)
-        space = self.generator.observation_space
-        return replace(
-            batch,
-            observations=in_layout_of(space, batch.observations),
-            next_observations=in_layout_of(space, batch.next_observations),
-        )
 
     @contextmanager
     def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:

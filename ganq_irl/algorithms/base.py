@@ -7,6 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -21,7 +22,9 @@ from ganq_irl.errors import ConfigurationError, StorageError, nearest
 from ganq_irl.generators.callbacks import FiniteObservations
 from ganq_irl.generators.checks import check_is_generator
 from ganq_irl.generators.observations import demonstrated_spaces
+from ganq_irl.spaces import in_layout_of
 from ganq_irl.storage import flatten_state, load_folder, save_folder, unflatten_state
+from ganq_irl.types import Batch
 from ganq_irl_demos import Demonstrations, load_demonstrations, require_valid
 
 _SCHEMA = 1
@@ -214,3 +217,12 @@ def demonstrations_for(generator: BaseAlgorithm, demonstrations: Any, needs: Seq
     )
     require_valid(loaded, observation_space=observation_space, action_space=action_space)
     return loaded
+
+
+def batch_for(generator: BaseAlgorithm, demonstrations: Demonstrations) -> Batch:
+    """Return all transitions on the generator's device, with images as the generator sees them."""
+    batch = demonstrations.to_batch(generator.device)
+    here, following = (
+        in_layout_of(generator.observation_space, each) for each in (batch.observations, batch.next_observations)
+    )
+    return replace(batch, observations=here, next_observations=following)

@@ -1,4 +1,4 @@
-"""Updates of behavioral cloning between the rollouts of adversarial imitation."""
+"""Updates of behavioral cloning between rollouts."""
 
 from __future__ import annotations
 
@@ -55,6 +55,15 @@ class CloningUpdates(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
+        self.update()
+
+    def add(self, rows: Batch) -> None:
+        """Add demonstrations; they are drawn from the next epoch on."""
+        self.demonstrations = Batch.cat([self.demonstrations, rows])
+        self._sampler.n_rows = len(self.demonstrations)
+
+    def update(self) -> None:
+        """Take the updates."""
         loss = torch.zeros(())
         self.model.policy.set_training_mode(True)
         for _ in range(self.n_updates):

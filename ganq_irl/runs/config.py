@@ -80,7 +80,7 @@ class ExperimentConfig:
         env_kwargs: keyword arguments of the environment.
         generator_kwargs: keyword arguments of the SB3 algorithm.
         adversary: keyword arguments of GAIL, AIRL or another adversarial algorithm.
-        imitation: keyword arguments of SQIL, IQ-Learn, LS-IQ, preferences, T-REX or D-REX.
+        imitation: keyword arguments of SQIL, IQ-Learn, LS-IQ, DAgger, preferences, T-REX or D-REX.
         bc: keyword arguments of BC.
         evaluation: how to measure the true return.
 

@@ -12,8 +12,8 @@ from ganq_irl.runs.validation import known_algorithm
 from ganq_irl.space_matrix import IMITATION, WITHOUT_DEMONSTRATIONS
 
 REWARD_KNOWN, BOTH, DEMONSTRATIONS_ONLY = "reward known", "reward and demonstrations", "demonstrations only"
-ANSWERS_BY_REWARD, ANSWERS = "answers by the reward", "answers"
-PROTOCOLS = (REWARD_KNOWN, ANSWERS_BY_REWARD, BOTH, ANSWERS, DEMONSTRATIONS_ONLY)
+ANSWERS_BY_REWARD, ANSWERS, CORRECTIONS = "answers by the reward", "answers", "demonstrations and corrections"
+PROTOCOLS = (REWARD_KNOWN, ANSWERS_BY_REWARD, BOTH, ANSWERS, CORRECTIONS, DEMONSTRATIONS_ONLY)
 """What a method sees. Scores of different protocols answer different questions and are in separate tables."""
 
 FROZEN, TRUE_REWARD = "frozen", "true-reward"
@@ -56,6 +56,8 @@ class Method:
         """Its protocol, one of ``PROTOCOLS``."""
         if self.imitates and self.algo in WITHOUT_DEMONSTRATIONS:
             return ANSWERS_BY_REWARD
+        if self.imitates and self.algo == "dagger":
+            return CORRECTIONS
         return DEMONSTRATIONS_ONLY if self.imitates or self.source else REWARD_KNOWN
 
     @property

@@ -40,7 +40,7 @@ def test_check_names_what_trains_and_says_why_the_others_do_not(run, levers):
     assert answers == {algo: why_not(algo, SEEN, ACTS) for algo in IMITATION}
     assert [algo for algo, reason in answers.items() if reason] == list(REPLAYING)
     text = run("demos", "check", levers).stdout
-    assert "can train gail, airl, fairl, wail, vail, gaifo, amp, preferences, t-rex, d-rex, bc\n" in text
+    assert "can train gail, airl, fairl, wail, vail, gaifo, amp, dagger, preferences, t-rex, d-rex, bc\n" in text
     assert f"cannot train dac, sqil, iq-learn, ls-iq: {answers['dac']}\n" in text
 
 

@@ -18,6 +18,7 @@ REPLAYED = ("sqil", *INVERSE_SOFT_Q)
 REFUSED = {
     *(("airl", name) for name in HAVE_NO_LOG_PROB),
     *((algorithm, name) for algorithm in ("dac", *REPLAYED) for name in ON_POLICY),
+    *(("dagger", name) for name in OFF_POLICY),
     *((algorithm, name) for algorithm in INVERSE_SOFT_Q for name in OFF_POLICY if name not in ("sac", "dqn")),
 }
 OF_EACH_KIND = ("ppo", "sac", "dqn", "gan-q-continuous")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from ganq_irl_cli import demonstrations, options, session
 
 if TYPE_CHECKING:
     from ganq_irl.runs import ExperimentConfig, RunResult
+
+
+_ASKING = {"preferences": ("--teacher", "--queries"), "dagger": ("--expert", "--labels")}
 
 
 @click.command("train")
@@ -42,6 +46,15 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--queries", type=click.IntRange(min=1), metavar="N", help="Comparisons to ask the teacher for.  [default: 500]"
+)
+@click.option(
+    "--expert",
+    metavar="RUN-or-NAME",
+    help="Who corrects the policy for `train dagger`: a run directory, module:function (called with observations), or "
+    "person (you, at the keyboard).",
+)
+@click.option(
+    "--labels", type=click.IntRange(min=1), metavar="N", help="Actions to ask the expert for.  [default: one every step]"
 )
 @click.option(
     "--start-from",
@@ -107,6 +120,8 @@ def command(
     show_settings: bool,
     teacher: str | None,
     queries: int | None,
+    expert: str | None,
+    labels: int | None,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -114,7 +129,7 @@ def command(
 
     \b
     Imitation:                gail airl dac fairl wail vail gaifo amp sqil iq-learn ls-iq bc
-    Human feedback:           preferences t-rex d-rex
+    Human feedback:           preferences t-rex d-rex dagger
     Reinforcement learning:   gan-q gan-q-continuous ppo fast-ppo a2c trpo sac fast-sac td3 fast-td3 ddpg tqc
                               crossq dqn qrdqn
 
@@ -127,8 +142,10 @@ def command(
 
         if trust and show_settings:
             raise click.UsageError("--show-settings does not open files; leave out --trust")
-        if teacher is not None or queries is not None:
-            flags["imitation"] = _asked_of(algo, teacher, queries)
+        flags["imitation"] = _asked_of(
+            algo,
+            {"preferences": {"teacher": teacher, "n_queries": queries}, "dagger": {"expert": expert, "n_labels": labels}},
+        )
         if trust:
             flags["demos"] = _imported(flags["demos"], flags["env"])
         config = resolve_config({"algo": algo, **flags}, assignments=assignments, file=file)
@@ -154,16 +171,19 @@ def _check_paths(demos: str | None, out: Path | None) -> None:
         require_demonstrations(demos)
 
 
-def _asked_of(algo: str, teacher: str | None, queries: int | None) -> dict[str, str | int]:
-    """Return the settings of preferences for these options; the module of a teacher that was typed is imported."""
+def _asked_of(algo: str, given: Mapping[str, Mapping[str, str | int | None]]) -> dict[str, str | int] | None:
+    """Return the settings for the options of algorithms that ask someone, or None; a function's module is imported."""
     from ganq_irl.environments.own import import_environments
 
-    if algo != "preferences":
-        raise click.UsageError("--teacher and --queries are for `train preferences`")
-    if teacher is not None and ":" in teacher:
-        import_environments([teacher.partition(":")[0]])
-    given = {"teacher": teacher, "n_queries": queries}
-    return {name: value for name, value in given.items() if value is not None}
+    asked = {name: {key: value for key, value in settings.items() if value is not None} for name, settings in given.items()}
+    for name, settings in asked.items():
+        if settings and algo != name:
+            options = " and ".join(_ASKING[name])
+            raise click.UsageError(f"{options} are for `train {name}`")
+        for value in settings.values():
+            if isinstance(value, str) and ":" in value and "/" not in value:
+                import_environments([value.partition(":")[0]])
+    return asked.get(algo) or None
 
 
 def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> RunResult:

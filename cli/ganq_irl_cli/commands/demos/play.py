@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
 from ganq_irl.errors import printable, usable_path
 from ganq_irl_cli import options, session
-
-ARROWS = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "right", b"\x1b[D": "left"}
-ARROWS |= {code.replace(b"[", b"O"): name for code, name in ARROWS.items()}
-CLEAR = "\x1b[2J\x1b[H"
 
 
 @click.command("play")
@@ -67,6 +60,7 @@ def command(
         from ganq_irl_demos import describe, save_demonstrations
         from ganq_irl_demos.formats import suffix_format
         from ganq_irl_demos.recording.play import PlaySession, play
+        from ganq_irl_demos.recording.terminal import keys, show
         from ganq_irl_demos.recording.window import WindowPlay
         from ganq_irl_demos.recording.window_keys import keys_of
         from ganq_irl_demos.summary import spread
@@ -79,11 +73,11 @@ def command(
         playing = PlaySession(made, seed)
         try:
             if window:
-                keys = keys_of(made, noop=noop, strength=strength)
-                played = WindowPlay(playing, keys, fps=fps).run(_show_line, episodes)
+                held = keys_of(made, noop=noop, strength=strength)
+                played = WindowPlay(playing, held, fps=fps).run(_show_line, episodes)
             else:
-                with _keys() as read_key:
-                    played = play(playing, read_key=read_key, show=_show, episodes=episodes)
+                with keys() as read_key:
+                    played = play(playing, read_key=read_key, show=show, episodes=episodes)
         except EnvironmentFailed:
             if playing.kept:
                 save_demonstrations(playing.demonstrations(), out)
@@ -105,34 +99,3 @@ def _show_line(line: str) -> None:
         click.echo(f"\r{printable(line)}\x1b[K", err=True, nl=False)
     elif "step 0 " in line:
         session.say(line, err=True)
-
-
-def _show(screen: str) -> None:
-    click.echo(CLEAR + screen.replace("\n", "\r\n"), err=True)
-
-
-@contextlib.contextmanager
-def _keys() -> Iterator[Callable[[], str]]:
-    """Read keys without waiting for a line; restore the terminal afterwards."""
-    import termios
-    import tty
-
-    terminal = sys.stdin.fileno()
-    before = termios.tcgetattr(terminal)
-    try:
-        tty.setcbreak(terminal)
-        yield lambda: _read_key(terminal)
-    finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
-
-
-def _read_key(terminal: int) -> str:
-    """Read one key. An arrow key arrives as three bytes that start with escape, perhaps not all at once."""
-    import select
-
-    code = os.read(terminal, 1)
-    while code in (b"\x1b", b"\x1b[", b"\x1bO") and select.select([terminal], [], [], 0.2)[0]:
-        code += os.read(terminal, 1)
-    if code == b"\x04":  # end of input
-        return ""
-    return ARROWS.get(code, code.decode("utf-8", "replace"))
