@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import get_device
 
 from ganq_irl import budget
+from ganq_irl.algorithms import DAgger
 from ganq_irl.environments.lookup import check_env
 from ganq_irl.errors import ConfigurationError, RunDirectoryError
 from ganq_irl.evaluation import (
@@ -43,7 +44,7 @@ from ganq_irl.runs.directory import (
     write_json,
 )
 from ganq_irl.runs.heldout import Heldout
-from ganq_irl.runs.training import Trainable, build_trainable
+from ganq_irl.runs.training import Trainable, Training, build_trainable
 from ganq_irl.runs.validation import check_config, task_weight
 from ganq_irl.runs.warning_log import WarningLog, logging_warnings
 from ganq_irl.runs.yardstick import Yardstick, measure_yardstick, references_for
@@ -205,6 +206,8 @@ def _trained(
             trainable.save(folder)
             raise
         trainable.save(folder)
+        if isinstance(trainable, Training) and isinstance(trainable.imitator, DAgger):
+            found["expert_labels"] = trainable.imitator.n_labels
         with _timed(seconds, "evaluate"):
             shown = trainable.demonstrations
             yardstick = None if shown is None else measure_yardstick(config, shown)

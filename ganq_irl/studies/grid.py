@@ -15,7 +15,16 @@ from ganq_irl.runs.config import ExperimentConfig, merged
 from ganq_irl.runs.resolve import on_true_reward, resolve_config
 from ganq_irl.runs.validation import task_weight
 from ganq_irl.space_matrix import IMITATION, WITHOUT_DEMONSTRATIONS
-from ganq_irl.studies.methods import ANSWERS, ANSWERS_BY_REWARD, BOTH, DEMONSTRATIONS_ONLY, TRUE_REWARD, Method, parse_method
+from ganq_irl.studies.methods import (
+    ANSWERS,
+    ANSWERS_BY_REWARD,
+    BOTH,
+    CORRECTIONS,
+    DEMONSTRATIONS_ONLY,
+    TRUE_REWARD,
+    Method,
+    parse_method,
+)
 from ganq_irl.studies.spec import GridConfig
 from ganq_irl.studies.variations import Choice, choices, fitted
 
@@ -120,7 +129,7 @@ def _sourced(cells: list[Cell]) -> list[Cell]:
 
 def _first_seed(grid: GridConfig, method: Method, env: str) -> list[Cell]:
     cells = []
-    for n_demos in grid.n_demos if method.protocol == DEMONSTRATIONS_ONLY else (None,):
+    for n_demos in grid.n_demos if method.protocol in (DEMONSTRATIONS_ONLY, CORRECTIONS) else (None,):
         base = _base_settings(grid, method, env, n_demos)
         _resolved(base, method)  # report errors of the base settings without a variation
         varied = [axis for axis in choices(grid.vary).values() if any(_fits(base, choice) for choice in axis)]

@@ -6,7 +6,15 @@ import pytest
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.runs.resolve import resolve_config
 from ganq_irl.studies.grid import demonstrations_for, make_cells
-from ganq_irl.studies.methods import ANSWERS, ANSWERS_BY_REWARD, BOTH, DEMONSTRATIONS_ONLY, REWARD_KNOWN, parse_method
+from ganq_irl.studies.methods import (
+    ANSWERS,
+    ANSWERS_BY_REWARD,
+    BOTH,
+    CORRECTIONS,
+    DEMONSTRATIONS_ONLY,
+    REWARD_KNOWN,
+    parse_method,
+)
 from ganq_irl.studies.spec import parse_grid, parse_variation, resolve_grid
 from ganq_irl.studies.variations import SURVEY, parse_stabilizers
 from tests.studies.grid_examples import quick_grid
@@ -137,6 +145,19 @@ def test_a_method_that_also_gets_the_reward_is_in_a_table_of_its_own():
     assert cells[-1].config.demos is None
     answered = replace(cells[-1], config=replace(cells[-1].config, imitation={"teacher": "judge:longer"}))
     assert answered.protocol == ANSWERS
+
+
+def test_corrections_are_on_top_of_as_many_demonstrations_as_others_get():
+    settings = {
+        "algos": ["dagger", "bc"],
+        "methods": {"dagger": {"imitation": {"expert": "runs/expert"}}},
+        "n_demos": [1, 4],
+    }
+    cells = make_cells(parse_grid(SMALL | settings | {"seeds": 1}))
+    assert [(cell.method.name, cell.config.n_trajectories) for cell in cells] == [
+        (name, n_demos) for name in ("dagger", "bc") for n_demos in (1, 4)
+    ]
+    assert [cell.protocol for cell in cells] == [CORRECTIONS] * 2 + [DEMONSTRATIONS_ONLY] * 2
 
 
 def test_the_yardstick_is_the_generator_of_the_method_with_its_settings_and_without_demonstrations():

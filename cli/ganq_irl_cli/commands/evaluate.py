@@ -56,6 +56,9 @@ def command(
             heldout=heldout_of(loaded.config),
         )
         content, lines = {"run": str(run), **evaluation.to_json()}, [session.describe(evaluation)]
+        if (labels := loaded.info.get("expert_labels")) is not None:
+            content |= {"expert_labels": labels}
+            lines += [f"The expert gave {labels} labels besides the demonstrations"]
         if pictures is not None:
             from ganq_irl.runs.plots import check_run_values, draw_run
 
