@@ -105,7 +105,7 @@ RANGES: dict[str, Range] = {
     **dict.fromkeys(("clip_range", "clip_range_vf", "target_kl"), _POSITIVE),
     **dict.fromkeys(("l2_weight", "entropy_weight", "capacity", "beta_rate", "seed", "bc_updates"), _NOT_NEGATIVE),
     **dict.fromkeys(("n_updates", "temperature", "boltzmann_temperature", "chi2_alpha"), _POSITIVE),
-    **dict.fromkeys(("segment_length", "n_members", "n_queries", "n_sessions"), _COUNT),
+    **dict.fromkeys(("segment_length", "n_members", "n_queries", "n_sessions", "n_labels"), _COUNT),
     **dict.fromkeys(("n_comparisons", "noise_steps", "n_clone_updates"), _COUNT),
     **dict.fromkeys(("first_share", "mistake_rate", "teacher_mistakes", "noise_margin"), _FRACTION),
     "equal_within": _NOT_NEGATIVE,
