@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecNormalize
 
@@ -9,7 +10,7 @@ from ganq_irl.algorithms import DAgger
 from ganq_irl.errors import ConfigurationError, UnsupportedGenerator
 from ganq_irl.generators.policies.experts import Person, build_expert
 from ganq_irl.generators.policies.store import save_policy
-from tests.scripted import BOX, WalkEnv, demonstrations, generator, homeward, vec_env, walk
+from tests.scripted import BOX, WalkEnv, demonstrations, flat, generator, homeward, vec_env, walk
 
 DISCRETE = spaces.Discrete(3)
 
@@ -45,7 +46,7 @@ def test_a_number_of_labels_is_asked_for_all_over_the_run(n_labels):
 
 def test_the_policy_comes_to_act_like_the_expert_although_the_demonstrations_are_random():
     far = np.array([[2.5, 0.0], [-2.5, 0.0]], dtype=np.float32)
-    clone, corrected = (dagger(n_steps=640, n_updates=100, n_labels=n).predict(far, deterministic=True)[0] for n in (1, 640))
+    clone, corrected = (dagger(n_steps=320, n_updates=60, n_labels=n).predict(far, deterministic=True)[0] for n in (1, 320))
     assert (corrected * homeward(far) > 0.5).all()
     assert (clone * homeward(far) < 0.5).any()
 
@@ -61,6 +62,22 @@ def test_observations_are_labelled_as_the_environment_gives_them():
     DAgger(generator("ppo", env=env), demonstrations(WalkEnv(BOX)), expert=expert, n_updates=2).learn(64)
     assert np.abs(np.concatenate(asked)[:, 0]).max() <= 4  # x ends an episode beyond 3; normalized it may be anywhere
     assert set(np.sign(np.concatenate(asked)[:, 0])) == {-1.0, 1.0}
+
+
+def test_a_run_is_repeated_and_goes_on_bit_by_bit_from_its_folder(tmp_path):
+    def same(*runs):
+        return all(torch.equal(flat(runs[0].policy), flat(run.policy)) for run in runs)
+
+    first, second = dagger(n_labels=50), dagger(n_labels=50)
+    assert same(first, second)
+    first.save(tmp_path / "run")
+    options = {"expert": homeward, "n_updates": 20, "n_labels": 50}
+    loaded = DAgger.load(tmp_path / "run", generator("ppo", seed=9), demonstrations(WalkEnv(BOX)), **options)
+    assert same(first, loaded)
+    assert (loaded.n_labels, len(loaded._cloning.demonstrations)) == (50, len(first._cloning.demonstrations))
+    left, again = (run._cloning.state_dict()["sampler"]["left"] for run in (first, loaded))
+    assert torch.equal(left, again)
+    assert not same(first, dagger(n_labels=50, seed=1))
 
 
 def test_a_runs_policy_is_an_expert(tmp_path):

@@ -12,8 +12,8 @@ QUICK += [word for setting in SMALL for word in ("--set", setting)]
 
 
 def test_labels_are_counted_and_a_run_is_an_expert(run):
-    Path("upright.py").write_text("def act(observations):\n    return (observations[:, 2] > 0).astype(int)\n")
-    result = run("train", "dagger", "--env", "CartPole-v1", "--expert", "upright:act", *QUICK, "--out", "first")
+    Path("leaning.py").write_text("def act(observations):\n    return (observations[:, 2] > 0).astype(int)\n")
+    result = run("train", "dagger", "--env", "CartPole-v1", "--expert", "leaning:act", *QUICK, "--out", "first")
     assert result.exit_code == 0, result.stderr
     assert json.loads(Path("first/run.json").read_text())["expert_labels"] == 40
     told = run("evaluate", "first", "--episodes", "1", "--json")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation, OffPolicyImitation, RewardLearning
+from ganq_irl.algorithms import ALGORITHMS, AdversarialImitation, DAgger, OffPolicyImitation, RewardLearning
 from ganq_irl.errors import StorageError, UnsupportedGenerator
 from ganq_irl.space_matrix import INVERSE_SOFT_Q
 from ganq_irl.storage import CONFIG_FILE, TENSORS_FILE, load_folder, save_folder
@@ -39,7 +39,7 @@ def trained(algorithm, name, n_steps=66, seed=0):
 
 def test_every_algorithm_is_held_by_one_contract_or_the_other():
     assert ["sqil", *INVERSE_SOFT_Q] == REPLAYED
-    families = AdversarialImitation | OffPolicyImitation | RewardLearning
+    families = AdversarialImitation | OffPolicyImitation | RewardLearning | DAgger
     assert all(issubclass(algorithm, families) for algorithm in ALGORITHMS.values())
 
 
