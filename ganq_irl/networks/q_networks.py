@@ -13,10 +13,10 @@ of them: DQN's expected value, or the return model of GAN Q-learning.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import sqrt
 
 import torch
+from stable_baselines3.common.torch_layers import create_mlp
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,7 +31,6 @@ class ActionOutputs(nn.Module):
         n_actions: number of actions.
         net_arch: widths of the hidden layers; if empty, the features are the hidden vector.
         activation_fn: activation after each hidden layer.
-        layer_norm: whether each hidden layer is normalized before its activation, without a learned scale.
 
     Attributes:
         hidden_dim: width of the hidden vector.
@@ -39,16 +38,11 @@ class ActionOutputs(nn.Module):
     """
 
     def __init__(
-        self,
-        features_dim: int,
-        n_actions: int,
-        net_arch: Sequence[int],
-        activation_fn: type[nn.Module] = nn.ReLU,
-        layer_norm: bool = False,
+        self, features_dim: int, n_actions: int, net_arch: Sequence[int], activation_fn: type[nn.Module] = nn.ReLU
     ) -> None:
         super().__init__()
         self.n_heads = n_actions
-        self.base = _mlp(features_dim, net_arch, activation_fn, layer_norm)
+        self.base = _mlp(features_dim, net_arch, activation_fn)
         self.hidden_dim = net_arch[-1] if net_arch else features_dim
 
     def forward(self, features: Tensor) -> Tensor:
@@ -67,7 +61,6 @@ class ActionInput(nn.Module):
         n_actions: number of actions.
         net_arch: widths of the hidden layers, at least one.
         activation_fn: activation after each hidden layer.
-        layer_norm: whether each hidden layer is normalized before its activation, without a learned scale.
 
     Attributes:
         hidden_dim: width of the hidden vector.
@@ -80,20 +73,14 @@ class ActionInput(nn.Module):
     n_heads = 1
 
     def __init__(
-        self,
-        features_dim: int,
-        n_actions: int,
-        net_arch: Sequence[int],
-        activation_fn: type[nn.Module] = nn.ReLU,
-        layer_norm: bool = False,
+        self, features_dim: int, n_actions: int, net_arch: Sequence[int], activation_fn: type[nn.Module] = nn.ReLU
     ) -> None:
         super().__init__()
         # If Q were linear in features and action, it would be a sum, and the same action would be best in all states.
         _require_hidden_layer(net_arch, "an action that enters as an input")
         self.features_dim, self.hidden_dim = features_dim, net_arch[-1]
         self.first = nn.Linear(features_dim + n_actions, net_arch[0])
-        after_first = _after_linear(net_arch[0], activation_fn, layer_norm)
-        self.rest = nn.Sequential(*after_first, *_mlp(net_arch[0], net_arch[1:], activation_fn, layer_norm))
+        self.rest = nn.Sequential(activation_fn(), *_mlp(net_arch[0], net_arch[1:], activation_fn))
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(batch, features_dim)`` to ``(batch, n_actions, hidden_dim)``."""
@@ -114,7 +101,6 @@ class ActionBranches(nn.Module):
         n_actions: number of actions.
         net_arch: widths of the hidden layers, at least one; the last one is the width of the separate layers.
         activation_fn: activation after each hidden layer.
-        layer_norm: whether each hidden layer is normalized before its activation, without a learned scale.
 
     Attributes:
         hidden_dim: width of the hidden vector.
@@ -125,27 +111,18 @@ class ActionBranches(nn.Module):
     """
 
     def __init__(
-        self,
-        features_dim: int,
-        n_actions: int,
-        net_arch: Sequence[int],
-        activation_fn: type[nn.Module] = nn.ReLU,
-        layer_norm: bool = False,
+        self, features_dim: int, n_actions: int, net_arch: Sequence[int], activation_fn: type[nn.Module] = nn.ReLU
     ) -> None:
         super().__init__()
         _require_hidden_layer(net_arch, "a hidden layer of its own for each action")
         self.n_heads, self.hidden_dim = n_actions, net_arch[-1]
-        self.base = _mlp(features_dim, net_arch[:-1], activation_fn, layer_norm)
+        self.base = _mlp(features_dim, net_arch[:-1], activation_fn)
         base_dim = net_arch[-2] if len(net_arch) > 1 else features_dim
-        self.own = nn.Sequential(
-            nn.Linear(base_dim, n_actions * self.hidden_dim),
-            nn.Unflatten(1, (n_actions, self.hidden_dim)),
-            *_after_linear(self.hidden_dim, activation_fn, layer_norm),
-        )
+        self.own = nn.Sequential(nn.Linear(base_dim, n_actions * self.hidden_dim), activation_fn())
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(batch, features_dim)`` to ``(batch, n_actions, hidden_dim)``."""
-        return self.own(self.base(features))
+        return self.own(self.base(features)).unflatten(1, (self.n_heads, self.hidden_dim))
 
 
 ActionNetwork = ActionOutputs | ActionInput | ActionBranches
@@ -176,16 +153,9 @@ class ActionHead(nn.Module):
         return (hidden * self.weight).sum(dim=-1) + self.bias
 
 
-def _mlp(input_dim: int, net_arch: Sequence[int], activation_fn: type[nn.Module], layer_norm: bool) -> nn.Sequential:
-    """Return hidden layers, each followed by its normalization, if any, and its activation."""
-    layers: list[nn.Module] = []
-    for n_in, n_out in pairwise([input_dim, *net_arch]):
-        layers += [nn.Linear(n_in, n_out), *_after_linear(n_out, activation_fn, layer_norm)]
-    return nn.Sequential(*layers)
-
-
-def _after_linear(width: int, activation_fn: type[nn.Module], layer_norm: bool) -> list[nn.Module]:
-    return [*([nn.LayerNorm(width, elementwise_affine=False)] if layer_norm else []), activation_fn()]
+def _mlp(input_dim: int, net_arch: Sequence[int], activation_fn: type[nn.Module]) -> nn.Sequential:
+    """Return hidden layers, each followed by its activation."""
+    return nn.Sequential(*create_mlp(input_dim, -1, list(net_arch), activation_fn))
 
 
 def _require_hidden_layer(net_arch: Sequence[int], what: str) -> None:

@@ -35,7 +35,6 @@ class LocationShapeModel(QNetwork):
         activation_fn: activation of the hidden layers.
         normalize_images: as in SB3.
         action_network: how the network processes actions, a name in ``ACTION_NETWORKS``.
-        layer_norm: whether hidden layers are normalized before their activations, without a learned scale.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class LocationShapeModel(QNetwork):
         activation_fn: type[nn.Module] = nn.ReLU,
         normalize_images: bool = True,
         action_network: str = "outputs",
-        layer_norm: bool = False,
     ) -> None:
         super().__init__(
             observation_space, action_space, features_extractor, features_dim, net_arch, activation_fn, normalize_images
@@ -57,9 +55,8 @@ class LocationShapeModel(QNetwork):
             raise ConfigurationError(
                 f"unknown action network {action_network!r}: {nearest(action_network, ACTION_NETWORKS)}"
             )
-        self.action_network, self.layer_norm = action_network, layer_norm
-        build = ACTION_NETWORKS[action_network]
-        network = build(features_dim, int(action_space.n), self.net_arch, activation_fn, layer_norm)
+        self.action_network = action_network
+        network = ACTION_NETWORKS[action_network](features_dim, int(action_space.n), self.net_arch, activation_fn)
         self.q_net = nn.Sequential(network, ActionHead(network))
         self.embedding = NoiseEmbedding(network.hidden_dim)
         bound = 1 / sqrt(network.hidden_dim)
@@ -98,8 +95,7 @@ class LocationShapeModel(QNetwork):
         return mean, mean + (hidden[rows, actions] * shape) @ self.embedding(noise).T
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        own = {"action_network": self.action_network, "layer_norm": self.layer_norm}
-        return {**super()._get_constructor_parameters(), **own}
+        return {**super()._get_constructor_parameters(), "action_network": self.action_network}
 
 
 class ConcatenatedModel(QNetwork):

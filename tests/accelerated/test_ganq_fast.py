@@ -37,7 +37,6 @@ SETTINGS = {
     "two moments": {"policy_kwargs": {"optimizer_kwargs": {"betas": (0.9, 0.99), "eps": 1e-5}}},
     "weight decay": {"policy_kwargs": {"optimizer_kwargs": {"weight_decay": 0.1}}},
     "tanh": {"policy_kwargs": {"activation_fn": nn.Tanh}},
-    "layer normalization": {"policy_kwargs": {"layer_norm": True}},
     "leaky ReLU": {"policy_kwargs": {"activation_fn": nn.LeakyReLU}},
     "risk": {"policy_kwargs": {"risk": {"name": "cvar", "level": 0.5}}},
 }

@@ -253,7 +253,6 @@ def test_log_names_of_one_update(tmp_path):
         ({"stabilizers": ["spectral"]}, "spectral-norm"),
         ({"policy_kwargs": {"return_model": "location"}}, "location-shape"),
         ({"policy_kwargs": {"action_network": "outputz"}}, "did you mean 'outputs'"),
-        ({"policy_kwargs": {"return_model": "concatenated", "layer_norm": True}}, "use 'location-shape'"),
         ({"policy_kwargs": {"risk": "cvar"}}, "level"),
     ],
 )

@@ -29,7 +29,7 @@ IMAGE = spaces.Box(0, 255, (36, 36, 1), np.uint8)
 KWARGS = [
     {},
     {"action_network": "input"},
-    {"action_network": "branches", "layer_norm": True},
+    {"action_network": "branches"},
     {"return_model": "concatenated"},
     {"risk": {"name": "cvar", "level": 0.25}},
 ]

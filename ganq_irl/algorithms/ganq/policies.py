@@ -35,8 +35,6 @@ class GANQPolicy(DQNPolicy):
         optimizer_kwargs: as in SB3. Adam's first moment is off by default, as is common in adversarial training.
         return_model: a name in ``RETURN_MODELS``.
         action_network: how the return model processes actions, a name in ``ACTION_NETWORKS``.
-        layer_norm: whether the return model's hidden layers are normalized before their activations, without a learned
-            scale. Values are then bounded far from the data, and runs that start badly recover.
         risk: the statistic to maximize: "mean", or ``{"name": "cvar", "level": 0.1}`` or ``{"name": "quantile", "level":
             0.9}`` of the returns.
     """
@@ -59,15 +57,11 @@ class GANQPolicy(DQNPolicy):
         optimizer_kwargs: dict[str, Any] | None = None,
         return_model: str = "location-shape",
         action_network: str = "outputs",
-        layer_norm: bool = False,
         risk: str | dict[str, Any] = "mean",
     ) -> None:
         if return_model not in RETURN_MODELS:
             raise ConfigurationError(f"unknown return model {return_model!r}: {nearest(return_model, RETURN_MODELS)}")
-        if layer_norm and return_model != "location-shape":
-            raise ConfigurationError(f"layer_norm: the return model {return_model!r} has none; use 'location-shape'")
         self.return_model, self.action_network, self.risk_spec = return_model, action_network, risk
-        self.layer_norm = layer_norm
         if optimizer_kwargs is None and optimizer_class is torch.optim.Adam:
             optimizer_kwargs = {"betas": (0.0, 0.999), "fused": True}
         super().__init__(
@@ -94,7 +88,7 @@ class GANQPolicy(DQNPolicy):
         """Build a return model."""
         settings = self._update_features_extractor(self.net_args, features_extractor=None)
         if self.return_model == "location-shape":
-            settings |= {"action_network": self.action_network, "layer_norm": self.layer_norm}
+            settings["action_network"] = self.action_network
         return RETURN_MODELS[self.return_model](**settings).to(self.device)
 
     def q_values(self, observations: PyTorchObs) -> Tensor:
@@ -126,7 +120,6 @@ class GANQPolicy(DQNPolicy):
         return super()._get_constructor_parameters() | {
             "return_model": self.return_model,
             "action_network": self.action_network,
-            "layer_norm": self.layer_norm,
             "risk": self.risk_spec,
         }
 

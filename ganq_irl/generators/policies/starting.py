@@ -21,7 +21,7 @@ from ganq_irl.storage import CONFIG_FILE
 
 _ALIKE = ("activation_fn", "features_extractor_class", "normalize_images", "squash_output", "use_sde")
 """Keywords of policies that change what the same parameters compute."""
-_NETWORKS = ("net_arch", "activation_fn", "n_critics", "n_quantiles", "return_model", "action_network", "layer_norm")
+_NETWORKS = ("net_arch", "activation_fn", "n_critics", "n_quantiles", "return_model", "action_network")
 """Keywords of policies that decide which networks they have, and do not follow from the spaces."""
 _N_OBSERVATIONS = 1e4
 """Weight of loaded statistics, in observations: they stay, and new observations still count."""
