@@ -121,6 +121,25 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writerows(rows)
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file; none if it does not exist."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def append_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Append a row to a CSV file, which gets a header if it is new."""
+    fresh = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, row)
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+
+
 def write_markdown(path: Path, lines: list[str]) -> None:
     """Write the page and print its path."""
     path.parent.mkdir(parents=True, exist_ok=True)

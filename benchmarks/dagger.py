@@ -13,19 +13,17 @@ appended to the CSV file beside the page, so an interrupted run continues.
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import configured, page_parser, versions, write_markdown
+from common import append_row, configured, page_parser, read_rows, versions, write_markdown
 
 PRESETS = {"Pendulum-v1": ("fast-sac", "sac-pendulum"), "Hopper-v5": ("fast-ppo", "fast-ppo-hopper")}
 COUNTS = {"Pendulum-v1": (100, 200, 400, 800, 1600), "Hopper-v5": (125, 250, 500, 1000)}
 ROLLOUTS, STEPS, UPDATES, EPISODES, TARGET = 20, 250, 10_000, 50, 0.95
-COLUMNS = ("env", "method", "labels", "seed", "score")
 
 
 class Task:
@@ -41,9 +39,8 @@ class Task:
         run = folder / env_id
         if not (run / "policy").is_dir():
             algo, preset = PRESETS[env_id]
-            run_experiment(
-                configured({"env": env_id, "algo": algo, "preset": preset, "seed": 100, "device": "cpu"}, []), run
-            )
+            settings = {"env": env_id, "algo": algo, "preset": preset, "seed": 100, "device": "cpu"}
+            run_experiment(configured(settings, []), run)
         self.expert = load_run(run).policy("cpu")
         chance = RandomPolicy(gym.make(env_id).action_space, 0)
         self.low, self.high = (
@@ -126,7 +123,11 @@ def page_of(rows: list[dict[str, str]]) -> list[str]:
             )
             for method in METHODS
         }
-        lines += ["", f"Fewest labels with a mean of at least {TARGET}: BC {needed['bc']}, DAgger {needed['dagger']}."]
+        seeds = ", ".join(dict.fromkeys(row["seed"] for row in rows if row["env"] == env))
+        lines += [
+            "",
+            f"Seeds {seeds}. Fewest labels with a mean of at least {TARGET}: BC {needed['bc']}, DAgger {needed['dagger']}.",
+        ]
     return lines
 
 
@@ -141,8 +142,7 @@ def main() -> int:
 
     torch.set_num_threads(1)
     table = arguments.out.with_suffix(".csv")
-    rows = list(csv.DictReader(table.open(encoding="utf-8"))) if table.exists() else []
-    done = {(row["env"], row["method"], int(row["labels"]), int(row["seed"])) for row in rows}
+    done = {(row["env"], row["method"], int(row["labels"]), int(row["seed"])) for row in read_rows(table)}
     for env in arguments.env or PRESETS:
         task = Task(env, arguments.runs)
         for seed in map(int, arguments.seeds.split(",")):
@@ -150,13 +150,10 @@ def main() -> int:
                 for method, measure in METHODS.items():
                     if (env, method, n, seed) in done:
                         continue
-                    fresh = not table.exists()
                     score = round(measure(task, n, seed), 4)
                     print(env, method, n, seed, score, file=sys.stderr)
-                    with table.open("a", newline="", encoding="utf-8") as file:
-                        csv.writer(file).writerows([COLUMNS] * fresh + [(env, method, n, seed, score)])
-    rows = list(csv.DictReader(table.open(encoding="utf-8")))
-    write_markdown(arguments.out, [*page_of(rows), "", versions("python benchmarks/dagger.py")])
+                    append_row(table, {"env": env, "method": method, "labels": n, "seed": seed, "score": score})
+    write_markdown(arguments.out, [*page_of(read_rows(table)), "", versions("python benchmarks/dagger.py")])
     return 0
 
 

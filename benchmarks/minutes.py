@@ -11,7 +11,6 @@ the CSV file beside the page, which is drawn from it, so methods and seeds may b
 
 from __future__ import annotations
 
-import csv
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,12 +18,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from common import configured, page_parser, versions, write_markdown
+from common import append_row, configured, page_parser, read_rows, versions, write_markdown
 from learning import demonstrations_of, normalizer
 from peers import imitation_gail
 
 ENV, EVERY, EPISODES, TARGET = "HalfCheetah-v5", 2_500, 5, 0.9
-COLUMNS = ("method", "demonstrations", "seed", "step", "processor_seconds", "score")
 
 
 class Clock:
@@ -130,16 +128,14 @@ def main() -> None:
         config = configured(flags, arguments.set)
         name = f"{arguments.method}{''.join(f', {each}' for each in arguments.set)}"
 
-        run = (name, arguments.n_demos, seed)
+        run = {"method": name, "demonstrations": arguments.n_demos, "seed": seed}
 
-        def report(step: int, seconds: float, score: float, *, run: tuple[Any, ...] = run) -> None:
-            fresh = not table.exists()
-            with table.open("a", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([COLUMNS] * fresh + [(*run, step, round(seconds, 1), round(score, 4))])
+        def report(step: int, seconds: float, score: float, *, run: dict[str, Any] = run) -> None:
+            measured = {"step": step, "processor_seconds": round(seconds, 1), "score": round(score, 4)}
+            append_row(table, run | measured)
 
         METHODS[arguments.method](config, Clock(60 * arguments.limit, report))
-    with table.open(encoding="utf-8", newline="") as file:
-        lines = page_of(list(csv.DictReader(file)))
+    lines = page_of(read_rows(table))
     write_markdown(arguments.out, [*lines, "", versions("python benchmarks/minutes.py")])
 
 

@@ -226,8 +226,8 @@ def _why_no_generator(algo: str, name: str, traits: Traits) -> str | None:
         return f"{algo} replaces the critic update of sac or dqn, and {name} has another"
     if algo in REPLAYING and not traits.replays:
         return f"{algo} learns from a replay buffer, and {name} has none"
-    if algo == "dagger" and (traits.replays or not traits.has_log_prob):
-        return f"dagger clones into a policy with log π(a|s) between its rollouts, and {name} collects none"
+    if algo == "dagger" and traits.replays:
+        return f"dagger trains between rollouts, and {name} learns from a replay buffer instead"
     if algo == "airl" and not traits.has_log_prob:
         return f"airl needs log π(a|s), and {name}'s policy has none"
     return None

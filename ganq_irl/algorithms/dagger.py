@@ -22,7 +22,7 @@ from ganq_irl.generators.callbacks import substituting
 from ganq_irl.generators.checks import check_generator
 from ganq_irl.generators.internals import generator_state, last_observations, load_generator_state
 from ganq_irl.generators.on_policy.recorder import TransitionRecorder
-from ganq_irl.generators.policies.experts import build_expert
+from ganq_irl.generators.policies.experts import Expert, build_expert
 from ganq_irl.types import Batch, mapped, to_float32
 
 
@@ -31,14 +31,14 @@ class DAggerSettings(Settings):
     """Settings of DAgger.
 
     Attributes:
-        expert: who is asked for actions: a run directory, ``module:function``, ``person`` (at the keyboard), or a function
-            of observations, ``(n, *shape) -> (n, *action_shape)``.
+        expert: who is asked for actions: a run directory, ``module:function``, ``person`` (at the keyboard), a function of
+            observations, ``(n, *shape) -> (n, *action_shape)``, or an ``Expert``.
         n_labels: number of actions that the expert is asked for, spread evenly over the run; by default one in every
-            observation. A person decides when to correct.
+            observation. A person decides when to correct, and is asked no more once all are given.
         n_updates: updates of behavioral cloning before the first rollout and after each, in batches of 256.
     """
 
-    expert: str | Callable[..., Any] | None = None
+    expert: str | Callable[..., Any] | Expert | None = None
     n_labels: int | None = None
     n_updates: int = 500
 
@@ -50,7 +50,7 @@ class DAgger(GeneratorImitation):
     says what it would have done in the observations that the policy visits, and the policy clones all pairs so far. β is 1
     in the first iteration and 0 in the others, the paper's version without a parameter.
 
-    If the expert is a person, its actions are executed, and only these are labels: the policy acts until the person takes
+    If the expert is a person, their actions are executed, and only these are labels: the policy acts until the person takes
     over (HG-DAgger; Kelly et al., 2019).
 
     Args:
@@ -89,6 +89,8 @@ class DAgger(GeneratorImitation):
             raise ConfigurationError("dagger asks an expert: give a run directory, module:function or person with --expert")
         self.generator, self.settings = generator, settings
         self.expert = build_expert(settings.expert, generator.action_space, self._picture)
+        if self.expert.takes_over and generator.n_envs > 1:
+            raise ConfigurationError(f"a person can watch one environment, not {generator.n_envs}; set n_envs=1")
         loaded = demonstrations_for(generator, demonstrations, needs=["actions"])
         self.demonstrations_checksum, self._n_demonstrated = loaded.checksum, loaded.n_transitions
         shown = batch_for(generator, loaded)
@@ -97,7 +99,7 @@ class DAgger(GeneratorImitation):
         self._cloning.init_callback(generator)
         self._rng = np.random.default_rng(settings.seed)
         self._new: list[tuple[Any, Any]] = []
-        self._has_cloned = False
+        self._has_cloned, self._end = False, 0
         self.n_labels = 0
 
     @contextmanager
@@ -117,23 +119,21 @@ class DAgger(GeneratorImitation):
         executed = np.array(actions)
         corrections = self.expert.correct(mapped(lambda rows: rows[asked], observations), actions[asked])
         for index, label in zip(asked, corrections, strict=True):
-            if label is not None and not self._is_spent:
+            if label is not None:
                 self._new.append((mapped(partial(_row, index), observations), label))
                 self.n_labels += 1
                 if self.expert.takes_over:
                     executed[index] = label
         return executed
 
-    @property
-    def _is_spent(self) -> bool:
-        return self.settings.n_labels is not None and self.n_labels >= self.settings.n_labels
-
     def _chance(self, n_envs: int) -> float:
         """Return the probability of asking in each observation: labels that are left by steps that are left."""
-        if self.settings.n_labels is None or self.expert.takes_over:
+        if self.settings.n_labels is None:
             return 1.0
-        n_steps = max(n_envs, self._end - self.generator.num_timesteps)
-        return (self.settings.n_labels - self.n_labels) / n_steps
+        n_left = self.settings.n_labels - self.n_labels
+        if self.expert.takes_over:
+            return float(n_left > 0)
+        return n_left / max(n_envs, self._end - self.generator.num_timesteps)
 
     def _begin(self, total_timesteps: int) -> None:
         self._end = total_timesteps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,6 +40,16 @@ def import_named() -> None:
     for name in _named():
         if name not in sys.modules:
             _import(name)
+
+
+def names_function(text: str) -> bool:
+    """Return whether a name has the form ``module:function``.
+
+    Example:
+        >>> names_function("mine.teachers:answer"), names_function("runs/expert")
+        (True, False)
+    """
+    return re.fullmatch(r"[\w.]+:[\w.]+", text) is not None
 
 
 def named_function(path: str) -> Callable[..., Any]:

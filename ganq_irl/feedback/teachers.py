@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ganq_irl.environments.own import named_function
+from ganq_irl.environments.own import named_function, names_function
 from ganq_irl.errors import ConfigurationError, nearest
 from ganq_irl.feedback.comparisons import ANSWERS, Comparisons
 from ganq_irl_demos import Trajectory
@@ -183,7 +183,7 @@ def build_teacher(teacher: Any, *, mistakes: float = 0.0, equal_within: float = 
         return TrueReward(mistakes, equal_within, seed)
     if teacher == Human.name:
         return Human()
-    if isinstance(teacher, str) and ":" in teacher:
+    if isinstance(teacher, str) and names_function(teacher):
         return FunctionTeacher(named_function(teacher), teacher)
     if callable(teacher):
         return FunctionTeacher(teacher)

@@ -16,6 +16,7 @@ from gymnasium import spaces
 from ganq_irl.algorithms import ALGORITHMS
 from ganq_irl.discriminator import STATE_ACTION
 from ganq_irl.generators.factory import GENERATORS
+from ganq_irl.generators.policies.experts import PERSON
 from ganq_irl.runs.config import ExperimentConfig, merged, nested
 from ganq_irl.runs.envs import probe_env
 from ganq_irl.runs.validation import ADVERSARIAL
@@ -52,6 +53,7 @@ class Problem:
         action_space: the environment's.
         horizon: steps after which the environment truncates an episode, or None.
         sees_actions: whether the demonstrated actions are used.
+        asks_person: whether a person at the keyboard corrects the policy.
     """
 
     algo: str
@@ -60,6 +62,7 @@ class Problem:
     action_space: spaces.Space
     horizon: int | None
     sees_actions: bool
+    asks_person: bool = False
 
 
 def problem_of(config: ExperimentConfig) -> Problem:
@@ -71,7 +74,15 @@ def problem_of(config: ExperimentConfig) -> Problem:
     env.close()
     imitates_alone = not config.adversary.get("task_weight")
     sees_actions = imitates_alone and "actions" in inputs and config.adversary.get("mode") != "paper"
-    return Problem(config.algo, generator, env.observation_space, env.action_space, horizon, sees_actions)
+    return Problem(
+        config.algo,
+        generator,
+        env.observation_space,
+        env.action_space,
+        horizon,
+        sees_actions,
+        config.imitation.get("expert") == PERSON,
+    )
 
 
 def _default_inputs(algo: str) -> Sequence[str]:
@@ -103,7 +114,10 @@ def _discount(horizon: int | None) -> Choice:
 
 def _on_policy(problem: Problem) -> Iterator[Choice]:
     falling = {"initial": 1e-3, "final": 1e-4}
-    yield Choice("n_envs", 8, "a rollout holds parts of several episodes")
+    if problem.asks_person:
+        yield Choice("n_envs", 1, "a person watches one environment")
+    else:
+        yield Choice("n_envs", 8, "a rollout holds parts of several episodes")
     if _is_vector(problem.observation_space):
         yield Choice("normalize_observations", True, "observations are vectors of any scale")
     if EXACT_TWINS.get(problem.generator, problem.generator) == "ppo":

@@ -110,10 +110,10 @@ def test_an_expert_and_a_policy_with_a_likelihood_are_needed():
         dagger(expert="person")
 
 
-def at_keyboard(keys, **options):
+def at_keyboard(keys):
     """A person who presses these keys, and the screens that were shown."""
     left, screens = list(keys), []
-    return Person(DISCRETE, read_key=lambda: left.pop(0) if left else "", show=screens.append, **options), screens
+    return Person(DISCRETE, read_key=lambda: left.pop(0) if left else "", show=screens.append), screens
 
 
 def test_a_person_takes_over_and_hands_back():
@@ -127,10 +127,14 @@ def test_a_person_takes_over_and_hands_back():
     assert person.correct(rows, wanted) == [None]
     assert person.has_left
     with pytest.raises(ConfigurationError, match="n_envs=1"):
-        person.correct(np.zeros((2, 2)), np.zeros(2))
+        DAgger(
+            generator("ppo", env=vec_env(WalkEnv, 2, action_space=DISCRETE)),
+            demonstrations(WalkEnv(DISCRETE)),
+            expert=person,
+        )
 
 
-def test_only_what_a_person_did_is_executed_and_learned(monkeypatch):
+def test_only_what_a_person_did_is_executed_and_learned():
     executed = []
 
     class Watched(WalkEnv):
@@ -139,14 +143,23 @@ def test_only_what_a_person_did_is_executed_and_learned(monkeypatch):
             return super().step(action)
 
     env = vec_env(Watched, 1, action_space=DISCRETE)
-    run = DAgger(generator("ppo", env=env), demonstrations(WalkEnv(DISCRETE)), expert="person", n_updates=2)
-    run.expert, _ = at_keyboard(["2", " ", "0", "q"])
+    person, _ = at_keyboard(["2", " ", "0", "q"])
+    run = DAgger(generator("ppo", env=env), demonstrations(WalkEnv(DISCRETE)), expert=person, n_updates=2)
     shown = len(run._cloning.demonstrations)
     run.learn(1000)
     assert (executed[0], executed[2]) == (2, 0)
     assert run.generator.num_timesteps == 4  # the step at which the person left is the last
     assert run.n_labels == 2
     assert run._cloning.demonstrations.actions[shown:].tolist() == [2, 0]
+
+
+def test_a_person_is_asked_no_more_once_all_labels_are_given():
+    person, screens = at_keyboard(["2", " ", "0"])
+    env = vec_env(WalkEnv, 1, action_space=DISCRETE)
+    run = DAgger(generator("ppo", env=env), demonstrations(WalkEnv(DISCRETE)), expert=person, n_updates=2, n_labels=2)
+    run.learn(64)
+    assert (run.n_labels, len(screens), person.has_left) == (2, 3, False)
+    assert run.generator.num_timesteps == 64
 
 
 def test_a_person_needs_a_terminal():

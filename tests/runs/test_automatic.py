@@ -44,6 +44,12 @@ def test_only_vectors_are_normalized():
     assert "normalize_observations" not in automatic_settings(problem(observations=spaces.Discrete(4)))
 
 
+def test_a_person_watches_one_environment():
+    asked = {"algo": "dagger", "env": "CartPole-v1", "demos": "cartpole"}
+    of = {name: resolve_config({**asked, "imitation": {"expert": name}}).n_envs for name in ("person", "runs/expert")}
+    assert of == {"person": 1, "runs/expert": 8}
+
+
 @pytest.mark.parametrize("algo", [name for name in IMITATION if name != "bc"])
 @pytest.mark.parametrize("generator", [None, "ppo", "a2c", "sac", "td3", "dqn"])
 @pytest.mark.parametrize("env", ["MountainCarContinuous-v0", "FrozenLake-v1"])

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from ganq_irl.runs import ExperimentConfig, RunResult
 
 
-_ASKING = {"preferences": ("--teacher", "--queries"), "dagger": ("--expert", "--labels")}
+_ASKING = {
+    "teacher": ("preferences", "teacher"),
+    "queries": ("preferences", "n_queries"),
+    "expert": ("dagger", "expert"),
+    "labels": ("dagger", "n_labels"),
+}
+"""Option -> the algorithm that asks someone, and its setting."""
 
 
 @click.command("train")
@@ -118,10 +124,6 @@ def command(
     trust: bool,
     wandb: str | None,
     show_settings: bool,
-    teacher: str | None,
-    queries: int | None,
-    expert: str | None,
-    labels: int | None,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -142,10 +144,7 @@ def command(
 
         if trust and show_settings:
             raise click.UsageError("--show-settings does not open files; leave out --trust")
-        flags["imitation"] = _asked_of(
-            algo,
-            {"preferences": {"teacher": teacher, "n_queries": queries}, "dagger": {"expert": expert, "n_labels": labels}},
-        )
+        flags["imitation"] = _asked_of(algo, {name: flags.pop(name) for name in _ASKING})
         if trust:
             flags["demos"] = _imported(flags["demos"], flags["env"])
         config = resolve_config({"algo": algo, **flags}, assignments=assignments, file=file)
@@ -171,19 +170,22 @@ def _check_paths(demos: str | None, out: Path | None) -> None:
         require_demonstrations(demos)
 
 
-def _asked_of(algo: str, given: Mapping[str, Mapping[str, str | int | None]]) -> dict[str, str | int] | None:
-    """Return the settings for the options of algorithms that ask someone, or None; a function's module is imported."""
-    from ganq_irl.environments.own import import_environments
+def _asked_of(algo: str, given: Mapping[str, str | int | None]) -> dict[str, str | int]:
+    """Return the settings for the options of algorithms that ask someone; the module of a typed function is imported."""
+    from ganq_irl.environments.own import import_environments, names_function
 
-    asked = {name: {key: value for key, value in settings.items() if value is not None} for name, settings in given.items()}
-    for name, settings in asked.items():
-        if settings and algo != name:
-            options = " and ".join(_ASKING[name])
-            raise click.UsageError(f"{options} are for `train {name}`")
-        for value in settings.values():
-            if isinstance(value, str) and ":" in value and "/" not in value:
-                import_environments([value.partition(":")[0]])
-    return asked.get(algo) or None
+    settings: dict[str, str | int] = {}
+    for option, value in given.items():
+        asking, setting = _ASKING[option]
+        if value is None:
+            continue
+        if algo != asking:
+            others = " and ".join(f"--{name}" for name, (owner, _) in _ASKING.items() if owner == asking)
+            raise click.UsageError(f"{others} are for `train {asking}`")
+        if isinstance(value, str) and names_function(value):
+            import_environments([value.partition(":")[0]])
+        settings[setting] = value
+    return settings
 
 
 def _trained(config: ExperimentConfig, out: Path | None, wandb: str | None) -> RunResult:

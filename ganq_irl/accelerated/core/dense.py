@@ -17,18 +17,13 @@ _MAX_SIZES = 8
 
 @dataclass(frozen=True)
 class Norm:
-    """Layer normalization: scales and offsets of each network, ``(n_networks, width)``, and their gradients, or none."""
+    """Layer normalization: scales and offsets of each network, ``(n_networks, width)``, and their gradients."""
 
-    shape: Sequence[int]
+    weight: Tensor
+    bias: Tensor
+    weight_gradient: Tensor
+    bias_gradient: Tensor
     eps: float
-    weight: Tensor | None = None
-    bias: Tensor | None = None
-    weight_gradient: Tensor | None = None
-    bias_gradient: Tensor | None = None
-
-    def of(self, network: int) -> tuple[Tensor | None, Tensor | None]:
-        """Return scale and offset of a network."""
-        return (None, None) if self.weight is None or self.bias is None else (self.weight[network], self.bias[network])
 
 
 @dataclass(frozen=True)
@@ -75,8 +70,7 @@ def layers_of(networks: Sequence[Sequence[nn.Module]], vector: ParameterVector) 
         if isinstance(module, nn.Linear):
             layers.append(Layer(**_parameters(modules, vector, squeezed=len(modules) == 1)))
         elif isinstance(module, nn.LayerNorm):
-            learned = _parameters(modules, vector, squeezed=False) if module.elementwise_affine else {}
-            norm = Norm(module.normalized_shape, module.eps, **learned)
+            norm = Norm(**_parameters(modules, vector, squeezed=False), eps=module.eps)
             layers[-1] = _extended(layers[-1], norm=norm)
         else:
             layers[-1] = _extended(layers[-1], activation=ACTIVATIONS[type(module)](module))
@@ -152,8 +146,8 @@ class Dense:
     def _normalize(self, number: int, norm: Norm, rows: Tensor) -> Tensor:
         """Normalize the rows of each network with its own scales, which torch's kernel cannot do for several networks."""
         kept, outputs = [], []
-        for network, each in enumerate(_unstacked(rows)):
-            output, mean, rstd = torch.native_layer_norm(each, norm.shape, *norm.of(network), norm.eps)
+        for each, weight, bias in zip(_unstacked(rows), norm.weight, norm.bias, strict=True):
+            output, mean, rstd = torch.native_layer_norm(each, weight.shape, weight, bias, norm.eps)
             kept.append((each, mean, rstd))
             outputs.append(output)
         self._normed[number] = kept
@@ -169,15 +163,16 @@ class Dense:
         return gradient
 
     def _through_norm(self, number: int, norm: Norm, gradient: Tensor, learns: bool) -> None:
-        n_rows, learns = gradient.shape[-2], learns and norm.weight is not None
+        n_rows = gradient.shape[-2]
         for network, (of_output, (rows, mean, rstd)) in enumerate(
             zip(_unstacked(gradient), self._normed[number], strict=True)
         ):
+            weight, bias = norm.weight[network], norm.bias[network]
             of_rows, of_weight, of_bias = torch.ops.aten.native_layer_norm_backward(
-                of_output, rows[:n_rows], norm.shape, mean[:n_rows], rstd[:n_rows], *norm.of(network), [True, learns, learns]
+                of_output, rows[:n_rows], weight.shape, mean[:n_rows], rstd[:n_rows], weight, bias, [True, learns, learns]
             )
             of_output.copy_(of_rows)
-            if learns and norm.weight_gradient is not None and norm.bias_gradient is not None:
+            if learns:
                 norm.weight_gradient[network], norm.bias_gradient[network] = of_weight, of_bias
 
 

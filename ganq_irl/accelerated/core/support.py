@@ -110,5 +110,5 @@ def has_hooks(module: nn.Module) -> bool:
 
 def _reasons_of_norm(module: nn.Module) -> Iterator[str]:
     assert isinstance(module, nn.LayerNorm)
-    if len(module.normalized_shape) != 1 or (module.weight is None) != (module.bias is None):
-        yield "layer normalization over several dimensions, or with a scale and no offset"
+    if len(module.normalized_shape) != 1 or module.weight is None or module.bias is None:
+        yield "layer normalization without scale and offset"

@@ -3,47 +3,57 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from ganq_irl.environments.own import named_function
+from ganq_irl.environments.own import named_function, names_function
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.generators.policies.starting import policy_folder
 from ganq_irl.generators.policies.store import load_policy
 from ganq_irl.spaces import check_same_space
 from ganq_irl_demos.recording.play import QUIT, keys_for
+from ganq_irl_demos.recording.terminal import keys, show
 
 PERSON = "person"
 LEAVE, LEAVE_LONG, LONG = " ", "g", 25
+"""Keys with which a person lets the policy act for one step, or for many, and how many."""
 
 
-class Expert(Protocol):
-    """Interface of experts.
+class Expert(ABC):
+    """Base class for experts.
 
     Attributes:
         takes_over: whether its actions are executed instead of the policy's.
         has_left: whether it can no longer be asked, so that training stops.
+
+    Example:
+        >>> issubclass(FunctionExpert, Expert) and issubclass(Person, Expert)
+        True
     """
 
-    takes_over: bool
-    has_left: bool
+    takes_over = False
+    has_left = False
 
     def session(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which the expert can be asked."""
+        return contextlib.nullcontext()
 
+    @abstractmethod
     def correct(self, observations: Any, actions: np.ndarray) -> list[Any]:
         """Return the expert's action for each observation, or None where it has none.
 
         Args:
-            observations: raw observations, ``(n, *shape)``.
+            observations: raw observations as the generator sees them, ``(n, *shape)``; images are channels first.
             actions: what the policy wants to do, ``(n, *shape)``.
         """
 
 
-class FunctionExpert:
+class FunctionExpert(Expert):
     """A function of observations, ``(n, *shape) -> (n, *action_shape)``. It labels, and the policy acts.
 
     Args:
@@ -56,14 +66,8 @@ class FunctionExpert:
         [0, 0]
     """
 
-    takes_over = has_left = False
-
     def __init__(self, function: Callable[[Any], Any], action_space: spaces.Space) -> None:
         self.function, self.action_space = function, action_space
-
-    def session(self) -> contextlib.AbstractContextManager[None]:
-        """Return an empty context."""
-        return contextlib.nullcontext()
 
     def correct(self, observations: Any, actions: np.ndarray) -> list[Any]:
         """Return the function's actions.
@@ -87,7 +91,7 @@ class FunctionExpert:
         return list(found)
 
 
-class Person:
+class Person(Expert):
     """A person at the keyboard, who watches the policy, takes over with the keys of actions, and hands back with space.
 
     Args:
@@ -113,24 +117,14 @@ class Person:
             raise ConfigurationError(f"a person's keys are Discrete actions, not {action_space}; give a run or a function")
         self.keys = keys_for(action_space)
         self.read_key, self.show, self.picture = read_key, show, picture
-        self.n_corrections, self._left, self.has_left = 0, 0, False
+        self.n_corrections, self._left = 0, 0
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
-        """Read keys from the terminal meanwhile, unless there is another source of keys.
-
-        Raises:
-            ConfigurationError: standard input is not a terminal.
-        """
+        """Read keys from the terminal meanwhile, unless there is another source of keys."""
         if self.read_key is not None:
             yield
             return
-        import sys
-
-        from ganq_irl_demos.recording.terminal import keys, show
-
-        if not sys.stdin.isatty():
-            raise ConfigurationError("the expert is a person, and standard input is not a terminal; run this in a terminal")
         with keys() as read_key:
             self.read_key, self.show = read_key, show
             try:
@@ -139,13 +133,7 @@ class Person:
                 self.read_key = self.show = None
 
     def correct(self, observations: Any, actions: np.ndarray) -> list[Any]:
-        """Return the person's action, or None where the person lets the policy act.
-
-        Raises:
-            ConfigurationError: there are several environments.
-        """
-        if len(actions) != 1:
-            raise ConfigurationError(f"a person can watch one environment, not {len(actions)}; set n_envs=1")
+        """Return the person's action, or None where the person lets the policy act."""
         if self._left or self.has_left:
             self._left = max(0, self._left - 1)
             return [None]
@@ -182,26 +170,32 @@ class Person:
 
 
 def build_expert(
-    expert: str | Callable[[Any], Any], action_space: spaces.Space, picture: Callable[[], str | None] = lambda: None
+    expert: str | Callable[[Any], Any] | Expert, action_space: spaces.Space, picture: Callable[[], str | None] = lambda: None
 ) -> Expert:
     """Return an expert.
 
     Args:
-        expert: a run directory or the folder of a policy, ``module:function``, ``person``, or a function as for
-            ``FunctionExpert``.
+        expert: a run directory or the folder of a policy, ``module:function``, ``person``, a function as for
+            ``FunctionExpert``, or an ``Expert``.
         action_space: space of the actions.
         picture: as for ``Person``.
 
     Raises:
-        ConfigurationError: the name has no meaning, or the actions cannot be mapped to keys.
+        ConfigurationError: the actions cannot be mapped to keys, there is no terminal for a person, or the user did not name
+            the module.
         RunDirectoryError: there is no policy in the folder.
         IncompatibleSpaces: the policy has other actions.
     """
+    if isinstance(expert, Expert):
+        return expert
     if not isinstance(expert, str):
         return FunctionExpert(expert, action_space)
     if expert == PERSON:
-        return Person(action_space, picture=picture)
-    if ":" in expert and "/" not in expert:
+        person = Person(action_space, picture=picture)
+        if not sys.stdin.isatty():
+            raise ConfigurationError("the expert is a person, and standard input is not a terminal; run this in a terminal")
+        return person
+    if names_function(expert):
         return FunctionExpert(named_function(expert), action_space)
     stored = load_policy(policy_folder(expert), "cpu")
     check_same_space(stored.action_space, action_space, f"{expert}: action space of the expert")
