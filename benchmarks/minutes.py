@@ -4,9 +4,10 @@
     python benchmarks/minutes.py --method imitation --limit 75
 
 trains DAC with its preset for HalfCheetah, or imitation's GAIL with the same generator and demonstrations, one seed after
-the other. A run stops at the first evaluation (5 episodes every 2,500 steps) of at least 0.9, or after ``--limit`` minutes.
-The time of evaluations is not counted. The learning rate falls as in a run of 200,000 steps. Every evaluation is appended to
-the CSV file beside the page, which is drawn from it, so methods and seeds may be run one by one.
+the other. What is evaluated is the policy that would be saved: 5 episodes every 2,500 steps, not counted in the time. A run
+stops at the first evaluation of at least 0.9, or after ``--limit`` minutes. The learning rate falls as in a run of 200,000
+steps. Every evaluation is appended to the CSV file beside the page, which is drawn from it, so methods and seeds may be run
+one by one.
 """
 
 from __future__ import annotations
@@ -51,14 +52,17 @@ def train_dac(config: Any, clock: Clock) -> None:
     """Train DAC until the clock stops it."""
     from stable_baselines3.common.callbacks import BaseCallback
 
-    from ganq_irl.runs import run_experiment
+    from ganq_irl.runs.training import Training, build_trainable
+
+    training = build_trainable(config)
+    assert isinstance(training, Training)
 
     class Stop(BaseCallback):
         def _on_step(self) -> bool:
-            return clock.goes_on(self.model, self.num_timesteps)
+            return clock.goes_on(training.policy(), self.num_timesteps)
 
     with tempfile.TemporaryDirectory() as folder:
-        run_experiment(config, Path(folder) / "run", progress_bar=False, callback=Stop())
+        training.learn(Path(folder), progress_bar=False, callback=Stop())
 
 
 class _Stopped(Exception):

@@ -61,9 +61,9 @@ class Cell:
 
 def answered(folder: Path) -> int:
     """Return the number of answers in a run's folder."""
-    from ganq_irl.feedback import Comparisons
+    from ganq_irl.feedback import Questions
 
-    return len(Comparisons(folder / "feedback").answers())
+    return len(Questions(folder / "feedback").answers())
 
 
 def main() -> int:

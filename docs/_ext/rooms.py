@@ -15,7 +15,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "ganq_irl.algorithms": ("Imitation algorithms and GAN Q-learning.", None),
     "ganq_irl.discriminator": ("Inputs, networks, losses, stabilizers, and the one update.", None),
     "ganq_irl.rewards": ("Reward forms, recovered rewards, and distances between rewards.", None),
-    "ganq_irl.feedback": ("Comparisons of segments, in memory and in files.", None),
+    "ganq_irl.feedback": ("Questions about segments, answers and comparisons, in memory and in files.", None),
     "ganq_irl_demos": ("Demonstrations: load, check, convert, record, save.", None),
     "ganq_irl.evaluation": ("Rollouts, statistics, and checks of values and return distributions.", None),
     "ganq_irl.runs": ("One training run and its folder.", None),

@@ -1,4 +1,4 @@
-"""Learning from preferences between segments of the generator's own behavior."""
+"""Learning from preferences between segments of the generator's own behavior, or from ratings of them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,29 @@ from stable_baselines3.common.callbacks import BaseCallback
 from ganq_irl.algorithms.base import demonstrations_for
 from ganq_irl.algorithms.reward_learning import RewardLearning, RewardLearningSettings
 from ganq_irl.algorithms.settings import takes_settings
-from ganq_irl.feedback import Comparison, Comparisons, Steps, build_teacher, draw_segments, preferences_of
+from ganq_irl.errors import ConfigurationError, nearest
+from ganq_irl.feedback import (
+    Comparison,
+    Questions,
+    Steps,
+    build_teacher,
+    compare_rated,
+    draw_segments,
+    preferences_of,
+    require_answer,
+    sums_of,
+)
 from ganq_irl_demos import Demonstrations, Trajectory
 from ganq_irl_demos.episodes import Episodes
 
+ASKS = {"comparisons": 2, "ratings": 1}
+"""What is asked for -> the number of segments in a question."""
 CANDIDATES = 10
-"""Random pairs for each pair that is asked, of which those are chosen that the networks disagree about most."""
+"""Random questions for each one that is asked, of which those are chosen that the networks disagree about most."""
 ASKED_BY = 0.8
 """Progress at which the last question is asked: an answer at the end of a run would change nothing."""
+COMPARED_WITH = 20
+"""Other ratings that each rating is compared with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,40 +49,48 @@ class PreferencesSettings(RewardLearningSettings):
 
     Attributes:
         teacher: ``true-reward`` answers by the environment's reward, ``human`` waits for answers of a person, and
-            ``module:function``, or a function, is called with the left and the right segment.
-        n_queries: number of comparisons that are asked for.
+            ``module:function``, or a function, is called with the left and the right segment, or with the one to rate.
+        ask: ``comparisons`` of two segments, or ``ratings`` of one, from 1 to 5, which are compared with each other.
+        n_queries: number of answers that are asked for.
         first_share: share of them that is asked at once about the first, random behavior.
         n_sessions: number of times at which the others are asked for. The intervals between them grow over the run.
         teacher_mistakes: share of wrong answers of ``true-reward``.
         equal_within: difference of returns up to which two segments are equal for ``true-reward``.
-        comparisons: folder in which pairs and answers are kept; a run keeps them in its own folder ``feedback``. Pairs with
-            an answer there are not asked again.
+        questions: folder in which questions and answers are kept; a run keeps them in its own folder ``feedback``. What
+            has an answer there is not asked again.
     """
 
     teacher: str | Callable[..., Any] = "true-reward"
+    ask: str = "comparisons"
     n_queries: int = 500
     first_share: float = 0.25
     n_sessions: int = 12
     teacher_mistakes: float = 0.0
     equal_within: float = 0.0
-    comparisons: str | None = None
+    questions: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        if self.ask not in ASKS:
+            raise ConfigurationError(f"ask: given {self.ask!r}; {nearest(self.ask, ASKS)}")
 
 
 class Preferences(RewardLearning):
     """Deep reinforcement learning from preferences (Christiano et al., 2017).
 
-    A teacher compares pairs of segments of the generator's behavior. An ensemble of networks learns a reward from all
-    answers with the loss of Bradley and Terry, and the generator learns on the mean of the networks. The first questions are
-    about random behavior. Later ones are about pairs on which the networks disagree.
+    A teacher compares pairs of segments of the generator's behavior, or rates single ones. An ensemble of networks learns a
+    reward from all answers with the loss of Bradley and Terry, and the generator learns on the mean of the networks. The
+    first questions are about random behavior. Later ones are about segments on which the networks disagree.
 
     Args:
         generator: any SB3 algorithm with its environment.
-        demonstrations: episodes whose segments are part of the first comparisons; None by default.
+        demonstrations: episodes whose segments are part of the first questions; None by default.
         **settings: the fields of ``PreferencesSettings``.
 
     Attributes:
         teacher: who answers.
-        comparisons: all pairs that were asked, with their answers.
+        answered: the segments of each question that was asked, with its answer.
         folder: where they are kept, or None.
 
     Raises:
@@ -98,14 +121,26 @@ class Preferences(RewardLearning):
         self.teacher = build_teacher(
             settings.teacher, mistakes=settings.teacher_mistakes, equal_within=settings.equal_within, seed=settings.seed
         )
-        self.comparisons: list[Comparison] = []
-        self.folder = None if settings.comparisons is None else Comparisons(settings.comparisons)
+        if settings.ask == "ratings" and not self.teacher.rates:
+            raise ConfigurationError(
+                f"the teacher {self.teacher.name} only compares; for ratings use human or module:function"
+            )
+        self.answered: list[tuple[tuple[Trajectory, ...], str]] = []
+        self.folder = None if settings.questions is None else Questions(settings.questions)
         self._rng = np.random.default_rng(settings.seed)
 
     def keep_in(self, folder: Path) -> None:
-        """Keep pairs and answers in this folder, unless the setting ``comparisons`` names another."""
+        """Keep questions and answers in this folder, unless the setting ``questions`` names another."""
         if self.folder is None:
-            self.folder = Comparisons(folder)
+            self.folder = Questions(folder)
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """What the reward is learned from: the answers, or comparisons that follow from the ratings."""
+        if self.settings.ask == "comparisons":
+            return [Comparison(left, right, answer) for (left, right), answer in self.answered]
+        rng = np.random.default_rng([self.settings.seed, len(self.answered)])
+        return compare_rated([(segment, answer) for (segment,), answer in self.answered], COMPARED_WITH, rng)
 
     @property
     def sees_reward(self) -> bool:
@@ -116,66 +151,75 @@ class Preferences(RewardLearning):
     def _installed(self, callbacks: Sequence[BaseCallback] = ()) -> Iterator[BaseCallback]:
         with super()._installed(callbacks) as callback:
             yield callback
-        if not self.comparisons:
+        if not self.answered:
             warnings.warn(
-                f"nothing was compared: no episode had {self.segment_length} steps in a row, and none terminated earlier; "
+                f"nothing was asked: no episode had {self.segment_length} steps in a row, and none terminated earlier; "
                 "set a smaller segment_length, or train for longer",
                 stacklevel=4,
             )
 
     def _collected(self, steps: Callable[[], Steps], progress: float) -> None:
-        n_asked, settings = len(self.comparisons), self.settings
+        n_asked, settings = len(self.answered), self.settings
         n_due = queries_due(settings.n_queries, settings.first_share, settings.n_sessions, n_asked, progress)
         if not n_due:
             return
-        pairs = self._pairs(steps(), n_due)
-        if not pairs:  # the first episode is still too short
+        questions = self._choose(steps(), n_due)
+        if not questions:  # the first episode is still too short
             return
-        answers = self._ask(pairs)
-        for (left, right), answer in zip(pairs, answers, strict=True):
-            self.comparisons.append(Comparison(replace(left, rewards=None), replace(right, rewards=None), answer))
-        self.ensemble = self.reward_learner.learn(self.comparisons, *self._spaces, self.generator.device)
-        self.is_learned = any(comparison.answer not in (None, "skipped") for comparison in self.comparisons)
-        self._record()
+        answers = self._ask(questions)
+        for segments, answer in zip(questions, answers, strict=True):
+            self.answered.append((tuple(replace(segment, rewards=None) for segment in segments), answer))
+        comparisons = self.comparisons
+        self.ensemble = self.reward_learner.learn(comparisons, *self._spaces, self.generator.device)
+        self.is_learned = any(comparison.answer != "skipped" for comparison in comparisons)
+        self._record(comparisons)
 
-    def _pairs(self, steps: Steps, n: int) -> list[tuple[Trajectory, Trajectory]]:
-        """Return the pairs to ask about: random ones, and later those that the networks disagree about most."""
-        n_candidates = CANDIDATES * n if self.is_learned else n
-        segments = draw_segments(steps, 2 * n_candidates, self.segment_length, self._rng)
+    def _choose(self, steps: Steps, n: int) -> list[tuple[Trajectory, ...]]:
+        """Return the segments to ask about: random ones, and later those that the networks disagree about most."""
+        size, n_candidates = ASKS[self.settings.ask], CANDIDATES * n if self.is_learned else n
+        segments = draw_segments(steps, size * n_candidates, self.segment_length, self._rng)
         if not segments:
             return []
         if self.demonstrations is not None and not self.is_learned:
-            segments[::2] = self._cut(self.demonstrations, n_candidates, self._rng)
-        left, right = segments[::2], segments[1::2]
-        order = np.arange(n)
-        if self.is_learned:
-            disagreement = preferences_of(self.ensemble, left, right, *self._spaces).var(dim=0, correction=0)
-            order = np.argsort(-disagreement.cpu().numpy(), kind="stable")[:n]
-            self.generator.logger.record("preferences/disagreement", float(disagreement.mean()))
-        return [(left[index], right[index]) for index in order]
+            segments[::2] = self._cut(self.demonstrations, len(segments[::2]), self._rng)
+        candidates = list(zip(*[segments[start::size] for start in range(size)], strict=True))
+        if not self.is_learned:
+            return candidates
+        if size == 1:
+            beliefs = sums_of(self.ensemble, segments, *self._spaces)
+        else:
+            beliefs = preferences_of(self.ensemble, segments[::2], segments[1::2], *self._spaces)
+        disagreement = beliefs.var(dim=0, correction=0)
+        self.generator.logger.record("preferences/disagreement", float(disagreement.mean()))
+        order = np.argsort(-disagreement.cpu().numpy(), kind="stable")[:n]
+        return [candidates[index] for index in order]
 
-    def _ask(self, pairs: Sequence[tuple[Trajectory, Trajectory]]) -> list[str]:
-        """Return the answer to each pair; those that the folder has already are not asked again."""
-        first = len(self.comparisons)
-        numbers = range(first, first + len(pairs))
+    def _ask(self, questions: Sequence[tuple[Trajectory, ...]]) -> list[str]:
+        """Return the answer to each question; those that the folder has already are not asked again."""
+        first = len(self.answered)
+        numbers = range(first, first + len(questions))
         if self.folder is None:
-            return self.teacher.answer(pairs, numbers, None, [])
-        names = [self.folder.add(left, right, *self._spaces, self._provenance()["env"]) for left, right in pairs]
+            return self.teacher.answer(questions, numbers, None, [])
+        names = [self.folder.add(segments, *self._spaces, self._provenance()["env"]) for segments in questions]
         known = self.folder.answers()
         new = [index for index, name in enumerate(names) if name not in known]
         asked = [names[index] for index in new]
-        answers = self.teacher.answer([pairs[index] for index in new], [numbers[index] for index in new], self.folder, asked)
+        answers = self.teacher.answer(
+            [questions[index] for index in new], [numbers[index] for index in new], self.folder, asked
+        )
         found = {name: str(given.answer) for name, given in known.items()} | dict(zip(asked, answers, strict=True))
         kept = self.folder.answers()  # a person's are
         for name in asked:
             if name not in kept:
                 self.folder.answer(name, found[name], who=self.teacher.name)
+        for name, segments in zip(names, questions, strict=True):
+            require_answer(found[name], segments, str(self.folder.folder / name))
         return [found[name] for name in names]
 
-    def _record(self) -> None:
-        given = [comparison for comparison in self.comparisons if comparison.answer in ("left", "right")]
+    def _record(self, comparisons: Sequence[Comparison]) -> None:
+        given = [comparison for comparison in comparisons if comparison.answer in ("left", "right")]
         logger = self.generator.logger
-        logger.record("preferences/comparisons", len(self.comparisons))
+        logger.record("preferences/answers", len(self.answered))
         if given:
             left, right = [comparison.left for comparison in given], [comparison.right for comparison in given]
             chances = preferences_of(self.ensemble, left, right, *self._spaces).mean(dim=0).cpu()
@@ -183,41 +227,42 @@ class Preferences(RewardLearning):
             logger.record("preferences/accuracy", ((chances > 0.5) == is_left).float().mean().item())
 
     def _provenance(self) -> dict[str, Any]:
-        answers = {"teacher": self.teacher.name, "sees_reward": self.sees_reward, "comparisons": len(self.comparisons)}
+        answers = {"teacher": self.teacher.name, "sees_reward": self.sees_reward, self.settings.ask: len(self.answered)}
         return {**super()._provenance(), **answers}
 
     def _repr_details(self) -> dict[str, Any]:
-        return {"teacher": self.teacher.name, "comparisons": len(self.comparisons)}
+        return {"teacher": self.teacher.name, self.settings.ask: len(self.answered)}
 
     def _state_dict(self) -> dict[str, Any]:
-        segments = [segment for comparison in self.comparisons for segment in (comparison.left, comparison.right)]
+        segments = [segment for segments, _ in self.answered for segment in segments]
         arrays = Demonstrations(segments, *self._spaces).arrays if segments else {}
         return {
             **super()._state_dict(),
             "segments": {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()},
-            "answers": [comparison.answer for comparison in self.comparisons],
+            "answers": [answer for _, answer in self.answered],
             "rng": self._rng.bit_generator.state,
         }
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         super()._load_state_dict(state)
         self._rng.bit_generator.state = state["rng"]
-        answers, self.comparisons = state["answers"], []
+        answers, self.answered = state["answers"], []
         if answers:
+            size = ASKS[self.settings.ask]
             arrays = {name: tensor.cpu().numpy() for name, tensor in state["segments"].items()}
-            segments = Episodes.from_arrays(arrays, [None] * (2 * len(answers)), self._spaces[0], "the saved state")
-            pairs = zip(segments[::2], segments[1::2], answers, strict=True)
-            self.comparisons = [Comparison(left, right, answer) for left, right, answer in pairs]
+            segments = Episodes.from_arrays(arrays, [None] * (size * len(answers)), self._spaces[0], "the saved state")
+            groups = zip(*[segments[start::size] for start in range(size)], strict=True)
+            self.answered = list(zip(groups, answers, strict=True))
 
 
 def queries_due(n_queries: int, first_share: float, n_sessions: int, n_asked: int, progress: float) -> int:
-    """Return how many comparisons to ask for now.
+    """Return how many answers to ask for now.
 
     After the first ones, they are asked for in ``n_sessions`` groups. The rate falls linearly over the run, as later
     behavior changes less.
 
     Args:
-        n_queries: number of comparisons in the whole run.
+        n_queries: number of answers in the whole run.
         first_share: share that is asked for at once.
         n_sessions: number of groups of the others.
         n_asked: number that was asked for already.

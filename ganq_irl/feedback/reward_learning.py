@@ -127,13 +127,13 @@ class RewardLearner:
         action_space: spaces.Space,
         device: torch.device | str = "cpu",
     ) -> EnsembleDiscriminator:
-        """Return an ensemble that is trained on comparisons; those without an answer, or skipped, are left out.
+        """Return an ensemble that is trained on comparisons; skipped ones are left out.
 
         The scores are standardized over the compared steps. Where a segment ended early, their level is kept, since it says
         what the steps were worth that are missing.
         """
         ensemble = self.untrained(observation_space, action_space, device)
-        answered = [comparison for comparison in comparisons if comparison.answer not in (None, "skipped")]
+        answered = [comparison for comparison in comparisons if comparison.answer != "skipped"]
         if not answered:
             return ensemble
         segments = [segment for comparison in answered for segment in (comparison.left, comparison.right)]
@@ -167,7 +167,6 @@ class RewardLearner:
             learner.update(encode(preferred), encode(other), measures=False)
 
 
-@torch.no_grad()
 def preferences_of(
     ensemble: EnsembleDiscriminator,
     left: Sequence[Trajectory],
@@ -184,7 +183,24 @@ def preferences_of(
                 [0.5000],
                 [0.5000]])
     """
-    rows = SegmentRows.of([*left, *right], observation_space, action_space, ensemble.encoder.mean.device)
-    everything = rows.encoder_of(ensemble.encoder)(torch.arange(len(rows.padding), device=rows.padding.device))
-    sums = torch.stack([SegmentDiscriminator(ensemble.encoder, member).score(everything) for member in ensemble.members])  # type: ignore[arg-type]
+    sums = sums_of(ensemble, [*left, *right], observation_space, action_space)
     return torch.sigmoid(sums[:, : len(left)] - sums[:, len(left) :])
+
+
+@torch.no_grad()
+def sums_of(
+    ensemble: EnsembleDiscriminator,
+    segments: Sequence[Trajectory],
+    observation_space: spaces.Space,
+    action_space: spaces.Space,
+) -> Tensor:
+    """Return each network's reward of each segment, summed over its steps, ``(n_members, n)``.
+
+    Example:
+        >>> untrained = RewardLearner(inputs=STATE_ACTION).untrained(env.observation_space, env.action_space)
+        >>> sums_of(untrained, [demos[0], demos[1]], env.observation_space, env.action_space).shape
+        torch.Size([3, 2])
+    """
+    rows = SegmentRows.of(segments, observation_space, action_space, ensemble.encoder.mean.device)
+    everything = rows.encoder_of(ensemble.encoder)(torch.arange(len(rows.padding), device=rows.padding.device))
+    return torch.stack([SegmentDiscriminator(ensemble.encoder, member).score(everything) for member in ensemble.members])  # type: ignore[arg-type]

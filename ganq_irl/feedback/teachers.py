@@ -1,4 +1,4 @@
-"""Teachers: who answers which of two segments is better."""
+"""Teachers: who answers which of two segments is better, or how good a segment is."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from ganq_irl.environments.own import named_function, names_function
 from ganq_irl.errors import ConfigurationError, nearest
-from ganq_irl.feedback.comparisons import ANSWERS, Comparisons
+from ganq_irl.feedback.questions import Questions, answers_to
 from ganq_irl_demos import Trajectory
 
-Pairs = Sequence[tuple[Trajectory, Trajectory]]
+Asked = Sequence[Sequence[Trajectory]]
 _SECONDS = 0.5
 """Time between two looks at the answers of a person."""
 
@@ -25,6 +25,7 @@ class Teacher(ABC):
     Attributes:
         name: name in the file of answers.
         sees_reward: whether its answers depend on the environment's reward.
+        rates: whether it can rate single segments.
 
     Example:
         >>> from ganq_irl.feedback import build_teacher
@@ -34,16 +35,17 @@ class Teacher(ABC):
 
     name: str
     sees_reward = False
+    rates = True
 
     @abstractmethod
-    def answer(self, pairs: Pairs, numbers: Sequence[int], folder: Comparisons | None, names: Sequence[str]) -> list[str]:
-        """Return one of ``ANSWERS`` for each pair.
+    def answer(self, asked: Asked, numbers: Sequence[int], folder: Questions | None, names: Sequence[str]) -> list[str]:
+        """Return one of ``answers_to(segments)`` for each question.
 
         Args:
-            pairs: left and right segments.
-            numbers: number of each pair, counted from the start of the run.
-            folder: where the pairs and their answers are kept, or None.
-            names: file names of the pairs in it.
+            asked: the segments of each question: two to compare, left and right, or one to rate.
+            numbers: number of each question, counted from the start of the run.
+            folder: where the questions and their answers are kept, or None.
+            names: file names of the questions in it.
         """
 
 
@@ -65,21 +67,22 @@ class TrueReward(Teacher):
 
     name = "true-reward"
     sees_reward = True
+    rates = False  # where a rating ends and the next begins is for a person to say
 
     def __init__(self, mistakes: float = 0.0, equal_within: float = 0.0, seed: int = 0) -> None:
         self.mistakes, self.equal_within, self.seed = mistakes, equal_within, seed
 
     def answer(
-        self, pairs: Pairs, numbers: Sequence[int], folder: Comparisons | None = None, names: Sequence[str] = ()
+        self, asked: Asked, numbers: Sequence[int], folder: Questions | None = None, names: Sequence[str] = ()
     ) -> list[str]:
-        """Return the answers; a mistake depends only on the seed and the number of the pair.
+        """Return the answers; a mistake depends only on the seed and the number of the question.
 
         Raises:
             ConfigurationError: a segment has no rewards.
         """
-        return [self._answer(*pair, number) for pair, number in zip(pairs, numbers, strict=True)]
+        return [self._answer(*segments, number=number) for segments, number in zip(asked, numbers, strict=True)]
 
-    def _answer(self, left: Trajectory, right: Trajectory, number: int) -> str:
+    def _answer(self, left: Trajectory, right: Trajectory, *, number: int) -> str:
         sums = [segment.episode_return for segment in (left, right)]
         if None in sums:
             raise ConfigurationError("the teacher true-reward compares rewards, and a segment has none; use another teacher")
@@ -91,10 +94,10 @@ class TrueReward(Teacher):
 
 
 class FunctionTeacher(Teacher):
-    """A teacher that calls a function of two segments, which returns one of ``ANSWERS``.
+    """A teacher that calls a function of the segments: two to compare, or one to rate.
 
     Args:
-        function: the function.
+        function: returns one of ``COMPARED`` for two segments, or one of ``RATED``, also as a number, for one.
         name: name in the file of answers.
 
     Example:
@@ -102,29 +105,31 @@ class FunctionTeacher(Teacher):
         ['equal']
     """
 
-    def __init__(self, function: Callable[[Trajectory, Trajectory], str], name: str = "function") -> None:
+    def __init__(self, function: Callable[..., Any], name: str = "function") -> None:
         self.function, self.name = function, name
 
     def answer(
-        self, pairs: Pairs, numbers: Sequence[int], folder: Comparisons | None = None, names: Sequence[str] = ()
+        self, asked: Asked, numbers: Sequence[int], folder: Questions | None = None, names: Sequence[str] = ()
     ) -> list[str]:
         """Return the function's answers.
 
         Raises:
             ConfigurationError: the function returned something else.
         """
-        answers = [self.function(left, right) for left, right in pairs]
-        for answer in answers:
-            if answer not in ANSWERS:
-                raise ConfigurationError(f"the teacher {self.name} returned {answer!r}; expected {' or '.join(ANSWERS)}")
-        return answers
+        return [self._answer(segments) for segments in asked]
+
+    def _answer(self, segments: Sequence[Trajectory]) -> str:
+        answer, valid = self.function(*segments), answers_to(segments)
+        if str(answer) not in valid:
+            raise ConfigurationError(f"the teacher {self.name} returned {answer!r}; expected {' or '.join(valid)}")
+        return str(answer)
 
 
 class Human(Teacher):
-    """Waits until a person has answered in the folder of comparisons.
+    """Waits until a person has answered in the folder of questions.
 
     Args:
-        told: called with the folder and the number of pairs that wait, once for each group.
+        told: called with the folder and the number of questions that wait, once for each group.
         wait: called between two looks.
 
     Example:
@@ -136,21 +141,21 @@ class Human(Teacher):
 
     def __init__(
         self,
-        told: Callable[[Comparisons, int], None] | None = None,
+        told: Callable[[Questions, int], None] | None = None,
         wait: Callable[[], None] = lambda: time.sleep(_SECONDS),
     ) -> None:
         self.told, self.wait = told, wait
 
     def answer(
-        self, pairs: Pairs, numbers: Sequence[int], folder: Comparisons | None = None, names: Sequence[str] = ()
+        self, asked: Asked, numbers: Sequence[int], folder: Questions | None = None, names: Sequence[str] = ()
     ) -> list[str]:
-        """Return the answers when all pairs have one.
+        """Return the answers when all questions have one.
 
         Raises:
             ConfigurationError: there is no folder.
         """
         if folder is None:
-            raise ConfigurationError("the teacher human answers in a folder; set comparisons to one")
+            raise ConfigurationError("the teacher human answers in a folder; set questions to one")
         if self.told is not None:
             self.told(folder, len(names))
         while not set(names) <= (given := folder.answers()).keys():
@@ -162,7 +167,7 @@ TEACHERS = ("true-reward", "human")
 
 
 def build_teacher(teacher: Any, *, mistakes: float = 0.0, equal_within: float = 0.0, seed: int = 0) -> Teacher:
-    """Return a teacher: a name in ``TEACHERS``, ``module:function``, a function of two segments, or a ``Teacher``.
+    """Return a teacher: a name in ``TEACHERS``, ``module:function``, a function of segments, or a ``Teacher``.
 
     Args:
         teacher: the teacher. The user must have named the module of ``module:function`` with ``--teacher`` or ``--import``.

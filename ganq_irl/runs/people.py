@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from ganq_irl.algorithms import Preferences
-from ganq_irl.feedback import Comparisons, Human
+from ganq_irl.feedback import Human, Questions
 from ganq_irl.runs.interrupts import Interrupted, Interrupts
 
 _log = logging.getLogger(__name__)
@@ -22,16 +22,16 @@ def waiting_for_answers(preferences: Preferences, folder: Path, interrupts: Inte
     if not isinstance(teacher, Human):
         return
 
-    def told(comparisons: Comparisons, n: int) -> None:
+    def told(questions: Questions, n: int) -> None:
         if n:
-            place = folder if comparisons.folder.parent == folder else comparisons.folder
-            _log.warning("%d comparisons wait for your answers: ganq-irl feedback serve %s", n, place)
+            place = folder if questions.folder.parent == folder else questions.folder
+            _log.warning("%d questions wait for your answers: ganq-irl feedback serve %s", n, place)
 
     def wait() -> None:
         if interrupts.requested is not None:
             raise Interrupted(
                 f"interrupted by {interrupts.requested} while waiting for answers; those given so far are kept; continue "
-                f"with `ganq-irl resume {folder}`, or, without a checkpoint, train another with --set imitation.comparisons="
+                f"with `ganq-irl resume {folder}`, or, without a checkpoint, train another with --set imitation.questions="
                 f"{preferences.folder.folder if preferences.folder else folder}"
             )
         time.sleep(_SECONDS)

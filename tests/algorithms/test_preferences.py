@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ganq_irl.algorithms import Preferences
 from ganq_irl.algorithms.preferences import queries_due
-from ganq_irl.errors import ConfigurationError
-from ganq_irl.feedback import Comparisons, Human
+from ganq_irl.errors import ConfigurationError, StorageError
+from ganq_irl.feedback import Human, Questions
 from tests.scripted import CountingEnv, demonstrations_for, flat, generator, vec_env
 
 SMALL = {"segment_length": 4, "n_updates": 5, "hidden_sizes": (8,), "n_queries": 10, "n_sessions": 3}
@@ -67,6 +67,38 @@ def test_a_function_is_a_teacher_and_what_it_skips_teaches_nothing():
     assert not run.sees_reward
 
 
+def rate(segment):
+    """Return a higher rating the nearer a segment is to 0."""
+    return 5 - min(4, int(np.abs(segment.observations[:, 0]).mean()))
+
+
+def test_ratings_are_compared_with_each_other(tmp_path):
+    run = taught(ask="ratings", teacher=rate, n_queries=20, questions=str(tmp_path / "feedback"))
+    assert [answer for _, answer in run.answered] == [str(rate(segment)) for (segment,), _ in run.answered]
+    assert len(run.answered) == 20
+    assert 1 < len(Questions(tmp_path / "feedback")) <= 20  # the same segment is not asked again
+    for each in run.comparisons:
+        assert each.answer == ("left" if rate(each.left) > rate(each.right) else "right")
+    assert len(run.comparisons) == 20 * 20
+    assert run.is_learned
+    assert run.recovered_reward().provenance["ratings"] == 20
+
+
+def test_equal_ratings_teach_nothing():
+    run = taught(ask="ratings", teacher=lambda segment: 3)
+    assert len(run.answered) == 10
+    assert not run.is_learned
+
+
+def test_an_answer_to_another_kind_of_question_is_refused(tmp_path):
+    """As after an answer was edited by hand."""
+    taught(questions=str(tmp_path / "feedback"))
+    path = tmp_path / "feedback" / "answers.jsonl"
+    path.write_text(path.read_text().replace('"left"', '"4"').replace('"right"', '"4"'))
+    with pytest.raises(StorageError, match="has the answer '4'; expected left or right"):
+        taught(questions=str(tmp_path / "feedback"))
+
+
 def test_later_questions_are_about_pairs_that_the_networks_disagree_about(monkeypatch):
     from ganq_irl.algorithms import preferences
 
@@ -99,15 +131,15 @@ def test_demonstrations_take_part_in_the_first_questions():
 
 
 def test_answers_are_kept_in_a_folder_and_not_asked_again(tmp_path):
-    first = taught(comparisons=str(tmp_path / "feedback"))
-    folder = Comparisons(tmp_path / "feedback")
-    assert [each.answer for each in folder] == [each.answer for each in first.comparisons]
+    first = taught(questions=str(tmp_path / "feedback"))
+    folder = Questions(tmp_path / "feedback")
+    assert [given.answer for given in folder.answers().values()] == [each.answer for each in first.comparisons]
     assert {given.who for given in folder.history()} == {"true-reward"}
 
     def never(left, right):
         raise AssertionError("asked again")
 
-    again = taught(comparisons=str(tmp_path / "feedback"), teacher=never)
+    again = taught(questions=str(tmp_path / "feedback"), teacher=never)
     assert torch.equal(flat(again.policy), flat(first.policy))
     assert len(folder.history()) == len(first.comparisons)
 
@@ -122,8 +154,8 @@ def test_a_run_waits_for_a_person_who_may_be_late(tmp_path):
             folder.answer(pair, "left" if nearer else "right", who="anna")
             return  # one at a time
 
-    folder = Comparisons(tmp_path / "feedback")
-    run = Preferences(generator("ppo"), **SMALL, comparisons=str(folder.folder))
+    folder = Questions(tmp_path / "feedback")
+    run = Preferences(generator("ppo"), **SMALL, questions=str(folder.folder))
     run.teacher = Human(told=lambda folder, n: told.append(n), wait=wait)
     run.learn(130)
     assert sum(told) == len(run.comparisons) == 10
@@ -132,13 +164,13 @@ def test_a_run_waits_for_a_person_who_may_be_late(tmp_path):
 
 
 def test_a_person_needs_a_folder():
-    with pytest.raises(ConfigurationError, match="set comparisons to one"):
+    with pytest.raises(ConfigurationError, match="set questions to one"):
         taught(teacher="human")
 
 
 @pytest.mark.filterwarnings("default")
 def test_a_run_that_could_compare_nothing_says_so():
-    with pytest.warns(UserWarning, match="nothing was compared: no episode had 9 steps in a row"):
+    with pytest.warns(UserWarning, match="nothing was asked: no episode had 9 steps in a row"):
         Preferences(generator("sac", vec_env(CountingEnv, script=[(6, False)])), **(SMALL | {"segment_length": 9})).learn(60)
 
 
@@ -147,6 +179,9 @@ def test_a_run_that_could_compare_nothing_says_so():
     [
         ({"teacher": "humann"}, "unknown teacher 'humann'; did you mean 'human'"),
         ({"teacher": "os:system"}, r"os:system is code, which settings cannot run; .* --import os"),
+        ({"ask": "rating"}, "ask: given 'rating'; did you mean 'ratings'"),
+        ({"ask": "ratings"}, "true-reward only compares; for ratings use human"),
+        ({"ask": "ratings", "teacher": lambda segment: 6}, "the teacher function returned 6; expected 1 or 2"),
         ({"n_queries": 0}, "n_queries: given 0; expected at least 1"),
         ({"teacher_mistakes": 1.5}, "teacher_mistakes: given 1.5; expected a number from 0 to 1"),
         ({"teacher": lambda left, right: "best"}, "the teacher function returned 'best'; expected left or right"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ganq_irl.feedback import Comparisons
+from ganq_irl.feedback import Questions
 from tests.command_line import forked
 
 QUICK = ["--timesteps", "128", "--seed", "0", "--device", "cpu", "--set", "evaluation.episodes=1", "--preset", "none"]
@@ -21,9 +21,9 @@ def test_a_synthetic_teacher_answers_and_the_run_says_so(run):
     result = run(*TRAIN, "--teacher", "true-reward", "--out", "run")
     assert result.exit_code == 0
     assert "The environment's reward gave the answers (teacher true-reward)" in result.stderr
-    comparisons = Comparisons("run/feedback")
-    assert sum(comparisons.check().values()) == 6
-    assert {answer.who for answer in comparisons.history()} == {"true-reward"}
+    questions = Questions("run/feedback")
+    assert sum(questions.check().values()) == 6
+    assert {answer.who for answer in questions.history()} == {"true-reward"}
     told = json.loads(run("reward", "show", "run", "--json").stdout)["provenance"]
     assert (told["algorithm"], told["teacher"], told["sees_reward"], told["comparisons"]) == (
         "preferences",
@@ -38,7 +38,7 @@ def test_a_synthetic_teacher_answers_and_the_run_says_so(run):
 
 def test_pairs_are_inspected_as_demonstrations(run):
     run(*TRAIN, "--out", "run")
-    pair = Comparisons("run/feedback").pairs()[0]
+    pair = Questions("run/feedback").names()[0]
     assert "episodes      2" in run("demos", "inspect", f"run/feedback/{pair}").stdout
 
 
@@ -48,7 +48,19 @@ def test_a_function_answers_where_its_module_was_typed_and_nowhere_else(run, mon
     result = run(*TRAIN, "--teacher", "judge:longer", "--out", "run")
     assert result.exit_code == 0
     assert "The environment's reward" not in result.stderr
-    assert {answer.who for answer in Comparisons("run/feedback").history()} == {"judge:longer"}
+    assert {answer.who for answer in Questions("run/feedback").history()} == {"judge:longer"}
+
+
+def test_ratings_are_asked_for_and_kept(run, monkeypatch):
+    monkeypatch.setenv("GANQ_IRL_IMPORT", "")  # restored afterwards
+    Path("rater.py").write_text(
+        "def upright(segment):\n    return 1 + int(4 * (abs(segment.observations[:, 2]) < 0.1).mean())\n"
+    )
+    result = run(*TRAIN, "--teacher", "rater:upright", "--ask", "ratings", "--out", "run")
+    assert result.exit_code == 0
+    assert json.loads(run("feedback", "inspect", "run", "--json").stdout)["questions"] == 6
+    assert json.loads(run("reward", "show", "run", "--json").stdout)["provenance"]["ratings"] == 6
+    assert "6 questions (" in run("feedback", "check", "run").stdout
 
 
 def test_a_module_in_settings_is_not_imported(run):
@@ -62,7 +74,10 @@ def test_a_module_in_settings_is_not_imported(run):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["gail", "--demos", "cartpole", "--teacher", "human"], "--teacher and --queries are for `train preferences`"),
+        (
+            ["gail", "--demos", "cartpole", "--teacher", "human"],
+            "--teacher, --ask, --queries are for",
+        ),
         (["preferences", "--queries", "0"], "0 is not in the range x>=1"),
         (["preferences", "--teacher", "nobody"], "unknown teacher 'nobody'"),
         (["preferences", "--set", "imitation.n_querys=3"], "unknown setting 'imitation.n_querys' for preferences"),
@@ -79,27 +94,27 @@ def test_wrong_requests_are_refused_before_anything_is_written(run, words, messa
 def test_a_run_waits_for_a_person_and_keeps_the_answers_when_it_is_stopped(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = [*TRAIN, "--teacher", "human", "--set", "imitation.first_share=0.5"]
-    comparisons = Comparisons(tmp_path / "run" / "feedback")
+    questions = Questions(tmp_path / "run" / "feedback")
     with forked(*command, "--out", tmp_path / "run", errors=tmp_path / "errors") as process:
-        pairs = wait_for(comparisons.unanswered, 3)
-        comparisons.answer(pairs[0], "left", who="anna")
+        pairs = wait_for(questions.unanswered, 3)
+        questions.answer(pairs[0], "left", who="anna")
         time.sleep(0.3)
         assert process.is_alive()
         os.kill(process.pid, signal.SIGINT)
         process.join(30)
         assert process.exitcode == 130
     assert "while waiting for answers; those given so far are kept" in (tmp_path / "errors").read_text()
-    again = ["--set", f"imitation.comparisons={comparisons.folder}", "--out", tmp_path / "again"]
+    again = ["--set", f"imitation.questions={questions.folder}", "--out", tmp_path / "again"]
     with forked(*command, *again, errors=tmp_path / "errors") as process:
         for answered in (3, 6):
-            for pair in wait_for(comparisons.unanswered, 2 if answered == 3 else 1):
-                comparisons.answer(pair, "right", who="anna")
+            for pair in wait_for(questions.unanswered, 2 if answered == 3 else 1):
+                questions.answer(pair, "right", who="anna")
         while process.is_alive():
-            for pair in comparisons.unanswered():
-                comparisons.answer(pair, "right", who="anna")
+            for pair in questions.unanswered():
+                questions.answer(pair, "right", who="anna")
             process.join(0.1)
         assert process.exitcode == 0
-    assert comparisons.check() == {"left": 1, "right": 5, "equal": 0, "skipped": 0, "unanswered": 0}
+    assert questions.check() == {"left": 1, "right": 5, "equal": 0, "skipped": 0, "unanswered": 0}
 
 
 def wait_for(listed, n):

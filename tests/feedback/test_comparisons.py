@@ -1,164 +1,21 @@
-"""The folder of comparisons: what is written stays, whoever is killed, and what is damaged is told."""
-
-import itertools
-import json
-import multiprocessing
-import os
-import time
+"""Comparisons that follow from ratings."""
 
 import numpy as np
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ganq_irl.errors import ConfigurationError, GanqIrlError, StorageError
-from ganq_irl.feedback import ANSWERS, Comparisons
-from ganq_irl.feedback.comparisons import ANSWERS_FILE
-from ganq_irl_demos import load_demonstrations
-from tests.feedback.examples import ACTIONS, OBSERVATIONS, random_pairs
+from ganq_irl.feedback import RATED, compare_rated
+from tests.feedback.examples import random_segment
 
-
-@pytest.fixture
-def store(tmp_path):
-    """Three pairs without answers."""
-    comparisons = Comparisons(tmp_path / "feedback")
-    for left, right in random_pairs(3):
-        comparisons.add(left, right, OBSERVATIONS, ACTIONS, "Walk-v0")
-    return comparisons
+SEGMENTS = [random_segment(np.random.default_rng(number)) for number in range(8)]
 
 
-def test_pairs_are_demonstrations_without_their_rewards(store):
-    (left, right), *_ = random_pairs(3)
-    loaded = load_demonstrations(store.folder / store.pairs()[0])
-    assert loaded.env_id == "Walk-v0"
-    for found, given in zip(loaded, (left, right), strict=True):
-        np.testing.assert_array_equal(found.observations, given.observations)
-        np.testing.assert_array_equal(found.actions, given.actions)
-        assert found.rewards is None
-
-
-def test_pairs_keep_their_order_and_are_written_once(store):
-    names = store.pairs()
-    assert [name[:6] for name in names] == ["000001", "000002", "000003"]
-    again = [store.add(*pair, OBSERVATIONS, ACTIONS, "Walk-v0") for pair in random_pairs(3)]
-    assert again == names == store.pairs() == store.unanswered()
-
-
-def test_the_last_answer_counts_and_can_be_withdrawn(store):
-    first, second, third = store.pairs()
-    for pair, answer in [(first, "left"), (second, "equal"), (first, "right"), (third, "skipped"), (second, None)]:
-        store.answer(pair, answer, who="anna")
-    assert {pair: given.answer for pair, given in store.answers().items()} == {first: "right", third: "skipped"}
-    assert store.unanswered() == [second]
-    assert [given.answer for given in store.history()] == ["left", "equal", "right", "skipped", None]
-    assert store.answers()[first].who == "anna"
-    assert store.answers()[first].when.endswith("+00:00")
-    assert [comparison.answer for comparison in store] == ["right", None, "skipped"]
-    assert store.check() == {"left": 0, "right": 1, "equal": 0, "skipped": 1, "unanswered": 1}
-
-
-@pytest.mark.parametrize("answer", ANSWERS)
-def test_every_answer_comes_back(store, answer):
-    store.answer(store.pairs()[0], answer, who="å person")
-    assert Comparisons(store.folder).answers()[store.pairs()[0]].answer == answer
-    assert store.history()[0].who == "å person"
-
-
-@pytest.mark.parametrize("n_bytes", [1, 20, 80])
-def test_a_line_that_a_kill_cut_off_is_ignored_and_replaced(store, n_bytes):
-    first, second, _ = store.pairs()
-    store.answer(first, "left", who="anna")
-    store.answer(second, "right", who="anna")
-    path = store.folder / ANSWERS_FILE
-    whole = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(whole[0] + whole[1][:n_bytes])
-    assert [given.pair for given in store.history()] == [first]
-    assert second in store.unanswered()
-    store.answer(second, "equal", who="anna")
-    assert [given.answer for given in store.history()] == ["left", "equal"]
-    assert path.read_bytes().startswith(whole[0])
-
-
-def answer_forever(folder, told):
-    store = Comparisons(folder)
-    for number in itertools.count():
-        store.answer(store.pairs()[number % 3], "left", who=str(number))
-        told.value = number
-
-
-@pytest.mark.skipif(os.name != "posix", reason="kills a fork")
-def test_answers_that_were_given_survive_a_kill(store):
-    context = multiprocessing.get_context("fork")
-    told = context.Value("i", -1)
-    process = context.Process(target=answer_forever, args=(store.folder, told))
-    process.start()
-    while told.value < 5:
-        time.sleep(0.005)
-    process.kill()
-    process.join()
-    given = [int(answer.who) for answer in store.history()]
-    assert given == list(range(len(given)))
-    assert len(given) > told.value
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("not json", "line 1 is not JSON"),
-        ('{"pair": 3}', "line 1 is not an answer"),
-        ('{"pair": "x", "answer": "best", "who": "a", "when": "b"}', "line 1 is not an answer"),
-        ('{"pair": "x", "answer": "left", "who": "a", "when": "b", "more": 1}', "line 1 is not an answer"),
-        ('{"pair": "x", "answer": "left", "who": "a", "when": "b"}', "lacks x, to which there is an answer"),
-        ("[" * 100_000, "line 1 is not JSON"),
-    ],
-)
-def test_a_damaged_line_is_told_with_its_number(store, line, message):
-    (store.folder / ANSWERS_FILE).write_text(line + "\n")
-    with pytest.raises(StorageError, match=message):
-        store.answers()
-
-
-def test_pairs_that_were_exchanged_or_damaged_are_refused(store):
-    first, second, _ = (store.folder / pair for pair in store.pairs())
-    content = first.read_bytes()
-    first.write_bytes(second.read_bytes())
-    with pytest.raises(StorageError, match="does not hold the two segments of that name"):
-        store.check()
-    first.write_bytes(content[:-30])
-    with pytest.raises(GanqIrlError, match="truncated or altered"):
-        store.check()
-
-
-def test_links_are_not_followed(store, tmp_path):
-    (tmp_path / "elsewhere").write_text("")
-    (store.folder / ANSWERS_FILE).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StorageError, match="a symbolic link"):
-        store.answer(store.folder.name, "left", who="anna")
-    assert (tmp_path / "elsewhere").read_text() == ""
-
-
-@pytest.mark.parametrize(
-    ("pair", "answer", "who", "message"),
-    [
-        ("000009-0123456789abcdef.npz", "left", "anna", "has no pair"),
-        (None, "best", "anna", "unknown answer 'best'.*Known: equal, left, right, skipped"),
-        (None, "left", " ", "who: given ' '; expected a name"),
-    ],
-)
-def test_wrong_answers_are_refused(store, pair, answer, who, message):
-    with pytest.raises(ConfigurationError, match=message):
-        store.answer(pair or store.pairs()[0], answer, who=who)
-    assert store.history() == []
-
-
-def test_a_folder_without_pairs_has_no_answers_and_fails_its_check(tmp_path):
-    empty = Comparisons(tmp_path / "none")
-    assert len(empty) == 0
-    assert empty.answers() == {}
-    with pytest.raises(StorageError, match="holds no pairs"):
-        empty.check()
-    assert not empty.folder.exists()
-
-
-def test_lines_are_plain_json(store):
-    store.answer(store.pairs()[0], "left", who="anna")
-    (line,) = (store.folder / ANSWERS_FILE).read_text().splitlines()
-    assert json.loads(line).keys() == {"pair", "answer", "who", "when"}
+@given(st.lists(st.sampled_from(RATED), min_size=2, max_size=8), st.integers(0, 9))
+def test_what_is_rated_higher_is_better_and_equal_ratings_say_nothing(ratings, seed):
+    ratings = dict(zip(SEGMENTS, ratings, strict=False))
+    known = [rating for rating in ratings.values() if rating != "skipped"]
+    found = compare_rated(list(ratings.items()), 3, np.random.default_rng(seed))
+    assert len(found) == (3 * len(known) if len(set(known)) > 1 else 0)
+    for each in found:
+        better, worse = (each.left, each.right) if each.answer == "left" else (each.right, each.left)
+        assert int(ratings[better]) > int(ratings[worse])

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from ganq_irl.errors import ConfigurationError, MissingDependency
-from ganq_irl.feedback import Comparisons
+from ganq_irl.feedback import Questions
 from ganq_irl.feedback.page.desk import Answering, only_page
 from ganq_irl.runs import ExperimentConfig
 from tests.command_line import call, forked
@@ -44,10 +44,10 @@ class Pictures:
 
 @pytest.fixture
 def store(tmp_path):
-    comparisons = Comparisons(tmp_path / "feedback")
-    for left, right in random_pairs(4):
-        comparisons.add(left, right, OBSERVATIONS, ACTIONS, HOSTILE)
-    return comparisons
+    questions = Questions(tmp_path / "feedback")
+    for pair in random_pairs(4):
+        questions.add(pair, OBSERVATIONS, ACTIONS, HOSTILE)
+    return questions
 
 
 @pytest.fixture
@@ -75,17 +75,17 @@ def post(client, path, token=TOKEN, **form):
 
 def test_every_answer_is_kept_with_who_and_the_next_pair_follows(app, store):
     client = window(app)
-    for pair, answer in zip(store.pairs(), ["left", "right", "equal", "skipped"], strict=True):
+    for pair, answer in zip(store.names(), ["left", "right", "equal", "skipped"], strict=True):
         assert f'value="{pair}"' in look(client).text
-        assert post(client, "/answer", pair=pair, answer=answer).status_code == 200
+        assert post(client, "/answer", question=pair, answer=answer).status_code == 200
         assert store.history()[-1].answer == answer
         assert store.history()[-1].who == HOSTILE
-    assert "No pair waits for an answer" in look(client).text
+    assert "No question waits for an answer" in look(client).text
     assert 'http-equiv="refresh"' in look(client).text
     assert store.unanswered() == []
 
 
-@pytest.mark.parametrize("path", ["/", "/static/page.js", "/static/page.css", "/clips/x/left", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/static/page.js", "/static/page.css", "/clips/x/0", "/nowhere"])
 def test_without_the_token_nothing_is_shown(app, path):
     stranger = app.test_client()
     for address in (path, f"{path}?token=guess", f"{path}?token=%C3%A5"):
@@ -102,13 +102,13 @@ def test_another_host_is_refused_even_with_the_token(app, store, host):
     client = window(app)
     refused = client.get(f"/?token={TOKEN}", headers={"Host": host})
     assert refused.status_code == 403
-    client.post("/answer", data={"token": TOKEN, "pair": store.pairs()[0], "answer": "left"}, headers={"Host": host})
+    client.post("/answer", data={"token": TOKEN, "pair": store.names()[0], "answer": "left"}, headers={"Host": host})
     assert store.history() == []
 
 
 def test_a_form_needs_the_cookie_and_the_token(app, store):
     """A page of another port shares the cookies of this machine, but does not know the token."""
-    form = {"pair": store.pairs()[0], "answer": "left"}
+    form = {"question": store.names()[0], "answer": "left"}
     assert post(window(app), "/answer", token=None, **form).status_code == 403
     assert post(window(app), "/answer", token="guess", **form).status_code == 403
     assert post(app.test_client(), "/answer", **form).status_code == 403
@@ -117,12 +117,12 @@ def test_a_form_needs_the_cookie_and_the_token(app, store):
 
 @pytest.mark.parametrize("path", ["/answer", "/undo"])
 def test_nothing_is_written_by_get(app, store, path):
-    refused = look(window(app), f"{path}?pair={store.pairs()[0]}&answer=left&token={TOKEN}")
+    refused = look(window(app), f"{path}?question={store.names()[0]}&answer=left&token={TOKEN}")
     assert refused.status_code == 405
     assert store.history() == []
 
 
-@pytest.mark.parametrize("path", ["/", "/static/page.js", "/nowhere", "/clips/../../etc/passwd/left"])
+@pytest.mark.parametrize("path", ["/", "/static/page.js", "/nowhere", "/clips/../../etc/passwd/0"])
 def test_every_response_forbids_foreign_scripts(app, path):
     found = look(window(app), path)
     assert {name: found.headers[name] for name in HEADERS} == HEADERS
@@ -146,20 +146,20 @@ def test_a_note_in_the_address_is_one_of_ours(app):
 
 
 def test_undo_appends_and_goes_back_pair_by_pair(app, store):
-    client, (first, second, *_) = window(app), store.pairs()
+    client, (first, second, *_) = window(app), store.names()
     assert "disabled" in look(client).text
-    post(client, "/answer", pair=first, answer="left")
-    post(client, "/answer", pair=second, answer="right")
-    assert NOTES["back"] in post(client, "/undo", pair=second).text
-    assert NOTES["undone"] in post(client, "/undo", pair=second).text  # from another window, or pressed twice
-    assert f'name="pair" value="{first}"' in look(client).text
-    post(client, "/undo", pair=first)
+    post(client, "/answer", question=first, answer="left")
+    post(client, "/answer", question=second, answer="right")
+    assert NOTES["back"] in post(client, "/undo", question=second).text
+    assert NOTES["undone"] in post(client, "/undo", question=second).text  # from another window, or pressed twice
+    assert f'name="question" value="{first}"' in look(client).text
+    post(client, "/undo", question=first)
     assert [given.answer for given in store.history()] == ["left", "right", None, None]
-    assert store.unanswered() == store.pairs()
+    assert store.unanswered() == store.names()
 
 
 def test_nobody_undoes_the_answers_of_others(store):
-    first, *_ = store.pairs()
+    first, *_ = store.names()
     store.answer(first, "left", who="true-reward")
     anna = Answering(store, "anna")
     assert anna.desk().undoable is None
@@ -168,16 +168,16 @@ def test_nobody_undoes_the_answers_of_others(store):
 
 def test_two_windows_never_answer_the_same_pair(app, store):
     one, two = window(app), window(app)
-    first, second, *_ = store.pairs()
-    post(one, "/answer", pair=first, answer="left")
-    late = post(two, "/answer", pair=first, answer="right")
+    first, second, *_ = store.names()
+    post(one, "/answer", question=first, answer="left")
+    late = post(two, "/answer", question=first, answer="right")
     assert NOTES["answered"] in late.text
     assert f'value="{second}"' in late.text
     assert [given.answer for given in store.history()] == ["left"]
 
 
 def test_many_windows_at_once_answer_once(store):
-    answering, first, start = Answering(store, "anna"), store.pairs()[0], threading.Barrier(8)
+    answering, first, start = Answering(store, "anna"), store.names()[0], threading.Barrier(8)
     kept = []
 
     def press():
@@ -196,13 +196,13 @@ def test_many_windows_at_once_answer_once(store):
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"pair": "nothing.npz", "answer": "left"}, "has no pair"),
+        ({"question": "nothing.npz", "answer": "left"}, "has no question"),
         ({"answer": "best"}, "unknown answer"),
-        ({}, "has no pair"),
+        ({}, "has no question"),
     ],
 )
 def test_wrong_answers_are_told_as_text(app, store, form, message):
-    form = {"pair": store.pairs()[0]} | form if form else {}
+    form = {"question": store.names()[0]} | form if form else {}
     told = post(window(app), "/answer", **form)
     assert (told.status_code, told.mimetype) == (400, "text/plain")
     assert message in told.text
@@ -210,24 +210,44 @@ def test_wrong_answers_are_told_as_text(app, store, form, message):
 
 
 def test_large_forms_are_refused(app, store):
-    assert post(window(app), "/answer", pair=store.pairs()[0], answer="l" * 10_000).status_code == 413
+    assert post(window(app), "/answer", question=store.names()[0], answer="l" * 10_000).status_code == 413
 
 
 def test_damaged_pairs_are_told_as_text(app, store):
-    (store.folder / store.pairs()[0]).write_bytes(b"<script>alert(1)</script>")
+    (store.folder / store.names()[0]).write_bytes(b"<script>alert(1)</script>")
     told = look(window(app))
     assert (told.status_code, told.mimetype) == (500, "text/plain")
 
 
 def test_clips_are_images_of_known_pairs_only(app, store):
     client = window(app)
-    found = look(client, f"/clips/{store.pairs()[0]}/left")
+    found = look(client, f"/clips/{store.names()[0]}/0")
     assert (found.mimetype, found.data) == ("image/gif", b"one")
-    assert look(client, f"/clips/{store.pairs()[0]}/right").data == b"two"
-    still = look(client, f"/clips/{store.pairs()[0]}/right?still")
+    assert look(client, f"/clips/{store.names()[0]}/1").data == b"two"
+    still = look(client, f"/clips/{store.names()[0]}/1?still")
     assert (still.mimetype, still.data) == ("image/png", b"still two")
-    assert look(client, "/clips/000009-0123456789abcdef.npz/left").status_code == 404
-    assert look(client, f"/clips/{store.pairs()[0]}/middle").status_code == 404
+    assert look(client, "/clips/000009-0123456789abcdef.npz/0").status_code == 404
+    assert look(client, f"/clips/{store.names()[0]}/2").status_code == 404
+
+
+def test_one_clip_is_rated(app, store):
+    class One(Pictures):
+        images, stills, texts = (b"one",), (b"still one",), (HOSTILE,)
+
+    (segment, _), *_ = random_pairs(1, seed=9)
+    for pair in store.names():
+        store.answer(pair, "equal", who="anna")
+    question = store.add([segment], OBSERVATIONS, ACTIONS, HOSTILE)
+    client = window(make_app(Answering(store, "anna"), One(store), str, TOKEN, PORT))
+    text = look(client).text
+    assert "How good is this clip?" in text
+    assert [f'value="{rating}"' in text for rating in "012345"] == [False] + 5 * [True]
+    assert 'value="left"' not in text
+    assert look(client, f"/clips/{question}/0").data == b"one"
+    assert look(client, f"/clips/{question}/1").status_code == 404
+    assert post(client, "/answer", question=question, answer="left").status_code == 400
+    assert post(client, "/answer", question=question, answer="4").status_code == 200
+    assert store.answers()[question].answer == "4"
 
 
 def test_only_one_page_is_open_for_a_folder(store):
@@ -238,7 +258,7 @@ def test_only_one_page_is_open_for_a_folder(store):
 
 
 def _serve(folder, pipe):
-    store = Comparisons(folder)
+    store = Questions(folder)
     server, address = make_server(Answering(store, "anna"), Pictures(store), str)
     pipe.send(address)
     server.serve_forever()
@@ -252,16 +272,16 @@ def test_a_killed_server_keeps_the_answers_that_it_took(store):
     process.start()
     port, token = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", ours.recv()).groups()
     headers = {"Cookie": f"ganq-irl-feedback-{port}={token}", "Content-Type": "application/x-www-form-urlencoded"}
-    for pair in store.pairs()[:3]:
+    for pair in store.names()[:3]:
         connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
-        connection.request("POST", "/answer", f"token={token}&pair={pair}&answer=right", headers)
+        connection.request("POST", "/answer", f"token={token}&question={pair}&answer=right", headers)
         assert connection.getresponse().status == 303
         connection.close()
     process.kill()
     process.join()
     assert [given.answer for given in store.history()] == ["right"] * 3
     with only_page(store):  # a lock ends with its process
-        assert Answering(store, "anna").desk().pair == store.pairs()[3]
+        assert Answering(store, "anna").desk().question == store.names()[3]
 
 
 def test_the_command_prints_the_address_and_ends_with_ctrl_c(store, tmp_path):
@@ -296,7 +316,7 @@ def test_without_flask_the_message_names_the_extra(store, monkeypatch):
 
 
 def test_commands_summarize_and_check(store, tmp_path):
-    first, second, *_ = store.pairs()
+    first, second, *_ = store.names()
     for pair, answer in [(first, "left"), (second, "equal"), (second, None)]:
         store.answer(pair, answer, who="anna")
     told = call("feedback", "inspect", store.folder)
@@ -313,7 +333,7 @@ def test_commands_summarize_and_check(store, tmp_path):
 def test_a_folder_that_is_no_run_is_told(command, tmp_path):
     told = call("feedback", command, tmp_path)
     assert told.exit_code == 2
-    assert "is no run directory and holds no comparisons" in told.stderr
+    assert "is no run directory and holds no questions" in told.stderr
 
 
 @pytest.mark.parametrize("command", ["serve", "inspect", "check"])
@@ -321,16 +341,16 @@ def test_a_run_that_asks_nobody_is_told(command, tmp_path):
     written(tmp_path, ExperimentConfig("ppo", "CartPole-v1"))
     told = call("feedback", command, tmp_path)
     assert told.exit_code == 2
-    assert "is a run of ppo and holds no comparisons" in told.stderr
+    assert "is a run of ppo and holds no questions" in told.stderr
 
 
-def test_a_run_names_its_comparisons(store, tmp_path):
+def test_a_run_names_its_questions(store, tmp_path):
     """The folder of the run, unless its settings name another; a run that has not asked yet has none."""
     written(tmp_path / "first", ExperimentConfig("preferences", "CartPole-v1"))
-    assert '"pairs": 0' in call("feedback", "inspect", tmp_path / "first", "--json").stdout
-    elsewhere = ExperimentConfig("preferences", "CartPole-v1", imitation={"comparisons": str(store.folder)})
+    assert '"questions": 0' in call("feedback", "inspect", tmp_path / "first", "--json").stdout
+    elsewhere = ExperimentConfig("preferences", "CartPole-v1", imitation={"questions": str(store.folder)})
     written(tmp_path / "second", elsewhere)
-    assert '"pairs": 4' in call("feedback", "inspect", tmp_path / "second", "--json").stdout
+    assert '"questions": 4' in call("feedback", "inspect", tmp_path / "second", "--json").stdout
 
 
 def written(folder, config):

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from ganq_irl.feedback import Comparisons, cut_segments
+from ganq_irl.feedback import Questions, cut_segments
 from ganq_irl_demos import load_demonstrations
 from tests.chromium import PROGRAM, Chromium
 from tests.command_line import forked
@@ -17,7 +17,7 @@ pytest.importorskip("flask")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason="no Chromium on this machine")]
 
 N = 50
-PAIR = "document.querySelector('input[name=pair]').value"
+PAIR = "document.querySelector('input[name=question]').value"
 KEYS = {"ArrowLeft": "left", "ArrowRight": "right", "ArrowUp": "equal", "=": "equal", "ArrowDown": "skipped", " ": "skipped"}
 CLIPS_ARE_SHOWN = (
     "document.readyState == 'complete' && document.images.length == 2 && "
@@ -27,12 +27,12 @@ CLIPS_ARE_SHOWN = (
 
 @pytest.fixture
 def store(tmp_path):
-    comparisons, env = Comparisons(tmp_path / "feedback"), gym.make("Pendulum-v1")
+    questions, env = Questions(tmp_path / "feedback"), gym.make("Pendulum-v1")
     segments = cut_segments(load_demonstrations("pendulum"), 2 * N, 25, np.random.default_rng(0))
     for left, right in zip(segments[::2], segments[1::2], strict=True):
-        comparisons.add(left, right, env.observation_space, env.action_space, "Pendulum-v1")
-    assert len(comparisons) == N
-    return comparisons
+        questions.add([left, right], env.observation_space, env.action_space, "Pendulum-v1")
+    assert len(questions) == N
+    return questions
 
 
 @contextmanager
@@ -98,11 +98,25 @@ def test_fifty_answers_a_crash_and_two_windows(store, tmp_path, browser):
             given.append((one.ask(PAIR), answer))
             one.click(f"button[value={answer}]")
             answered(one, len(given))
-        one.until("document.body.textContent.includes('No pair waits')")
+        one.until("document.body.textContent.includes('No question waits')")
         assert browser.errors() == []
     assert [(pair, answer.answer) for pair, answer in store.answers().items()] == given
     assert {answer.who for answer in store.history()} == {"anna"}
     assert [answer.answer for answer in store.history()].count(None) == 2
+
+
+def test_clips_are_rated_by_keys(tmp_path, browser):
+    store, env = Questions(tmp_path / "feedback"), gym.make("Pendulum-v1")
+    for segment in cut_segments(load_demonstrations("pendulum"), 4, 25, np.random.default_rng(0)):
+        store.add([segment], env.observation_space, env.action_space, "Pendulum-v1")
+    with serving(store, tmp_path) as address:
+        window = browser.open(address)
+        for number, key in enumerate(["5", "1", " ", "3"], 1):
+            window.until(CLIPS_ARE_SHOWN.replace("length == 2", "length == 1"))
+            window.press(key)
+            answered(window, number)
+        assert browser.errors() == []
+    assert [given.answer for given in store.history()] == ["5", "1", "skipped", "3"]
 
 
 def test_scripts_from_data_do_not_run(store, tmp_path, browser):

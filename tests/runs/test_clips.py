@@ -10,8 +10,8 @@ from PIL import Image
 
 from ganq_irl.environments.states import can_show, show_states
 from ganq_irl.errors import GanqIrlError
-from ganq_irl.feedback import Comparisons
-from ganq_irl.runs.clips import PLOTTED, PairClips
+from ganq_irl.feedback import Questions
+from ganq_irl.runs.clips import PLOTTED, QuestionClips
 from ganq_irl_demos import Trajectory
 
 
@@ -79,18 +79,18 @@ def test_environments_that_observe_something_else_are_not_shown(env):
 
 @pytest.fixture
 def store(tmp_path):
-    return Comparisons(tmp_path / "feedback")
+    return Questions(tmp_path / "feedback")
 
 
 def add(store, env, env_id, observations):
     parts = [segment(each, env.action_space) for each in observations]
-    return store.add(*parts, env.observation_space, env.action_space, env_id)
+    return store.add(parts, env.observation_space, env.action_space, env_id)
 
 
 def test_clips_show_the_environment_and_move(store):
     env = gym.make("Pendulum-v1")
     pair = add(store, env, "Pendulum-v1", [played(env, 25, seed) for seed in (0, 1)])
-    clips = PairClips(store)
+    clips = QuestionClips(store)
     clips.prepare(pair)
     drawn = clips.of(pair)
     assert drawn.media_type == "image/gif"
@@ -114,7 +114,7 @@ def test_clips_show_the_environment_and_move(store):
 )
 def test_what_cannot_be_shown_is_plotted_and_the_reason_is_told(store, env_id, reason):
     env = gym.make("Pendulum-v1")
-    drawn = PairClips(store).of(add(store, env, env_id, [played(env, 5, seed) for seed in (0, 1)]))
+    drawn = QuestionClips(store).of(add(store, env, env_id, [played(env, 5, seed) for seed in (0, 1)]))
     assert drawn.media_type == "image/png"
     assert drawn.note.startswith(PLOTTED)
     assert reason in drawn.note
@@ -123,7 +123,7 @@ def test_what_cannot_be_shown_is_plotted_and_the_reason_is_told(store, env_id, r
 def test_impossible_states_are_plotted_as_well(store):
     env = gym.make("CartPole-v1")
     states = [np.full((4, 4), value, np.float32) for value in (3e38, 2.0)]
-    drawn = PairClips(store).of(add(store, env, "CartPole-v1", states))
+    drawn = QuestionClips(store).of(add(store, env, "CartPole-v1", states))
     assert drawn.media_type == "image/png"
     assert "CartPole-v1 cannot be drawn in these states (OverflowError" in drawn.note
 
@@ -131,7 +131,7 @@ def test_impossible_states_are_plotted_as_well(store):
 def test_a_pair_that_was_repaired_is_drawn(store):
     env = gym.make("Pendulum-v1")
     pair = add(store, env, "Pendulum-v1", [played(env, 5, seed) for seed in (0, 1)])
-    content, clips = (store.folder / pair).read_bytes(), PairClips(store)
+    content, clips = (store.folder / pair).read_bytes(), QuestionClips(store)
     (store.folder / pair).write_bytes(content[:-40])
     with pytest.raises(GanqIrlError):
         clips.of(pair)
@@ -146,8 +146,8 @@ def test_observations_that_are_images_are_the_clips(store, shape):
     image[:20, :, slice(None) if image.shape[2] == 3 else -1] = 250
     observation = image if shape == image.shape else np.moveaxis(image, -1, 0)
     segment = Trajectory(np.stack([observation] * 4), np.zeros(3, np.int64), truncated=True)
-    pair = store.add(segment, segment, spaces.Box(0, 255, shape, np.uint8), spaces.Discrete(2))
-    drawn = PairClips(store).of(pair)
+    pair = store.add([segment, segment], spaces.Box(0, 255, shape, np.uint8), spaces.Discrete(2))
+    drawn = QuestionClips(store).of(pair)
     assert (drawn.media_type, drawn.note) == ("image/gif", "")
     shown = np.asarray(Image.open(io.BytesIO(drawn.images[0])).convert("RGB"))
     assert shown.shape == (180, 162, 3)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _ASKING = {
     "teacher": ("preferences", "teacher"),
+    "ask": ("preferences", "ask"),
     "queries": ("preferences", "n_queries"),
     "expert": ("dagger", "expert"),
     "labels": ("dagger", "n_labels"),
@@ -47,12 +48,15 @@ _ASKING = {
 @click.option(
     "--teacher",
     metavar="NAME",
-    help="Who compares segments for `train preferences`: true-reward (the environment's reward answers), human (a person, "
-    "see `feedback serve`), or module:function, which is called with two trajectories.  [default: true-reward]",
+    help="Who answers for `train preferences`: true-reward (the environment's reward), human (a person, see `feedback "
+    "serve`), or module:function, which is called with the segments.  [default: true-reward]",
 )
 @click.option(
-    "--queries", type=click.IntRange(min=1), metavar="N", help="Comparisons to ask the teacher for.  [default: 500]"
+    "--ask",
+    metavar="KIND",
+    help="What to ask the teacher for: comparisons of two segments, or ratings of one, from 1 to 5.  [default: comparisons]",
 )
+@click.option("--queries", type=click.IntRange(min=1), metavar="N", help="Answers to ask the teacher for.  [default: 500]")
 @click.option(
     "--expert",
     metavar="RUN-or-NAME",
@@ -180,7 +184,7 @@ def _asked_of(algo: str, given: Mapping[str, str | int | None]) -> dict[str, str
         if value is None:
             continue
         if algo != asking:
-            others = " and ".join(f"--{name}" for name, (owner, _) in _ASKING.items() if owner == asking)
+            others = ", ".join(f"--{name}" for name, (owner, _) in _ASKING.items() if owner == asking)
             raise click.UsageError(f"{others} are for `train {asking}`")
         if isinstance(value, str) and names_function(value):
             import_environments([value.partition(":")[0]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ganq_irl.errors import ConfigurationError, GanqIrlError, needed
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer
 
 HOST = "127.0.0.1"
-SIDES = ("left", "right")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -26,31 +25,31 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 NOTES = {
-    "answered": "That pair was already answered, in another window. Here is the next one.",
+    "answered": "That question was already answered, in another window. Here is the next one.",
     "undone": "That answer was already undone, or is not the last one any more.",
-    "back": "The last answer is undone. Answer the pair again.",
+    "back": "The last answer is undone. Answer the question again.",
 }
 _LARGEST_REQUEST = 4096  # bytes; an answer takes a hundred
 
 
 class Drawn(Protocol):
-    """The clips of a pair: images of a media type, stills as PNG, a sentence about each, and how they were drawn, or ""."""
+    """The clips of a question: images of a media type, stills as PNG, a sentence about each, and how they were drawn."""
 
-    images: tuple[bytes, bytes]
-    stills: tuple[bytes, bytes]
+    images: Sequence[bytes]
+    stills: Sequence[bytes]
     media_type: str
-    texts: tuple[str, str]
+    texts: Sequence[str]
     note: str
 
 
 class Clips(Protocol):
-    """What draws the clips of pairs."""
+    """What draws the clips of questions."""
 
-    def of(self, pair: str) -> Any:
-        """Return the clips of a pair, as ``Drawn``."""
+    def of(self, question: str) -> Any:
+        """Return the clips of a question, as ``Drawn``."""
 
-    def prepare(self, pair: str) -> None:
-        """Begin to draw the clips of a pair that will be shown soon."""
+    def prepare(self, question: str) -> None:
+        """Begin to draw the clips of a question that will be shown soon."""
 
 
 def make_app(answering: Answering, clips: Clips, learned: Callable[[], str], token: str, port: int) -> Flask:
@@ -81,30 +80,32 @@ def make_app(answering: Answering, clips: Clips, learned: Callable[[], str], tok
         desk = answering.desk()
         if desk.following is not None:
             clips.prepare(desk.following)
-        drawn = None if desk.pair is None else clips.of(desk.pair)
+        drawn = None if desk.question is None else clips.of(desk.question)
         note = NOTES.get(flask.request.args.get("note", ""), "")
         return flask.render_template(
             "page.html", desk=desk, drawn=drawn, learned=learned(), note=note, token=token, who=answering.who
         )
 
-    @app.get("/clips/<pair>/<any(left, right):side>")
-    def clip(pair: str, side: str) -> Any:
-        if pair not in answering.comparisons.pairs():
+    @app.get("/clips/<question>/<int(max=1):number>")
+    def clip(question: str, number: int) -> Any:
+        if question not in answering.questions.names():
             flask.abort(404)
-        drawn = clips.of(pair)
+        drawn = clips.of(question)
+        if number >= len(drawn.images):
+            flask.abort(404)
         if "still" in flask.request.args:
-            return flask.Response(drawn.stills[SIDES.index(side)], mimetype="image/png")
-        return flask.Response(drawn.images[SIDES.index(side)], mimetype=drawn.media_type)
+            return flask.Response(drawn.stills[number], mimetype="image/png")
+        return flask.Response(drawn.images[number], mimetype=drawn.media_type)
 
     @app.post("/answer")
     def answer() -> Any:
         given = flask.request.form
-        is_kept = answering.answer(given.get("pair", ""), given.get("answer", ""))
+        is_kept = answering.answer(given.get("question", ""), given.get("answer", ""))
         return flask.redirect("/" if is_kept else "/?note=answered", 303)
 
     @app.post("/undo")
     def undo() -> Any:
-        is_undone = answering.undo(flask.request.form.get("pair", ""))
+        is_undone = answering.undo(flask.request.form.get("question", ""))
         return flask.redirect("/?note=back" if is_undone else "/?note=undone", 303)
 
     return app

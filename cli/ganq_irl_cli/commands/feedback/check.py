@@ -7,17 +7,17 @@ from pathlib import Path
 import click
 
 from ganq_irl_cli import options, session
-from ganq_irl_cli.comparisons import comparisons_of
+from ganq_irl_cli.questions import questions_of
 
 
 @click.command("check")
 @options.run_folder
 @options.as_json
 def command(run: Path, as_json: bool) -> None:
-    """Read all pairs and answers of RUN, and name the first that is damaged, missing or of another environment."""
+    """Read all questions and answers of RUN, and name the first that is damaged, missing or of another environment."""
     with session.working(torch_threads=False):
-        comparisons = comparisons_of(run)
-        counts = comparisons.check()
+        questions = questions_of(run)
+        counts = questions.check()
     counted = ", ".join(f"{count} {answer}" for answer, count in counts.items())
-    text = f"{comparisons.folder}: {len(comparisons)} pairs ({counted}), nothing wrong"
-    session.show({"folder": str(comparisons.folder), **counts}, text, as_json)
+    text = f"{questions.folder}: {len(questions)} questions ({counted}), nothing wrong"
+    session.show({"folder": str(questions.folder), **counts}, text, as_json)

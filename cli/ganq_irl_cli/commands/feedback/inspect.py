@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganq_irl_cli import options, session
-from ganq_irl_cli.comparisons import comparisons_of
+from ganq_irl_cli.questions import questions_of
 
 if TYPE_CHECKING:
-    from ganq_irl.feedback import Comparisons
+    from ganq_irl.feedback import Questions
 
 
 @click.command("inspect")
 @options.run_folder
 @options.as_json
 def command(run: Path, as_json: bool) -> None:
-    """Summarize the comparisons of RUN: environment, pairs, answers, who gave them and when, and corrections."""
+    """Summarize the questions of RUN: environment, number, answers, who gave them and when, and corrections."""
     with session.working(torch_threads=False):
-        content = _content(comparisons_of(run))
+        content = _content(questions_of(run))
     session.show(content, session.table([(name, _cell(value)) for name, value in content.items()]), as_json)
 
 
-def _content(comparisons: Comparisons) -> dict[str, Any]:
-    pairs, history, standing = comparisons.pairs(), comparisons.history(), comparisons.answers().values()
-    first = comparisons.load(pairs[0]) if pairs else None
+def _content(questions: Questions) -> dict[str, Any]:
+    names, history, standing = questions.names(), questions.history(), questions.answers().values()
+    first = questions.load(names[0]) if names else None
     return {
-        "folder": str(comparisons.folder),
+        "folder": str(questions.folder),
         "environment": None if first is None else first.env_id,
-        "pairs": len(pairs),
+        "questions": len(names),
         "steps of the first segment": None if first is None else len(first[0]),
         "answered": len(standing),
         "answers": dict(Counter(str(given.answer) for given in standing)),

@@ -1,4 +1,4 @@
-"""The comparisons that a command is about."""
+"""The questions that a command is about."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING
 from ganq_irl.errors import RunDirectoryError
 
 if TYPE_CHECKING:
-    from ganq_irl.feedback import Comparisons
+    from ganq_irl.feedback import Questions
 
 
-def comparisons_of(folder: Path) -> Comparisons:
-    """Return the comparisons of a run directory, which may have none yet, or of a folder of comparisons.
+def questions_of(folder: Path) -> Questions:
+    """Return the questions of a run directory, which may have none yet, or of a folder of questions.
 
     Raises:
         RunDirectoryError: the folder is neither.
     """
-    from ganq_irl.feedback import Comparisons
+    from ganq_irl.feedback import Questions
     from ganq_irl.runs.directory import FEEDBACK, load_run
 
     if not is_run(folder):
-        found = Comparisons(folder)
+        found = Questions(folder)
         asks, what = False, "is no run directory"
     else:
         config = load_run(folder).config
-        found = Comparisons(config.imitation.get("comparisons") or folder / FEEDBACK)
+        found = Questions(config.imitation.get("questions") or folder / FEEDBACK)
         asks, what = config.algo == "preferences", f"is a run of {config.algo}"
     if not asks and not len(found):
-        raise RunDirectoryError(f"{folder} {what} and holds no comparisons; give a run of `train preferences`")
+        raise RunDirectoryError(f"{folder} {what} and holds no questions; give a run of `train preferences`")
     return found
 
 
