@@ -112,10 +112,16 @@ class Demonstrations(Sequence[Trajectory]):
         returns = [trajectory.episode_return for trajectory in self]
         return None if not returns or None in returns else np.array(returns, dtype=np.float64)
 
+    @property
+    def ranks(self) -> np.ndarray | None:
+        """Ranks of the episodes, ``(n_trajectories,)`` float64; None if a trajectory has none."""
+        ranks = self.episodes.ranks
+        return None if not ranks or None in ranks else np.array(ranks, dtype=np.float64)
+
     @cached_property
     def checksum(self) -> str:
         """SHA-256 of everything but ``source``, in hexadecimal; it does not depend on the file format."""
-        return content_checksum(header_of(self, self.episodes.seeds), self.arrays)
+        return content_checksum(header_of(self, self.episodes.seeds, self.episodes.ranks), self.arrays)
 
     def select(self, n: int, generator: np.random.Generator | None = None) -> Demonstrations:
         """Return the first ``n`` trajectories, or ``n`` drawn without replacement if a ``generator`` is given.

@@ -30,10 +30,12 @@ class Episodes(Sequence[Trajectory]):
         arrays: ``lengths terminated truncated rewarded`` ``(n_episodes,)``, ``observations[.<key>]`` ``(sum(T + 1), ...)``,
             ``actions`` ``(sum(T), ...)`` and ``rewards`` ``(sum of T where rewarded,)``.
         seeds: the reset seed of each episode, or None if unknown.
+        ranks: the rank of each episode, or None if it has none.
     """
 
     arrays: Arrays
     seeds: tuple[int | None, ...]
+    ranks: tuple[float | None, ...]
 
     def __post_init__(self) -> None:
         for array in self.arrays.values():
@@ -65,21 +67,26 @@ class Episodes(Sequence[Trajectory]):
         if isinstance(trajectories, Episodes):
             return trajectories._fitted({**names, "actions": action_space}, source)
         columns = {name: Column(folder) for name in (*names, "actions", "rewards")}
-        table: dict[str, list[Any]] = {name: [] for name in (*TABLE, "seeds")}
+        table: dict[str, list[Any]] = {name: [] for name in (*TABLE, "seeds", "ranks")}
         for index, given in enumerate(trajectories):
             one = fit(given, observation_space, action_space)
             check_lengths(one, f"{source}: trajectory {index}", set(names))
             for name, array in one.arrays.items():
                 columns[name].append(array, f"{source}: trajectory {index}, {name}")
-            row = (len(one), one.terminated, one.truncated, one.rewards is not None, one.seed)
+            row = (len(one), one.terminated, one.truncated, one.rewards is not None, one.seed, one.rank)
             for values, value in zip(table.values(), row, strict=True):
                 values.append(value)
         arrays: Arrays = {name: np.array(table[name], dtype) for name, dtype in TABLE.items()}
-        return Episodes(arrays | {name: column.finished() for name, column in columns.items()}, tuple(table["seeds"]))
+        arrays |= {name: column.finished() for name, column in columns.items()}
+        return Episodes(arrays, tuple(table["seeds"]), tuple(table["ranks"]))
 
     @staticmethod
     def from_arrays(
-        arrays: Mapping[str, np.ndarray], seeds: Sequence[int | None], observation_space: spaces.Space, source: str
+        arrays: Mapping[str, np.ndarray],
+        seeds: Sequence[int | None],
+        ranks: Sequence[float | None],
+        observation_space: spaces.Space,
+        source: str,
     ) -> Episodes:
         """Build episodes from arrays that were read from a file.
 
@@ -100,7 +107,7 @@ class Episodes(Sequence[Trajectory]):
                     f"{source}: {name!r} has dtype {column.dtype} and shape {column.shape}, expected {np.dtype(dtype)}, "
                     "one per trajectory and not negative; copy or record the file again"
                 )
-        made = Episodes({name: plain_array(array, name) for name, array in arrays.items()}, tuple(seeds))
+        made = Episodes({name: plain_array(array, name) for name, array in arrays.items()}, tuple(seeds), tuple(ranks))
         for name in made.fields:
             array, offsets = made.arrays[name], made.offsets(name)
             fits = array.ndim > 0 and len(array) == offsets[-1] and (np.diff(offsets) >= 0).all()  # the sum may overflow
@@ -133,6 +140,7 @@ class Episodes(Sequence[Trajectory]):
             terminated=self.arrays["terminated"][place],
             truncated=self.arrays["truncated"][place],
             seed=self.seeds[place],
+            rank=self.ranks[place],
         )
 
     @property
@@ -154,7 +162,8 @@ class Episodes(Sequence[Trajectory]):
         table = {name: self.arrays[name][chosen.start : chosen.stop] for name in TABLE}
         rows = {name: slice(*self.offsets(name)[[chosen.start, chosen.stop]]) for name in self.fields}
         columns = {name: self.arrays[name][found] for name, found in rows.items()}
-        return Episodes(table | columns, self.seeds[chosen.start : chosen.stop])
+        found = slice(chosen.start, chosen.stop)
+        return Episodes(table | columns, self.seeds[found], self.ranks[found])
 
     def _fitted(self, expected: Mapping[str, spaces.Space], source: str) -> Episodes:
         if not len(self):

@@ -1,4 +1,4 @@
-"""Headers: spaces, environment, provenance and seeds of demonstrations as JSON, and their checksum."""
+"""Headers: spaces, environment, provenance, seeds and ranks of demonstrations as JSON, and their checksum."""
 
 from __future__ import annotations
 
@@ -27,16 +27,19 @@ def description_of(holder: object) -> dict[str, Any]:
     return {name: getattr(holder, name) for name in names}
 
 
-def header_of(holder: object, seeds: Sequence[int | None]) -> Header:
-    """Return these attributes and the seeds as JSON values; ``missing`` only if it is not empty."""
+def header_of(holder: object, seeds: Sequence[int | None], ranks: Sequence[float | None]) -> Header:
+    """Return these attributes, the seeds and the ranks as JSON values; ``missing`` and ranks only if there are any."""
     header = description_of(holder)
     header |= {key: space_to_json(header[key]) for key in ("observation_space", "action_space")}
     missing = {"missing": list(header.pop("missing"))}
-    return {**header, "seeds": list(seeds), **(missing if missing["missing"] else {})}
+    ranked = {} if all(rank is None for rank in ranks) else {"ranks": list(ranks)}
+    return {**header, "seeds": list(seeds), **ranked, **(missing if missing["missing"] else {})}
 
 
-def read_header(header: Mapping[str, Any], source: str) -> tuple[dict[str, Any], tuple[int | None, ...]]:
-    """Parse a header, the inverse of ``header_of``.
+def read_header(
+    header: Mapping[str, Any], source: str
+) -> tuple[dict[str, Any], tuple[int | None, ...], tuple[float | None, ...]]:
+    """Parse a header, the inverse of ``header_of``; return the attributes, the seeds and the ranks.
 
     Raises:
         DemoFormatError: the header is malformed, or a space is too large.
@@ -48,14 +51,17 @@ def read_header(header: Mapping[str, Any], source: str) -> tuple[dict[str, Any],
         or not (env_id is None or isinstance(env_id, str))
         or not isinstance(seeds, list)
         or not all(seed is None or (isinstance(seed, int) and not isinstance(seed, bool)) for seed in seeds)
+        or not isinstance(ranks := header.get("ranks", [None] * len(seeds)), list)
+        or len(ranks) != len(seeds)
+        or not all(rank is None or isinstance(rank, float) for rank in ranks)
         or not isinstance(missing, list)
         or not all(isinstance(name, str) and name in OPTIONAL_FIELDS for name in missing)
     ):
         raise DemoFormatError(
-            f"{source}: malformed header (env_id, provenance, seeds or missing); copy or record the file again"
+            f"{source}: malformed header (env_id, provenance, seeds, ranks or missing); copy or record the file again"
         )
     found = {key: _space_in(header, key, source) for key in ("observation_space", "action_space")}
-    return {**found, "env_id": env_id, "provenance": provenance, "missing": tuple(missing)}, tuple(seeds)
+    return {**found, "env_id": env_id, "provenance": provenance, "missing": tuple(missing)}, tuple(seeds), tuple(ranks)
 
 
 def content_checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:

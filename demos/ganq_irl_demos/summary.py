@@ -19,9 +19,9 @@ def describe(demos: Demonstrations) -> dict[str, Any]:
     """Describe demonstrations with JSON values.
 
     Returns:
-        ``source env_id checksum episodes transitions terminated truncated horizon`` (the longest episode),
-        ``lengths`` and ``returns`` (``mean std min max``, or None), ``fields`` (for observations and actions ``dtype shape
-        min max``, and ``counts`` of discrete actions), the spaces, what is ``missing``, and the provenance. Ranges are over
+        ``source env_id checksum episodes transitions terminated truncated horizon`` (the longest episode), ``lengths``,
+        ``returns`` and ``ranks`` (``mean std min max``, or None), ``fields`` (for observations and actions ``dtype shape min
+        max``, and ``counts`` of discrete actions), the spaces, what is ``missing``, and the provenance. Ranges are over
         finite values, ``counts`` over values that occur.
 
     Example:
@@ -43,6 +43,7 @@ def describe(demos: Demonstrations) -> dict[str, Any]:
         "horizon": int(lengths.max(initial=0)),
         "lengths": statistics(lengths),
         "returns": statistics(demos.returns),
+        "ranks": statistics(demos.ranks),
         "fields": {name: _describe(arrays[name]) for name in names},
         "observation_space": space_to_json(demos.observation_space),
         "action_space": space_to_json(demos.action_space),

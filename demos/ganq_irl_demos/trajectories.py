@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from ganq_irl.errors import InvalidDemonstrations
 from ganq_irl_demos.fitting import fitted, plain_array
 
 Observations = np.ndarray | dict[str, np.ndarray]
@@ -29,9 +30,10 @@ class Trajectory:
         terminated: whether the task ended (success, failure).
         truncated: whether something outside the task, such as a time limit, ended the episode.
         seed: seed of the environment's reset, or None.
+        rank: how good the episode is beside the others, higher is better, or None. T-REX learns from ranks.
 
     Raises:
-        InvalidDemonstrations: a field cannot be converted to an array, such as ragged lists.
+        InvalidDemonstrations: a field cannot be converted to an array, such as ragged lists, or the rank is not finite.
 
     Example:
         >>> episode = Trajectory(observations=np.zeros((4, 2)), actions=[0, 1, 0], rewards=[1, 1, 1], terminated=True)
@@ -45,6 +47,7 @@ class Trajectory:
     terminated: bool = False
     truncated: bool = False
     seed: int | None = None
+    rank: float | None = None
 
     def __post_init__(self) -> None:
         observations = _by_key(self.observations)
@@ -61,6 +64,9 @@ class Trajectory:
         object.__setattr__(self, "terminated", bool(self.terminated))
         object.__setattr__(self, "truncated", bool(self.truncated))
         object.__setattr__(self, "seed", None if self.seed is None else int(self.seed))
+        object.__setattr__(self, "rank", None if self.rank is None else float(self.rank))
+        if self.rank is not None and not np.isfinite(self.rank):
+            raise InvalidDemonstrations(f"rank: given {self.rank}; expected a number, or None for an episode without one")
 
     def __len__(self) -> int:
         """Number of transitions T."""

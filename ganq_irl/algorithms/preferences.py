@@ -250,7 +250,8 @@ class Preferences(RewardLearning):
         if answers:
             size = ASKS[self.settings.ask]
             arrays = {name: tensor.cpu().numpy() for name, tensor in state["segments"].items()}
-            segments = Episodes.from_arrays(arrays, [None] * (size * len(answers)), self._spaces[0], "the saved state")
+            nothing = [None] * (size * len(answers))
+            segments = Episodes.from_arrays(arrays, nothing, nothing, self._spaces[0], "the saved state")
             groups = zip(*[segments[start::size] for start in range(size)], strict=True)
             self.answered = list(zip(groups, answers, strict=True))
 

@@ -89,7 +89,7 @@ class TREXSettings(RankingSettings):
     """Settings of T-REX.
 
     Attributes:
-        ranks: rank of each demonstration, higher is better. By default, they are ranked by their returns.
+        ranks: rank of each demonstration, higher is better. By default those in the file, or else their returns.
     """
 
     ranks: Sequence[float] | None = None
@@ -125,12 +125,10 @@ class TREX(RankingLearning):
 
     def _build(self, generator: BaseAlgorithm, demonstrations: Any, settings: Any) -> None:
         super()._build(generator, demonstrations, settings)
-        self.ranks = _ranks(self._demonstrations, settings.ranks)
+        self.ranks, self._ranked_by = _ranks(self._demonstrations, settings.ranks)
 
     def _comparisons(self, rng: np.random.Generator) -> list[Comparison]:
-        _log.info(
-            "ranked %d demonstrations %s", len(self.ranks), "by returns" if self.settings.ranks is None else "as given"
-        )
+        _log.info("ranked %d demonstrations by %s", len(self.ranks), self._ranked_by)
         draw = [partial(self._cut, [one], rng=rng) for one in self._demonstrations]
         return compare_ranked(draw, self.ranks, self.settings.n_comparisons, rng)
 
@@ -218,16 +216,19 @@ class DREX(RankingLearning):
         return segments
 
 
-def _ranks(demonstrations: Demonstrations, given: Sequence[float] | None) -> list[float]:
-    """Return the rank of each demonstration.
+def _ranks(demonstrations: Demonstrations, given: Sequence[float] | None) -> tuple[list[float], str]:
+    """Return the rank of each demonstration, and what it is taken from.
 
     Raises:
         ConfigurationError: there are no returns, or as many ranks as demonstrations were not given.
     """
-    n, returns = len(demonstrations), demonstrations.returns
-    if given is None and returns is None:
-        raise ConfigurationError(f"{demonstrations.source} holds no rewards to rank by; give a rank of each with ranks")
-    ranks = list(map(float, given if given is not None else returns))  # type: ignore[arg-type]
+    sources = {"the setting ranks": given, "their ranks": demonstrations.ranks, "their returns": demonstrations.returns}
+    name, found = next(((name, each) for name, each in sources.items() if each is not None), ("", None))
+    if found is None:
+        raise ConfigurationError(
+            f"{demonstrations.source} holds neither ranks nor rewards to rank by; give a column rank, or the setting ranks"
+        )
+    n, ranks = len(demonstrations), list(map(float, found))
     if len(ranks) != n:
         raise ConfigurationError(f"ranks: given {len(ranks)} for {n} demonstrations; give one for each, higher is better")
-    return ranks
+    return ranks, name

@@ -145,4 +145,5 @@ def _part(trajectory: Trajectory, start: int, stop: int) -> Trajectory:
         terminated=is_last and trajectory.terminated,
         truncated=is_last and trajectory.truncated,
         seed=None,
+        rank=None,
     )

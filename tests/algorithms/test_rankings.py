@@ -1,5 +1,7 @@
 """T-REX and D-REX: a ranking teaches a reward, which ranks behavior beyond what was shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,19 @@ def test_ranks_are_given_or_follow_the_returns():
         run.learn_reward()
     assert torch.equal(flat(by_returns.ensemble), flat(given.ensemble))
     assert not torch.equal(flat(by_returns.ensemble), flat(reversed_.ensemble))
+
+
+def test_the_ranks_in_a_file_count_more_than_returns(caplog):
+    demos = shown([1.0, 2.0])
+    places = [float(place) for place in range(len(demos))]
+    ranked = replace(demos, trajectories=[replace(one, rank=place) for one, place in zip(demos, places, strict=True)])
+    assert demos.returns[0] > demos.returns[-1]
+    run = TREX(generator("ppo"), ranked, **SMALL)
+    assert run.ranks == places
+    assert TREX(generator("ppo"), ranked, **SMALL, ranks=places[::-1]).ranks == places[::-1]
+    with caplog.at_level("INFO"):
+        run.learn_reward()
+    assert f"ranked {len(demos)} demonstrations by their ranks" in caplog.text
 
 
 def test_segments_of_the_higher_rank_are_preferred_on_either_side():
@@ -120,5 +135,5 @@ def test_demonstrations_without_rewards_need_ranks():
         WalkEnv().observation_space,
         BOX,
     )
-    with pytest.raises(ConfigurationError, match="holds no rewards to rank by; give a rank of each with ranks"):
+    with pytest.raises(ConfigurationError, match="holds neither ranks nor rewards to rank by; give a column rank"):
         TREX(generator("ppo"), unpaid, **SMALL)

@@ -145,6 +145,7 @@ def _trajectories(draw: st.DrawFn, observation_space: Any, action_space: Any, ge
         terminated=draw(st.booleans()),
         truncated=draw(st.booleans()),
         seed=draw(st.none() | st.integers(0, 2**70)),
+        rank=draw(st.none() | st.floats(-1e6, 1e6)),
     )
 
 

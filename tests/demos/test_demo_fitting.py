@@ -119,6 +119,33 @@ def test_what_pandas_holds(suffix, tmp_path):
     assert loaded[0].actions.dtype == np.int64
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "memory"])
+@pytest.mark.parametrize("column", ["rank", "judged"])
+def test_a_column_ranks_episodes(suffix, column, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow", exc_type=ImportError)
+    flat = {f"obs_{i}": ROWS["obs"][:, i] for i in range(2)} | {f"next_obs_{i}": ROWS["next_obs"][:, i] for i in range(2)}
+    frame = pandas.DataFrame({**flat, "acts": ROWS["acts"], "episode": ROWS["episode"], column: [2, 2, 2, 0.5, 0.5, 0.5]})
+    source = frame if suffix == "memory" else tmp_path / f"rows.{suffix}"
+    if suffix != "memory":
+        getattr(frame, f"to_{suffix}")(source, index=False)
+    loaded = load_demonstrations(source, **SPACES, columns={"rank": column})
+    assert loaded.ranks.tolist() == [2.0, 0.5]
+    save_demonstrations(loaded, tmp_path / "kept.npz")
+    assert load_demonstrations(tmp_path / "kept.npz").ranks.tolist() == [2.0, 0.5]
+
+
+def test_ranks_are_for_whole_episodes_and_may_be_missing():
+    rows = {**ROWS, "rank": [1.0, 1.0, 1.0, *3 * [np.nan]]}
+    loaded = load_demonstrations(rows, **SPACES)
+    assert [one.rank for one in loaded] == [1.0, None]
+    assert loaded.ranks is None
+    with pytest.raises(DemoFormatError, match="column rank goes from 1 to 3 within an episode"):
+        load_demonstrations({**ROWS, "rank": [1, 2, 3, 1, 1, 1]}, **SPACES)
+    with pytest.raises(InvalidDemonstrations, match="rank: given inf"):
+        load_demonstrations({**ROWS, "rank": np.full(6, np.inf)}, **SPACES)
+
+
 def test_truths_are_numbers_in_any_column(tmp_path):
     pytest.importorskip("pyarrow", exc_type=ImportError)
     (tmp_path / "rows.csv").write_text("obs,acts,over\n0.5,True,False\n1.5,False,True\n0.5,True,False\n0.5,True,True\n")

@@ -80,7 +80,7 @@ class DemoFormat:
 _EMPTY = "trajectories without transitions"
 _NO_DICTS = f"{_EMPTY}; Dict observations"
 _MINARI = "a Minari dataset: its folder, or minari:ID"
-_TEXT = "spaces, seeds, env id, provenance and dtypes, so give --env when reading; numbers keep every digit"
+_TEXT = "spaces, seeds, ranks, env id, provenance and dtypes, so give --env when reading; numbers keep every digit"
 
 FORMATS: dict[str, DemoFormat] = {
     known.name: known

@@ -24,7 +24,7 @@ KEY = "ganq_irl"
 
 @dataclass
 class Note:
-    """Spaces, environment ID, provenance, and for each trajectory its seed and whether it has rewards."""
+    """Spaces, environment ID, provenance, and for each trajectory its seed, its rank, and whether it has rewards."""
 
     observation_space: spaces.Space
     action_space: spaces.Space
@@ -32,6 +32,7 @@ class Note:
     provenance: dict[str, Any]
     missing: tuple[str, ...]
     seeds: list[int | None] = field(default_factory=list)
+    ranks: list[float | None] = field(default_factory=list)
     rewarded: list[bool] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
 
@@ -41,14 +42,15 @@ class Note:
         return Note(**description_of(stream))
 
     def add(self, trajectory: Trajectory) -> None:
-        """Add the seed, rewards flag and end of the next trajectory."""
+        """Add the seed, rank, rewards flag and end of the next trajectory."""
         self.seeds.append(trajectory.seed)
+        self.ranks.append(trajectory.rank)
         self.rewarded.append(trajectory.rewards is not None)
         self.ends.append(trajectory.terminated + 2 * trajectory.truncated)
 
     def to_json(self) -> str:
         """Return the note as JSON text."""
-        return json.dumps({**header_of(self, self.seeds), "rewarded": self.rewarded, "ends": self.ends})
+        return json.dumps({**header_of(self, self.seeds, self.ranks), "rewarded": self.rewarded, "ends": self.ends})
 
     @staticmethod
     def from_json(text: str | bytes, source: str) -> Note:
@@ -61,10 +63,10 @@ class Note:
             budget.current().take(json_cost(text), source)
             content = parse_json(text, source)
             rewarded, ends = list(map(bool, content["rewarded"])), list(content["ends"])
-            described, seeds = read_header(content, source)
+            described, seeds, ranks = read_header(content, source)
             if not len(ends) == len(rewarded) == len(seeds) or not set(ends) <= {0, 1, 2, 3}:
                 raise ValueError("one end and one flag for each trajectory were expected")
-            return Note(**described, seeds=list(seeds), rewarded=rewarded, ends=list(map(int, ends)))
+            return Note(**described, seeds=list(seeds), ranks=list(ranks), rewarded=rewarded, ends=list(map(int, ends)))
 
     def of_some(self, chosen: list[int]) -> Note:
         """Return the note of some trajectories, by index; or the whole note if it does not cover them."""
@@ -73,6 +75,7 @@ class Note:
         return replace(
             self,
             seeds=[self.seeds[index] for index in chosen],
+            ranks=[self.ranks[index] for index in chosen],
             rewarded=[self.rewarded[index] for index in chosen],
             ends=[self.ends[index] for index in chosen],
         )
@@ -109,4 +112,5 @@ class Note:
             terminated=bool(self.ends[index] & 1),
             truncated=bool(self.ends[index] & 2),
             seed=self.seeds[index],
+            rank=self.ranks[index],
         )

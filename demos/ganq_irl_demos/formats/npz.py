@@ -51,7 +51,7 @@ def write(stream: EpisodeStream, path: Path) -> None:
     with replacing_file(Path(path)) as scratch:
         spaces = stream.observation_space, stream.action_space
         episodes = Episodes.of(stream.episodes(), *spaces, stream.source, folder=scratch.parent)
-        header = header_of(stream, episodes.seeds)
+        header = header_of(stream, episodes.seeds, episodes.ranks)
         checksum = content_checksum(header, episodes.arrays)
         header = {"format": MAGIC, "version": VERSION, **header, "checksum": checksum}
         entries = {quote(name, safe=""): array for name, array in episodes.arrays.items()}
@@ -111,8 +111,8 @@ def read(path: Path, request: Request | None = None) -> EpisodeStream:
         checksum = _check_header(header, path)
         if content_checksum(header, arrays) != checksum:
             raise DemoFormatError(f"{path} was altered: its content does not match its checksum; copy or record it again")
-        described, seeds = read_header(header, str(path))
-        episodes = Episodes.from_arrays(arrays, seeds, described["observation_space"], str(path))
+        described, seeds, ranks = read_header(header, str(path))
+        episodes = Episodes.from_arrays(arrays, seeds, ranks, described["observation_space"], str(path))
         return EpisodeStream.of(Demonstrations(episodes, **described, source=str(path)))
 
 

@@ -43,7 +43,7 @@ def rows_in(block: Block) -> int:
 
 def boundary_fields(block: Block, before: Block | None) -> Block:
     """Return the fields that show where episodes end, preceded by the last row of the block ``before``, if any."""
-    told = {name: array for name, array in block.items() if name not in ("actions", "rewards")}
+    told = {name: array for name, array in block.items() if name not in ("actions", "rewards", "rank")}
     if not next_names(block):
         told = {name: array for name, array in told.items() if name in (*FLAGS, *CLOCKS, "episode")} or told
     return told if before is None else {name: np.concatenate([before[name], array]) for name, array in told.items()}

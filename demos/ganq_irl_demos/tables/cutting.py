@@ -26,7 +26,7 @@ from ganq_irl_demos.trajectories import Observations, Trajectory, observations_o
 _NEEDED = (*FLAGS, "episode", *CLOCKS)
 """Fields with one number per row and no missing values."""
 
-_ONE_EACH = ("rewards", *_NEEDED)
+_ONE_EACH = ("rewards", "rank", *_NEEDED)
 
 
 def sound_blocks(blocks: Iterator[Block], source: str) -> Iterator[Block]:
@@ -140,7 +140,23 @@ def _trajectories(pieces: list[Block], horizon: int | None, ordered: bool) -> It
         rewards=None if absent else rewards,
         terminated=terminated,
         truncated=truncated,
+        rank=_rank(block["rank"]) if "rank" in block else None,
     )
+
+
+def _rank(column: np.ndarray) -> float | None:
+    """Return the one rank of an episode, or None where it is missing.
+
+    Raises:
+        DemoFormatError: its rows have several.
+    """
+    found = np.unique(column.astype(np.float64))
+    if len(found) > 1:
+        raise DemoFormatError(
+            f"the column rank goes from {found[0]:g} to {found[-1]:g} within an episode; give all rows of an episode one "
+            "rank, or rename the column if it holds something else"
+        )
+    return None if np.isnan(found[0]) else float(found[0])
 
 
 def _end(block: Block, horizon: int | None) -> tuple[bool, bool]:

@@ -17,6 +17,7 @@ SYNONYMS = {
     "truncated": ("truncated", "truncations", "timeouts"),
     "dones": ("dones", "done"),
     "episode": ("episode", "episode_id", "episode_ids", "episode_index", "trajectory", "trajectory_id"),
+    "rank": ("rank", "ranks"),
     "step": ("step", "step_id", "step_index", "timestep", "time_step", "frame_index", "t"),
 }
 """Field -> usual names of its column."""

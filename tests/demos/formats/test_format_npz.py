@@ -204,6 +204,8 @@ def test_an_altered_array_is_noticed(tmp_path):
         ),
         ({"seeds": [1]}, "one per trajectory"),
         ({"seeds": ["a", "b", "c"]}, "malformed header"),
+        ({"ranks": [1.0]}, "malformed header"),
+        ({"ranks": ["a", "b", "c"]}, "malformed header"),
         ({"provenance": []}, "malformed header"),
         ({"env_id": 3}, "malformed header"),
     ],

@@ -98,6 +98,7 @@ def _text(summary: dict[str, Any], *, named: bool) -> str:
         ("transitions", str(summary["transitions"])),
         ("lengths", spread(summary["lengths"])),
         ("returns", spread(summary["returns"])),
+        *([("ranks", spread(summary["ranks"]))] if summary["ranks"] else []),
         *((name, _field(field)) for name, field in summary["fields"].items()),
         *([("missing", ", ".join(summary["missing"]))] if summary["missing"] else []),
         ("checksum", summary["checksum"]),
