@@ -43,7 +43,7 @@ CHEETAH |= {"policy_kwargs": {"net_arch": [128, 128]}}
 TASKS = {
     "Pendulum-v1": Task(PENDULUM, every=200, most=6_000, timesteps=10_000),
     "HalfCheetah-v5": Task(
-        CHEETAH | {"policy_kwargs": {"net_arch": [128, 128]}}, every=1_000, most=40_000, timesteps=60_000
+        CHEETAH | {"policy_kwargs": {"net_arch": [128, 128]}}, every=1_000, most=40_000, timesteps=40_000
     ),
 }
 

@@ -18,6 +18,7 @@ from ganq_irl.algorithms.base import demonstrations_for
 from ganq_irl.algorithms.bc import BC
 from ganq_irl.algorithms.reward_learning import RewardLearning, RewardLearningSettings
 from ganq_irl.algorithms.settings import takes_settings
+from ganq_irl.discriminator import STATE
 from ganq_irl.errors import ConfigurationError
 from ganq_irl.feedback import Comparison, Steps, compare_ranked, draw_segments
 from ganq_irl.generators.checks import check_generator
@@ -34,11 +35,14 @@ class RankingSettings(RewardLearningSettings):
     """Settings of all algorithms that learn a reward from a ranking.
 
     Attributes:
+        inputs: inputs of the reward, names of transition fields. By default those of both papers, observations: actions tell
+            which policy acted, and so its rank, rather than what is worth reaching.
         n_comparisons: number of pairs of segments.
         n_updates: updates of each network.
         segment_length: steps of a segment. By default 25, or fewer if all demonstrations are shorter.
     """
 
+    inputs: Sequence[str] = STATE
     n_comparisons: int = 1000
     n_updates: int = 300
 
