@@ -3,8 +3,8 @@
     python benchmarks/person.py
 
 In a folder of its own, this types what the guides tell a new user to type: it clones the repository, installs it with the
-extra ``feedback``, starts `train preferences --teacher human` and `feedback serve`, and answers in Chromium. A script answers
-in the place of the person: it waits ``--seconds`` before each answer, looks at the clips' own files, and presses the key. The
+extra ``feedback``, starts `train preferences --teacher human` and `feedback serve`, and answers in Chromium. A script is in
+the place of the person: it waits ``--seconds`` before each answer, looks at the files of the clips, and presses a key. The
 environment's reward plays no part. Pictures of the page are taken on the way. Needs git, uv and Chromium.
 """
 

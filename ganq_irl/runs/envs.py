@@ -24,8 +24,13 @@ _HISTORY = 100
 _EXTRAS = {"box2d": "box2d", "mujoco": "mujoco"}
 
 
-def draw_off_screen() -> None:
-    """Make SDL, which Gymnasium draws with, draw into memory if there is no display; otherwise it warns on stderr."""
+def prepare_drawing() -> None:
+    """Set up SDL, which Gymnasium draws with.
+
+    It must not take SIGTERM for a request to close its window, since the process could not be ended then. Without a display
+    it draws into memory; otherwise it warns on stderr.
+    """
+    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
@@ -40,7 +45,7 @@ def probe_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.E
     """
     check_env(env_id)
     if (env_kwargs or {}).get("render_mode") == "rgb_array":
-        draw_off_screen()
+        prepare_drawing()
     try:
         env = gym.make(env_id, **(env_kwargs or {}))
     except gym.error.DependencyNotInstalled as error:

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from stable_baselines3.common.preprocessing import is_image_space_channels_first
 
 from ganq_irl.errors import ConfigurationError
-from ganq_irl.runs.envs import draw_off_screen, probe_env
+from ganq_irl.runs.envs import prepare_drawing, probe_env
 from ganq_irl_demos.recording.policies import Policy
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def make_rendered_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) 
         raise ConfigurationError(
             f'{env_id} renders no images (it has no render mode "rgb_array"), so there is no video of it'
         )
-    draw_off_screen()
+    prepare_drawing()
     env = gym.make(env_id, render_mode="rgb_array", **keywords)
     env.reset(seed=0)
     try:

@@ -8,12 +8,15 @@ import signal
 import threading
 import time
 
+import gymnasium as gym
+import numpy as np
 import pytest
 
 from ganq_irl.errors import ConfigurationError, MissingDependency
-from ganq_irl.feedback import Questions
+from ganq_irl.feedback import Questions, cut_segments
 from ganq_irl.feedback.page.desk import Answering, only_page
 from ganq_irl.runs import ExperimentConfig
+from ganq_irl_demos import load_demonstrations
 from tests.command_line import call, forked
 from tests.feedback.examples import ACTIONS, OBSERVATIONS, random_pairs
 
@@ -297,6 +300,27 @@ def test_the_command_prints_the_address_and_ends_with_ctrl_c(store, tmp_path):
         process.join(30)
         assert process.exitcode == 0
     assert token not in told.read_text().partition("Ctrl+C")[2]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+def test_sigterm_ends_the_command_after_it_has_drawn(tmp_path):
+    """SDL would take the signal for a request to close its window."""
+    questions, env = Questions(tmp_path / "feedback"), gym.make("Pendulum-v1")
+    segments = cut_segments(load_demonstrations("pendulum"), 2, 5, np.random.default_rng(0))
+    questions.add(segments, env.observation_space, env.action_space, "Pendulum-v1")
+    with forked("feedback", "serve", questions.folder, "--no-browser", errors=tmp_path / "errors") as process:
+        while not (told := tmp_path / "errors").exists() or "Ctrl+C" not in told.read_text():
+            time.sleep(0.02)
+        port, token = re.search(r"open http://127\.0\.0\.1:(\d+)/\?token=(\S+)\n", told.read_text()).groups()
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
+        connection.request(
+            "GET", f"/clips/{questions.names()[0]}/0", headers={"Cookie": f"ganq-irl-feedback-{port}={token}"}
+        )
+        assert connection.getresponse().status == 200
+        connection.close()
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(30)
+        assert process.exitcode == -signal.SIGTERM
 
 
 def test_the_server_listens_on_this_machine_only_and_a_taken_port_is_told(store):
