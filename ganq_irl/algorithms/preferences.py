@@ -49,7 +49,7 @@ class PreferencesSettings(RewardLearningSettings):
 
     Attributes:
         teacher: ``true-reward`` answers by the environment's reward, ``human`` waits for answers of a person, and
-            ``module:function``, or a function, is called with the left and the right segment, or with the one to rate.
+            ``module:function``, or a function, is called with the left and the right segment, or the one to rate.
         ask: ``comparisons`` of two segments, or ``ratings`` of one, from 1 to 5, which are compared with each other.
         n_queries: number of answers that are asked for.
         first_share: share of them that is asked at once about the first, random behavior.
