@@ -84,6 +84,20 @@ def test_ratings_are_compared_with_each_other(tmp_path):
     assert run.recovered_reward().provenance["ratings"] == 20
 
 
+def test_ratings_are_saved_and_come_back(tmp_path):
+    settings = SMALL | {"ask": "ratings", "teacher": rate}
+    first = taught(**settings)
+    first.save(tmp_path / "run")
+    second = Preferences.load(tmp_path / "run", generator("ppo", seed=9), None, **settings)
+    assert [answer for _, answer in second.answered] == [answer for _, answer in first.answered]
+    for (one,), (other,) in zip((each for each, _ in first.answered), (each for each, _ in second.answered), strict=True):
+        np.testing.assert_array_equal(one.observations, other.observations)
+    rows = demonstrations_for("ppo").to_batch()
+    assert torch.equal(first.price(rows), second.price(rows))
+    with pytest.raises(StorageError):
+        Preferences.load(tmp_path / "run", generator("ppo"), None, **SMALL, teacher=lambda left, right: "left")
+
+
 def test_equal_ratings_teach_nothing():
     run = taught(ask="ratings", teacher=lambda segment: 3)
     assert len(run.answered) == 10
