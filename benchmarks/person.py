@@ -107,7 +107,7 @@ def main() -> int:
         train = [*program, "train", "preferences", "--env", "Pendulum-v1", "--teacher", "human", "--queries", str(N)]
         train += ["--ask", arguments.ask, "--generator", "fast-sac", "--timesteps", str(STEPS), "--out", str(run)]
         with started(train, clone, folder / "train.txt") as training:
-            while not (run / "feedback" / "answers.jsonl").parent.is_dir():
+            while training.poll() is None and not (run / "feedback").is_dir():
                 time.sleep(0.1)
             did("the run asks")
             serve = [*program, "feedback", "serve", str(run), "--no-browser", "--name", "person"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,11 @@ def questions_of(folder: Path) -> Questions:
     if not asks and not len(found):
         raise RunDirectoryError(f"{folder} {what} and holds no questions; give a run of `train preferences`")
     return found
+
+
+def counted(answers: Mapping[str, int]) -> str:
+    """Return how often each answer was given in words, such as "3 left, 1 equal" or "2 rated 5"."""
+    return ", ".join(f"{n} rated {answer}" if answer.isdigit() else f"{n} {answer}" for answer, n in answers.items())
 
 
 def is_run(folder: Path) -> bool:

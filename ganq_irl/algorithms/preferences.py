@@ -39,8 +39,8 @@ CANDIDATES = 10
 """Random questions for each one that is asked, of which those are chosen that the networks disagree about most."""
 ASKED_BY = 0.8
 """Progress at which the last question is asked: an answer at the end of a run would change nothing."""
-COMPARED_WITH = 20
-"""Other ratings that each rating is compared with."""
+COMPARISONS = 20
+"""Comparisons that are drawn for each rating."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ class Preferences(RewardLearning):
         if self.settings.ask == "comparisons":
             return [Comparison(left, right, answer) for (left, right), answer in self.answered]
         rng = np.random.default_rng([self.settings.seed, len(self.answered)])
-        return compare_rated([(segment, answer) for (segment,), answer in self.answered], COMPARED_WITH, rng)
+        return compare_rated([(segment, answer) for (segment,), answer in self.answered], COMPARISONS, rng)
 
     @property
     def sees_reward(self) -> bool:
@@ -196,8 +196,7 @@ class Preferences(RewardLearning):
 
     def _ask(self, questions: Sequence[tuple[Trajectory, ...]]) -> list[str]:
         """Return the answer to each question; those that the folder has already are not asked again."""
-        first = len(self.answered)
-        numbers = range(first, first + len(questions))
+        numbers = range(len(self.answered), len(self.answered) + len(questions))
         if self.folder is None:
             return self.teacher.answer(questions, numbers, None, [])
         names = [self.folder.add(segments, *self._spaces, self._provenance()["env"]) for segments in questions]

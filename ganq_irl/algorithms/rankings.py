@@ -35,8 +35,8 @@ class RankingSettings(RewardLearningSettings):
     """Settings of all algorithms that learn a reward from a ranking.
 
     Attributes:
-        inputs: inputs of the reward, names of transition fields. By default those of both papers, observations: actions tell
-            which policy acted, and so its rank, rather than what is worth reaching.
+        inputs: inputs of the reward, names of transition fields. By default observations, as in both papers: from
+            actions the reward could learn which policy acted, rather than what is worth reaching.
         n_comparisons: number of pairs of segments.
         n_updates: updates of each network.
         segment_length: steps of a segment. By default 25, or fewer if all demonstrations are shorter.

@@ -110,13 +110,13 @@ class Questions:
     ) -> str:
         """Write a question and return its file name; one that is there already is not written again.
 
-        Rewards are left out, so that nobody who answers sees them.
+        Rewards and ranks are left out, so that nobody who answers sees them.
 
         Raises:
             StorageError: the folder contains a link or a special file.
             GanqIrlError: the segments do not fit the spaces.
         """
-        shown = [replace(segment, rewards=None) for segment in segments]
+        shown = [replace(segment, rewards=None, rank=None) for segment in segments]
         question = Demonstrations(shown, observation_space, action_space, env_id, source="a question")
         names, checksum = self.names(), question.checksum[:16]
         same = next((name for name in names if checksum in name), None)
@@ -203,9 +203,10 @@ class Questions:
         names, answers = self.names(), self.answers()
         if not names:
             raise StorageError(f"{self.folder} holds no questions; give a folder that `train preferences` wrote")
-        first, counts = self.load(names[0]), dict.fromkeys([*answers_to(self.load(names[0])), "unanswered"], 0)
+        first = self.load(names[0])
+        counts = dict.fromkeys([*answers_to(first), "unanswered"], 0)
         for name in names:
-            found = self.load(name)
+            found = first if name == names[0] else self.load(name)
             if (found.observation_space, found.action_space) != (first.observation_space, first.action_space):
                 raise StorageError(f"{self.folder / name} is of other spaces than {names[0]}; keep them in two folders")
             answer = "unanswered"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -60,7 +61,10 @@ def test_ratings_are_asked_for_and_kept(run, monkeypatch):
     assert result.exit_code == 0
     assert json.loads(run("feedback", "inspect", "run", "--json").stdout)["questions"] == 6
     assert json.loads(run("reward", "show", "run", "--json").stdout)["provenance"]["ratings"] == 6
-    assert "6 questions (" in run("feedback", "check", "run").stdout
+    told = run("feedback", "check", "run").stdout
+    assert "6 questions (" in told
+    assert sum(map(int, re.findall(r"(\d) rated [1-5]", told))) == 6
+    assert re.search(r"answers +[1-6] rated [1-5]", run("feedback", "inspect", "run").stdout)
 
 
 def test_a_module_in_settings_is_not_imported(run):

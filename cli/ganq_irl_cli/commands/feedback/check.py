@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ganq_irl_cli import options, session
-from ganq_irl_cli.questions import questions_of
+from ganq_irl_cli.questions import counted, questions_of
 
 
 @click.command("check")
@@ -18,6 +18,5 @@ def command(run: Path, as_json: bool) -> None:
     with session.working(torch_threads=False):
         questions = questions_of(run)
         counts = questions.check()
-    counted = ", ".join(f"{count} {answer}" for answer, count in counts.items())
-    text = f"{questions.folder}: {len(questions)} questions ({counted}), nothing wrong"
+    text = f"{questions.folder}: {len(questions)} questions ({counted(counts)}), nothing wrong"
     session.show({"folder": str(questions.folder), **counts}, text, as_json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganq_irl_cli import options, session
-from ganq_irl_cli.questions import questions_of
+from ganq_irl_cli.questions import counted, questions_of
 
 if TYPE_CHECKING:
     from ganq_irl.feedback import Questions
@@ -22,7 +22,8 @@ def command(run: Path, as_json: bool) -> None:
     """Summarize the questions of RUN: environment, number, answers, who gave them and when, and corrections."""
     with session.working(torch_threads=False):
         content = _content(questions_of(run))
-    session.show(content, session.table([(name, _cell(value)) for name, value in content.items()]), as_json)
+    shown = content | {"answers": counted(content["answers"]) or None}
+    session.show(content, session.table([(name, _cell(value)) for name, value in shown.items()]), as_json)
 
 
 def _content(questions: Questions) -> dict[str, Any]:
